@@ -1,0 +1,1 @@
+//! A trunk card in memory.

@@ -1,0 +1,96 @@
+//! Identifiers. All are small integers that are never reused while the process lives.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident($int:ty) $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $int);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A tenant (a customer of the operator).
+    TenantId(u32) "tenant-";
+    /// A site with agents.
+    SiteId(u32) "site-";
+    /// An agent; an agent keeps its id through re-provisioning while the process lives.
+    AgentId(u32) "agent-";
+    /// A skill of a tenant.
+    SkillId(u32) "skill-";
+    /// A queue of a tenant: a named set of required skills, treatment and targets over the one universal queue.
+    QueueId(u32) "queue-";
+    /// A flow (IVR program) of a tenant.
+    FlowId(u32) "flow-";
+    /// A trunk: a SIP peering or a group of card channels.
+    TrunkId(u32) "trunk-";
+    /// One party's attachment to a call.
+    LegId(u64) "leg-";
+    /// A work item: one contact of any medium on its way to an agent.
+    WorkItemId(u64) "work-";
+    /// A work item reserved for one agent's slot.
+    OfferId(u64) "offer-";
+    /// A media port: where one leg's samples enter and leave the media plane.
+    PortId(u64) "port-";
+    /// A playback, tone or music started on a port.
+    PlayId(u64) "play-";
+    /// A card known to the appliance.
+    CardId(u16) "card-";
+}
+
+/// A call: legs that belong together. Unique across restarts; printed as 16 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl std::str::FromStr for CallId {
+    type Err = std::num::ParseIntError;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(s, 16).map(CallId)
+    }
+}
+
+impl Serialize for CallId {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CallId {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let s = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        s.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A timeslot on a span of a card. Spans count from 1; timeslots from 1 (T1: 1..=24; E1: 1..=31, 16 is signalling).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Circuit {
+    /// Which card.
+    pub card: CardId,
+    /// Which span of the card, from 1.
+    pub span: u8,
+    /// Which timeslot of the span, from 1.
+    pub timeslot: u8,
+}
+
+impl fmt::Display for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.card.0, self.span, self.timeslot)
+    }
+}

@@ -1,0 +1,15 @@
+//! Ground floor: identifiers, units, time, numbers, causes. Imports nothing of ours.
+
+pub mod cause;
+pub mod codec;
+pub mod id;
+pub mod number;
+pub mod redact;
+pub mod time;
+
+pub use cause::Cause;
+pub use codec::Codec;
+pub use id::*;
+pub use number::DialString;
+pub use redact::Redacted;
+pub use time::{Instant, Now, Timestamp};

@@ -1,0 +1,244 @@
+//! The one language in and out: the CLI, the serial console, later the web API, and the tests all speak it.
+//! On the control socket each is one line of JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{CallId, Timestamp};
+use crate::core::journal::AgentStatus;
+use crate::core::tenant::Provision;
+
+/// An order. Answered by a [`Reply`] after its changes are durable.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    /// Replace the whole provisioning (already checked). Calls in progress go on.
+    Provision {
+        /// What shall hold.
+        provision: Box<Provision>,
+    },
+    /// Sign an agent in, ready.
+    SignIn {
+        /// Tenant's name.
+        tenant: String,
+        /// Agent's name.
+        agent: String,
+    },
+    /// Sign an agent out; a call in progress goes on.
+    SignOut {
+        /// Tenant's name.
+        tenant: String,
+        /// Agent's name.
+        agent: String,
+    },
+    /// Make an agent not ready.
+    Pause {
+        /// Tenant's name.
+        tenant: String,
+        /// Agent's name.
+        agent: String,
+        /// Why, for records.
+        reason: String,
+    },
+    /// Make an agent ready again (ends pause, mark and wrap-up).
+    Resume {
+        /// Tenant's name.
+        tenant: String,
+        /// Agent's name.
+        agent: String,
+    },
+    /// End a call.
+    Hangup {
+        /// Which.
+        call: CallId,
+    },
+    /// Stop: refuse new calls with 503, let calls in progress end within the configured grace.
+    Stop,
+}
+
+/// A question.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "query", rename_all = "kebab-case")]
+pub enum Query {
+    /// Counters, limits and alarms.
+    Status,
+    /// Calls in progress.
+    Calls,
+    /// Agents and their states.
+    Agents,
+    /// Queues and who waits.
+    Queues,
+    /// Trunks, peers, spans and their health.
+    Trunks,
+}
+
+/// An answer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// Done, and durable.
+    Done,
+    /// Refused; nothing changed.
+    Refused {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// Answer to [`Query::Status`].
+    Status(Box<Status>),
+    /// Answer to [`Query::Calls`].
+    Calls {
+        /// Oldest first.
+        calls: Vec<CallView>,
+    },
+    /// Answer to [`Query::Agents`].
+    Agents {
+        /// By tenant and name.
+        agents: Vec<AgentView>,
+    },
+    /// Answer to [`Query::Queues`].
+    Queues {
+        /// By tenant and name.
+        queues: Vec<QueueView>,
+    },
+    /// Answer to [`Query::Trunks`].
+    Trunks {
+        /// By name.
+        trunks: Vec<TrunkView>,
+    },
+}
+
+/// A bounded resource: what is in use, and the bound.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Bound {
+    /// Stable name, e.g. `calls`.
+    pub name: String,
+    /// In use now.
+    pub used: u64,
+    /// The bound.
+    pub max: u64,
+    /// How often something was refused or dropped because of it.
+    pub refused: u64,
+}
+
+/// Something wrong that stays until cleared.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Stable name: `prompt-missing`, `card-gone`, `span-red`, `disk-full`, ...
+    pub name: String,
+    /// What it is about.
+    pub subject: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Counters since start, what is up now, bounds and alarms.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Product version.
+    pub version: String,
+    /// Start of the process.
+    pub started_at: Timestamp,
+    /// Stopping: new calls are refused.
+    pub stopping: bool,
+    /// Inbound calls.
+    pub offered: u64,
+    /// Calls that reached an agent or transfer target.
+    pub answered: u64,
+    /// Calls whose caller left the queue before an agent answered.
+    pub abandoned: u64,
+    /// Of the calls that left a queue, those answered within the queue's target; abandoned ones count as missed.
+    pub in_target: u64,
+    /// Calls now.
+    pub calls: u64,
+    /// Items waiting now.
+    pub waiting: u64,
+    /// Offers made.
+    pub offers: u64,
+    /// Offers made to an agent who already had one. Zero by construction; counted independently as a check.
+    pub double_offers: u64,
+    /// Agents by state: ready, busy, wrap-up, not-ready.
+    pub agents_ready: u64,
+    /// See `agents_ready`.
+    pub agents_busy: u64,
+    /// See `agents_ready`.
+    pub agents_wrap_up: u64,
+    /// See `agents_ready`.
+    pub agents_not_ready: u64,
+    /// Phones registered now.
+    pub registrations: u64,
+    /// SIP messages dropped or refused, by reason.
+    pub sip_refused: std::collections::BTreeMap<String, u64>,
+    /// Bounds.
+    pub bounds: Vec<Bound>,
+    /// Alarms that stand.
+    pub alarms: Vec<Alarm>,
+}
+
+/// A call in progress.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CallView {
+    /// Its id.
+    pub call_id: CallId,
+    /// Tenant's name.
+    pub tenant: String,
+    /// Caller.
+    pub from: String,
+    /// Number dialled.
+    pub to: String,
+    /// Start.
+    pub started_at: Timestamp,
+    /// `flow NAME`, `waiting QUEUE`, `ringing AGENT`, `talking AGENT`, `transfer TARGET`.
+    pub state: String,
+}
+
+/// An agent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AgentView {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Name.
+    pub name: String,
+    /// State.
+    pub status: AgentStatus,
+    /// Why not ready.
+    pub reason: String,
+    /// In this state since.
+    pub since: Timestamp,
+    /// Calls answered since start.
+    pub answered: u64,
+    /// Whether a phone is reachable: fixed contact or live registration.
+    pub reachable: bool,
+}
+
+/// A queue.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct QueueView {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Name.
+    pub name: String,
+    /// Waiting now.
+    pub waiting: u64,
+    /// Longest wait now, in seconds.
+    pub longest_wait_s: u64,
+    /// Entered since start.
+    pub offered: u64,
+    /// Answered since start.
+    pub answered: u64,
+    /// Abandoned since start.
+    pub abandoned: u64,
+    /// Answered within target since start.
+    pub in_target: u64,
+}
+
+/// A trunk.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TrunkView {
+    /// Name.
+    pub name: String,
+    /// `sip` or `tdm`.
+    pub kind: String,
+    /// Calls now.
+    pub calls: u64,
+    /// Peers or spans with their health, one line each.
+    pub health: Vec<String>,
+}

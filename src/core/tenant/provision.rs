@@ -1,0 +1,341 @@
+//! The provisioned world as data: what a provisioning file says, what the store keeps, what `provision export` prints.
+//! Names are the identity; within a tenant they are unique per kind. Times are seconds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Redacted;
+
+/// Everything an operator provisions. The default is an appliance that listens on SIP port 5060 and serves nobody.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Provision {
+    /// SIP listeners and limits.
+    pub sip: Sip,
+    /// RTP addresses and ports.
+    pub media: Media,
+    /// Trunk cards.
+    pub card: Vec<Card>,
+    /// Spans of cards.
+    pub span: Vec<Span>,
+    /// Tenants.
+    pub tenant: Vec<Tenant>,
+    /// Sites.
+    pub site: Vec<Site>,
+    /// Skills.
+    pub skill: Vec<Skill>,
+    /// Agents.
+    pub agent: Vec<Agent>,
+    /// Queues.
+    pub queue: Vec<Queue>,
+    /// Flows.
+    pub flow: Vec<Flow>,
+    /// Numbers.
+    pub number: Vec<Number>,
+    /// Trunks.
+    pub trunk: Vec<Trunk>,
+}
+
+/// `[sip]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sip {
+    /// `udp:ADDRESS:PORT` and `tcp:ADDRESS:PORT`.
+    pub listen: Vec<String>,
+    /// Digest realm, and the domain of our addresses of record.
+    pub realm: String,
+    /// Most calls at once; more get 503.
+    pub calls_max: u32,
+    /// How long calls in progress may go on after SIGTERM.
+    pub stop_grace_s: u32,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self {
+            listen: vec!["udp:127.0.0.1:5060".into(), "tcp:127.0.0.1:5060".into()],
+            realm: "cordboard".into(),
+            calls_max: 10_000,
+            stop_grace_s: 30,
+        }
+    }
+}
+
+/// `[media]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    /// Address that RTP sockets bind to and that our session descriptions name.
+    pub address: String,
+    /// First UDP port for RTP (even).
+    pub port_min: u16,
+    /// Last UDP port for RTP and RTCP.
+    pub port_max: u16,
+    /// Media threads.
+    pub threads: u8,
+    /// Ringback and busy tones when a tenant names no country of its own.
+    pub country: String,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self { address: "127.0.0.1".into(), port_min: 16_384, port_max: 32_767, threads: 1, country: "us".into() }
+    }
+}
+
+/// `[[card]]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Name, unique.
+    pub name: String,
+    /// `sim-t1` or `sim-e1`.
+    pub driver: String,
+    /// Number of spans.
+    #[serde(default = "one")]
+    pub spans: u8,
+}
+
+/// `[[span]]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// Name, unique.
+    pub name: String,
+    /// Card's name.
+    pub card: String,
+    /// Span of the card, from 1.
+    #[serde(default = "one")]
+    pub span: u8,
+    /// `em-wink`.
+    pub signalling: String,
+    /// Trunk whose circuits these timeslots are.
+    pub trunk: String,
+}
+
+/// `[[tenant]]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Name, unique: lower-case letters, digits, `-`.
+    pub name: String,
+    /// Country of tones, ISO 3166, lower case; the appliance's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// IANA time zone of opening hours and spoken times.
+    #[serde(default = "utc")]
+    pub timezone: String,
+    /// Language of built-in prompts.
+    #[serde(default = "english")]
+    pub language: String,
+}
+
+/// `[[site]]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// Name, unique.
+    pub name: String,
+    /// IANA time zone.
+    #[serde(default = "utc")]
+    pub timezone: String,
+}
+
+/// `[[skill]]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skill {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Name, unique within the tenant.
+    pub name: String,
+}
+
+/// `[[agent]]`. With `range = [0, 499]` the entry stands for 500 agents and `{n}` in its texts is the number; `expand`
+/// turns it into single agents.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Name, unique within the tenant.
+    pub name: String,
+    /// Inclusive numbers that `{n}` stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[u32; 2]>,
+    /// Site's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Fixed SIP address of the phone (`sip:user@host:port`). Without it the phone registers as `user`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
+    /// User name under which the phone registers and authenticates, unique on the appliance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The phone's SIP password. Sealed at rest, never printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Redacted<String>>,
+    /// Digits keyed to sign in by phone, unique within the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// PIN keyed after the code. Sealed at rest, never printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Redacted<String>>,
+    /// Skill name to level (0 < level <= 1).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skills: BTreeMap<String, f64>,
+    /// Whether the agent is signed in when first provisioned.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub signed_in: bool,
+    /// Seconds an offer rings before it moves on.
+    #[serde(default = "twenty")]
+    pub ring_s: u32,
+    /// Seconds of wrap-up after a call; 0 for none.
+    #[serde(default)]
+    pub wrap_up_s: u32,
+}
+
+/// `[[queue]]`: required skills and treatment; all queues share one order of waiting items.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Name, unique within the tenant.
+    pub name: String,
+    /// Skill name to least level (0..=1).
+    #[serde(default)]
+    pub skills: BTreeMap<String, f64>,
+    /// `music` (default) or `ringback` while waiting.
+    #[serde(default = "music")]
+    pub treatment: String,
+    /// Prompt to play as music; the built-in one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub music: Option<String>,
+    /// Announce position and expected wait at the start and every so many seconds; 0 for never.
+    #[serde(default)]
+    pub announce_every_s: u32,
+    /// Service level: answered within so many seconds.
+    #[serde(default = "twenty")]
+    pub target_s: u32,
+    /// After so many seconds the caller goes on in the flow at `overflow` (see the flow schema); 0 for never.
+    #[serde(default)]
+    pub overflow_after_s: u32,
+    /// Most items waiting; a further one overflows at once. 0 for the appliance's bound.
+    #[serde(default)]
+    pub waiting_max: u32,
+    /// Whether to record the conversations.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub record: bool,
+}
+
+/// `[[flow]]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flow {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Name, unique within the tenant.
+    pub name: String,
+    /// The flow's TOML text. In a provisioning file, `file = "PATH"` (relative to it) may stand instead.
+    #[serde(default)]
+    pub text: String,
+    /// Where the text came from; only in provisioning files.
+    #[serde(default, skip_serializing)]
+    pub file: Option<String>,
+}
+
+/// `[[number]]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Number {
+    /// The number as delivered (DNIS), unique on the appliance.
+    pub number: String,
+    /// Tenant's name.
+    pub tenant: String,
+    /// The flow that answers.
+    pub flow: String,
+}
+
+/// `[[trunk]]`: a SIP peering, or (with `kind = "tdm"`) the circuits of the spans that name it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trunk {
+    /// Name, unique.
+    pub name: String,
+    /// `sip` or `tdm`.
+    pub kind: String,
+    /// SIP peers by priority (lower first) and weight (RFC 2782's meaning).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peer: Vec<Peer>,
+    /// User name for digest authentication towards the peer, and for registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Password. Sealed at rest, never printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Redacted<String>>,
+    /// Whether to register with the first peer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub register: bool,
+    /// Whether calls from the peers' addresses must authenticate as `user`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub authenticate: bool,
+    /// Prefixes of dialled numbers that go out here; the longest match of all trunks wins. Empty: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefix: Vec<String>,
+    /// Leading digits to strip before dialling out.
+    #[serde(default)]
+    pub strip: u8,
+}
+
+/// `[[trunk.peer]]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// IP address.
+    pub address: String,
+    /// Port that our requests go to. Calls from the address are taken from any port.
+    #[serde(default = "sip_port")]
+    pub port: u16,
+    /// `udp` or `tcp`.
+    #[serde(default = "udp")]
+    pub transport: String,
+    /// Lower is tried first.
+    #[serde(default)]
+    pub priority: u16,
+    /// Share among peers of one priority.
+    #[serde(default = "one16")]
+    pub weight: u16,
+    /// OPTIONS every so many seconds; 0 for none (the peer then counts as healthy).
+    #[serde(default)]
+    pub options_s: u32,
+}
+
+fn is_false(b: &bool) -> bool {
+    !*b
+}
+fn one() -> u8 {
+    1
+}
+fn one16() -> u16 {
+    1
+}
+fn twenty() -> u32 {
+    20
+}
+fn sip_port() -> u16 {
+    5060
+}
+fn udp() -> String {
+    "udp".into()
+}
+fn utc() -> String {
+    "UTC".into()
+}
+fn english() -> String {
+    "en".into()
+}
+fn music() -> String {
+    "music".into()
+}

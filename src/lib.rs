@@ -1,0 +1,8 @@
+//! Cordboard: a call-processing appliance in one binary.
+
+pub mod base;
+pub mod core;
+pub mod dsp;
+pub mod edge;
+pub mod media;
+pub mod proto;

@@ -1,0 +1,2 @@
+//! Arguments only.
+fn main() {}

@@ -1,0 +1,3 @@
+//! Wire formats and their state machines, pure.
+
+pub mod sip;

@@ -1,0 +1,42 @@
+//! SIP (RFC 3261): messages, transactions, dialogs, sessions, registration, digest. No socket, no clock: bytes and time
+//! come in, bytes and events go out.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+/// Transport protocol of a flow.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Transport {
+    /// RFC 3261 section 18, datagrams.
+    Udp,
+    /// RFC 3261 section 18, a stream.
+    Tcp,
+}
+
+/// Where a message came from or goes to. For TCP, `connection` names the stream while it lives; a request without one
+/// makes `edge` connect, and responses fall back to connecting (RFC 3261 18.2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Path {
+    /// Protocol.
+    pub transport: Transport,
+    /// Our address (which listener).
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// TCP stream, by number; 0 for none (UDP, or not connected yet).
+    pub connection: u64,
+}
+
+/// Bytes to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transmit {
+    /// Where to.
+    pub path: Path,
+    /// A whole message.
+    pub bytes: Bytes,
+}
+
+/// A session: one INVITE dialog (or dialog to be) between us and one party.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionId(pub u64);
