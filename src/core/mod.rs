@@ -1,8 +1,15 @@
 //! Every decision, pure: no clock, socket, file, thread or lock. One owner of all calls, queues and agents, by value.
 //!
-//! [`switch`] is driven by `handle(now, Input)` and `handle_timeout(now)` and drained by `poll_output()`.
+//! [`switch::Switch`] is driven by `handle(now, Input)` and `handle_timeout(now)` and drained by `poll_output()`.
 
+mod admin;
+mod call;
 pub mod control;
+pub mod fault;
+pub mod ivr;
 pub mod journal;
 pub mod media;
+pub mod queue;
+pub mod switch;
 pub mod tenant;
+pub mod trunk;

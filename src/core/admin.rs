@@ -1,0 +1,376 @@
+//! Orders and questions from consoles, provisioning at runtime, alarms.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{AgentId, Now, Timestamp};
+use crate::core::call::{Call, CallState};
+use crate::core::control::{
+    AgentView, Alarm, Bound, CallView, Command, Query, QueueView, Reply, Status, TrunkView,
+};
+use crate::core::journal::{AgentStatus, Change, Seq};
+use crate::core::queue::{AgentProfile, QueueProfile};
+use crate::core::switch::{Output, Switch, Timer, WAITING_MAX};
+use crate::core::tenant::{Directory, Provision};
+use crate::proto::sip::{Binding, User};
+
+/// Alarms that stand, by name and subject. Bounded: at most [`ALARMS_MAX`]; further ones are counted under `others`.
+#[derive(Default, Debug)]
+pub(crate) struct Alarms {
+    standing: BTreeMap<(&'static str, String), Timestamp>,
+    others: u64,
+}
+
+/// Alarms kept.
+const ALARMS_MAX: usize = 256;
+
+impl Alarms {
+    /// Raises or clears an alarm.
+    pub fn set(&mut self, now: Now, name: &'static str, subject: String, stands: bool) {
+        if !stands {
+            self.standing.remove(&(name, subject));
+        } else if self.standing.len() < ALARMS_MAX || self.standing.contains_key(&(name, subject.clone())) {
+            self.standing.entry((name, subject)).or_insert(now.wall);
+        } else {
+            self.others += 1;
+        }
+    }
+
+    fn list(&self) -> Vec<Alarm> {
+        let mut list: Vec<Alarm> = self
+            .standing
+            .iter()
+            .map(|((name, subject), since)| Alarm { name: (*name).into(), subject: subject.clone(), since: *since })
+            .collect();
+        if let (true, Some(first)) = (self.others > 0, self.standing.values().min()) {
+            list.push(Alarm { name: "others".into(), subject: self.others.to_string(), since: *first });
+        }
+        list
+    }
+}
+
+impl Switch {
+    pub(crate) fn on_command(&mut self, now: Now, token: u64, command: Command) {
+        let result = match command {
+            Command::Provision { provision } => Ok(Some(self.provision_now(now, *provision))),
+            Command::SignIn { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_in(now, a)),
+            Command::SignOut { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_out(now, a)),
+            Command::Pause { tenant, agent, reason } => {
+                self.agent_order(&tenant, &agent, |q, a| q.pause(now, a, &reason))
+            }
+            Command::Resume { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.resume(now, a)),
+            Command::Hangup { call } => self.hangup(now, call),
+            Command::Stop => {
+                self.stop(now);
+                Ok(None)
+            }
+        };
+        // What the queue says to an order becomes facts before the reply's position is taken.
+        while let Some(output) = self.queue.poll_output() {
+            self.on_queue(now, output);
+        }
+        let (reply, after) = match result {
+            Ok(seq) => (Reply::Done, seq.or(self.last_seq())),
+            Err(reason) => (Reply::Refused { reason }, None),
+        };
+        self.emit(Output::Reply { token, reply, after });
+    }
+
+    fn agent_order(
+        &mut self,
+        tenant: &str,
+        agent: &str,
+        act: impl FnOnce(&mut crate::core::queue::Engine, AgentId) -> Result<(), crate::core::queue::Refusal>,
+    ) -> Result<Option<Seq>, String> {
+        let id = self
+            .directory
+            .tenant_by_name(tenant)
+            .and_then(|t| self.directory.agent_by_name(t, agent))
+            .ok_or_else(|| format!("no agent {tenant}/{agent} is provisioned; see `cordboard agent list`"))?;
+        act(&mut self.queue, id).map(|()| None).map_err(|refusal| refusal.to_string())
+    }
+
+    fn hangup(&mut self, now: Now, call: crate::base::CallId) -> Result<Option<Seq>, String> {
+        if !self.calls.contains_key(&call) {
+            return Err(format!("no call {call} is in progress; see `cordboard calls`"));
+        }
+        self.end_call(now, call, crate::base::Cause::Normal);
+        Ok(None)
+    }
+
+    fn stop(&mut self, now: Now) {
+        if self.stopping {
+            return;
+        }
+        self.stopping = true;
+        self.sip.set_stopping(true);
+        let grace = Duration::from_secs(self.provision.sip.stop_grace_s.into());
+        self.arm(now.mono + grace, Timer::GraceOver);
+    }
+
+    fn provision_now(&mut self, now: Now, provision: Provision) -> Seq {
+        self.adopt_provision(now, provision);
+        self.journal(Change::Provisioned { provision: Box::new(self.provision.clone()) })
+    }
+
+    /// Makes the provisioning hold. Calls in progress go on; what they refer to is looked up anew.
+    pub(crate) fn adopt_provision(&mut self, now: Now, provision: Provision) {
+        self.directory = Directory::new(&provision, Some(&self.directory));
+        self.provision = provision;
+        self.flows = self
+            .directory
+            .flows()
+            .filter_map(|(id, f)| Some((id, Arc::new(crate::core::ivr::check(&f.text, &f.name).ok()?))))
+            .collect();
+        let users = self.directory.agents().filter_map(|(_, a)| {
+            Some(User { name: a.user.clone()?, password: a.password.clone()? })
+        });
+        self.sip.set_users(users.collect());
+        let known: std::collections::HashSet<AgentId> = self.queue.agents().map(|a| a.id).collect();
+        let agents = self.directory.agents().map(|(id, a)| AgentProfile {
+            id,
+            tenant: a.tenant,
+            skills: a.skills.iter().map(|(s, l)| (*s, *l as f32)).collect(),
+            ring: Duration::from_secs(a.ring_s.into()),
+            wrap_up: Duration::from_secs(a.wrap_up_s.into()),
+        });
+        let queues = self.directory.queues().map(|(id, q)| QueueProfile {
+            id,
+            tenant: q.tenant,
+            needs: q.needs.iter().map(|(s, l)| (*s, *l as f32)).collect(),
+            target: Duration::from_secs(q.target_s.into()),
+            overflow_after: (q.overflow_after_s > 0).then(|| Duration::from_secs(q.overflow_after_s.into())),
+            waiting_max: if q.waiting_max == 0 { WAITING_MAX } else { q.waiting_max as usize },
+            announce_every: (q.announce_every_s > 0).then(|| Duration::from_secs(q.announce_every_s.into())),
+        });
+        self.queue.provision(now, agents.collect(), queues.collect());
+        self.seat_agents(now, &known);
+        self.adopt_circuits(now);
+        self.start_trunks(now);
+    }
+
+    /// Reachability of all agents, and the sign-in of those that are new and provisioned as signed in.
+    fn seat_agents(&mut self, now: Now, known: &std::collections::HashSet<AgentId>) {
+        let agents: Vec<_> = self.directory.agents().map(|(id, a)| (id, a.contact.is_some(), a.signed_in)).collect();
+        for (id, fixed, signed_in) in agents {
+            let reachable = fixed || self.agent_path(id).is_some();
+            self.queue.set_reachable(now, id, reachable);
+            if signed_in && !known.contains(&id) {
+                // A new agent is signed out, which no refusal applies to.
+                let _ = self.queue.sign_in(now, id);
+            }
+        }
+    }
+
+    /// Puts back what an earlier run left: agents' states and phones' registrations.
+    pub fn restore(
+        &mut self,
+        now: Now,
+        agents: &[(String, String, AgentStatus, String)],
+        bindings: Vec<Binding>,
+    ) {
+        for binding in bindings {
+            let user = binding.user.clone();
+            self.sip.restore_binding(now, binding);
+            if let Some(agent) = self.directory.agent_by_user(&user)
+                && self.sip.binding(&user).is_some()
+            {
+                self.queue.set_reachable(now, agent, true);
+            }
+        }
+        for (tenant, agent, status, reason) in agents {
+            let id = self.directory.tenant_by_name(tenant).and_then(|t| self.directory.agent_by_name(t, agent));
+            if let Some(id) = id {
+                self.queue.restore(now, id, *status, reason);
+            }
+        }
+        while let Some(output) = self.queue.poll_output() {
+            self.on_queue(now, output);
+        }
+    }
+
+    pub(crate) fn on_query(&mut self, now: Now, token: u64, query: Query) {
+        let reply = match query {
+            Query::Status => Reply::Status(Box::new(self.status())),
+            Query::Calls => Reply::Calls { calls: self.call_views() },
+            Query::Agents => Reply::Agents { agents: self.agent_views() },
+            Query::Queues => Reply::Queues { queues: self.queue_views(now) },
+            Query::Trunks => Reply::Trunks { trunks: self.trunk_views() },
+        };
+        self.emit(Output::Reply { token, reply, after: None });
+    }
+
+    /// Counters, limits and alarms.
+    pub fn status(&self) -> Status {
+        let by = |status: AgentStatus| self.queue.agents().filter(|a| a.status == status).count() as u64;
+        let counters = self.queue.counters();
+        Status {
+            version: self.config.version.clone(),
+            started_at: self.started.wall,
+            stopping: self.stopping,
+            offered: self.counters.offered,
+            answered: self.counters.answered,
+            abandoned: self.counters.abandoned,
+            in_target: self.counters.in_target,
+            calls: self.calls.len() as u64,
+            waiting: self.by_item.len() as u64,
+            offers: counters.offers,
+            double_offers: counters.double_offers,
+            agents_ready: by(AgentStatus::Ready),
+            agents_busy: by(AgentStatus::Busy),
+            agents_wrap_up: by(AgentStatus::WrapUp),
+            agents_not_ready: by(AgentStatus::NotReady),
+            registrations: self.sip.bindings_len() as u64,
+            sip_refused: self.sip.counters().iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+            bounds: self.bounds(),
+            alarms: self.alarms.list(),
+        }
+    }
+
+    fn bounds(&self) -> Vec<Bound> {
+        let bound = |name: &str, used: usize, max: usize, refused: u64| Bound {
+            name: name.into(),
+            used: used as u64,
+            max: max as u64,
+            refused,
+        };
+        vec![
+            bound("calls", self.calls.len(), self.provision.sip.calls_max as usize, self.counters.calls_refused),
+            bound("waiting", self.by_item.len(), WAITING_MAX, 0),
+            bound("sip-sessions", self.sip.sessions_len(), self.config.sip.sessions_max, 0),
+            bound("sip-registrations", self.sip.bindings_len(), self.config.sip.bindings_max, 0),
+            bound(
+                "rtp-sockets",
+                self.sockets.total.saturating_sub(self.sockets.free()),
+                usize::from(self.provision.media.port_max.saturating_sub(self.provision.media.port_min)).div_ceil(2),
+                self.counters.sockets_refused,
+            ),
+            bound("circuits", self.circuits.values().filter(|c| !c.available()).count(), self.circuits.len(), 0),
+        ]
+    }
+
+    fn call_views(&self) -> Vec<CallView> {
+        let mut calls: Vec<&Call> = self.calls.values().collect();
+        calls.sort_unstable_by_key(|c| c.id);
+        calls
+            .into_iter()
+            .map(|c| CallView {
+                call_id: c.id,
+                tenant: c.cdr.tenant.clone(),
+                from: c.cdr.from.as_str().to_owned(),
+                to: c.cdr.to.as_str().to_owned(),
+                started_at: c.cdr.started_at,
+                state: self.state_text(c),
+            })
+            .collect()
+    }
+
+    fn state_text(&self, call: &Call) -> String {
+        let party = |leg: &crate::base::LegId| {
+            let record = self.legs.get(leg).and_then(|l| call.cdr.legs.get(l.index));
+            record.map_or(String::new(), |r| r.agent.clone().unwrap_or_else(|| r.party.clone()))
+        };
+        match &call.state {
+            CallState::Flow => "flow".into(),
+            CallState::Waiting(wait) => {
+                format!("waiting {}", self.directory.queue(wait.queue).map_or("", |q| q.name.as_str()))
+            }
+            CallState::Connecting(leg) => format!("ringing {}", party(leg)),
+            CallState::Talking(leg) => format!("talking {}", party(leg)),
+            CallState::Referring { to, .. } => format!("transfer {}", party(to)),
+            CallState::Ending => "ending".into(),
+        }
+    }
+
+    fn agent_views(&self) -> Vec<AgentView> {
+        let mut views: Vec<AgentView> = self
+            .queue
+            .agents()
+            .filter_map(|state| {
+                let entry = self.directory.agent(state.id)?;
+                Some(AgentView {
+                    tenant: self.directory.tenant(entry.tenant)?.name.clone(),
+                    name: entry.name.clone(),
+                    status: state.status,
+                    reason: state.reason.to_owned(),
+                    since: state.since.wall,
+                    answered: state.answered,
+                    reachable: self.agent_path(state.id).is_some(),
+                })
+            })
+            .collect();
+        views.sort_unstable_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
+        views
+    }
+
+    fn queue_views(&self, now: Now) -> Vec<QueueView> {
+        let mut views: Vec<QueueView> = self
+            .queue
+            .queues()
+            .filter_map(|state| {
+                let entry = self.directory.queue(state.id)?;
+                Some(QueueView {
+                    tenant: self.directory.tenant(entry.tenant)?.name.clone(),
+                    name: entry.name.clone(),
+                    waiting: state.waiting as u64,
+                    longest_wait_s: state.oldest.map_or(0, |since| now.mono.since(since).as_secs()),
+                    offered: state.offered,
+                    answered: state.answered,
+                    abandoned: state.abandoned,
+                    in_target: state.in_target,
+                })
+            })
+            .collect();
+        views.sort_unstable_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
+        views
+    }
+
+    fn trunk_views(&self) -> Vec<TrunkView> {
+        let mut views: Vec<TrunkView> = self
+            .directory
+            .trunks()
+            .map(|(id, entry)| {
+                let health = self.trunks.get(&id);
+                TrunkView {
+                    name: entry.name.clone(),
+                    kind: entry.kind.clone(),
+                    calls: health.map_or(0, |h| h.calls),
+                    health: self.trunk_health(id, entry, health),
+                }
+            })
+            .collect();
+        views.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        views
+    }
+
+    fn trunk_health(
+        &self,
+        id: crate::base::TrunkId,
+        entry: &crate::core::tenant::provision::Trunk,
+        health: Option<&crate::core::trunk::TrunkHealth>,
+    ) -> Vec<String> {
+        let mut lines: Vec<String> = entry
+            .peer
+            .iter()
+            .enumerate()
+            .map(|(i, peer)| {
+                let down = health.and_then(|h| h.peers.get(i)).is_some_and(|p| p.down);
+                format!("{}:{} {}", peer.address, peer.port, if down { "down" } else { "up" })
+            })
+            .collect();
+        match health.and_then(|h| h.registered) {
+            Some(Ok(expires)) => lines.push(format!("registered for {expires} s")),
+            Some(Err(status)) => lines.push(format!("registration refused: {status}")),
+            None if entry.register => lines.push("registering".into()),
+            None => {}
+        }
+        let circuits: Vec<_> = self.circuits.values().filter(|c| c.trunk == id).collect();
+        if !circuits.is_empty() {
+            let blocked = circuits.iter().filter(|c| c.blocked()).count();
+            let idle = circuits.iter().filter(|c| c.available()).count();
+            lines.push(format!("{} circuits, {idle} idle, {blocked} blocked", circuits.len()));
+        }
+        lines
+    }
+}

@@ -1,0 +1,325 @@
+//! Answering the client, joining two legs, hold, and what a caller hears meanwhile.
+
+use bytes::Bytes;
+
+use crate::base::{CallId, Codec, LegId, Now, PlayId, PortId};
+use crate::core::call::{CallState, Role, Signal};
+use crate::core::ivr::Input as FlowInput;
+use crate::core::media::{MediaCommand, MediaEvent, StreamParams, ToneKind};
+use crate::core::switch::{PortOwner, Switch};
+use crate::proto::sdp;
+
+impl Switch {
+    pub(crate) fn client_port(&self, call: CallId) -> Option<PortId> {
+        self.legs.get(&self.calls.get(&call)?.client)?.port
+    }
+
+    pub(crate) fn own_port(&mut self, leg: LegId, port: Option<PortId>) {
+        let Some(port) = port else { return };
+        if let Some(l) = self.legs.get_mut(&leg) {
+            l.port = Some(port);
+            self.ports.insert(port, PortOwner::Leg(leg));
+        }
+    }
+
+    /// Our description for a socket.
+    pub(crate) fn local_description(&mut self, socket: u16, codecs: Vec<Codec>) -> sdp::Local {
+        sdp::Local {
+            address: self.config.media_address,
+            port: socket,
+            session_id: self.fresh(),
+            version: 1,
+            codecs,
+            direction: sdp::Direction::SendRecv,
+        }
+    }
+
+    /// Gives the client a port, so that it hears us, before or after the answer. False: it cannot be had.
+    pub(super) fn open_client_media(&mut self, call: CallId) -> Option<Bytes> {
+        let client = self.calls.get(&call)?.client;
+        let leg = self.legs.get(&client)?;
+        let sip = leg.sip()?;
+        if let Some(answer) = &sip.answer {
+            return Some(answer.clone());
+        }
+        let offer = sip.offer.clone()?;
+        let socket = self.socket_take()?;
+        let local = self.local_description(socket, sdp::default_codecs());
+        let Ok((answer, agreed)) = sdp::answer(&offer, &local) else {
+            self.socket_back(socket);
+            return None;
+        };
+        let port = PortId(self.fresh());
+        self.media(MediaCommand::OpenRtp { port, socket });
+        self.own_port(client, Some(port));
+        let sip = self.legs.get_mut(&client)?.sip_mut()?;
+        sip.local = Some(local);
+        sip.agreed = Some(agreed);
+        sip.answer = Some(answer.clone());
+        self.set_stream(client);
+        Some(answer)
+    }
+
+    /// Makes sure that an unanswered client hears what is played: early media (RFC 3960) over SIP; a circuit's
+    /// audio is through anyway.
+    pub(super) fn open_client_audio(&mut self, now: Now, call: CallId) {
+        let Some(client) = self.calls.get(&call).map(|c| c.client) else { return };
+        let Some(leg) = self.legs.get(&client) else { return };
+        let Some(sip) = leg.sip() else { return };
+        if leg.answered || sip.progress >= 183 {
+            return;
+        }
+        let session = sip.session;
+        let Some(answer) = self.open_client_media(call) else {
+            return self.end_call(now, call, crate::base::Cause::IncompatibleMedia);
+        };
+        if let Some(sip) = self.legs.get_mut(&client).and_then(|l| l.sip_mut()) {
+            sip.progress = 183;
+        }
+        self.sip.provisional(now, session, 183, Some(answer));
+    }
+
+    /// Answers the client, once.
+    pub(crate) fn answer_client(&mut self, now: Now, call: CallId) {
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        let client = c.client;
+        let Some(leg) = self.legs.get_mut(&client) else { return };
+        if leg.answered {
+            return;
+        }
+        match &leg.signal {
+            Signal::Tdm(circuit) => {
+                let circuit = *circuit;
+                self.answer_circuit(now, circuit);
+            }
+            Signal::Sip(sip) => {
+                let session = sip.session;
+                let Some(answer) = self.open_client_media(call) else {
+                    return self.end_call(now, call, crate::base::Cause::IncompatibleMedia);
+                };
+                self.sip.accept(now, session, answer);
+            }
+        }
+        self.mark_answered(now, client);
+    }
+
+    fn mark_answered(&mut self, now: Now, leg: LegId) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        l.answered = true;
+        if let Some(record) = self.calls.get_mut(&l.call).and_then(|c| c.leg_record(l.index)) {
+            record.answered_at = Some(now.wall);
+        }
+    }
+
+    /// Tells the plane what the leg's SIP peer agreed to.
+    pub(crate) fn set_stream(&mut self, leg: LegId) {
+        let Some(l) = self.legs.get(&leg) else { return };
+        let (Some(port), Some(agreed)) = (l.port, l.sip().and_then(|s| s.agreed.as_ref())) else { return };
+        let stream = StreamParams {
+            codec: agreed.codec,
+            payload_type: agreed.payload_type,
+            telephone_event: agreed.telephone_event,
+            ptime_ms: agreed.ptime_ms,
+            remote: agreed.remote,
+            remote_rtcp: agreed.remote_rtcp,
+            send: agreed.send,
+            receive: agreed.receive,
+            latch: true,
+        };
+        self.media(MediaCommand::SetStream { port, stream });
+    }
+
+    /// Answers a new offer on a leg that has a description already.
+    pub(crate) fn answer_offer(&mut self, leg: LegId, remote: &sdp::Remote) -> Result<Bytes, sdp::SdpError> {
+        let Some(sip) = self.legs.get_mut(&leg).and_then(|l| l.sip_mut()) else { return Err(sdp::SdpError::NoAudio) };
+        let Some(local) = sip.local.as_mut() else { return Err(sdp::SdpError::NoAudio) };
+        local.version += 1;
+        let (answer, agreed) = sdp::answer(remote, local)?;
+        sip.agreed = Some(agreed);
+        self.set_stream(leg);
+        Ok(answer)
+    }
+
+    /// A target or agent rings, perhaps with early media.
+    pub(crate) fn leg_rings(&mut self, now: Now, leg: LegId, status: u16, media: bool) {
+        let Some(l) = self.legs.get(&leg) else { return };
+        let (call, role) = (l.call, l.role);
+        if role != Role::Target {
+            return;
+        }
+        if media {
+            self.open_client_audio(now, call);
+            return self.join(call, leg);
+        }
+        let Some(client) = self.calls.get(&call).map(|c| c.client) else { return };
+        let Some(c) = self.legs.get_mut(&client) else { return };
+        match (c.answered, &mut c.signal) {
+            (false, Signal::Sip(sip)) if sip.progress < 180 => {
+                sip.progress = 180;
+                let session = sip.session;
+                if status == 180 {
+                    self.sip.provisional(now, session, 180, None);
+                }
+            }
+            (false, Signal::Sip(_)) => {}
+            (true, _) | (false, Signal::Tdm(_)) => self.client_tone(call, ToneKind::Ringback),
+        }
+    }
+
+    /// Plays a tone of the tenant's country to the client.
+    pub(super) fn client_tone(&mut self, call: CallId, tone: ToneKind) {
+        let play = self.fresh_play();
+        let country = self
+            .calls
+            .get(&call)
+            .and_then(|c| c.tenant)
+            .and_then(|t| self.directory.tenant(t))
+            .and_then(|t| t.country.clone())
+            .unwrap_or_else(|| self.provision.media.country.clone());
+        let country = country.as_bytes().first_chunk::<2>().copied().unwrap_or(*b"us");
+        if let Some(port) = self.client_port(call) {
+            self.media(MediaCommand::Tone { port, play, tone, country });
+        }
+    }
+
+    /// A leg that we dialled was answered.
+    pub(crate) fn leg_answered(&mut self, now: Now, leg: LegId) {
+        self.mark_answered(now, leg);
+        let Some(l) = self.legs.get(&leg) else { return };
+        let (call, role) = (l.call, l.role);
+        let state = self.calls.get(&call).map(|c| c.state);
+        match (role, state) {
+            (Role::Agent { agent, offer }, _) => self.offer_answered(now, leg, agent, offer),
+            (Role::Target, Some(CallState::Connecting(to))) if to == leg => self.connect(now, call, leg),
+            (Role::Target, Some(CallState::Referring { from, to })) if to == leg => {
+                self.refer_answered(now, call, from, to);
+            }
+            _ => self.release_leg(now, leg, crate::base::Cause::Normal),
+        }
+    }
+
+    /// The client talks to this leg from now on.
+    pub(super) fn connect(&mut self, now: Now, call: CallId, leg: LegId) {
+        self.answer_client(now, call);
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        if c.state == CallState::Ending {
+            return;
+        }
+        c.state = CallState::Talking(leg);
+        c.flow_play = None;
+        c.note(now, "bridged", "");
+        if c.cdr.answered_at.is_none() {
+            c.cdr.answered_at = Some(now.wall);
+            self.counters.answered += 1;
+        }
+        self.join(call, leg);
+        self.record(call);
+        self.journal_progress(call);
+    }
+
+    /// Joins the client's port with the leg's.
+    pub(super) fn join(&mut self, call: CallId, leg: LegId) {
+        let (Some(a), Some(b)) = (self.client_port(call), self.legs.get(&leg).and_then(|l| l.port)) else { return };
+        self.media(MediaCommand::Bridge { a, b });
+    }
+
+    /// Starts recording where the queue says so.
+    fn record(&mut self, call: CallId) {
+        let Some(c) = self.calls.get(&call) else { return };
+        let wanted = c.queue.and_then(|q| self.directory.queue(q)).is_some_and(|q| q.record);
+        let name = format!("{}/{call}", if c.cdr.tenant.is_empty() { "none" } else { &c.cdr.tenant });
+        if let (true, Some(port)) = (wanted, self.client_port(call)) {
+            self.media(MediaCommand::Record { port, name: name.into() });
+        }
+    }
+
+    /// A leg went on hold or came back: the other party hears music meanwhile.
+    pub(crate) fn hold_changed(&mut self, now: Now, leg: LegId) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        // The peer holds us when it no longer wants to hear us (RFC 3264 8.4).
+        let held = l.sip().and_then(|s| s.agreed.as_ref()).is_some_and(|a| !a.send);
+        if held == l.held {
+            return;
+        }
+        l.held = held;
+        let Some(c) = self.calls.get_mut(&l.call) else { return };
+        c.note(now, if held { "hold" } else { "resume" }, "");
+        let CallState::Talking(party) = c.state else { return };
+        let (call, client) = (c.id, c.client);
+        let other = if leg == client { party } else { client };
+        let both_free = ![leg, other].iter().any(|id| self.legs.get(id).is_some_and(|l| l.held));
+        let Some(port) = self.legs.get(&other).and_then(|l| l.port) else { return };
+        if both_free {
+            self.join(call, party);
+        } else if held {
+            let play = self.fresh_play();
+            self.media(MediaCommand::Unbridge { port });
+            self.media(MediaCommand::Music { port, play, source: None });
+        }
+    }
+
+    pub(crate) fn on_media(&mut self, now: Now, event: MediaEvent) {
+        match event {
+            MediaEvent::Sockets(ports) => self.sockets_bound(ports),
+            MediaEvent::SocketsExhausted => self.sockets_exhausted(),
+            MediaEvent::Digit { port, digit, .. } => self.digit(now, port, digit),
+            MediaEvent::PlayDone { port, play } => self.play_done(now, port, play),
+            MediaEvent::DigitsSent { port } => self.digits_sent(now, port),
+            MediaEvent::PromptMissing { name, .. } => self.alarms.set(now, "prompt-missing", name.to_string(), true),
+            MediaEvent::Silent { port } => self.silent(now, port),
+            MediaEvent::Failed { port } => self.port_failed(now, port),
+            MediaEvent::RecordFailed { .. } => self.alarms.set(now, "recording-failed", String::new(), true),
+            MediaEvent::Closed { port, stats, socket } => {
+                if let Some(socket) = socket {
+                    self.socket_back(socket);
+                }
+                self.port_closed(port, stats);
+            }
+        }
+    }
+
+    fn digit(&mut self, now: Now, port: PortId, digit: char) {
+        match self.ports.get(&port) {
+            Some(PortOwner::Circuit(circuit)) => self.address_digit(now, *circuit, digit),
+            Some(PortOwner::Leg(leg)) => {
+                let Some(l) = self.legs.get(leg) else { return };
+                let (call, client) = (l.call, l.role == Role::Client);
+                if client && self.calls.get(&call).is_some_and(|c| !matches!(c.state, CallState::Talking(_))) {
+                    self.run_flow(now, call, FlowInput::Digit(digit));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn play_done(&mut self, now: Now, port: PortId, play: PlayId) {
+        let Some(PortOwner::Leg(leg)) = self.ports.get(&port) else { return };
+        let Some(call) = self.legs.get(leg).map(|l| l.call) else { return };
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        if c.flow_play == Some(play) {
+            c.flow_play = None;
+            self.run_flow(now, call, FlowInput::PlayDone);
+        } else if let CallState::Waiting(wait) = &mut c.state
+            && wait.announcement == Some(play)
+        {
+            wait.announcement = None;
+            self.play_treatment(call);
+        }
+    }
+
+    /// Nothing was heard from a SIP peer for a while: a re-INVITE tells whether it lives (its 408 or 481 ends the leg).
+    fn silent(&mut self, now: Now, port: PortId) {
+        let Some(&PortOwner::Leg(leg)) = self.ports.get(&port) else { return };
+        let Some(l) = self.legs.get(&leg).filter(|l| l.answered) else { return };
+        let Some(session) = l.sip().map(|s| s.session) else { return };
+        if let Some(offer) = self.current_offer(leg) {
+            self.sip.reinvite(now, session, offer);
+        }
+    }
+
+    fn port_failed(&mut self, now: Now, port: PortId) {
+        if let Some(&PortOwner::Leg(leg)) = self.ports.get(&port) {
+            self.fail_leg(now, leg, crate::base::Cause::NetworkOutOfOrder);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Calls and legs: what a call is, and what it goes through from the first sign of it to its record.
+//!
+//! A call has a client leg, and at most one other leg at a time that matters: the agent or transfer target that rings
+//! or talks. During a blind transfer there are two: the one that hands over and the one that takes over.
+//!
+//! ```text
+//!  incoming ──> Flow ──enqueue──> Waiting ──offer accepted──> Talking ──> Ending ──> record complete
+//!                │ ^                 │ overflow                 │  ^
+//!                │ └─────────────────┘                   REFER  v  │ answered / failed
+//!                └──transfer──> Connecting ──answered──────> Referring
+//! ```
+
+mod bridge;
+mod flow;
+mod offer;
+mod setup;
+mod teardown;
+mod transfer;
+
+pub(crate) use setup::{NewCall, NewLeg};
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::base::{AgentId, CallId, Cause, Circuit, LegId, OfferId, PlayId, PortId, QueueId, TenantId, WorkItemId};
+use crate::base::{Now, TrunkId};
+use crate::core::ivr::Run;
+use crate::core::journal::{CDR_EVENTS_MAX, CallEvent, Cdr, LegRecord};
+use crate::proto::sdp;
+use crate::proto::sip::{Path, SessionId};
+
+/// Most legs a call may have had in its life; a transfer beyond it is refused.
+pub(crate) const LEGS_PER_CALL_MAX: usize = 64;
+
+/// Where a call stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CallState {
+    /// The flow talks to the caller.
+    Flow,
+    /// A work item of the call is in the queue; an offer may be ringing.
+    Waiting(Wait),
+    /// A transfer target (or a number that an agent dialled) rings.
+    Connecting(LegId),
+    /// The client is bridged to this leg.
+    Talking(LegId),
+    /// The party `from` handed the client over to `to`, which rings.
+    Referring { from: LegId, to: LegId },
+    /// All legs are released; media measures are awaited.
+    Ending,
+}
+
+/// A call's visit to a queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Wait {
+    pub item: WorkItemId,
+    pub queue: QueueId,
+    pub since: Now,
+    /// The announcement that plays in place of the music.
+    pub announcement: Option<PlayId>,
+}
+
+/// A call.
+pub(crate) struct Call {
+    pub id: CallId,
+    pub tenant: Option<TenantId>,
+    pub client: LegId,
+    /// All live legs, the client's among them.
+    pub legs: Vec<LegId>,
+    /// The agent who talks, until the queue was told that the conversation is over.
+    pub agent: Option<AgentId>,
+    pub state: CallState,
+    /// The flow's run; `None` for calls that need none (an agent dials out).
+    pub run: Option<Run>,
+    /// The flow's playback that its run waits for.
+    pub flow_play: Option<PlayId>,
+    /// Queue whose agent talks (for recording and service level).
+    pub queue: Option<QueueId>,
+    /// Ports closed but not yet confirmed with their measures.
+    pub ports_closing: usize,
+    /// Trunks still to be tried for the ringing target, with the number as dialled.
+    pub route: VecDeque<RouteStep>,
+    pub cdr: Cdr,
+    events_left_out: usize,
+}
+
+/// One way to reach a target.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteStep {
+    pub trunk: Option<TrunkId>,
+    pub peer: Option<usize>,
+    pub circuit: Option<Circuit>,
+    pub path: Option<Path>,
+    pub uri: String,
+    pub number: String,
+    /// Seconds the target may ring.
+    pub ring_s: u32,
+}
+
+impl Call {
+    pub fn new(id: CallId, tenant: Option<TenantId>, client: LegId, cdr: Cdr) -> Self {
+        Self {
+            id,
+            tenant,
+            client,
+            legs: Vec::new(),
+            agent: None,
+            state: CallState::Flow,
+            run: None,
+            flow_play: None,
+            queue: None,
+            ports_closing: 0,
+            route: VecDeque::new(),
+            cdr,
+            events_left_out: 0,
+        }
+    }
+
+    /// Notes an event in the record; beyond the bound only their number is kept.
+    pub fn note(&mut self, now: Now, what: &str, detail: impl Into<String>) {
+        if self.cdr.events.len() + 1 < CDR_EVENTS_MAX {
+            self.cdr.events.push(CallEvent { at: now.wall, what: what.into(), detail: detail.into() });
+            return;
+        }
+        self.events_left_out += 1;
+        let last = CallEvent {
+            at: now.wall,
+            what: "events-left-out".into(),
+            detail: format!("{} further events", self.events_left_out),
+        };
+        if self.cdr.events.len() + 1 == CDR_EVENTS_MAX {
+            self.cdr.events.push(last);
+        } else if let Some(slot) = self.cdr.events.last_mut() {
+            *slot = last;
+        }
+    }
+
+    /// The record of one of the call's legs.
+    pub fn leg_record(&mut self, index: usize) -> Option<&mut LegRecord> {
+        self.cdr.legs.get_mut(index)
+    }
+
+    /// Ends the visit to a queue in the record and returns it.
+    pub fn take_wait(&mut self, now: Now) -> Option<Wait> {
+        let CallState::Waiting(wait) = self.state else { return None };
+        let waited = now.mono.since(wait.since.mono);
+        self.cdr.queued_ms = self.cdr.queued_ms.saturating_add(waited.as_millis().try_into().unwrap_or(u64::MAX));
+        self.state = CallState::Flow;
+        Some(wait)
+    }
+}
+
+/// Part of a leg in its call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// The party that the call came from.
+    Client,
+    /// An agent, rung by an offer.
+    Agent { agent: AgentId, offer: OfferId },
+    /// A transfer target, or a number dialled by an agent.
+    Target,
+}
+
+/// How a leg is signalled.
+#[derive(Clone, Debug)]
+pub(crate) enum Signal {
+    /// A SIP session.
+    Sip(Box<SipLeg>),
+    /// A circuit of a card.
+    Tdm(Circuit),
+}
+
+/// The SIP side of a leg.
+#[derive(Clone, Debug)]
+pub(crate) struct SipLeg {
+    pub session: SessionId,
+    /// Our description, once a socket was taken.
+    pub local: Option<sdp::Local>,
+    /// The peer's offer that waits for our answer.
+    pub offer: Option<sdp::Remote>,
+    /// Our answer, once given in a provisional response: the final one repeats it (RFC 3261 13.2.1).
+    pub answer: Option<Bytes>,
+    /// What both ends agreed.
+    pub agreed: Option<sdp::Agreed>,
+    /// Status of a provisional response already sent.
+    pub progress: u16,
+}
+
+impl SipLeg {
+    pub fn new(session: SessionId) -> Self {
+        Self { session, local: None, offer: None, answer: None, agreed: None, progress: 0 }
+    }
+}
+
+/// One party's attachment to a call.
+pub(crate) struct Leg {
+    pub call: CallId,
+    /// Place in the call's record.
+    pub index: usize,
+    pub role: Role,
+    pub signal: Signal,
+    pub port: Option<PortId>,
+    pub answered: bool,
+    /// The peer put us on hold.
+    pub held: bool,
+    /// Trunk and peer that it uses, for health and failover.
+    pub trunk: Option<(TrunkId, usize)>,
+}
+
+impl Leg {
+    pub fn sip(&self) -> Option<&SipLeg> {
+        match &self.signal {
+            Signal::Sip(s) => Some(s),
+            Signal::Tdm(_) => None,
+        }
+    }
+
+    pub fn sip_mut(&mut self) -> Option<&mut SipLeg> {
+        match &mut self.signal {
+            Signal::Sip(s) => Some(s),
+            Signal::Tdm(_) => None,
+        }
+    }
+}
+
+/// The cause that a call's record shows when its client goes: leaving while waiting is an abandon (E.600 2.9).
+pub(crate) fn client_gone_cause(state: CallState, cause: Cause) -> Cause {
+    match state {
+        CallState::Waiting(_) if cause == Cause::Normal => Cause::Abandoned,
+        _ => cause,
+    }
+}

@@ -1,0 +1,187 @@
+//! Waiting in the queue, and the offers that end it.
+
+use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, WorkItemId};
+use crate::core::call::{CallState, NewLeg, Role, RouteStep, Wait};
+use crate::core::ivr::{Input as FlowInput, QueueExit, say};
+use crate::core::journal::{AgentStatus, Change, Direction};
+use crate::core::media::{MediaCommand, ToneKind};
+use crate::core::queue::{EnqueueError, OfferEnd, Output as QueueOutput};
+use crate::core::switch::Switch;
+
+impl Switch {
+    pub(crate) fn on_queue(&mut self, now: Now, output: QueueOutput) {
+        match output {
+            QueueOutput::Offer { offer, item, agent } => self.offer(now, offer, item, agent),
+            QueueOutput::Withdraw { offer, why, .. } => self.withdraw(now, offer, why),
+            QueueOutput::Overflow { item } => self.overflow(now, item),
+            QueueOutput::Announce { item, position, expected_wait_s } => {
+                self.announce(item, position, expected_wait_s);
+            }
+            QueueOutput::AgentChanged { agent, status, reason } => self.agent_changed(now, agent, status, reason),
+        }
+    }
+
+    /// The flow puts the caller into a queue.
+    pub(super) fn enqueue(&mut self, now: Now, call: CallId, name: &str) {
+        let queue = self.calls.get(&call).and_then(|c| c.tenant).and_then(|t| self.directory.queue_by_name(t, name));
+        let Some(queue) = queue else {
+            return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown));
+        };
+        let item = WorkItemId(self.fresh());
+        match self.queue.enqueue(now, item, queue) {
+            Ok(()) => {}
+            Err(EnqueueError::Full) => return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Full)),
+            Err(_) => return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown)),
+        }
+        self.by_item.insert(item, call);
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.note(now, "enqueued", name);
+            c.queue = Some(queue);
+            c.flow_play = None;
+            c.state = CallState::Waiting(Wait { item, queue, since: now, announcement: None });
+        }
+        self.open_client_audio(now, call);
+        self.play_treatment(call);
+        self.journal_progress(call);
+    }
+
+    /// Music or ringing tone for a caller who waits.
+    pub(super) fn play_treatment(&mut self, call: CallId) {
+        let Some(c) = self.calls.get(&call) else { return };
+        let CallState::Waiting(wait) = c.state else { return };
+        let entry = self.directory.queue(wait.queue);
+        let ringing = entry.is_some_and(|q| q.treatment == "ringback");
+        let source = entry.and_then(|q| q.music.as_deref()).map(Into::into);
+        if ringing {
+            return self.client_tone(call, ToneKind::Ringback);
+        }
+        let play = self.fresh_play();
+        if let Some(port) = self.client_port(call) {
+            self.media(MediaCommand::Music { port, play, source });
+        }
+    }
+
+    fn announce(&mut self, item: WorkItemId, position: usize, expected_wait_s: u32) {
+        let Some(&call) = self.by_item.get(&item) else { return };
+        let play = self.fresh_play();
+        let Some(port) = self.client_port(call) else { return };
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        let CallState::Waiting(wait) = &mut c.state else { return };
+        wait.announcement = Some(play);
+        let language = c.tenant.and_then(|t| self.directory.tenant(t)).map_or("en", |t| t.language.as_str());
+        let items = say::queue_position(language, position, expected_wait_s);
+        self.media(MediaCommand::Play { port, play, items });
+    }
+
+    /// The queue reserved an agent for a call: ring the phone.
+    fn offer(&mut self, now: Now, offer: OfferId, item: WorkItemId, agent: AgentId) {
+        let Some(&call) = self.by_item.get(&item) else {
+            return self.queue.refused(now, offer, OfferEnd::Failed);
+        };
+        let name = self.agent_name(agent).unwrap_or_default();
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.note(now, "offered", name);
+        }
+        let leg = self.agent_path(agent).and_then(|(uri, path)| {
+            let step = RouteStep {
+                trunk: None,
+                peer: None,
+                circuit: None,
+                path: Some(path),
+                number: String::new(),
+                uri,
+                ring_s: 0,
+            };
+            self.dial(now, call, &step, Role::Agent { agent, offer }).ok()
+        });
+        match leg {
+            Some(leg) => {
+                self.by_offer.insert(offer, leg);
+            }
+            None => self.queue.refused(now, offer, OfferEnd::Unreachable),
+        }
+    }
+
+    /// The queue took an offer back: nobody answered in time, or the caller left.
+    fn withdraw(&mut self, now: Now, offer: OfferId, why: OfferEnd) {
+        let Some(leg) = self.by_offer.get(&offer).copied() else { return };
+        let cause = if why == OfferEnd::NoAnswer { Cause::NoAnswer } else { Cause::Normal };
+        let call = self.legs.get(&leg).map(|l| l.call);
+        self.release_leg(now, leg, cause);
+        if let Some(c) = call.and_then(|c| self.calls.get_mut(&c)) {
+            c.note(now, "offer-withdrawn", cause.as_str());
+        }
+    }
+
+    /// An agent's phone ended an offer without answering.
+    pub(super) fn offer_failed(&mut self, now: Now, call: CallId, offer: OfferId, cause: Cause) {
+        let why = match cause {
+            Cause::Busy => OfferEnd::Busy,
+            Cause::Rejected => OfferEnd::Declined,
+            Cause::NoAnswer => OfferEnd::NoAnswer,
+            Cause::NoUserResponding | Cause::TimerExpired | Cause::UnallocatedNumber => OfferEnd::Unreachable,
+            _ => OfferEnd::Failed,
+        };
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.note(now, "offer-refused", cause.as_str());
+        }
+        self.queue.refused(now, offer, why);
+    }
+
+    /// An agent answered: the caller leaves the queue, unless the offer is stale.
+    pub(super) fn offer_answered(&mut self, now: Now, leg: LegId, agent: AgentId, offer: OfferId) {
+        let Some(call) = self.legs.get(&leg).map(|l| l.call) else { return };
+        if !self.queue.accepted(now, offer) {
+            return self.release_leg(now, leg, Cause::Normal);
+        }
+        self.by_offer.remove(&offer);
+        let name = self.directory.agent(agent).map(|a| a.name.clone());
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        let Some(wait) = c.take_wait(now) else { return };
+        c.cdr.agent = name;
+        c.agent = Some(agent);
+        self.by_item.remove(&wait.item);
+        let waited = now.mono.since(wait.since.mono);
+        if self.directory.queue(wait.queue).is_some_and(|q| waited.as_secs_f64() <= f64::from(q.target_s)) {
+            self.counters.in_target += 1;
+        }
+        self.connect(now, call, leg);
+    }
+
+    fn overflow(&mut self, now: Now, item: WorkItemId) {
+        let Some(call) = self.by_item.remove(&item) else { return };
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        c.take_wait(now);
+        c.note(now, "overflow", "");
+        if let Some(port) = self.client_port(call) {
+            self.media(MediaCommand::StopPlay { port });
+        }
+        self.run_flow(now, call, FlowInput::Dequeued(QueueExit::Overflow));
+    }
+
+    fn agent_changed(&mut self, now: Now, agent: AgentId, status: AgentStatus, reason: String) {
+        let Some(entry) = self.directory.agent(agent) else { return };
+        let tenant = self.directory.tenant(entry.tenant).map_or(String::new(), |t| t.name.clone());
+        let agent = entry.name.clone();
+        self.journal(Change::AgentChanged { tenant, agent, status, reason, at: now.wall });
+    }
+
+    /// Rings an agent's phone or a target, over SIP or a circuit.
+    pub(super) fn dial(&mut self, now: Now, call: CallId, step: &RouteStep, role: Role) -> Result<LegId, Cause> {
+        let id = LegId(self.fresh());
+        let (signal, port) = match (step.circuit, step.path) {
+            (Some(circuit), _) => self.seize(now, circuit, id, &step.number)?,
+            (None, Some(path)) => self.invite(now, call, step, path)?,
+            (None, None) => return Err(Cause::NoRoute),
+        };
+        let agent = match role {
+            Role::Agent { agent, .. } => Some(agent),
+            _ => None,
+        };
+        let party = if step.uri.is_empty() { step.number.clone() } else { step.uri.clone() };
+        let trunk = step.trunk.map(|t| (t, step.peer.unwrap_or(0)));
+        self.insert_leg(now, id, NewLeg { call, role, direction: Direction::Outbound, signal, trunk, party, agent });
+        self.own_port(id, port);
+        Ok(id)
+    }
+}

@@ -1,0 +1,131 @@
+//! New calls and new legs.
+
+use crate::base::{AgentId, CallId, DialString, LegId, Now, TrunkId};
+use crate::core::call::{Call, Leg, Role, Signal};
+use crate::core::journal::{Cdr, Change, Direction, LegRecord};
+use crate::core::switch::Switch;
+
+/// A call to be.
+pub(crate) struct NewCall {
+    pub from: DialString,
+    pub to: DialString,
+    pub direction: Direction,
+    pub signal: Signal,
+    pub trunk: Option<TrunkId>,
+    /// The agent whose phone dials.
+    pub agent: Option<AgentId>,
+}
+
+impl Switch {
+    /// Makes the call, its client leg and its record. From here on there will be a CDR.
+    pub(crate) fn new_call(&mut self, now: Now, new: NewCall) -> CallId {
+        let id = self.fresh_call();
+        let client = LegId(self.fresh());
+        let cdr = Cdr {
+            call_id: id,
+            tenant: String::new(),
+            medium: "voice".into(),
+            direction: new.direction,
+            from: new.from.clone(),
+            to: new.to.clone(),
+            started_at: now.wall,
+            answered_at: None,
+            ended_at: None,
+            agent: None,
+            cause: None,
+            queued_ms: 0,
+            legs: Vec::new(),
+            events: Vec::new(),
+        };
+        self.calls.insert(id, Call::new(id, None, client, cdr));
+        if new.direction == Direction::Inbound {
+            self.counters.offered += 1;
+        }
+        let party = new.from.as_str().to_owned();
+        self.insert_leg(now, client, NewLeg {
+            call: id,
+            role: Role::Client,
+            direction: Direction::Inbound,
+            signal: new.signal,
+            trunk: new.trunk.map(|t| (t, 0)),
+            party,
+            agent: new.agent,
+        });
+        id
+    }
+
+    /// Enters a leg into all indices and into its call's record.
+    pub(crate) fn insert_leg(&mut self, now: Now, id: LegId, new: NewLeg) {
+        let trunk = new.trunk.and_then(|(t, _)| self.directory.trunk(t)).map_or(String::new(), |t| t.name.clone());
+        let agent = new.agent.and_then(|a| self.agent_name(a));
+        let Some(call) = self.calls.get_mut(&new.call) else { return };
+        let index = call.cdr.legs.len();
+        call.legs.push(id);
+        call.cdr.legs.push(LegRecord {
+            leg: u16::try_from(index).unwrap_or(u16::MAX),
+            direction: new.direction,
+            kind: match new.signal {
+                Signal::Sip(_) => "sip".into(),
+                Signal::Tdm(_) => "tdm".into(),
+            },
+            trunk,
+            party: new.party,
+            agent,
+            started_at: now.wall,
+            answered_at: None,
+            ended_at: None,
+            cause: None,
+            media: None,
+        });
+        if let Signal::Sip(sip) = &new.signal {
+            self.by_session.insert(sip.session, id);
+        }
+        if let Some(health) = new.trunk.and_then(|(t, _)| self.trunks.get_mut(&t)) {
+            health.calls += 1;
+        }
+        let leg = Leg {
+            call: new.call,
+            index,
+            role: new.role,
+            signal: new.signal,
+            port: None,
+            answered: false,
+            held: false,
+            trunk: new.trunk,
+        };
+        self.legs.insert(id, leg);
+    }
+
+    /// `tenant/name` of an agent.
+    pub(crate) fn agent_name(&self, agent: AgentId) -> Option<String> {
+        let entry = self.directory.agent(agent)?;
+        Some(format!("{}/{}", self.directory.tenant(entry.tenant)?.name, entry.name))
+    }
+
+    /// Writes the call's first record, with its tenant known.
+    pub(crate) fn journal_start(&mut self, call: CallId) {
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        c.cdr.tenant = c.tenant.and_then(|t| self.directory.tenant(t)).map_or(String::new(), |t| t.name.clone());
+        let cdr = Box::new(c.cdr.clone());
+        self.journal(Change::CallStarted { cdr });
+    }
+
+    /// Writes how far the call has come.
+    pub(crate) fn journal_progress(&mut self, call: CallId) {
+        if let Some(c) = self.calls.get(&call) {
+            let cdr = Box::new(c.cdr.clone());
+            self.journal(Change::CallChanged { cdr });
+        }
+    }
+}
+
+/// A leg to be.
+pub(crate) struct NewLeg {
+    pub call: CallId,
+    pub role: Role,
+    pub direction: Direction,
+    pub signal: Signal,
+    pub trunk: Option<(TrunkId, usize)>,
+    pub party: String,
+    pub agent: Option<AgentId>,
+}

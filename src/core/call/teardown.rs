@@ -1,0 +1,189 @@
+//! The end of legs and calls, and the record that remains.
+//!
+//! `release_leg` only signals and forgets a leg; `leg_gone` (the peer ended it) and `fail_leg` (we do) then draw the
+//! consequence for the call in `leg_over`.
+
+use std::time::Duration;
+
+use crate::base::{CallId, Cause, LegId, Now, PortId};
+use crate::core::call::{CallState, Leg, Role, Signal, client_gone_cause};
+use crate::core::journal::{Change, Direction};
+use crate::core::media::{MediaCommand, PortStats};
+use crate::core::switch::{PortOwner, Switch, Timer};
+
+/// How long an ended call waits for the media plane's measures.
+const SETTLE: Duration = Duration::from_secs(2);
+
+impl Switch {
+    /// The peer ended its leg, or its signalling failed: nothing more is to be sent.
+    pub(crate) fn leg_gone(&mut self, now: Now, leg: LegId, cause: Cause) {
+        let Some(l) = self.legs.get(&leg) else { return };
+        let (call, role) = (l.call, l.role);
+        self.forget_leg(now, leg, cause);
+        self.leg_over(now, call, leg, role, cause);
+    }
+
+    /// We end a leg: tells the peer, closes its port, takes it out of all indices.
+    pub(crate) fn release_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
+        let Some(l) = self.legs.get(&leg) else { return };
+        match &l.signal {
+            Signal::Sip(sip) => {
+                let session = sip.session;
+                self.sip.hangup(now, session, cause);
+            }
+            Signal::Tdm(circuit) => {
+                let circuit = *circuit;
+                self.release_circuit(now, circuit, cause);
+            }
+        }
+        self.forget_leg(now, leg, cause);
+    }
+
+    fn forget_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
+        let Some(l) = self.legs.remove(&leg) else { return };
+        if let Some(sip) = l.sip() {
+            self.by_session.remove(&sip.session);
+        }
+        if let Role::Agent { offer, .. } = l.role {
+            self.by_offer.remove(&offer);
+        }
+        if let Some(health) = l.trunk.and_then(|(t, _)| self.trunks.get_mut(&t)) {
+            health.calls = health.calls.saturating_sub(1);
+        }
+        if let Signal::Tdm(circuit) = l.signal {
+            self.circuit_leg_gone(circuit, leg);
+        }
+        self.close_leg_port(&l);
+        let Some(call) = self.calls.get_mut(&l.call) else { return };
+        call.legs.retain(|id| *id != leg);
+        if let Some(record) = call.leg_record(l.index) {
+            record.ended_at = Some(now.wall);
+            record.cause = Some(cause);
+        }
+    }
+
+    fn close_leg_port(&mut self, leg: &Leg) {
+        let Some(port) = leg.port else { return };
+        self.media(MediaCommand::Close { port });
+        self.ports.insert(port, PortOwner::Closing { call: leg.call, index: leg.index });
+        if let Some(call) = self.calls.get_mut(&leg.call) {
+            call.ports_closing += 1;
+        }
+    }
+
+    /// We end a leg for a reason of its own, and the call takes the consequence.
+    pub(crate) fn fail_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
+        let Some(l) = self.legs.get(&leg) else { return };
+        let (call, role) = (l.call, l.role);
+        self.release_leg(now, leg, cause);
+        self.leg_over(now, call, leg, role, cause);
+    }
+
+    fn leg_over(&mut self, now: Now, call: CallId, leg: LegId, role: Role, cause: Cause) {
+        let Some(state) = self.calls.get(&call).map(|c| c.state) else { return };
+        match (role, state) {
+            (_, CallState::Ending) => {}
+            (Role::Client, state) => self.end_call(now, call, client_gone_cause(state, cause)),
+            (_, CallState::Talking(party)) if party == leg => self.end_call(now, call, cause),
+            (Role::Agent { .. }, CallState::Referring { from, .. }) if from == leg => self.agent_finished(now, call),
+            (Role::Agent { offer, .. }, _) => self.offer_failed(now, call, offer, cause),
+            (Role::Target, CallState::Connecting(to)) if to == leg => self.target_failed(now, call, cause),
+            (Role::Target, CallState::Referring { from, to }) if to == leg => self.refer_failed(now, call, from, cause),
+            (Role::Target, _) => {}
+        }
+    }
+
+    /// The target could not be reached this way: the next one, unless the party itself said no.
+    fn target_failed(&mut self, now: Now, call: CallId, cause: Cause) {
+        let final_word = matches!(cause, Cause::Busy | Cause::NoAnswer | Cause::Rejected | Cause::UnallocatedNumber);
+        if !final_word && self.try_next_route(now, call).is_ok() {
+            return;
+        }
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.route.clear();
+            c.state = CallState::Flow;
+        }
+        self.flow_transfer_failed(now, call, cause);
+    }
+
+    /// The agent of the call is through with it: wrap-up, or ready.
+    pub(super) fn agent_finished(&mut self, now: Now, call: CallId) {
+        if let Some(agent) = self.calls.get_mut(&call).and_then(|c| c.agent.take()) {
+            self.queue.finished(now, agent);
+        }
+    }
+
+    /// Ends the call: out of the queue, all legs released, record closed.
+    pub(crate) fn end_call(&mut self, now: Now, call: CallId, cause: Cause) {
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        if c.state == CallState::Ending {
+            return;
+        }
+        let waited = c.take_wait(now);
+        c.state = CallState::Ending;
+        c.run = None;
+        c.route.clear();
+        c.cdr.ended_at = Some(now.wall);
+        c.cdr.cause = Some(cause);
+        if let Some(wait) = waited {
+            self.by_item.remove(&wait.item);
+            self.queue.leave(now, wait.item);
+            if cause == Cause::Abandoned {
+                self.counters.abandoned += 1;
+            }
+        }
+        self.agent_finished(now, call);
+        let legs = self.calls.get(&call).map_or(Vec::new(), |c| c.legs.clone());
+        for leg in legs {
+            self.release_leg(now, leg, leg_cause(cause));
+        }
+        if self.calls.get(&call).is_some_and(|c| c.ports_closing == 0) {
+            self.finish_record(call);
+        } else {
+            self.arm(now.mono + SETTLE, Timer::Settle(call));
+        }
+    }
+
+    /// The media plane closed a port: its measures go into the record.
+    pub(super) fn port_closed(&mut self, port: PortId, stats: PortStats) {
+        let Some(PortOwner::Closing { call, index }) = self.ports.remove(&port) else { return };
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        if let Some(record) = c.leg_record(index) {
+            record.media = Some(stats);
+        }
+        c.ports_closing = c.ports_closing.saturating_sub(1);
+        if c.state == CallState::Ending && c.ports_closing == 0 {
+            self.finish_record(call);
+        }
+    }
+
+    /// Writes the complete record and forgets the call.
+    pub(crate) fn finish_record(&mut self, call: CallId) {
+        if self.calls.get(&call).is_none_or(|c| c.state != CallState::Ending) {
+            return;
+        }
+        let Some(mut c) = self.calls.remove(&call) else { return };
+        // Where the flow alone served the caller, its answer counts.
+        if c.cdr.answered_at.is_none() && c.queue.is_none() && c.cdr.direction == Direction::Inbound {
+            c.cdr.answered_at = c.cdr.legs.first().and_then(|l| l.answered_at);
+        }
+        self.journal(Change::CallEnded { cdr: Box::new(c.cdr) });
+    }
+
+    /// Timer, or an operator's order: nothing may go on.
+    pub(crate) fn release_all(&mut self, now: Now) {
+        let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
+        calls.sort_unstable();
+        for call in calls {
+            self.end_call(now, call, Cause::TemporaryFailure);
+        }
+    }
+}
+
+/// What the parties of an ended call are told.
+fn leg_cause(cause: Cause) -> Cause {
+    match cause {
+        Cause::Abandoned => Cause::Normal,
+        other => other,
+    }
+}

@@ -1,0 +1,212 @@
+//! Targets: transfers that a flow orders, numbers that an agent dials, and parties that hand a client over (REFER).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::base::{CallId, Cause, LegId, Now, PortId};
+use crate::core::call::{CallState, LEGS_PER_CALL_MAX, Role, RouteStep, Signal, SipLeg};
+use crate::core::media::{MediaCommand, ToneKind};
+use crate::core::switch::{Switch, Timer};
+use crate::core::trunk::SipTarget;
+use crate::core::trunk::credentials_of;
+use crate::proto::sdp;
+use crate::proto::sip::{Invite, Path};
+
+impl Switch {
+    pub(super) fn transfer_from_flow(&mut self, now: Now, call: CallId, to: &str, ring_s: u32) {
+        let Some(tenant) = self.calls.get(&call).and_then(|c| c.tenant) else { return };
+        let route = self.routes_to(now, tenant, to, ring_s);
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.note(now, "transfer", "");
+            c.route = route;
+        }
+        if let Err(cause) = self.try_next_route(now, call) {
+            self.flow_transfer_failed(now, call, cause);
+        }
+    }
+
+    /// An agent's phone dialled a number that is not ours.
+    pub(crate) fn dial_out(&mut self, now: Now, call: CallId, route: VecDeque<RouteStep>) {
+        self.journal_start(call);
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.route = route;
+        }
+        if let Err(cause) = self.try_next_route(now, call) {
+            self.end_call(now, call, cause);
+        }
+    }
+
+    /// Rings the next way to the target.
+    pub(super) fn try_next_route(&mut self, now: Now, call: CallId) -> Result<(), Cause> {
+        let mut failure = Cause::NoRoute;
+        loop {
+            let Some(c) = self.calls.get_mut(&call) else { return Ok(()) };
+            if c.cdr.legs.len() >= LEGS_PER_CALL_MAX {
+                return Err(Cause::ResourceUnavailable);
+            }
+            let Some(step) = c.route.pop_front() else { return Err(failure) };
+            match self.dial(now, call, &step, Role::Target) {
+                Ok(leg) => {
+                    let ring = Duration::from_secs(step.ring_s.clamp(1, 600).into());
+                    self.arm(now.mono + ring, Timer::RingEnd(leg));
+                    self.set_target(call, leg);
+                    return Ok(());
+                }
+                Err(cause) => failure = cause,
+            }
+        }
+    }
+
+    fn set_target(&mut self, call: CallId, leg: LegId) {
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.state = match c.state {
+                CallState::Referring { from, .. } | CallState::Talking(from) => CallState::Referring { from, to: leg },
+                _ => CallState::Connecting(leg),
+            };
+        }
+    }
+
+    /// Timer: a target has rung long enough.
+    pub(crate) fn ring_ended(&mut self, now: Now, leg: LegId) {
+        if self.legs.get(&leg).is_some_and(|l| !l.answered) {
+            self.fail_leg(now, leg, Cause::NoAnswer);
+        }
+    }
+
+    /// Sends an INVITE with our offer; the caller's codec comes first, so that no transcoding is needed.
+    pub(super) fn invite(
+        &mut self,
+        now: Now,
+        call: CallId,
+        step: &RouteStep,
+        path: Path,
+    ) -> Result<(Signal, Option<PortId>), Cause> {
+        let c = self.calls.get(&call).ok_or(Cause::TemporaryFailure)?;
+        let client = self.legs.get(&c.client).and_then(|l| l.sip());
+        let codecs = client.map_or_else(sdp::default_codecs, sdp_preference);
+        let from_user = c.cdr.from.as_str().to_owned();
+        let from_user = if from_user.is_empty() { "anonymous".to_owned() } else { from_user };
+        let credentials = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(credentials_of);
+        let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
+        let local = self.local_description(socket, codecs);
+        let invite = Invite {
+            path,
+            request_uri: step.uri.clone(),
+            from_user: from_user.clone(),
+            from_display: None,
+            from_host: path.local.ip().to_string(),
+            to_uri: step.uri.split(';').next().unwrap_or(&step.uri).to_owned(),
+            contact_user: from_user,
+            sdp: Some(sdp::offer(&local)),
+            credentials,
+            headers: Vec::new(),
+        };
+        let Some(session) = self.sip.invite(now, invite) else {
+            self.socket_back(socket);
+            return Err(Cause::ResourceUnavailable);
+        };
+        let port = PortId(self.fresh());
+        self.media(MediaCommand::OpenRtp { port, socket });
+        let mut leg = SipLeg::new(session);
+        leg.local = Some(local);
+        Ok((Signal::Sip(Box::new(leg)), Some(port)))
+    }
+
+    /// A party hands the client over (blind transfer, RFC 3515). Only agents and targets may, and only to where the
+    /// tenant's numbers, agents and trunks lead: never to an address of the peer's choosing.
+    pub(crate) fn referred(&mut self, now: Now, leg: LegId, target: &str) {
+        let Some(session) = self.legs.get(&leg).and_then(|l| l.sip()).map(|s| s.session) else { return };
+        match self.refer_target(leg, target) {
+            Ok((call, number)) => {
+                self.sip.accept_refer(now, session, 202);
+                self.hand_over(now, call, leg, &number);
+            }
+            Err(status) => self.sip.accept_refer(now, session, status),
+        }
+    }
+
+    fn refer_target(&self, leg: LegId, target: &str) -> Result<(CallId, String), u16> {
+        let l = self.legs.get(&leg).ok_or(481u16)?;
+        let call = self.calls.get(&l.call).ok_or(481u16)?;
+        if l.role == Role::Client || call.state != CallState::Talking(leg) {
+            return Err(603);
+        }
+        let parsed = SipTarget::parse(target).ok_or(416u16)?;
+        let ours = parsed.host == self.provision.sip.realm
+            || parsed.address.is_some_and(|a| self.config.listeners.iter().any(|(_, l)| l.ip() == a.ip()));
+        if !ours || parsed.user.is_empty() {
+            return Err(403);
+        }
+        Ok((l.call, parsed.user))
+    }
+
+    fn hand_over(&mut self, now: Now, call: CallId, from: LegId, number: &str) {
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        c.note(now, "referred", "");
+        let tenant = c.tenant;
+        let local = self.directory.number(number).filter(|(t, _)| Some(*t) == tenant);
+        if let Some((_, flow)) = local {
+            self.notify_referrer(now, from, 200);
+            self.release_leg(now, from, Cause::Normal);
+            self.agent_finished(now, call);
+            return self.enter_flow(now, call, flow);
+        }
+        let Some(tenant) = tenant else { return };
+        let route = self.routes_to(now, tenant, number, 30);
+        let port = self.client_port(call);
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.route = route;
+        }
+        match self.try_next_route(now, call) {
+            Ok(()) => {
+                if let Some(port) = port {
+                    self.media(MediaCommand::Unbridge { port });
+                }
+                self.client_tone(call, ToneKind::Ringback);
+                self.notify_referrer(now, from, 180);
+            }
+            Err(cause) => self.notify_referrer(now, from, cause.sip_status()),
+        }
+    }
+
+    pub(super) fn notify_referrer(&mut self, now: Now, leg: LegId, status: u16) {
+        if let Some(session) = self.legs.get(&leg).and_then(|l| l.sip()).map(|s| s.session) {
+            self.sip.notify_refer(now, session, status);
+        }
+    }
+
+    /// The party that took over has answered: the one that handed over is let go.
+    pub(super) fn refer_answered(&mut self, now: Now, call: CallId, from: LegId, to: LegId) {
+        self.notify_referrer(now, from, 200);
+        self.release_leg(now, from, Cause::Normal);
+        self.agent_finished(now, call);
+        if let Some(port) = self.client_port(call) {
+            self.media(MediaCommand::StopPlay { port });
+        }
+        self.connect(now, call, to);
+    }
+
+    /// The party that should take over did not: back to the one that handed over, if it is still there.
+    pub(super) fn refer_failed(&mut self, now: Now, call: CallId, from: LegId, cause: Cause) {
+        if self.try_next_route(now, call).is_ok() {
+            return;
+        }
+        if !self.legs.contains_key(&from) {
+            return self.end_call(now, call, cause);
+        }
+        self.notify_referrer(now, from, cause.sip_status());
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.note(now, "refer-failed", cause.as_str());
+            c.state = CallState::Talking(from);
+        }
+        self.join(call, from);
+    }
+}
+
+/// The caller's codec first.
+fn sdp_preference(sip: &SipLeg) -> Vec<crate::base::Codec> {
+    let first = sip.agreed.as_ref().map(|a| a.codec).or_else(|| sip.offer.as_ref().and_then(sdp::Remote::first_codec));
+    let mut codecs: Vec<_> = first.into_iter().collect();
+    codecs.extend(sdp::default_codecs().into_iter().filter(|c| Some(*c) != first));
+    codecs
+}

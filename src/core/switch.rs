@@ -1,0 +1,420 @@
+//! The core's one machine: owner of all calls, legs, queues, agents, circuits and SIP sessions, by value.
+//!
+//! `handle(now, Input)` and `handle_timeout(now)` change it; `poll_output()` drains what it wants done; `poll_timeout()`
+//! says when it wants to be called again. The handlers live beside their subject: `call/`, `trunk/`, `admin.rs`.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::base::{CallId, CardId, Circuit, FlowId, Instant, LegId, Now, OfferId, PlayId, PortId, TrunkId, WorkItemId};
+use crate::core::admin::Alarms;
+use crate::core::call::{Call, Leg};
+use crate::core::control::{Command, Query, Reply};
+use crate::core::ivr::Flow;
+use crate::core::journal::{Change, Seq};
+use crate::core::media::{MediaCommand, MediaEvent};
+use crate::core::queue::Engine;
+use crate::core::tenant::{Directory, Provision};
+use crate::core::trunk::sockets::SocketPool;
+use crate::core::trunk::tdm::CircuitEntry;
+use crate::core::trunk::{CardInput, TrunkHealth};
+use crate::proto::sip::{Endpoint, EndpointConfig, Path, SessionId, Transmit, Transport};
+
+/// Most work items that may wait at once on the appliance.
+pub const WAITING_MAX: usize = 100_000;
+
+/// What the appliance tells the core at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// First call id; ids count up from here. Must not be used by an earlier run.
+    pub first_call: u64,
+    /// Journal position of the first change to come.
+    pub first_seq: Seq,
+    /// SIP listeners that are bound.
+    pub listeners: Vec<(Transport, SocketAddr)>,
+    /// Address in our session descriptions.
+    pub media_address: IpAddr,
+    /// Seed of tags, branches, nonces and weighted choices; from the system's entropy, fixed in tests.
+    pub seed: u64,
+    /// Product version for `status`.
+    pub version: String,
+    /// SIP limits and names.
+    pub sip: EndpointConfig,
+}
+
+/// What happens to the core.
+#[derive(Debug)]
+pub enum Input {
+    /// A SIP datagram.
+    Datagram {
+        /// From where, on which listener.
+        path: Path,
+        /// Whole.
+        bytes: Bytes,
+    },
+    /// Octets of a SIP stream.
+    Stream {
+        /// The connection.
+        path: Path,
+        /// As they came.
+        bytes: Bytes,
+    },
+    /// A SIP connection closed.
+    ConnectionClosed(u64),
+    /// Something could not be sent.
+    TransportFailed(Path),
+    /// A trunk card has news.
+    Card {
+        /// Which.
+        card: CardId,
+        /// What.
+        event: CardInput,
+    },
+    /// The media plane has news.
+    Media(MediaEvent),
+    /// An order from a console; the token comes back with the reply.
+    Command {
+        /// Chosen by the caller.
+        token: u64,
+        /// The order.
+        command: Command,
+    },
+    /// A question from a console.
+    Query {
+        /// Chosen by the caller.
+        token: u64,
+        /// The question.
+        query: Query,
+    },
+    /// An alarm of the edge begins or ends (disk, store, sockets).
+    Alarm {
+        /// Stable name.
+        name: &'static str,
+        /// What it is about.
+        subject: String,
+        /// Whether it stands.
+        stands: bool,
+    },
+}
+
+/// What the core wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send SIP.
+    Transmit(Transmit),
+    /// Close a SIP connection.
+    CloseConnection(u64),
+    /// Set a circuit's CAS bits (A = 8 .. D = 1).
+    SetCas {
+        /// The circuit.
+        circuit: Circuit,
+        /// Low nibble.
+        bits: u8,
+    },
+    /// Tell the media plane.
+    Media(MediaCommand),
+    /// Store a fact.
+    Journal {
+        /// Its position.
+        seq: Seq,
+        /// The fact.
+        change: Change,
+    },
+    /// Answer a console, but not before `after` is durable.
+    Reply {
+        /// The asker's token.
+        token: u64,
+        /// The answer.
+        reply: Reply,
+        /// Journal position that must be durable first.
+        after: Option<Seq>,
+    },
+    /// Nothing is left to do after [`Command::Stop`].
+    Stopped,
+}
+
+/// Timers of the switch. Each is harmless when it fires late or for something that is gone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Timer {
+    /// When a flow's step has waited long enough.
+    Flow(CallId),
+    /// When a circuit's signalling machine wants to be called.
+    Circuit(Circuit),
+    /// When a transfer target has rung long enough.
+    RingEnd(LegId),
+    /// When an ended call's media measures have not come: the record is written without them.
+    Settle(CallId),
+    /// When a trunk's peer is due for an OPTIONS probe.
+    Probe(TrunkId, usize),
+    /// When calls still up after [`Command::Stop`] are released.
+    GraceOver,
+}
+
+/// Whom a port serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PortOwner {
+    /// A live leg.
+    Leg(LegId),
+    /// A circuit whose address digits are collected; no leg yet.
+    Circuit(Circuit),
+    /// A closing port: its measures belong into this leg's record.
+    Closing { call: CallId, index: usize },
+    /// A closing port nobody asks about.
+    Orphan,
+}
+
+/// Counters for `status`.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Counters {
+    pub offered: u64,
+    pub answered: u64,
+    pub abandoned: u64,
+    pub in_target: u64,
+    pub calls_refused: u64,
+    pub sockets_refused: u64,
+}
+
+/// The core. See the module's text.
+pub struct Switch {
+    pub(crate) config: Config,
+    pub(crate) provision: Provision,
+    pub(crate) directory: Directory,
+    pub(crate) flows: HashMap<FlowId, Arc<Flow>>,
+    pub(crate) sip: Endpoint,
+    pub(crate) queue: Engine,
+    pub(crate) calls: HashMap<CallId, Call>,
+    pub(crate) legs: HashMap<LegId, Leg>,
+    pub(crate) by_session: HashMap<SessionId, LegId>,
+    pub(crate) by_offer: HashMap<OfferId, LegId>,
+    pub(crate) by_item: HashMap<WorkItemId, CallId>,
+    pub(crate) ports: HashMap<PortId, PortOwner>,
+    pub(crate) circuits: BTreeMap<Circuit, CircuitEntry>,
+    pub(crate) trunks: HashMap<TrunkId, TrunkHealth>,
+    pub(crate) sockets: SocketPool,
+    pub(crate) counters: Counters,
+    pub(crate) alarms: Alarms,
+    pub(crate) pin_failures: HashMap<crate::base::AgentId, (u32, Instant)>,
+    pub(crate) started: Now,
+    pub(crate) stopping: bool,
+    stopped: bool,
+    next_id: u64,
+    next_call: u64,
+    next_seq: Seq,
+    random: u64,
+    timers: BinaryHeap<Reverse<(Instant, u64, Timer)>>,
+    timer_count: u64,
+    out: VecDeque<Output>,
+}
+
+impl Switch {
+    /// A core that serves `provision`, which must have passed `tenant::check`.
+    pub fn new(now: Now, config: Config, provision: Provision) -> Self {
+        let directory = Directory::new(&Provision::default(), None);
+        let mut switch = Self {
+            sip: Endpoint::new(config.sip.clone()),
+            queue: Engine::new(WAITING_MAX),
+            next_call: config.first_call,
+            next_seq: config.first_seq,
+            random: config.seed | 1,
+            config,
+            provision: Provision::default(),
+            directory,
+            flows: HashMap::new(),
+            calls: HashMap::new(),
+            legs: HashMap::new(),
+            by_session: HashMap::new(),
+            by_offer: HashMap::new(),
+            by_item: HashMap::new(),
+            ports: HashMap::new(),
+            circuits: BTreeMap::new(),
+            trunks: HashMap::new(),
+            sockets: SocketPool::default(),
+            counters: Counters::default(),
+            alarms: Alarms::default(),
+            pin_failures: HashMap::new(),
+            started: now,
+            stopping: false,
+            stopped: false,
+            next_id: 1,
+            timers: BinaryHeap::new(),
+            timer_count: 0,
+            out: VecDeque::new(),
+        };
+        switch.adopt_provision(now, provision);
+        switch.sockets_ask();
+        switch.settle(now);
+        switch
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Datagram { path, bytes } => self.sip.receive(now, path, bytes),
+            Input::Stream { path, bytes } => self.sip.receive_stream(now, path, &bytes),
+            Input::ConnectionClosed(connection) => self.sip.connection_closed(now, connection),
+            Input::TransportFailed(path) => self.sip.transport_failed(now, path),
+            Input::Card { card, event } => self.on_card(now, card, event),
+            Input::Media(event) => self.on_media(now, event),
+            Input::Command { token, command } => self.on_command(now, token, command),
+            Input::Query { token, query } => self.on_query(now, token, query),
+            Input::Alarm { name, subject, stands } => self.alarms.set(now, name, subject, stands),
+        }
+        self.settle(now);
+    }
+
+    /// Runs every timer that is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.sip.handle_timeout(now);
+        self.queue.handle_timeout(now);
+        self.settle(now);
+        while let Some(&Reverse((due, _, timer))) = self.timers.peek() {
+            if due > now.mono {
+                break;
+            }
+            self.timers.pop();
+            self.on_timer(now, timer);
+            self.settle(now);
+        }
+    }
+
+    /// When `handle_timeout` is wanted.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let own = self.timers.peek().map(|Reverse((due, _, _))| *due);
+        [own, self.sip.poll_timeout(), self.queue.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    fn on_timer(&mut self, now: Now, timer: Timer) {
+        match timer {
+            Timer::Flow(call) => self.flow_timeout(now, call),
+            Timer::Circuit(circuit) => self.circuit_timeout(now, circuit),
+            Timer::RingEnd(leg) => self.ring_ended(now, leg),
+            Timer::Settle(call) => self.finish_record(call),
+            Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),
+            Timer::GraceOver => self.release_all(now),
+        }
+    }
+
+    /// Lets the inner machines talk to one another until all are quiet.
+    fn settle(&mut self, now: Now) {
+        loop {
+            if let Some(event) = self.sip.poll_event() {
+                self.on_sip(now, event);
+            } else if let Some(output) = self.queue.poll_output() {
+                self.on_queue(now, output);
+            } else {
+                break;
+            }
+        }
+        while let Some(transmit) = self.sip.poll_transmit() {
+            self.out.push_back(Output::Transmit(transmit));
+        }
+        if self.stopping && !self.stopped && self.calls.is_empty() {
+            self.stopped = true;
+            self.out.push_back(Output::Stopped);
+        }
+        #[cfg(debug_assertions)]
+        self.check_invariants();
+    }
+
+    pub(crate) fn emit(&mut self, output: Output) {
+        self.out.push_back(output);
+    }
+
+    pub(crate) fn media(&mut self, command: MediaCommand) {
+        self.out.push_back(Output::Media(command));
+    }
+
+    pub(crate) fn journal(&mut self, change: Change) -> Seq {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.out.push_back(Output::Journal { seq, change });
+        seq
+    }
+
+    /// Position of the newest change, if there was one in this run.
+    pub(crate) fn last_seq(&self) -> Option<Seq> {
+        (self.next_seq > self.config.first_seq).then(|| self.next_seq - 1)
+    }
+
+    pub(crate) fn arm(&mut self, due: Instant, timer: Timer) {
+        self.timer_count += 1;
+        self.timers.push(Reverse((due, self.timer_count, timer)));
+    }
+
+    pub(crate) fn fresh(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    pub(crate) fn fresh_play(&mut self) -> PlayId {
+        PlayId(self.fresh())
+    }
+
+    pub(crate) fn fresh_call(&mut self) -> CallId {
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        id
+    }
+
+    /// A pseudo-random number (xorshift64*), for weighted choices only.
+    pub(crate) fn random(&mut self) -> u64 {
+        let mut x = self.random;
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.random = x;
+        x.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// Asserts what must hold between entries: every leg belongs to a live call and every index points back.
+    pub fn check_invariants(&self) {
+        for (id, leg) in &self.legs {
+            assert!(self.calls.contains_key(&leg.call), "{id} belongs to no call");
+            if let Some(port) = leg.port {
+                assert_eq!(self.ports.get(&port), Some(&PortOwner::Leg(*id)), "{port} does not know {id}");
+            }
+            if let Some(sip) = leg.sip() {
+                assert_eq!(self.by_session.get(&sip.session), Some(id), "session of {id} points elsewhere");
+            }
+        }
+        for (id, call) in &self.calls {
+            assert_eq!(*id, call.id);
+            call_invariants(self, call);
+        }
+        assert_eq!(self.by_session.len(), self.legs.values().filter(|l| l.sip().is_some()).count());
+        self.queue.check_invariants();
+        self.sip.check_invariants();
+    }
+}
+
+fn call_invariants(switch: &Switch, call: &Call) {
+    use crate::core::call::CallState;
+    let has = |leg: &LegId| switch.legs.get(leg).is_some_and(|l| l.call == call.id);
+    match &call.state {
+        CallState::Ending => {
+            assert!(call.cdr.ended_at.is_some(), "{} is ending without an end", call.id);
+            assert!(!has(&call.client), "{} is ending with a live client leg", call.id);
+        }
+        CallState::Waiting(wait) => {
+            assert_eq!(switch.by_item.get(&wait.item), Some(&call.id), "{} waits, but its item is unknown", call.id);
+            assert!(has(&call.client), "{} waits without a client", call.id);
+        }
+        CallState::Connecting(leg) | CallState::Talking(leg) => {
+            assert!(has(&call.client) && has(leg), "{} lacks a leg in {:?}", call.id, call.state);
+        }
+        CallState::Referring { to, .. } => {
+            assert!(has(&call.client) && has(to), "{} lacks a leg in {:?}", call.id, call.state);
+        }
+        CallState::Flow => assert!(has(&call.client), "{} runs a flow without a client", call.id),
+    }
+}

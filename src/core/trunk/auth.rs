@@ -1,0 +1,41 @@
+//! Who may call: SIP peers by their address, agents' phones by digest, nobody else.
+
+use crate::base::{AgentId, TrunkId};
+use crate::core::switch::Switch;
+use crate::proto::sip::Incoming;
+
+/// Where an INVITE comes from, as far as we trust it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Source {
+    /// A trunk's peer.
+    Trunk(TrunkId),
+    /// An agent's phone, authenticated.
+    Phone(AgentId),
+    /// It must authenticate first.
+    Challenge,
+    /// We don't know it and won't.
+    Stranger,
+}
+
+impl Switch {
+    pub(super) fn identify(&self, incoming: &Incoming) -> Source {
+        if let Some(trunk) = self.directory.trunk_by_peer(incoming.path.remote.ip()) {
+            let Some(entry) = self.directory.trunk(trunk) else { return Source::Stranger };
+            let wants = entry.authenticate.then_some(entry.user.as_deref()).flatten();
+            return match (wants, incoming.authenticated.as_deref()) {
+                (None, _) => Source::Trunk(trunk),
+                (Some(user), Some(given)) if user == given => Source::Trunk(trunk),
+                (Some(_), _) => Source::Challenge,
+            };
+        }
+        match incoming.authenticated.as_deref() {
+            // A phone speaks for its own address of record only.
+            Some(user) if user == incoming.from_user => {
+                self.directory.agent_by_user(user).map_or(Source::Stranger, Source::Phone)
+            }
+            Some(_) => Source::Stranger,
+            None if self.directory.agent_by_user(&incoming.from_user).is_some() => Source::Challenge,
+            None => Source::Stranger,
+        }
+    }
+}

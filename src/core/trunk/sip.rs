@@ -1,0 +1,244 @@
+//! SIP sessions as legs: what each event of the endpoint means for the call it belongs to.
+
+use bytes::Bytes;
+
+use crate::base::{Cause, DialString, LegId, Now, Timestamp, TrunkId};
+use crate::core::call::{NewCall, Signal, SipLeg};
+use crate::core::journal::{Change, Direction};
+use crate::core::switch::{Output, Switch};
+use crate::core::trunk::auth::Source;
+use crate::proto::sdp;
+use crate::proto::sip::{Binding, Event, Incoming, SessionId, Transport};
+
+impl Switch {
+    pub(crate) fn on_sip(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Incoming(incoming) => self.incoming(now, *incoming),
+            Event::Provisional { session, status, sdp } => self.with_leg(session, |s, leg| s.progress(now, leg, status, sdp)),
+            Event::Answered { session, sdp } => self.with_leg(session, |s, leg| s.sip_answered(now, leg, sdp)),
+            Event::Acked { .. } => {}
+            Event::Failed { session, status, cause } => self.with_leg(session, |s, leg| s.sip_failed(now, leg, status, cause)),
+            Event::Cancelled { session } => self.with_leg(session, |s, leg| s.leg_gone(now, leg, Cause::Normal)),
+            Event::Reoffer { session, sdp } => self.reoffered(now, session, sdp),
+            Event::Reanswered { session, answer } => self.with_leg(session, |s, leg| s.reanswered(now, leg, answer)),
+            Event::Referred { session, target } => self.with_leg(session, |s, leg| s.referred(now, leg, &target)),
+            Event::ReferProgress { .. } => {}
+            Event::Ended { session, cause } => self.with_leg(session, |s, leg| s.leg_gone(now, leg, cause)),
+            Event::Registered { binding } => self.registered(now, &binding),
+            Event::Unregistered { user } => self.unregistered(now, &user),
+            Event::ClientRegistration { id, result } => self.trunk_registered(now, id, result),
+            Event::Probed { id, status } => self.probed(now, id, status),
+            Event::CloseConnection { connection } => self.emit(Output::CloseConnection(connection)),
+        }
+    }
+
+    fn with_leg(&mut self, session: SessionId, act: impl FnOnce(&mut Self, LegId)) {
+        if let Some(&leg) = self.by_session.get(&session) {
+            act(self, leg);
+        }
+    }
+
+    fn incoming(&mut self, now: Now, incoming: Incoming) {
+        let session = incoming.session;
+        if self.calls.len() >= self.provision.sip.calls_max as usize {
+            self.counters.calls_refused += 1;
+            // RFC 3261 21.5.4: say when to come back.
+            return self.sip.reject(now, session, 503, Some(Cause::Congestion), Some(5));
+        }
+        match self.identify(&incoming) {
+            Source::Trunk(trunk) => self.from_trunk(now, trunk, incoming),
+            Source::Phone(agent) => self.from_phone(now, agent, incoming),
+            Source::Challenge => self.sip.challenge(now, session),
+            Source::Stranger => {
+                self.counters.calls_refused += 1;
+                self.sip.reject(now, session, 403, Some(Cause::Barred), None);
+            }
+        }
+    }
+
+    fn from_trunk(&mut self, now: Now, trunk: TrunkId, incoming: Incoming) {
+        let Some((tenant, flow)) = self.directory.number(&incoming.request_user) else {
+            return self.sip.reject(now, incoming.session, 404, Some(Cause::UnallocatedNumber), None);
+        };
+        let Some(call) = self.sip_call(now, incoming, Some(trunk), None) else { return };
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.tenant = Some(tenant);
+        }
+        self.start_flow(now, call, flow);
+    }
+
+    fn from_phone(&mut self, now: Now, agent: crate::base::AgentId, incoming: Incoming) {
+        let Some(tenant) = self.directory.agent(agent).map(|a| a.tenant) else { return };
+        let dialled = incoming.request_user.clone();
+        let local = self.directory.number(&dialled).filter(|(t, _)| *t == tenant);
+        let routes = match local {
+            Some(_) => Default::default(),
+            None => self.routes_to(now, tenant, &dialled, 60),
+        };
+        if local.is_none() && routes.is_empty() {
+            return self.sip.reject(now, incoming.session, 404, Some(Cause::NoRoute), None);
+        }
+        let Some(call) = self.sip_call(now, incoming, None, Some(agent)) else { return };
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.tenant = Some(tenant);
+        }
+        match local {
+            Some((_, flow)) => self.start_flow(now, call, flow),
+            None => self.dial_out(now, call, routes),
+        }
+    }
+
+    /// Makes a call of an INVITE, or refuses it.
+    fn sip_call(
+        &mut self,
+        now: Now,
+        incoming: Incoming,
+        trunk: Option<TrunkId>,
+        agent: Option<crate::base::AgentId>,
+    ) -> Option<crate::base::CallId> {
+        let session = incoming.session;
+        let caller = incoming.asserted_user.as_deref().unwrap_or(&incoming.from_user);
+        let (Ok(from), Ok(to)) = (DialString::new(caller), DialString::new(incoming.request_user.as_str())) else {
+            // RFC 3261 21.4.22: the address cannot be used as a number.
+            self.sip.reject(now, session, 484, Some(Cause::InvalidNumber), None);
+            return None;
+        };
+        let offer = match incoming.sdp.as_deref().map(sdp::parse).transpose() {
+            Ok(offer) => offer,
+            Err(_) => {
+                self.sip.reject(now, session, 488, Some(Cause::IncompatibleMedia), None);
+                return None;
+            }
+        };
+        // RFC 3261 13.2.1: an INVITE without an offer wants ours in the 2xx, its answer comes in the ACK.
+        let Some(offer) = offer else {
+            self.sip.reject(now, session, 488, Some(Cause::IncompatibleMedia), None);
+            return None;
+        };
+        let mut leg = SipLeg::new(session);
+        leg.offer = Some(offer);
+        let direction = if agent.is_some() { Direction::Outbound } else { Direction::Inbound };
+        let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, agent };
+        Some(self.new_call(now, new))
+    }
+
+    fn progress(&mut self, now: Now, leg: LegId, status: u16, body: Option<Bytes>) {
+        let early = body.as_deref().and_then(|b| sdp::parse(b).ok());
+        let media = early.is_some_and(|remote| self.conclude(leg, &remote).is_ok());
+        self.leg_rings(now, leg, status, media);
+    }
+
+    fn sip_answered(&mut self, now: Now, leg: LegId, body: Option<Bytes>) {
+        let remote = body.as_deref().map(sdp::parse).transpose().ok().flatten();
+        let agreed = match &remote {
+            Some(remote) => self.conclude(leg, remote).is_ok(),
+            // The answer may have come in a reliable or early response before (RFC 3261 13.2.1).
+            None => self.legs.get(&leg).and_then(|l| l.sip()).is_some_and(|s| s.agreed.is_some()),
+        };
+        if agreed {
+            self.leg_answered(now, leg);
+        } else {
+            self.fail_leg(now, leg, Cause::IncompatibleMedia);
+        }
+    }
+
+    /// Takes the peer's answer to our offer and sets the stream.
+    fn conclude(&mut self, leg: LegId, remote: &sdp::Remote) -> Result<(), sdp::SdpError> {
+        let Some(l) = self.legs.get_mut(&leg) else { return Ok(()) };
+        let Some(sip) = l.sip_mut() else { return Ok(()) };
+        let Some(local) = &sip.local else { return Ok(()) };
+        sip.agreed = Some(sdp::conclude(local, remote)?);
+        self.set_stream(leg);
+        Ok(())
+    }
+
+    fn sip_failed(&mut self, now: Now, leg: LegId, status: u16, cause: Cause) {
+        if matches!(status, 408 | 503)
+            && let Some((trunk, peer)) = self.legs.get(&leg).and_then(|l| l.trunk)
+        {
+            self.penalise(now, trunk, peer);
+        }
+        self.leg_gone(now, leg, cause);
+    }
+
+    /// A peer changes its stream: hold, resume, new address (RFC 3264 section 8).
+    fn reoffered(&mut self, now: Now, session: SessionId, body: Option<Bytes>) {
+        let Some(&leg) = self.by_session.get(&session) else {
+            return self.sip.answer_reoffer(now, session, Err(481));
+        };
+        let answer = match body.as_deref().map(sdp::parse).transpose() {
+            Err(_) => Err(488),
+            Ok(None) => self.current_offer(leg).ok_or(488),
+            Ok(Some(remote)) => self.answer_offer(leg, &remote).map_err(|_| 488),
+        };
+        let accepted = answer.is_ok();
+        self.sip.answer_reoffer(now, session, answer);
+        if accepted {
+            self.hold_changed(now, leg);
+        }
+    }
+
+    /// Our description once more, for a re-INVITE without an offer and for the check whether a silent peer lives.
+    pub(crate) fn current_offer(&mut self, leg: LegId) -> Option<Bytes> {
+        let sip = self.legs.get_mut(&leg)?.sip_mut()?;
+        let local = sip.local.as_mut()?;
+        local.version += 1;
+        if let Some(agreed) = &sip.agreed {
+            local.codecs = vec![agreed.codec];
+        }
+        Some(sdp::offer(local))
+    }
+
+    fn reanswered(&mut self, now: Now, leg: LegId, answer: Result<Option<Bytes>, u16>) {
+        match answer {
+            Ok(body) => {
+                if let Some(remote) = body.as_deref().and_then(|b| sdp::parse(b).ok()) {
+                    // An answer that fits nothing leaves the stream as it is.
+                    let _ = self.conclude(leg, &remote);
+                }
+            }
+            // RFC 3261 12.2.1.2: 481 and 408 end the dialog.
+            Err(408 | 481) => {
+                self.fail_leg(now, leg, Cause::NoUserResponding);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn registered(&mut self, now: Now, binding: &Binding) {
+        self.journal(Change::Registered {
+            user: binding.user.clone(),
+            contact: binding.contact.clone(),
+            via: format_via(binding),
+            expires_at: binding.expires_at,
+        });
+        self.phone_reachable(now, &binding.user, true);
+    }
+
+    fn unregistered(&mut self, now: Now, user: &str) {
+        let live = self.sip.binding(user).is_some();
+        self.journal(Change::Registered {
+            user: user.to_owned(),
+            contact: String::new(),
+            via: String::new(),
+            expires_at: Timestamp(0),
+        });
+        self.phone_reachable(now, user, live);
+    }
+
+    fn phone_reachable(&mut self, now: Now, user: &str, reachable: bool) {
+        if let Some(agent) = self.directory.agent_by_user(user)
+            && self.directory.agent(agent).is_some_and(|a| a.contact.is_none())
+        {
+            self.queue.set_reachable(now, agent, reachable);
+        }
+    }
+}
+
+fn format_via(binding: &Binding) -> String {
+    let transport = match binding.path.transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    };
+    format!("{transport}:{}", binding.path.remote)
+}

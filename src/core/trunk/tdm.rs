@@ -1,0 +1,285 @@
+//! Circuits of trunk cards as legs: E&M wink start by channel-associated bits, address digits in the audio.
+
+use std::collections::HashSet;
+
+use crate::base::{CardId, Cause, Circuit, DialString, LegId, Now, PortId, TrunkId};
+use crate::core::call::{NewCall, Signal};
+use crate::core::journal::Direction;
+use crate::core::media::MediaCommand;
+use crate::core::switch::{Output, PortOwner, Switch, Timer};
+use crate::proto::cas::{EmWink, EmWinkConfig, Input as CasInput, Output as CasOutput};
+
+/// What a card tells the core.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CardInput {
+    /// A timeslot's received CAS bits (A = 8 .. D = 1).
+    Cas {
+        /// Span, from 1.
+        span: u8,
+        /// Timeslot, from 1.
+        timeslot: u8,
+        /// Low nibble.
+        bits: u8,
+    },
+    /// A span went in or out of service; `alarm` names the worst alarm.
+    Span {
+        /// Span, from 1.
+        span: u8,
+        /// `red`, `yellow`, `blue`, `los`, `lfa`; `None`: in service.
+        alarm: Option<&'static str>,
+    },
+    /// The card is gone.
+    Gone,
+}
+
+/// A circuit and its signalling.
+pub(crate) struct CircuitEntry {
+    pub trunk: TrunkId,
+    em: EmWink,
+    leg: Option<LegId>,
+    /// Port that listens for address digits before there is a leg.
+    port: Option<PortId>,
+    digits: String,
+    blocked: bool,
+}
+
+impl CircuitEntry {
+    /// Whether a call may be put on it.
+    pub fn available(&self) -> bool {
+        !self.blocked && self.leg.is_none() && self.port.is_none() && self.em.is_idle()
+    }
+
+    /// Why it is out of service, if it is.
+    pub fn blocked(&self) -> bool {
+        self.blocked
+    }
+}
+
+impl Switch {
+    /// Brings the circuits of all provisioned spans in; those that are known keep their state.
+    pub(crate) fn adopt_circuits(&mut self, now: Now) {
+        let mut wanted = HashSet::new();
+        for (circuit, trunk) in self.directory.circuits() {
+            wanted.insert(circuit);
+            let entry = self.circuits.entry(circuit).or_insert_with(|| CircuitEntry {
+                trunk,
+                em: EmWink::new(EmWinkConfig::default()),
+                leg: None,
+                port: None,
+                digits: String::new(),
+                blocked: false,
+            });
+            entry.trunk = trunk;
+        }
+        let gone: Vec<Circuit> = self.circuits.keys().filter(|c| !wanted.contains(c)).copied().collect();
+        for circuit in gone {
+            self.circuit_down(now, circuit);
+            self.circuits.remove(&circuit);
+        }
+    }
+
+    pub(crate) fn on_card(&mut self, now: Now, card: CardId, event: CardInput) {
+        match event {
+            CardInput::Cas { span, timeslot, bits } => {
+                self.cas(now, Circuit { card, span, timeslot }, CasInput::Bits(bits));
+            }
+            CardInput::Span { span, alarm } => {
+                self.alarms.set(now, "span-alarm", format!("card {} span {span}", card.0), alarm.is_some());
+                self.block(now, |c| c.card == card && c.span == span, alarm.is_some());
+            }
+            CardInput::Gone => {
+                self.alarms.set(now, "card-gone", format!("card {}", card.0), true);
+                self.block(now, |c| c.card == card, true);
+            }
+        }
+    }
+
+    /// Takes circuits out of service (their calls end, others are untouched) or back in.
+    fn block(&mut self, now: Now, which: impl Fn(&Circuit) -> bool, blocked: bool) {
+        let hit: Vec<Circuit> = self.circuits.keys().filter(|c| which(c)).copied().collect();
+        for circuit in hit {
+            if let Some(entry) = self.circuits.get_mut(&circuit) {
+                entry.blocked = blocked;
+            }
+            if blocked {
+                self.circuit_down(now, circuit);
+            }
+        }
+    }
+
+    fn circuit_down(&mut self, now: Now, circuit: Circuit) {
+        self.stop_listening(circuit);
+        if let Some(leg) = self.circuits.get(&circuit).and_then(|c| c.leg) {
+            self.fail_leg(now, leg, Cause::NetworkOutOfOrder);
+        } else {
+            self.cas(now, circuit, CasInput::Release(Cause::NetworkOutOfOrder));
+        }
+    }
+
+    /// Gives the circuit's machine an input and does what it says.
+    fn cas(&mut self, now: Now, circuit: Circuit, input: CasInput) {
+        if let Some(entry) = self.circuits.get_mut(&circuit) {
+            entry.em.handle(now.mono, input);
+            self.drain_cas(now, circuit);
+        }
+    }
+
+    /// Timer: a circuit's wink, guard or digit time is over.
+    pub(crate) fn circuit_timeout(&mut self, now: Now, circuit: Circuit) {
+        if let Some(entry) = self.circuits.get_mut(&circuit) {
+            entry.em.handle_timeout(now.mono);
+            self.drain_cas(now, circuit);
+        }
+    }
+
+    fn drain_cas(&mut self, now: Now, circuit: Circuit) {
+        while let Some(output) = self.circuits.get_mut(&circuit).and_then(|c| c.em.poll_output()) {
+            self.on_cas(now, circuit, output);
+        }
+        if let Some(due) = self.circuits.get(&circuit).and_then(|c| c.em.poll_timeout()) {
+            self.arm(due, Timer::Circuit(circuit));
+        }
+    }
+
+    fn on_cas(&mut self, now: Now, circuit: Circuit, output: CasOutput) {
+        let leg = self.circuits.get(&circuit).and_then(|c| c.leg);
+        match output {
+            CasOutput::SetBits(bits) => self.emit(Output::SetCas { circuit, bits }),
+            CasOutput::SendDigits(digits) => {
+                if let Some(port) = leg.and_then(|l| self.legs.get(&l)).and_then(|l| l.port) {
+                    self.media(MediaCommand::SendDigits { port, digits, on_ms: 70, off_ms: 70 });
+                }
+            }
+            CasOutput::StartDigits => self.listen(circuit),
+            CasOutput::StopDigits | CasOutput::Winked => {}
+            CasOutput::Seized => {}
+            CasOutput::AddressDigit(so_far) => self.address_so_far(now, circuit, &so_far),
+            CasOutput::Digits(number) => self.address_complete(now, circuit, &number),
+            CasOutput::Answered => {
+                if let Some(leg) = leg {
+                    self.leg_answered(now, leg);
+                }
+            }
+            CasOutput::Glare => self.glare(now, circuit),
+            CasOutput::Released(cause) => {
+                self.stop_listening(circuit);
+                if let Some(leg) = leg {
+                    self.leg_gone(now, leg, cause);
+                }
+            }
+        }
+    }
+
+    /// An incoming seizure: a port listens for the address.
+    fn listen(&mut self, circuit: Circuit) {
+        let port = PortId(self.fresh());
+        if let Some(entry) = self.circuits.get_mut(&circuit) {
+            entry.digits.clear();
+            entry.port = Some(port);
+            self.ports.insert(port, PortOwner::Circuit(circuit));
+            self.media(MediaCommand::OpenTdm { port, circuit, detect_dtmf: true });
+        }
+    }
+
+    fn stop_listening(&mut self, circuit: Circuit) {
+        if let Some(port) = self.circuits.get_mut(&circuit).and_then(|c| c.port.take()) {
+            self.ports.insert(port, PortOwner::Orphan);
+            self.media(MediaCommand::Close { port });
+        }
+    }
+
+    /// A digit of the address was heard.
+    pub(crate) fn address_digit(&mut self, now: Now, circuit: Circuit, digit: char) {
+        self.cas(now, circuit, CasInput::Digit(digit));
+    }
+
+    /// Ends the address as soon as no longer number is possible, so that callers don't wait for the pause.
+    fn address_so_far(&mut self, now: Now, circuit: Circuit, digits: &str) {
+        if self.directory.number(digits).is_some() && !self.directory.is_number_prefix(digits) {
+            self.cas(now, circuit, CasInput::AddressComplete);
+        }
+    }
+
+    fn address_complete(&mut self, now: Now, circuit: Circuit, number: &str) {
+        let Some((trunk, port)) = self.circuits.get_mut(&circuit).map(|c| (c.trunk, c.port.take())) else { return };
+        let route = self.directory.number(number);
+        let full = self.stopping || self.calls.len() >= self.provision.sip.calls_max as usize;
+        let (Some((tenant, flow)), Some(port), Ok(to), false) = (route, port, DialString::new(number), full) else {
+            self.counters.calls_refused += u64::from(full);
+            if let Some(port) = port {
+                self.ports.insert(port, PortOwner::Orphan);
+                self.media(MediaCommand::Close { port });
+            }
+            let cause = if full { Cause::Congestion } else { Cause::UnallocatedNumber };
+            return self.cas(now, circuit, CasInput::Release(cause));
+        };
+        let call = self.new_call(now, NewCall {
+            from: DialString::default(),
+            to,
+            direction: Direction::Inbound,
+            signal: Signal::Tdm(circuit),
+            trunk: Some(trunk),
+            agent: None,
+        });
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        c.tenant = Some(tenant);
+        let client = c.client;
+        if let Some(entry) = self.circuits.get_mut(&circuit) {
+            entry.leg = Some(client);
+        }
+        self.own_port(client, Some(port));
+        self.start_flow(now, call, flow);
+    }
+
+    /// Takes an idle circuit for an outgoing call and dials.
+    pub(crate) fn seize(
+        &mut self,
+        now: Now,
+        circuit: Circuit,
+        leg: LegId,
+        number: &str,
+    ) -> Result<(Signal, Option<PortId>), Cause> {
+        let entry = self.circuits.get_mut(&circuit).filter(|c| c.available()).ok_or(Cause::NoCircuit)?;
+        entry.leg = Some(leg);
+        let port = PortId(self.fresh());
+        self.media(MediaCommand::OpenTdm { port, circuit, detect_dtmf: true });
+        // The leg enters the indices right after; the machine's first outputs are bits only.
+        self.cas(now, circuit, CasInput::Seize { digits: number.to_owned() });
+        Ok((Signal::Tdm(circuit), Some(port)))
+    }
+
+    /// Both ends took the circuit: ours gives way and goes on over another one.
+    fn glare(&mut self, now: Now, circuit: Circuit) {
+        let leg = self.circuits.get(&circuit).and_then(|c| c.leg);
+        if let Some(leg) = leg {
+            self.circuit_leg_gone(circuit, leg);
+            self.leg_gone(now, leg, Cause::ChannelUnavailable);
+        }
+    }
+
+    pub(crate) fn answer_circuit(&mut self, now: Now, circuit: Circuit) {
+        self.cas(now, circuit, CasInput::Answer);
+    }
+
+    pub(crate) fn release_circuit(&mut self, now: Now, circuit: Circuit, cause: Cause) {
+        self.cas(now, circuit, CasInput::Release(cause));
+    }
+
+    pub(crate) fn circuit_leg_gone(&mut self, circuit: Circuit, leg: LegId) {
+        if let Some(entry) = self.circuits.get_mut(&circuit)
+            && entry.leg == Some(leg)
+        {
+            entry.leg = None;
+        }
+    }
+
+    /// The address has gone out.
+    pub(crate) fn digits_sent(&mut self, now: Now, port: PortId) {
+        if let Some(PortOwner::Leg(leg)) = self.ports.get(&port)
+            && let Some(Signal::Tdm(circuit)) = self.legs.get(leg).map(|l| &l.signal)
+        {
+            let circuit = *circuit;
+            self.cas(now, circuit, CasInput::DigitsSent);
+        }
+    }
+}
