@@ -1,9 +1,17 @@
 //! SIP (RFC 3261): messages, transactions, dialogs, sessions, registration, digest. No socket, no clock: bytes and time
 //! come in, bytes and events go out.
 
+mod endpoint;
+mod types;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+
+pub use endpoint::Endpoint;
+pub use types::{
+    Binding, ClientRegistration, Credentials, EndpointConfig, Event, Incoming, Invite, ProbeId, RegistrationId, User,
+};
 
 /// Transport protocol of a flow.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

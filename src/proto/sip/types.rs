@@ -1,0 +1,240 @@
+//! What the endpoint is told and what it tells: configuration, orders, events.
+
+use bytes::Bytes;
+
+use crate::base::{Cause, Redacted, Timestamp};
+
+use super::{Path, SessionId};
+
+/// What an endpoint needs to know at its start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointConfig {
+    /// Protection space of our digest challenges (RFC 3261 section 22.1), and host part of addresses of record.
+    pub realm: String,
+    /// `User-Agent` and `Server` of what we send (RFC 3261 sections 20.35 and 20.41).
+    pub user_agent: String,
+    /// Source of tags, branches, Call-IDs and the nonce key. The edge passes entropy; tests pass a number.
+    pub seed: u64,
+    /// Sessions at once. An INVITE beyond it is refused with 503 and Retry-After.
+    pub sessions_max: usize,
+    /// Bindings at once, all users together. A REGISTER beyond it is refused with 503 and Retry-After.
+    pub bindings_max: usize,
+}
+
+/// Someone who may register with us and authenticate to us.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    /// Digest user name, and user part of the address of record.
+    pub name: String,
+    /// Shared secret.
+    pub password: Redacted<String>,
+}
+
+/// With which we answer a peer's digest challenge.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// Digest user name.
+    pub user: String,
+    /// Shared secret.
+    pub password: Redacted<String>,
+}
+
+/// An order to call someone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Invite {
+    /// Where to send the INVITE.
+    pub path: Path,
+    /// Request-URI, `sip:` scheme.
+    pub request_uri: String,
+    /// User part of the From URI.
+    pub from_user: String,
+    /// Display name of the From header.
+    pub from_display: Option<String>,
+    /// Host part of the From URI.
+    pub from_host: String,
+    /// URI of the To header.
+    pub to_uri: String,
+    /// User part of our Contact.
+    pub contact_user: String,
+    /// Our offer; `None` asks the peer for one.
+    pub sdp: Option<Bytes>,
+    /// Answers a 401 or 407, once.
+    pub credentials: Option<Credentials>,
+    /// Further headers, e.g. P-Asserted-Identity. A name or value with a line break is left out and counted.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Where a user of ours can be reached (RFC 3261 section 10.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Binding {
+    /// User part of the address of record.
+    pub user: String,
+    /// Contact URI.
+    pub contact: String,
+    /// Where the REGISTER came from; requests go there, through any NAT it opened.
+    pub path: Path,
+    /// End of the binding.
+    pub expires_at: Timestamp,
+}
+
+/// An order to register with someone else's registrar, kept up until [`unregister`](super::Endpoint::unregister).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientRegistration {
+    /// Where to send the REGISTER.
+    pub path: Path,
+    /// Request-URI, e.g. `sip:provider.example`.
+    pub registrar_uri: String,
+    /// User part of the address of record.
+    pub aor_user: String,
+    /// Host part of the address of record.
+    pub domain: String,
+    /// Answers the registrar's challenge.
+    pub credentials: Credentials,
+    /// Wished lifetime in seconds; the registrar may shorten it.
+    pub expires_s: u32,
+}
+
+/// A registration of ours at someone else's registrar. Never reused while the process lives.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RegistrationId(pub u64);
+
+/// An OPTIONS request of ours. Never reused while the process lives.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ProbeId(pub u64);
+
+/// A new call for us.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Incoming {
+    /// Name of the session from now on.
+    pub session: SessionId,
+    /// Where the INVITE came from.
+    pub path: Path,
+    /// User part of the Request-URI, unescaped: what was dialled.
+    pub request_user: String,
+    /// Request-URI.
+    pub request_uri: String,
+    /// User part of the From URI, unescaped.
+    pub from_user: String,
+    /// Display name of the From header; empty for none.
+    pub from_display: String,
+    /// URI of the From header.
+    pub from_uri: String,
+    /// User part of the To URI, unescaped.
+    pub to_user: String,
+    /// User part of P-Asserted-Identity (RFC 3325 section 9.1); to be believed from trusted peers alone.
+    pub asserted_user: Option<String>,
+    /// The user whose digest was verified.
+    pub authenticated: Option<String>,
+    /// The peer's offer; `None` asks us for one.
+    pub sdp: Option<Bytes>,
+    /// The peer's User-Agent; empty for none.
+    pub user_agent: String,
+}
+
+/// What happened. After an event that says "dead" the session's id is forgotten; orders for it are ignored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A new INVITE arrived; 100 Trying is already sent.
+    Incoming(Box<Incoming>),
+    /// 101 to 199 to our INVITE.
+    Provisional {
+        /// Which.
+        session: SessionId,
+        /// Status code.
+        status: u16,
+        /// Early media's description, if it carries one.
+        sdp: Option<Bytes>,
+    },
+    /// 2xx to our INVITE, acknowledged by the endpoint.
+    Answered {
+        /// Which.
+        session: SessionId,
+        /// The answer: that of the 2xx, or, where the 2xx has none, that of an earlier 18x of the same dialog.
+        sdp: Option<Bytes>,
+    },
+    /// The ACK for our 2xx arrived.
+    Acked {
+        /// Which.
+        session: SessionId,
+        /// The ACK's body: the answer, where our 2xx carried the offer.
+        sdp: Option<Bytes>,
+    },
+    /// Our INVITE ended without answer, after the digest retry if there was one. Dead.
+    Failed {
+        /// Which.
+        session: SessionId,
+        /// Final status; 408 on timeout, 503 when the transport failed (RFC 3261 section 8.1.3.1).
+        status: u16,
+        /// By the Reason header (RFC 3326) where it names a Q.850 cause, else by the status (RFC 3398).
+        cause: Cause,
+    },
+    /// The caller gave up before our final answer; 487 is sent. Dead.
+    Cancelled {
+        /// Which.
+        session: SessionId,
+    },
+    /// A re-INVITE from the peer; answer with [`answer_reoffer`](super::Endpoint::answer_reoffer).
+    Reoffer {
+        /// Which.
+        session: SessionId,
+        /// The new offer; `None` asks us for one.
+        sdp: Option<Bytes>,
+    },
+    /// Our re-INVITE was answered.
+    Reanswered {
+        /// Which.
+        session: SessionId,
+        /// The answer's description, or the final status that refused it; the session goes on as before then.
+        answer: Result<Option<Bytes>, u16>,
+    },
+    /// The peer asks us to transfer it (RFC 3515); answer with [`accept_refer`](super::Endpoint::accept_refer).
+    Referred {
+        /// Which.
+        session: SessionId,
+        /// URI of Refer-To.
+        target: String,
+    },
+    /// How the peer gets on with our REFER: the status of its NOTIFY's sipfrag, or of the REFER itself where refused.
+    ReferProgress {
+        /// Which.
+        session: SessionId,
+        /// Status code; 200 or more is the last.
+        status: u16,
+    },
+    /// The session ended: BYE arrived, or the dialog broke. Dead.
+    Ended {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        cause: Cause,
+    },
+    /// A user's binding was made or refreshed.
+    Registered {
+        /// As it holds now.
+        binding: Binding,
+    },
+    /// A user has no binding any more.
+    Unregistered {
+        /// User part of the address of record.
+        user: String,
+    },
+    /// One of our registrations was made, refreshed, or refused (it is then tried again).
+    ClientRegistration {
+        /// Which.
+        id: RegistrationId,
+        /// Granted lifetime in seconds, or the final status (408 for none).
+        result: Result<u32, u16>,
+    },
+    /// An OPTIONS request of ours came to its end.
+    Probed {
+        /// Which.
+        id: ProbeId,
+        /// Final status; `None` when nobody answered.
+        status: Option<u16>,
+    },
+    /// A stream cannot be framed any further; the edge shall close it.
+    CloseConnection {
+        /// Number of the stream, as in [`Path::connection`].
+        connection: u64,
+    },
+}
