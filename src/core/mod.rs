@@ -3,6 +3,8 @@
 //! [`switch`] is driven by `handle(now, Input)` and `handle_timeout(now)` and drained by `poll_output()`.
 
 pub mod control;
+pub mod fault;
+pub mod ivr;
 pub mod journal;
 pub mod media;
 pub mod tenant;
