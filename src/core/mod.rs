@@ -5,4 +5,5 @@
 pub mod control;
 pub mod journal;
 pub mod media;
+pub mod queue;
 pub mod tenant;
