@@ -3,6 +3,7 @@
 //! [`switch`] is driven by `handle(now, Input)` and `handle_timeout(now)` and drained by `poll_output()`.
 
 pub mod control;
+pub mod fault;
 pub mod journal;
 pub mod media;
 pub mod tenant;
