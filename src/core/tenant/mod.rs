@@ -1,5 +1,9 @@
 //! What is provisioned: tenants, sites, skills, agents, queues, flows, numbers, trunks.
 
+pub mod directory;
+pub mod expand;
 pub mod provision;
 
+pub use directory::Directory;
+pub use expand::expand;
 pub use provision::Provision;
