@@ -1,1 +1,3 @@
-//! (module doc)
+//! Where bytes, time and disk enter.
+
+pub mod net;

@@ -1,0 +1,128 @@
+//! The moves of offer/answer (RFC 3264).
+
+use bytes::Bytes;
+use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
+
+use super::{Agreed, Audio, Direction, Local, MediaLine, PTIME_DEFAULT_MS, Remote, SdpError, TELEPHONE_EVENT};
+
+/// Our offer: one audio stream with our codecs and telephone events (RFC 3264 section 5).
+pub fn offer(local: &Local) -> Bytes {
+    write(local, vec![offered(local)])
+}
+
+/// Our offer within a dialog whose last description from the other side is `previous`: its streams that are not ours
+/// stay in their places, refused, for a description never loses a media line (RFC 3264 section 8).
+pub fn reoffer(local: &Local, previous: &Remote) -> Bytes {
+    let ours = previous.audio.as_ref().map_or(0, |audio| audio.line);
+    let mut medias: Vec<Media> = previous.lines.iter().map(refused).collect();
+    match medias.get_mut(ours) {
+        Some(media) => *media = offered(local),
+        None => medias.push(offered(local)),
+    }
+    write(local, medias)
+}
+
+/// Our answer to an offer (RFC 3264 section 6), and what holds from then on. All media but the one audio stream are
+/// refused. The answer names one codec only, the first in the offerer's order that we speak: with several either side
+/// might change codec between packets.
+///
+/// # Errors
+///
+/// [`SdpError::NoAudio`] and [`SdpError::NoCommonCodec`]: refuse the request by [`SdpError::sip_status`].
+pub fn answer(remote_offer: &Remote, local: &Local) -> Result<(Bytes, Agreed), SdpError> {
+    let audio = remote_offer.audio.as_ref().ok_or(SdpError::NoAudio)?;
+    let agreed = agree(local, audio)?;
+    let medias = remote_offer.lines.iter().enumerate();
+    let medias = medias.map(|(n, line)| if n == audio.line { accepted(local, &agreed) } else { refused(line) });
+    Ok((write(local, medias.collect()), agreed))
+}
+
+/// What holds after the other side's answer to our offer (RFC 3264 section 7).
+///
+/// # Errors
+///
+/// [`SdpError::Refused`] when it refused our stream, [`SdpError::NoAudio`] and [`SdpError::NoCommonCodec`] when its
+/// answer does not fit the offer.
+pub fn conclude(local_offer: &Local, remote_answer: &Remote) -> Result<Agreed, SdpError> {
+    match &remote_answer.audio {
+        Some(audio) => agree(local_offer, audio),
+        None if remote_answer.lines.iter().any(|line| line.port == 0) => Err(SdpError::Refused),
+        None => Err(SdpError::NoAudio),
+    }
+}
+
+fn agree(local: &Local, audio: &Audio) -> Result<Agreed, SdpError> {
+    let common = audio.codecs.iter().find(|(_, codec)| local.codecs.contains(codec));
+    let &(payload_type, codec) = common.ok_or(SdpError::NoCommonCodec)?;
+    let direction = local.direction.facing(audio.direction);
+    Ok(Agreed {
+        codec,
+        payload_type,
+        telephone_event: audio.telephone_event,
+        ptime_ms: audio.ptime_ms,
+        remote: audio.rtp,
+        remote_rtcp: audio.rtcp,
+        send: direction.sends(),
+        receive: direction.receives(),
+    })
+}
+
+fn offered(local: &Local) -> Media {
+    let codecs: Vec<_> = local.codecs.iter().map(|codec| (codec.payload_type(), codec.name())).collect();
+    audio(local.port, &codecs, Some(TELEPHONE_EVENT), PTIME_DEFAULT_MS, local.direction)
+}
+
+fn accepted(local: &Local, agreed: &Agreed) -> Media {
+    let direction = Direction::new(agreed.send, agreed.receive);
+    let codecs = [(agreed.payload_type, agreed.codec.name())];
+    audio(local.port, &codecs, agreed.telephone_event, agreed.ptime_ms, direction)
+}
+
+/// RFC 3264 section 6: a refused stream has port 0 and otherwise the line of the offer.
+fn refused(line: &MediaLine) -> Media {
+    media(line.media.clone(), 0, line.protocol.clone(), line.formats.clone(), Vec::new())
+}
+
+fn audio(port: u16, codecs: &[(u8, &str)], event: Option<u8>, ptime_ms: u8, direction: Direction) -> Media {
+    let formats: Vec<String> = codecs.iter().map(|(pt, _)| pt).chain(event.iter()).map(u8::to_string).collect();
+    let mut attributes: Vec<Attribute> =
+        codecs.iter().map(|(pt, name)| attribute("rtpmap", Some(format!("{pt} {name}/8000")))).collect();
+    if let Some(pt) = event {
+        attributes.push(attribute("rtpmap", Some(format!("{pt} telephone-event/8000"))));
+        // RFC 4733 section 2.4.1: 0-15 are the digits, * # and A-D.
+        attributes.push(attribute("fmtp", Some(format!("{pt} 0-15"))));
+    }
+    attributes.push(attribute("ptime", Some(ptime_ms.to_string())));
+    attributes.push(attribute(direction.as_str(), None));
+    media("audio".into(), port, "RTP/AVP".into(), formats.join(" "), attributes)
+}
+
+fn media(media: String, port: u16, proto: String, fmt: String, attributes: Vec<Attribute>) -> Media {
+    Media {
+        media,
+        port,
+        num_ports: None,
+        proto,
+        fmt,
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes,
+    }
+}
+
+fn attribute(name: &str, value: Option<String>) -> Attribute {
+    Attribute { attribute: name.into(), value }
+}
+
+fn write(local: &Local, medias: Vec<Media>) -> Bytes {
+    let mut session = Session::new(Origin::with_ip_addr(local.session_id, local.version, local.address), "cordboard");
+    session.connection = Some(Connection::from_ip_addr(local.address));
+    session.times = vec![Time { start_time: 0, stop_time: 0, repeats: Vec::new() }];
+    session.medias = medias;
+    let mut body = Vec::with_capacity(320);
+    let written = session.write(&mut body);
+    debug_assert!(written.is_ok(), "a Vec takes everything");
+    body.into()
+}
