@@ -10,6 +10,9 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// Every codec, preferred first.
+    pub const ALL: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+
     /// The static RTP payload type.
     pub const fn payload_type(self) -> u8 {
         match self {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crate::base::{AgentId, Now, Timestamp};
 use crate::core::call::{Call, CallState};
-use crate::core::control::{
-    AgentView, Alarm, Bound, CallView, Command, Query, QueueView, Reply, Status, TrunkView,
-};
+use crate::core::control::{AgentView, Alarm, Bound, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
+use crate::core::ivr;
 use crate::core::journal::{AgentStatus, Change, Seq};
 use crate::core::queue::{AgentProfile, QueueProfile};
 use crate::core::switch::{Output, Switch, Timer, WAITING_MAX};
+use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::tenant::{Directory, Provision};
+use crate::core::trunk::TrunkHealth;
 use crate::proto::sip::{Binding, User};
 
 /// Alarms that stand, by name and subject. Bounded: at most [`ALARMS_MAX`]; further ones are counted under `others`.
@@ -86,7 +87,8 @@ impl Switch {
         let id = self
             .directory
             .tenant_by_name(tenant)
-            .and_then(|t| self.directory.agent_by_name(t, agent))
+            .and_then(|t| self.directory.agent_by_name(t.id, agent))
+            .map(|a| a.id)
             .ok_or_else(|| format!("no agent {tenant}/{agent} is provisioned; see `cordboard agent list`"))?;
         act(&mut self.queue, id).map(|()| None).map_err(|refusal| refusal.to_string())
     }
@@ -118,27 +120,23 @@ impl Switch {
     pub(crate) fn adopt_provision(&mut self, now: Now, provision: Provision) {
         self.directory = Directory::new(&provision, Some(&self.directory));
         self.provision = provision;
-        self.flows = self
-            .directory
-            .flows()
-            .filter_map(|(id, f)| Some((id, Arc::new(crate::core::ivr::check(&f.text, &f.name).ok()?))))
-            .collect();
-        let users = self.directory.agents().filter_map(|(_, a)| {
-            Some(User { name: a.user.clone()?, password: a.password.clone()? })
-        });
+        self.flows =
+            self.directory.flows().filter_map(|f| Some((f.id, Arc::new(ivr::check(&f.text, &f.name).ok()?)))).collect();
+        let users =
+            self.directory.agents().filter_map(|a| Some(User { name: a.user.clone()?, password: a.password.clone()? }));
         self.sip.set_users(users.collect());
         let known: std::collections::HashSet<AgentId> = self.queue.agents().map(|a| a.id).collect();
-        let agents = self.directory.agents().map(|(id, a)| AgentProfile {
-            id,
+        let agents = self.directory.agents().map(|a| AgentProfile {
+            id: a.id,
             tenant: a.tenant,
             skills: a.skills.iter().map(|(s, l)| (*s, *l as f32)).collect(),
             ring: Duration::from_secs(a.ring_s.into()),
             wrap_up: Duration::from_secs(a.wrap_up_s.into()),
         });
-        let queues = self.directory.queues().map(|(id, q)| QueueProfile {
-            id,
+        let queues = self.directory.queues().map(|q| QueueProfile {
+            id: q.id,
             tenant: q.tenant,
-            needs: q.needs.iter().map(|(s, l)| (*s, *l as f32)).collect(),
+            needs: q.skills.iter().map(|(s, l)| (*s, *l as f32)).collect(),
             target: Duration::from_secs(q.target_s.into()),
             overflow_after: (q.overflow_after_s > 0).then(|| Duration::from_secs(q.overflow_after_s.into())),
             waiting_max: if q.waiting_max == 0 { WAITING_MAX } else { q.waiting_max as usize },
@@ -152,7 +150,7 @@ impl Switch {
 
     /// Reachability of all agents, and the sign-in of those that are new and provisioned as signed in.
     fn seat_agents(&mut self, now: Now, known: &std::collections::HashSet<AgentId>) {
-        let agents: Vec<_> = self.directory.agents().map(|(id, a)| (id, a.contact.is_some(), a.signed_in)).collect();
+        let agents: Vec<_> = self.directory.agents().map(|a| (a.id, a.contact.is_some(), a.signed_in)).collect();
         for (id, fixed, signed_in) in agents {
             let reachable = fixed || self.agent_path(id).is_some();
             self.queue.set_reachable(now, id, reachable);
@@ -164,24 +162,19 @@ impl Switch {
     }
 
     /// Puts back what an earlier run left: agents' states and phones' registrations.
-    pub fn restore(
-        &mut self,
-        now: Now,
-        agents: &[(String, String, AgentStatus, String)],
-        bindings: Vec<Binding>,
-    ) {
+    pub fn restore(&mut self, now: Now, agents: &[(String, String, AgentStatus, String)], bindings: Vec<Binding>) {
         for binding in bindings {
             let user = binding.user.clone();
             self.sip.restore_binding(now, binding);
-            if let Some(agent) = self.directory.agent_by_user(&user)
+            if let Some(agent) = self.directory.agent_by_user(&user).map(|a| a.id)
                 && self.sip.binding(&user).is_some()
             {
                 self.queue.set_reachable(now, agent, true);
             }
         }
         for (tenant, agent, status, reason) in agents {
-            let id = self.directory.tenant_by_name(tenant).and_then(|t| self.directory.agent_by_name(t, agent));
-            if let Some(id) = id {
+            let tenant = self.directory.tenant_by_name(tenant);
+            if let Some(id) = tenant.and_then(|t| self.directory.agent_by_name(t.id, agent)).map(|a| a.id) {
                 self.queue.restore(now, id, *status, reason);
             }
         }
@@ -203,7 +196,6 @@ impl Switch {
 
     /// Counters, limits and alarms.
     pub fn status(&self) -> Status {
-        let by = |status: AgentStatus| self.queue.agents().filter(|a| a.status == status).count() as u64;
         let counters = self.queue.counters();
         Status {
             version: self.config.version.clone(),
@@ -217,10 +209,10 @@ impl Switch {
             waiting: self.by_item.len() as u64,
             offers: counters.offers,
             double_offers: counters.double_offers,
-            agents_ready: by(AgentStatus::Ready),
-            agents_busy: by(AgentStatus::Busy),
-            agents_wrap_up: by(AgentStatus::WrapUp),
-            agents_not_ready: by(AgentStatus::NotReady),
+            agents_ready: counters.agents_ready as u64,
+            agents_busy: counters.agents_busy as u64,
+            agents_wrap_up: counters.agents_wrap_up as u64,
+            agents_not_ready: counters.agents_not_ready as u64,
             registrations: self.sip.bindings_len() as u64,
             sip_refused: self.sip.counters().iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
             bounds: self.bounds(),
@@ -294,7 +286,7 @@ impl Switch {
                     name: entry.name.clone(),
                     status: state.status,
                     reason: state.reason.to_owned(),
-                    since: state.since.wall,
+                    since: state.since,
                     answered: state.answered,
                     reachable: self.agent_path(state.id).is_some(),
                 })
@@ -307,14 +299,14 @@ impl Switch {
     fn queue_views(&self, now: Now) -> Vec<QueueView> {
         let mut views: Vec<QueueView> = self
             .queue
-            .queues()
+            .queues(now)
             .filter_map(|state| {
                 let entry = self.directory.queue(state.id)?;
                 Some(QueueView {
                     tenant: self.directory.tenant(entry.tenant)?.name.clone(),
                     name: entry.name.clone(),
                     waiting: state.waiting as u64,
-                    longest_wait_s: state.oldest.map_or(0, |since| now.mono.since(since).as_secs()),
+                    longest_wait_s: state.longest_wait.as_secs(),
                     offered: state.offered,
                     answered: state.answered,
                     abandoned: state.abandoned,
@@ -330,13 +322,16 @@ impl Switch {
         let mut views: Vec<TrunkView> = self
             .directory
             .trunks()
-            .map(|(id, entry)| {
-                let health = self.trunks.get(&id);
+            .map(|entry| {
+                let health = self.trunks.get(&entry.id);
                 TrunkView {
                     name: entry.name.clone(),
-                    kind: entry.kind.clone(),
+                    kind: match entry.kind {
+                        TrunkKind::Sip => "sip".into(),
+                        TrunkKind::Tdm => "tdm".into(),
+                    },
                     calls: health.map_or(0, |h| h.calls),
-                    health: self.trunk_health(id, entry, health),
+                    health: self.trunk_health(entry, health),
                 }
             })
             .collect();
@@ -344,19 +339,14 @@ impl Switch {
         views
     }
 
-    fn trunk_health(
-        &self,
-        id: crate::base::TrunkId,
-        entry: &crate::core::tenant::provision::Trunk,
-        health: Option<&crate::core::trunk::TrunkHealth>,
-    ) -> Vec<String> {
+    fn trunk_health(&self, entry: &TrunkEntry, health: Option<&TrunkHealth>) -> Vec<String> {
         let mut lines: Vec<String> = entry
-            .peer
+            .peers
             .iter()
             .enumerate()
             .map(|(i, peer)| {
                 let down = health.and_then(|h| h.peers.get(i)).is_some_and(|p| p.down);
-                format!("{}:{} {}", peer.address, peer.port, if down { "down" } else { "up" })
+                format!("{} {}", peer.address, if down { "down" } else { "up" })
             })
             .collect();
         match health.and_then(|h| h.registered) {
@@ -365,7 +355,7 @@ impl Switch {
             None if entry.register => lines.push("registering".into()),
             None => {}
         }
-        let circuits: Vec<_> = self.circuits.values().filter(|c| c.trunk == id).collect();
+        let circuits: Vec<_> = self.circuits.values().filter(|c| c.trunk == entry.id).collect();
         if !circuits.is_empty() {
             let blocked = circuits.iter().filter(|c| c.blocked()).count();
             let idle = circuits.iter().filter(|c| c.available()).count();

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! What is wrong in a text that an operator wrote: flows, provisioning, configuration. A check reports all faults at once.
 
 use std::fmt;
@@ -33,35 +32,10 @@ impl fmt::Display for Fault {
             write!(f, "; expected {}", self.expected)?;
         }
         Ok(())
-=======
-//! What is wrong with a text that an operator wrote, and where.
-
-use std::fmt;
-
-/// One fault in a provisioning file, a flow or a configuration.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Fault {
-    /// The file as the operator named it.
-    pub file: String,
-    /// Line, from 1; 0 when the fault is in no text (a provisioning that came as data).
-    pub line: u32,
-    /// Column in characters, from 1; 0 as for `line`.
-    pub column: u32,
-    /// What is wrong.
-    pub what: String,
-    /// What would be right.
-    pub expected: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}; expected {}", self.file, self.line, self.column, self.what, self.expected)
->>>>>>> store
     }
 }
 
 impl std::error::Error for Fault {}
-<<<<<<< HEAD
 
 /// Line and column, both from 1, of the octet `offset` in `text`; columns count characters. An offset past the end
 /// means the end, one inside a character means that character.
@@ -103,5 +77,3 @@ mod tests {
         assert_eq!(bare.to_string(), "main.toml:1:1: empty");
     }
 }
-=======
->>>>>>> store

@@ -44,7 +44,7 @@ impl Switch {
         }
         let offer = sip.offer.clone()?;
         let socket = self.socket_take()?;
-        let local = self.local_description(socket, sdp::default_codecs());
+        let local = self.local_description(socket, Codec::ALL.to_vec());
         let Ok((answer, agreed)) = sdp::answer(&offer, &local) else {
             self.socket_back(socket);
             return None;
@@ -174,8 +174,7 @@ impl Switch {
             .get(&call)
             .and_then(|c| c.tenant)
             .and_then(|t| self.directory.tenant(t))
-            .and_then(|t| t.country.clone())
-            .unwrap_or_else(|| self.provision.media.country.clone());
+            .map_or("us", |t| t.country.as_str());
         let country = country.as_bytes().first_chunk::<2>().copied().unwrap_or(*b"us");
         if let Some(port) = self.client_port(call) {
             self.media(MediaCommand::Tone { port, play, tone, country });

@@ -120,11 +120,12 @@ impl Switch {
     /// Signs an agent in or out, pauses or resumes, by code and PIN.
     fn agent_by_phone(&mut self, now: Now, call: CallId, action: AgentAction, code: &str, pin: &str) -> bool {
         let Some(tenant) = self.calls.get(&call).and_then(|c| c.tenant) else { return false };
-        let Some(agent) = self.directory.agent_by_code(tenant, code) else { return false };
+        let Some(entry) = self.directory.agent_by_code(tenant, code) else { return false };
+        let agent = entry.id;
+        let right = entry.pin.as_ref().is_some_and(|p| same(p.expose(), pin));
         if self.pin_failures.get(&agent).is_some_and(|(n, until)| *n >= PIN_FAILURES_MAX && *until > now.mono) {
             return false;
         }
-        let right = self.directory.agent(agent).and_then(|a| a.pin.as_ref()).is_some_and(|p| same(p.expose(), pin));
         if !right {
             let entry = self.pin_failures.entry(agent).or_insert((0, now.mono));
             let rested = entry.0 >= PIN_FAILURES_MAX;

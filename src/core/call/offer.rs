@@ -7,6 +7,7 @@ use crate::core::journal::{AgentStatus, Change, Direction};
 use crate::core::media::{MediaCommand, ToneKind};
 use crate::core::queue::{EnqueueError, OfferEnd, Output as QueueOutput};
 use crate::core::switch::Switch;
+use crate::core::tenant::directory::Treatment;
 
 impl Switch {
     pub(crate) fn on_queue(&mut self, now: Now, output: QueueOutput) {
@@ -23,7 +24,12 @@ impl Switch {
 
     /// The flow puts the caller into a queue.
     pub(super) fn enqueue(&mut self, now: Now, call: CallId, name: &str) {
-        let queue = self.calls.get(&call).and_then(|c| c.tenant).and_then(|t| self.directory.queue_by_name(t, name));
+        let queue = self
+            .calls
+            .get(&call)
+            .and_then(|c| c.tenant)
+            .and_then(|t| self.directory.queue_by_name(t, name))
+            .map(|q| q.id);
         let Some(queue) = queue else {
             return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown));
         };
@@ -50,7 +56,7 @@ impl Switch {
         let Some(c) = self.calls.get(&call) else { return };
         let CallState::Waiting(wait) = c.state else { return };
         let entry = self.directory.queue(wait.queue);
-        let ringing = entry.is_some_and(|q| q.treatment == "ringback");
+        let ringing = entry.is_some_and(|q| q.treatment == Treatment::Ringback);
         let source = entry.and_then(|q| q.music.as_deref()).map(Into::into);
         if ringing {
             return self.client_tone(call, ToneKind::Ringback);

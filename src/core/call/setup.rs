@@ -42,15 +42,19 @@ impl Switch {
             self.counters.offered += 1;
         }
         let party = new.from.as_str().to_owned();
-        self.insert_leg(now, client, NewLeg {
-            call: id,
-            role: Role::Client,
-            direction: Direction::Inbound,
-            signal: new.signal,
-            trunk: new.trunk.map(|t| (t, 0)),
-            party,
-            agent: new.agent,
-        });
+        self.insert_leg(
+            now,
+            client,
+            NewLeg {
+                call: id,
+                role: Role::Client,
+                direction: Direction::Inbound,
+                signal: new.signal,
+                trunk: new.trunk.map(|t| (t, 0)),
+                party,
+                agent: new.agent,
+            },
+        );
         id
     }
 

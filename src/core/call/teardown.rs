@@ -33,6 +33,8 @@ impl Switch {
             }
             Signal::Tdm(circuit) => {
                 let circuit = *circuit;
+                // Detached first: the circuit's own release must not end the leg a second time.
+                self.circuit_leg_gone(circuit, leg);
                 self.release_circuit(now, circuit, cause);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::base::{CallId, Cause, LegId, Now, PortId};
+use crate::base::{CallId, Cause, Codec, LegId, Now, PortId};
 use crate::core::call::{CallState, LEGS_PER_CALL_MAX, Role, RouteStep, Signal, SipLeg};
 use crate::core::media::{MediaCommand, ToneKind};
 use crate::core::switch::{Switch, Timer};
@@ -83,7 +83,7 @@ impl Switch {
     ) -> Result<(Signal, Option<PortId>), Cause> {
         let c = self.calls.get(&call).ok_or(Cause::TemporaryFailure)?;
         let client = self.legs.get(&c.client).and_then(|l| l.sip());
-        let codecs = client.map_or_else(sdp::default_codecs, sdp_preference);
+        let codecs = client.map_or_else(|| Codec::ALL.to_vec(), sdp_preference);
         let from_user = c.cdr.from.as_str().to_owned();
         let from_user = if from_user.is_empty() { "anonymous".to_owned() } else { from_user };
         let credentials = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(credentials_of);
@@ -204,9 +204,10 @@ impl Switch {
 }
 
 /// The caller's codec first.
-fn sdp_preference(sip: &SipLeg) -> Vec<crate::base::Codec> {
-    let first = sip.agreed.as_ref().map(|a| a.codec).or_else(|| sip.offer.as_ref().and_then(sdp::Remote::first_codec));
-    let mut codecs: Vec<_> = first.into_iter().collect();
-    codecs.extend(sdp::default_codecs().into_iter().filter(|c| Some(*c) != first));
+fn sdp_preference(sip: &SipLeg) -> Vec<Codec> {
+    let offered = || sip.offer.as_ref()?.audio.as_ref()?.codecs.first().map(|(_, codec)| *codec);
+    let first = sip.agreed.as_ref().map(|a| a.codec).or_else(offered);
+    let mut codecs = Codec::ALL.to_vec();
+    codecs.sort_by_key(|c| Some(*c) != first);
     codecs
 }

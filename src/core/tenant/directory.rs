@@ -1,6 +1,6 @@
 //! The provisioned world resolved: ids in place of names, and an index for each question that a call asks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 
@@ -33,6 +33,7 @@ pub struct Directory {
     agents_by_user: HashMap<String, AgentId>,
     agents_by_code: HashMap<TenantId, HashMap<String, AgentId>>,
     numbers: HashMap<String, (TenantId, FlowId)>,
+    number_prefixes: HashSet<String>,
     trunks_by_peer: HashMap<IpAddr, TrunkId>,
     trunks_by_prefix: HashMap<String, Vec<TrunkId>>,
     next: NextIds,
@@ -359,6 +360,11 @@ impl Directory {
         self.numbers.get(dialled).copied()
     }
 
+    /// Whether a number that is longer than `digits` begins with them, so that a caller who has keyed them may go on.
+    pub fn is_number_prefix(&self, digits: &str) -> bool {
+        self.number_prefixes.contains(digits)
+    }
+
     /// A trunk by id.
     pub fn trunk(&self, id: TrunkId) -> Option<&TrunkEntry> {
         self.trunks.get(id)
@@ -492,6 +498,8 @@ impl Directory {
             let Some(tenant) = self.tenants.id_of(None, &number.tenant) else { continue };
             let Some(flow) = self.flows.id_of(Some(tenant), &number.flow) else { continue };
             self.numbers.entry(number.number.clone()).or_insert((tenant, flow));
+            let ends = number.number.char_indices().map(|(i, _)| &number.number[..i]);
+            self.number_prefixes.extend(ends.map(str::to_owned));
         }
     }
 

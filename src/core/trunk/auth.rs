@@ -31,7 +31,7 @@ impl Switch {
         match incoming.authenticated.as_deref() {
             // A phone speaks for its own address of record only.
             Some(user) if user == incoming.from_user => {
-                self.directory.agent_by_user(user).map_or(Source::Stranger, Source::Phone)
+                self.directory.agent_by_user(user).map_or(Source::Stranger, |a| Source::Phone(a.id))
             }
             Some(_) => Source::Stranger,
             None if self.directory.agent_by_user(&incoming.from_user).is_some() => Source::Challenge,

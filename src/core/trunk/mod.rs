@@ -9,5 +9,5 @@ pub(crate) mod tdm;
 
 pub use tdm::CardInput;
 
-pub(crate) use route::TrunkHealth;
+pub(crate) use route::{TrunkHealth, credentials_of};
 pub(crate) use target::SipTarget;

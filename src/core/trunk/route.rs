@@ -1,16 +1,21 @@
 //! Which way out: trunks by the dialled number, their peers by health, priority and weight, their circuits in turn.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::{Circuit, Now, TenantId, TrunkId};
 use crate::core::call::RouteStep;
 use crate::core::switch::{Switch, Timer};
+use crate::core::tenant::directory::{PeerEntry, TrunkEntry, TrunkKind};
 use crate::core::trunk::SipTarget;
-use crate::proto::sip::{Path, ProbeId, RegistrationId, Transport};
+use crate::proto::sip::{ClientRegistration, Credentials, Path, ProbeId, RegistrationId, Transport};
 
 /// A peer that failed by status 503 or silence is passed over for so long, unless all others fail as well.
 const PENALTY: Duration = Duration::from_secs(30);
+
+/// Circuits of one trunk that a call tries when both ends seize them at once.
+const CIRCUITS_TRIED: usize = 3;
 
 /// Health of a trunk.
 #[derive(Default, Debug)]
@@ -67,22 +72,22 @@ impl Switch {
 
     /// The path of a request to an address: from our listener of that protocol and address family.
     pub(crate) fn path_to(&self, target: &SipTarget) -> Option<Path> {
-        let remote = target.address?;
-        let (transport, local) = *self
-            .config
-            .listeners
-            .iter()
-            .find(|(t, l)| *t == target.transport && l.is_ipv4() == remote.is_ipv4())?;
+        self.path_between(target.transport, target.address?)
+    }
+
+    fn path_between(&self, transport: Transport, remote: SocketAddr) -> Option<Path> {
+        let fits = |(t, l): &&(Transport, SocketAddr)| *t == transport && l.is_ipv4() == remote.is_ipv4();
+        let (transport, local) = *self.config.listeners.iter().find(fits)?;
         Some(Path { transport, local, remote, connection: 0 })
     }
 
     fn route_agent(&self, tenant: TenantId, name: &str, ring_s: u32) -> Option<RouteStep> {
-        let id = self
+        let agent = self
             .directory
             .agent_by_user(name)
-            .filter(|id| self.directory.agent(*id).is_some_and(|a| a.tenant == tenant))
+            .filter(|a| a.tenant == tenant)
             .or_else(|| self.directory.agent_by_name(tenant, name))?;
-        let (uri, path) = self.agent_path(id)?;
+        let (uri, path) = self.agent_path(agent.id)?;
         Some(RouteStep {
             trunk: None,
             peer: None,
@@ -117,11 +122,11 @@ impl Switch {
             number: number.clone(),
             ring_s,
         };
-        if entry.kind == "tdm" {
+        if entry.kind == TrunkKind::Tdm {
             return self
-                .idle_circuit(trunk)
-                .map(|circuit| RouteStep { circuit: Some(circuit), ..blank })
-                .into_iter()
+                .idle_circuits(trunk)
+                .map(|circuit| RouteStep { circuit: Some(circuit), ..blank.clone() })
+                .take(CIRCUITS_TRIED)
                 .collect();
         }
         self.peers_in_order(now, trunk)
@@ -137,9 +142,9 @@ impl Switch {
     /// Peers by health, then priority; within one priority drawn by weight (RFC 2782's rule).
     fn peers_in_order(&mut self, now: Now, trunk: TrunkId) -> Vec<(usize, Path)> {
         let Some(entry) = self.directory.trunk(trunk) else { return Vec::new() };
-        let peers: Vec<_> = entry.peer.iter().cloned().enumerate().collect();
+        let peers: Vec<PeerEntry> = entry.peers.clone();
         let mut keyed: Vec<(bool, u16, f64, usize, Path)> = Vec::with_capacity(peers.len());
-        for (index, peer) in peers {
+        for (index, peer) in peers.into_iter().enumerate() {
             let Some(path) = self.peer_path(&peer) else { continue };
             let usable = self.trunks.get(&trunk).and_then(|t| t.peers.get(index)).is_none_or(|p| p.usable(now));
             // The least of exponential variates with rate = weight is each peer with chance weight / sum.
@@ -151,20 +156,13 @@ impl Switch {
         keyed.into_iter().map(|(_, _, _, index, path)| (index, path)).collect()
     }
 
-    fn peer_path(&self, peer: &crate::core::tenant::provision::Peer) -> Option<Path> {
-        let address = peer.address.parse().ok()?;
-        let transport = if peer.transport == "tcp" { Transport::Tcp } else { Transport::Udp };
-        self.path_to(&SipTarget {
-            user: String::new(),
-            host: peer.address.clone(),
-            address: Some(std::net::SocketAddr::new(address, peer.port)),
-            transport,
-        })
+    fn peer_path(&self, peer: &PeerEntry) -> Option<Path> {
+        self.path_between(peer.transport, peer.address)
     }
 
-    /// A circuit of the trunk that is idle and in service; the lowest first.
-    fn idle_circuit(&self, trunk: TrunkId) -> Option<Circuit> {
-        self.circuits.iter().find(|(_, c)| c.trunk == trunk && c.available()).map(|(circuit, _)| *circuit)
+    /// Circuits of the trunk that are idle and in service; the lowest first.
+    fn idle_circuits(&self, trunk: TrunkId) -> impl Iterator<Item = Circuit> {
+        self.circuits.iter().filter(move |(_, c)| c.trunk == trunk && c.available()).map(|(circuit, _)| *circuit)
     }
 
     /// A peer did not answer, or answered 503: others come first for a while.
@@ -182,11 +180,13 @@ impl Switch {
                 self.sip.unregister(now, id);
             }
         }
-        let trunks: Vec<_> = self.directory.trunks().map(|(id, t)| (id, t.clone())).collect();
-        for (id, trunk) in trunks {
-            let mut health = TrunkHealth { peers: vec![PeerHealth::default(); trunk.peer.len()], ..Default::default() };
+        let trunks: Vec<TrunkEntry> = self.directory.trunks().cloned().collect();
+        for trunk in trunks {
+            let id = trunk.id;
+            let mut health =
+                TrunkHealth { peers: vec![PeerHealth::default(); trunk.peers.len()], ..Default::default() };
             health.calls = old.get(&id).map_or(0, |t| t.calls);
-            for (index, peer) in trunk.peer.iter().enumerate().filter(|(_, p)| p.options_s > 0) {
+            for (index, peer) in trunk.peers.iter().enumerate().filter(|(_, p)| p.options_s > 0) {
                 // Spread the first probes, so that many peers are not asked in one instant.
                 let spread = Duration::from_millis(self.random() % (u64::from(peer.options_s) * 100 + 1));
                 self.arm(now.mono + spread, Timer::Probe(id, index));
@@ -198,15 +198,15 @@ impl Switch {
         }
     }
 
-    fn start_registration(&mut self, now: Now, trunk: &crate::core::tenant::provision::Trunk) -> Option<RegistrationId> {
-        let peer = trunk.peer.first()?;
+    fn start_registration(&mut self, now: Now, trunk: &TrunkEntry) -> Option<RegistrationId> {
+        let peer = trunk.peers.first()?;
         let path = self.peer_path(peer)?;
         let credentials = credentials_of(trunk)?;
-        let request = crate::proto::sip::ClientRegistration {
+        let request = ClientRegistration {
             path,
             registrar_uri: format!("sip:{}", path.remote),
             aor_user: credentials.user.clone(),
-            domain: peer.address.clone(),
+            domain: peer.address.ip().to_string(),
             credentials,
             expires_s: 600,
         };
@@ -215,7 +215,7 @@ impl Switch {
 
     /// Timer: asks a peer whether it lives.
     pub(crate) fn probe_peer(&mut self, now: Now, trunk: TrunkId, index: usize) {
-        let Some(peer) = self.directory.trunk(trunk).and_then(|t| t.peer.get(index)).cloned() else { return };
+        let Some(peer) = self.directory.trunk(trunk).and_then(|t| t.peers.get(index)).copied() else { return };
         if peer.options_s == 0 || self.stopping {
             return;
         }
@@ -259,6 +259,6 @@ impl Switch {
 }
 
 /// Credentials of a trunk, when it has both halves.
-pub(crate) fn credentials_of(trunk: &crate::core::tenant::provision::Trunk) -> Option<crate::proto::sip::Credentials> {
-    Some(crate::proto::sip::Credentials { user: trunk.user.clone()?, password: trunk.password.clone()? })
+pub(crate) fn credentials_of(trunk: &TrunkEntry) -> Option<Credentials> {
+    Some(Credentials { user: trunk.user.clone()?, password: trunk.password.clone()? })
 }

@@ -14,10 +14,14 @@ impl Switch {
     pub(crate) fn on_sip(&mut self, now: Now, event: Event) {
         match event {
             Event::Incoming(incoming) => self.incoming(now, *incoming),
-            Event::Provisional { session, status, sdp } => self.with_leg(session, |s, leg| s.progress(now, leg, status, sdp)),
+            Event::Provisional { session, status, sdp } => {
+                self.with_leg(session, |s, leg| s.progress(now, leg, status, sdp))
+            }
             Event::Answered { session, sdp } => self.with_leg(session, |s, leg| s.sip_answered(now, leg, sdp)),
             Event::Acked { .. } => {}
-            Event::Failed { session, status, cause } => self.with_leg(session, |s, leg| s.sip_failed(now, leg, status, cause)),
+            Event::Failed { session, status, cause } => {
+                self.with_leg(session, |s, leg| s.sip_failed(now, leg, status, cause))
+            }
             Event::Cancelled { session } => self.with_leg(session, |s, leg| s.leg_gone(now, leg, Cause::Normal)),
             Event::Reoffer { session, sdp } => self.reoffered(now, session, sdp),
             Event::Reanswered { session, answer } => self.with_leg(session, |s, leg| s.reanswered(now, leg, answer)),
@@ -228,9 +232,9 @@ impl Switch {
 
     fn phone_reachable(&mut self, now: Now, user: &str, reachable: bool) {
         if let Some(agent) = self.directory.agent_by_user(user)
-            && self.directory.agent(agent).is_some_and(|a| a.contact.is_none())
+            && agent.contact.is_none()
         {
-            self.queue.set_reachable(now, agent, reachable);
+            self.queue.set_reachable(now, agent.id, reachable);
         }
     }
 }

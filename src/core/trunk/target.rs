@@ -24,10 +24,11 @@ impl SipTarget {
         let rest = rest.split('?').next().unwrap_or(rest);
         let mut parts = rest.split(';');
         let main = parts.next().unwrap_or("");
-        let transport = parts
-            .filter_map(|p| p.split_once('='))
-            .find(|(name, _)| name.eq_ignore_ascii_case("transport"))
-            .map_or(Transport::Udp, |(_, v)| if v.eq_ignore_ascii_case("tcp") { Transport::Tcp } else { Transport::Udp });
+        let transport =
+            parts.filter_map(|p| p.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("transport")).map_or(
+                Transport::Udp,
+                |(_, v)| if v.eq_ignore_ascii_case("tcp") { Transport::Tcp } else { Transport::Udp },
+            );
         let (user, host_port) = main.rsplit_once('@').unwrap_or(("", main));
         let user = user.split(':').next().unwrap_or("").to_owned();
         let (host, port) = split_port(host_port)?;

@@ -7,6 +7,7 @@ use crate::core::call::{NewCall, Signal};
 use crate::core::journal::Direction;
 use crate::core::media::MediaCommand;
 use crate::core::switch::{Output, PortOwner, Switch, Timer};
+use crate::core::tenant::Directory;
 use crate::proto::cas::{EmWink, EmWinkConfig, Input as CasInput, Output as CasOutput};
 
 /// What a card tells the core.
@@ -30,6 +31,19 @@ pub enum CardInput {
     },
     /// The card is gone.
     Gone,
+}
+
+/// All circuits of the provisioned spans, with their trunks.
+fn provisioned_circuits(directory: &Directory) -> Vec<(Circuit, TrunkId)> {
+    let mut circuits = Vec::new();
+    for span in directory.spans() {
+        let e1 = directory.card(span.card).is_some_and(|c| c.driver.ends_with("e1"));
+        // G.704: a T1 carries 24 bearers; on an E1 with CAS timeslot 16 carries the signalling.
+        let last = if e1 { 31 } else { 24 };
+        let bearers = (1..=last).filter(|t| !e1 || *t != 16);
+        circuits.extend(bearers.map(|timeslot| (Circuit { card: span.card, span: span.span, timeslot }, span.trunk)));
+    }
+    circuits
 }
 
 /// A circuit and its signalling.
@@ -59,7 +73,7 @@ impl Switch {
     /// Brings the circuits of all provisioned spans in; those that are known keep their state.
     pub(crate) fn adopt_circuits(&mut self, now: Now) {
         let mut wanted = HashSet::new();
-        for (circuit, trunk) in self.directory.circuits() {
+        for (circuit, trunk) in provisioned_circuits(&self.directory) {
             wanted.insert(circuit);
             let entry = self.circuits.entry(circuit).or_insert_with(|| CircuitEntry {
                 trunk,
@@ -213,14 +227,17 @@ impl Switch {
             let cause = if full { Cause::Congestion } else { Cause::UnallocatedNumber };
             return self.cas(now, circuit, CasInput::Release(cause));
         };
-        let call = self.new_call(now, NewCall {
-            from: DialString::default(),
-            to,
-            direction: Direction::Inbound,
-            signal: Signal::Tdm(circuit),
-            trunk: Some(trunk),
-            agent: None,
-        });
+        let call = self.new_call(
+            now,
+            NewCall {
+                from: DialString::default(),
+                to,
+                direction: Direction::Inbound,
+                signal: Signal::Tdm(circuit),
+                trunk: Some(trunk),
+                agent: None,
+            },
+        );
         let Some(c) = self.calls.get_mut(&call) else { return };
         c.tenant = Some(tenant);
         let client = c.client;
