@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::base::{AgentId, QueueId, TenantId, Timestamp};
+use crate::base::{AgentId, Now, QueueId, TenantId, Timestamp};
 use crate::core::journal::AgentStatus;
+
+use super::engine::Engine;
 
 /// An agent, as it is now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,10 +63,14 @@ pub struct Counters {
     pub waiting: usize,
     /// The engine's bound on `waiting`.
     pub waiting_max: usize,
+    /// Items that entered queues.
+    pub offered: u64,
     /// Items that an agent answered.
     pub answered: u64,
     /// Items that left before an agent answered.
     pub abandoned: u64,
+    /// Items that overflowed.
+    pub overflowed: u64,
     /// Items answered within their queue's target.
     pub in_target: u64,
     /// Agents ready now.
@@ -75,4 +81,48 @@ pub struct Counters {
     pub agents_wrap_up: usize,
     /// Agents signed in but not ready now.
     pub agents_not_ready: usize,
+}
+
+impl Engine {
+    /// All agents, by id.
+    pub fn agents(&self) -> impl Iterator<Item = AgentState<'_>> {
+        self.agents.iter().map(|(&id, agent)| agent.view(id))
+    }
+
+    /// One agent.
+    pub fn agent(&self, agent: AgentId) -> Option<AgentState<'_>> {
+        self.agents.get(&agent).map(|a| a.view(agent))
+    }
+
+    /// All queues, by id.
+    pub fn queues(&self, now: Now) -> impl Iterator<Item = QueueState> {
+        self.queues.iter().map(move |(&id, queue)| queue.view(id, now.mono))
+    }
+
+    /// Counts since start and totals now.
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters {
+            offers: self.audit.offers,
+            double_offers: self.audit.double_offers,
+            refused: self.refused,
+            waiting: self.items.len(),
+            waiting_max: self.waiting_max,
+            offered: self.tally.offered,
+            answered: self.tally.answered,
+            abandoned: self.tally.abandoned,
+            overflowed: self.tally.overflowed,
+            in_target: self.tally.in_target,
+            ..Counters::default()
+        };
+        for agent in self.agents() {
+            match agent.status {
+                AgentStatus::Null => {}
+                AgentStatus::NotReady => counters.agents_not_ready += 1,
+                AgentStatus::Ready => counters.agents_ready += 1,
+                AgentStatus::Busy => counters.agents_busy += 1,
+                AgentStatus::WrapUp => counters.agents_wrap_up += 1,
+            }
+        }
+        counters
+    }
 }
