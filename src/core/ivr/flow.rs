@@ -1,5 +1,16 @@
 //! A checked flow: its steps, and what they refer to outside of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+
+use super::hours::Hours;
+use super::template::Template;
+use crate::base::Cause;
+
+/// A step's place in [`Flow::nodes`].
+pub(super) type NodeId = usize;
+
 /// What an `agent` step does for the agent on the phone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum AgentAction {
@@ -11,6 +22,21 @@ pub enum AgentAction {
     Pause,
     /// Ends a pause.
     Resume,
+}
+
+impl AgentAction {
+    /// Every action.
+    pub const ALL: [AgentAction; 4] = [Self::SignIn, Self::SignOut, Self::Pause, Self::Resume];
+
+    /// The word in a flow.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::SignOut => "sign-out",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+        }
+    }
 }
 
 /// What kind of thing outside of the flow a [`Reference`] names.
@@ -38,15 +64,302 @@ pub struct Reference {
     pub column: u32,
 }
 
-/// A checked flow.
+/// A checked flow: every target exists, every step is reachable, every value is in range.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Flow {
+    pub(super) name: String,
+    /// In the order of the text.
+    pub(super) nodes: Vec<Node>,
+    pub(super) start: NodeId,
+    pub(super) zone: Option<TimeZone>,
+    pub(super) language: Option<String>,
+    /// Attributes that a `collect` with `secret = true` fills.
+    pub(super) secrets: BTreeSet<String>,
     pub(super) references: Vec<Reference>,
 }
 
 impl Flow {
-    /// The queues, prompts and numbers that the flow names, in the order of the text.
-    pub fn references(&self) -> &[Reference] {
-        &self.references
+    /// What people call the flow: its `name`, or the file's name where it has none.
+    pub fn name(&self) -> &str {
+        &self.name
     }
+
+    /// How many steps it has (1..=1,000).
+    pub fn step_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The queues, prompts and numbers that the flow names, in the order of the text; a name that stands twice is there
+    /// twice.
+    pub fn references(&self) -> Vec<Reference> {
+        self.references.clone()
+    }
+}
+
+/// A step.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Node {
+    pub(super) name: String,
+    /// The word after `do`.
+    pub(super) kind: &'static str,
+    pub(super) action: Action,
+}
+
+/// What a step does, and where the call goes on. A target of `None` ends the call.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Action {
+    Answer { next: NodeId },
+    Play { prompt: Prompt, barge_in: bool, next: NodeId },
+    Menu(Menu),
+    Collect(Collect),
+    Branch { rules: Vec<Rule>, otherwise: NodeId },
+    Hours { hours: Hours, zone: Option<TimeZone>, open: NodeId, closed: NodeId, holiday: NodeId },
+    Set { values: Vec<(String, Template)>, next: NodeId },
+    Enqueue { queue: Template, on_overflow: Option<NodeId>, on_full: Option<NodeId> },
+    Transfer(Transfer),
+    Agent { action: AgentAction, code: Template, pin: Template, on_ok: NodeId, on_fail: Option<NodeId> },
+    Hangup(Cause),
+    Goto { next: NodeId },
+}
+
+/// What to play; empty for silence of no length.
+pub(super) type Prompt = Vec<PromptItem>;
+
+/// A piece of a prompt.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum PromptItem {
+    Named(Template),
+    SilenceMs(u16),
+    Beep,
+    Say(SayKind, Template),
+}
+
+/// How to speak a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum SayKind {
+    Digits,
+    Number,
+    Time,
+    Date,
+}
+
+impl SayKind {
+    pub(super) const ALL: [SayKind; 4] = [Self::Digits, Self::Number, Self::Time, Self::Date];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Digits => "digits",
+            Self::Number => "number",
+            Self::Time => "time",
+            Self::Date => "date",
+        }
+    }
+}
+
+/// How a step that takes keys asks for them.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Ask {
+    pub(super) prompt: Prompt,
+    pub(super) invalid_prompt: Prompt,
+    pub(super) barge_in: bool,
+    pub(super) type_ahead: bool,
+    /// From the prompt's end to the first key.
+    pub(super) first_s: u32,
+    /// Tries after the first.
+    pub(super) retries: u32,
+    pub(super) on_timeout: Option<NodeId>,
+    pub(super) on_invalid: Option<NodeId>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Menu {
+    pub(super) ask: Ask,
+    pub(super) keys: BTreeMap<char, NodeId>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Collect {
+    pub(super) ask: Ask,
+    pub(super) attribute: String,
+    pub(super) min: u32,
+    pub(super) max: u32,
+    pub(super) terminator: Option<char>,
+    /// From one digit to the next.
+    pub(super) inter_s: u32,
+    pub(super) secret: bool,
+    pub(super) next: NodeId,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Transfer {
+    pub(super) to: Template,
+    pub(super) ring_s: u32,
+    pub(super) on_busy: Option<NodeId>,
+    pub(super) on_no_answer: Option<NodeId>,
+    pub(super) on_fail: Option<NodeId>,
+}
+
+/// Whether a transfer can call `to`: a number of `0-9*#` with perhaps a `+` before it (at most 32 characters), or a SIP
+/// URI (at most 128 octets).
+pub(super) fn is_dialable(to: &str) -> bool {
+    if let Some(rest) = to.strip_prefix("sip:").or_else(|| to.strip_prefix("sips:")) {
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let bare = rest.split_once('@').is_none_or(|(user, host)| !user.is_empty() && !host.contains('@'));
+        let printable = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"');
+        return bare && !host.is_empty() && to.len() <= 128 && to.chars().all(printable);
+    }
+    let digits = to.strip_prefix('+').unwrap_or(to);
+    (1..=31).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '#'))
+}
+
+/// One `when` of a branch.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Rule {
+    pub(super) attribute: String,
+    pub(super) test: Test,
+    pub(super) then: NodeId,
+}
+
+/// What a rule asks of its attribute; one that is not set counts as empty.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Test {
+    Equal(Template),
+    NotEqual(Template),
+    In(Vec<Template>),
+    Prefix(Template),
+    Exists(bool),
+    /// Both sides as numbers; false when the value is none.
+    Level(Level, f64),
+}
+
+/// How numbers compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Level {
+    AtLeast,
+    AtMost,
+    MoreThan,
+    LessThan,
+}
+
+impl Level {
+    pub(super) const ALL: [(&'static str, Level); 4] = [
+        ("at_least", Self::AtLeast),
+        ("at_most", Self::AtMost),
+        ("more_than", Self::MoreThan),
+        ("less_than", Self::LessThan),
+    ];
+
+    pub(super) fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::AtLeast => value >= bound,
+            Self::AtMost => value <= bound,
+            Self::MoreThan => value > bound,
+            Self::LessThan => value < bound,
+        }
+    }
+
+    const fn sign(self) -> &'static str {
+        match self {
+            Self::AtLeast => ">=",
+            Self::AtMost => "<=",
+            Self::MoreThan => ">",
+            Self::LessThan => "<",
+        }
+    }
+}
+
+impl Rule {
+    /// The rule in a few characters, for drawings.
+    pub(super) fn label(&self) -> String {
+        let name = &self.attribute;
+        match &self.test {
+            Test::Equal(value) => format!("{name} = {value}"),
+            Test::NotEqual(value) => format!("{name} \u{2260} {value}"),
+            Test::In(values) => {
+                let values: Vec<String> = values.iter().map(Template::to_string).collect();
+                format!("{name} in {}", values.join(", "))
+            }
+            Test::Prefix(value) => format!("{name} = {value}\u{2026}"),
+            Test::Exists(true) => format!("{name} set"),
+            Test::Exists(false) => format!("{name} not set"),
+            Test::Level(level, bound) => format!("{name} {} {bound}", level.sign()),
+        }
+    }
+}
+
+impl Action {
+    /// The ways out of the step with their labels, in the order of the schema; ways that end the call are left out.
+    pub(super) fn exits(&self) -> Vec<(String, NodeId)> {
+        let named = |pairs: &[(&str, Option<NodeId>)]| -> Vec<(String, NodeId)> {
+            pairs.iter().filter_map(|(label, to)| to.map(|to| ((*label).to_owned(), to))).collect()
+        };
+        match self {
+            Self::Answer { next } | Self::Play { next, .. } | Self::Set { next, .. } | Self::Goto { next } => {
+                vec![(String::new(), *next)]
+            }
+            Self::Menu(menu) => {
+                let keys = menu.keys.iter().map(|(key, to)| (key.to_string(), *to));
+                keys.chain(named(&[("timeout", menu.ask.on_timeout), ("invalid", menu.ask.on_invalid)])).collect()
+            }
+            Self::Collect(collect) => named(&[
+                ("", Some(collect.next)),
+                ("timeout", collect.ask.on_timeout),
+                ("invalid", collect.ask.on_invalid),
+            ]),
+            Self::Branch { rules, otherwise } => {
+                let rules = rules.iter().map(|rule| (rule.label(), rule.then));
+                rules.chain([("else".to_owned(), *otherwise)]).collect()
+            }
+            Self::Hours { open, closed, holiday, .. } => {
+                named(&[("open", Some(*open)), ("closed", Some(*closed)), ("holiday", Some(*holiday))])
+            }
+            Self::Enqueue { on_overflow, on_full, .. } => named(&[("overflow", *on_overflow), ("full", *on_full)]),
+            Self::Transfer(transfer) => {
+                named(&[("busy", transfer.on_busy), ("no answer", transfer.on_no_answer), ("fail", transfer.on_fail)])
+            }
+            Self::Agent { on_ok, on_fail, .. } => named(&[("ok", Some(*on_ok)), ("fail", *on_fail)]),
+            Self::Hangup(_) => Vec::new(),
+        }
+    }
+
+    /// The step's main parameter, for drawings; empty where there is none.
+    pub(super) fn detail(&self) -> String {
+        match self {
+            Self::Play { prompt, .. } => prompt_detail(prompt),
+            Self::Menu(menu) => prompt_detail(&menu.ask.prompt),
+            Self::Collect(collect) => {
+                let length = match (collect.min, collect.max) {
+                    (min, max) if min == max => format!("{max}"),
+                    (min, max) => format!("{min}\u{2013}{max}"),
+                };
+                let secret = if collect.secret { ", secret" } else { "" };
+                format!("{length} digits into {}{secret}", collect.attribute)
+            }
+            Self::Hours { zone, .. } => {
+                zone.as_ref().and_then(TimeZone::iana_name).map(str::to_owned).unwrap_or_default()
+            }
+            Self::Set { values, .. } => {
+                let values: Vec<String> = values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+                values.join(", ")
+            }
+            Self::Enqueue { queue, .. } => queue.to_string(),
+            Self::Transfer(transfer) => format!("{}, {} s", transfer.to, transfer.ring_s),
+            Self::Agent { action, .. } => action.as_str().to_owned(),
+            Self::Hangup(cause) => cause.as_str().to_owned(),
+            Self::Answer { .. } | Self::Branch { .. } | Self::Goto { .. } => String::new(),
+        }
+    }
+}
+
+fn prompt_detail(prompt: &[PromptItem]) -> String {
+    let items: Vec<String> = prompt
+        .iter()
+        .map(|item| match item {
+            PromptItem::Named(name) => name.to_string(),
+            PromptItem::SilenceMs(ms) => format!("{ms} ms"),
+            PromptItem::Beep => "beep".to_owned(),
+            PromptItem::Say(kind, value) => format!("{} {value}", kind.as_str()),
+        })
+        .collect();
+    items.join(", ")
 }
