@@ -1,0 +1,28 @@
+//! The store: one SQLite database per data folder, one thread that writes it, readers that never wait for it.
+//!
+//! [`Store`] takes the core's changes in order, commits them in groups (WAL, `synchronous=FULL`) and tells up to which
+//! number they are durable. [`Reader`] serves everybody else, also from other processes and while nothing runs.
+//! [`backup`] copies a running database, [`restore`] puts a copy back.
+//!
+//! The files of a data folder: `cordboard.db` with its `-wal` and `-shm`, `secret.key` (what passwords and PINs are sealed
+//! with) and `lock` (who writes).
+
+mod apply;
+pub mod backup;
+pub mod cdr;
+pub mod error;
+pub mod lock;
+mod provisioning;
+pub mod reader;
+mod record;
+mod schema;
+pub mod secret;
+pub mod writer;
+
+pub use backup::{BackupOptions, Restored, backup, restore};
+pub use cdr::{CDR_CSV_HEADER, cdr_csv, cdr_json};
+pub use error::{AppendError, StoreError};
+pub use reader::{CdrFilter, Cdrs, Reader};
+pub use record::{AgentState, Registration};
+pub use schema::database_path;
+pub use writer::{Counters, Recovered, Store, StoreAlarm};

@@ -1,0 +1,139 @@
+//! Reading beside the writer, in this process or another.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+use crate::base::Timestamp;
+use crate::core::journal::Cdr;
+use crate::core::tenant::Provision;
+use crate::edge::store::record::{self, AgentState, CDR_COLUMNS, Registration, read_cdr};
+use crate::edge::store::secret::SecretKey;
+use crate::edge::store::{StoreError, provisioning, schema};
+
+/// Records read from the database at a time.
+const PAGE: usize = 512;
+
+/// A read-only view of a data folder. It never makes the writer wait, and sees what was committed before each question.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    key: Option<SecretKey>,
+}
+
+/// Which records to read. The default is all of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CdrFilter {
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Started at this time or later.
+    pub since: Option<Timestamp>,
+    /// Started before this time.
+    pub until: Option<Timestamp>,
+    /// At most so many.
+    pub limit: Option<u64>,
+}
+
+impl Reader {
+    /// Opens the database of a data folder.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Damaged`], [`StoreError::TooNew`], [`StoreError::Io`], [`StoreError::Sql`].
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let connection = schema::open_reader(&schema::database_path(dir))?;
+        Ok(Self { connection, key: SecretKey::load(dir)? })
+    }
+
+    /// The provisioning, with its secrets.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] when the key file is missing or another one; [`StoreError::Undecodable`];
+    /// [`StoreError::Sql`].
+    pub fn provision(&self) -> Result<Provision, StoreError> {
+        // One transaction, so that all tables are read from one state.
+        let transaction = self.connection.unchecked_transaction()?;
+        provisioning::read(&transaction, self.key.as_ref())
+    }
+
+    /// Every agent's last recorded state, by tenant and name.
+    ///
+    /// # Errors
+    /// [`StoreError::Undecodable`], [`StoreError::Sql`].
+    pub fn agent_states(&self) -> Result<Vec<AgentState>, StoreError> {
+        record::read_agent_states(&self.connection)
+    }
+
+    /// Every registration, by user and contact; also those that ended meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Undecodable`], [`StoreError::Sql`].
+    pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        record::read_registrations(&self.connection)
+    }
+
+    /// The records that pass `filter`, by start and call id, also those of calls that are still up. They are read in
+    /// pages: records written meanwhile may appear, none appears twice, and memory does not grow with their number.
+    pub fn cdrs(&self, filter: &CdrFilter) -> Cdrs<'_> {
+        Cdrs {
+            connection: &self.connection,
+            tenant: filter.tenant.clone(),
+            until: filter.until.map_or(i64::MAX, Timestamp::as_millis),
+            after: (filter.since.map_or(i64::MIN, Timestamp::as_millis), String::new()),
+            left: filter.limit.unwrap_or(u64::MAX),
+            page: VecDeque::new(),
+            ended: false,
+        }
+    }
+}
+
+/// Records, one after the other. After an error it goes on with the next record, or ends when the database refused.
+#[derive(Debug)]
+pub struct Cdrs<'a> {
+    connection: &'a Connection,
+    tenant: Option<String>,
+    until: i64,
+    /// Start and call id of the last record read.
+    after: (i64, String),
+    left: u64,
+    page: VecDeque<Result<Cdr, StoreError>>,
+    ended: bool,
+}
+
+impl Cdrs<'_> {
+    fn read_page(&mut self) -> Result<(), StoreError> {
+        let by_tenant = if self.tenant.is_some() { "tenant = ?4 AND" } else { "?4 IS NULL AND" };
+        let select = format!(
+            "SELECT {CDR_COLUMNS} FROM cdr WHERE {by_tenant} (started_at, call_id) > (?1, ?2) AND started_at < ?3
+                ORDER BY started_at, call_id LIMIT {PAGE}"
+        );
+        let mut statement = self.connection.prepare_cached(&select)?;
+        let mut rows = statement.query(params![self.after.0, self.after.1, self.until, self.tenant])?;
+        while let Some(row) = rows.next()? {
+            self.after = (row.get(6)?, row.get(0)?);
+            self.page.push_back(read_cdr(row));
+        }
+        self.ended = self.page.len() < PAGE;
+        Ok(())
+    }
+}
+
+impl Iterator for Cdrs<'_> {
+    type Item = Result<Cdr, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        if self.page.is_empty() && !self.ended {
+            if let Err(error) = self.read_page() {
+                self.ended = true;
+                self.left = 0;
+                return Some(Err(error));
+            }
+        }
+        let next = self.page.pop_front()?;
+        self.left -= 1;
+        Some(next)
+    }
+}

@@ -1,0 +1,357 @@
+//! The one writer: a bounded queue in front of a thread that commits in groups.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::core::journal::{Change, Seq};
+use crate::core::tenant::Provision;
+use crate::edge::store::apply::Applier;
+use crate::edge::store::lock::DirLock;
+use crate::edge::store::record::{self, AgentState, Registration};
+use crate::edge::store::secret::SecretKey;
+use crate::edge::store::{AppendError, StoreError, provisioning, schema};
+
+/// Most changes that may wait to be written.
+pub const WAITING_MAX: usize = 65_536;
+
+/// Most octets, estimated, that waiting changes may take.
+pub const WAITING_OCTETS_MAX: usize = 256 << 20;
+
+/// Most changes in one transaction.
+const BATCH_MAX: usize = 1_024;
+
+/// Between attempts to write while the disk refuses.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Attempts to write what is left when the store closes while the disk refuses.
+const CLOSING_ATTEMPTS: u32 = 4;
+
+/// What the store knew when it was opened.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The provisioning.
+    pub provision: Provision,
+    /// Every agent's last state.
+    pub agent_states: Vec<AgentState>,
+    /// Every registration, also those that ended meanwhile.
+    pub registrations: Vec<Registration>,
+    /// The number of the next change to append.
+    pub next_seq: Seq,
+    /// Calls that were up when the last process ended; their records are closed now.
+    pub interrupted: usize,
+}
+
+/// Something that the operator should know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StoreAlarm {
+    /// Nothing can be written (disk full, or the file system fails); changes are kept and tried again.
+    Failing {
+        /// What SQLite or the file system says.
+        reason: String,
+    },
+    /// Writing works again.
+    Cleared,
+    /// A change was refused by the database for good; the others are not affected. For a provisioning: it was not checked.
+    Refused {
+        /// Which change.
+        seq: Seq,
+        /// What SQLite says.
+        reason: String,
+    },
+}
+
+/// What the writer has done since it was opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Changes that wait to be written.
+    pub waiting: usize,
+    /// Changes refused because too many waited.
+    pub full: u64,
+    /// Transactions committed.
+    pub commits: u64,
+    /// Changes made durable.
+    pub changes: u64,
+    /// Transactions that failed and were tried again.
+    pub failures: u64,
+    /// Changes that the database refused for good.
+    pub refused: u64,
+}
+
+/// The store, open for writing. Dropping it writes what waits, as [`Store::close`] does, but cannot report a failure.
+#[derive(Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<usize>>,
+}
+
+type OnDurable = Box<dyn Fn(Seq) + Send>;
+type OnAlarm = Box<dyn Fn(StoreAlarm) + Send>;
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+    on_durable: Mutex<Option<OnDurable>>,
+    on_alarm: Mutex<Option<OnAlarm>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(Seq, Change)>,
+    octets: usize,
+    next_seq: Seq,
+    durable: Seq,
+    closing: bool,
+    counters: Counters,
+}
+
+impl Store {
+    /// Opens the store of a data folder, makes it where there is none, closes the records of interrupted calls, and
+    /// starts the writer thread. Takes the folder's lock until closed.
+    ///
+    /// # Errors
+    /// [`StoreError::Running`] when another process has it open; [`StoreError::Damaged`], [`StoreError::TooNew`],
+    /// [`StoreError::Sealed`], [`StoreError::Undecodable`] when what is there cannot be used; [`StoreError::Io`],
+    /// [`StoreError::Sql`].
+    pub fn open(dir: &Path) -> Result<(Store, Recovered), StoreError> {
+        let lock = DirLock::take(dir)?;
+        let mut connection = schema::open_writer(dir)?;
+        let key = match SecretKey::load(dir)? {
+            Some(key) => key,
+            // Without its key, a provisioning that holds secrets must not be overwritten by one that lost them.
+            None => {
+                provisioning::read(&connection, None)?;
+                SecretKey::load_or_create(dir)?
+            }
+        };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let interrupted = record::close_interrupted(&transaction)?;
+        transaction.commit()?;
+        let last: i64 = connection.query_row("SELECT ifnull(max(seq), 0) FROM journal", [], |row| row.get(0))?;
+        let last = u64::try_from(last).unwrap_or(0);
+        let recovered = Recovered {
+            provision: provisioning::read(&connection, Some(&key))?,
+            agent_states: record::read_agent_states(&connection)?,
+            registrations: record::read_registrations(&connection)?,
+            next_seq: last + 1,
+            interrupted,
+        };
+        let shared = Arc::new(Shared::default());
+        {
+            let mut queue = shared.queue();
+            queue.next_seq = recovered.next_seq;
+            queue.durable = last;
+        }
+        let writer = Writer {
+            applier: Applier::new(key, recovered.provision.clone()),
+            shared: Arc::clone(&shared),
+            connection,
+            failing: false,
+            _lock: lock,
+        };
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || writer.run())
+            .map_err(StoreError::io(dir))?;
+        Ok((Store { shared, thread: Some(thread) }, recovered))
+    }
+
+    /// Takes a change to be written. `seq` follows the last one taken, or is [`Recovered::next_seq`]. Never waits.
+    ///
+    /// # Errors
+    /// [`AppendError::Full`] when [`WAITING_MAX`] changes or [`WAITING_OCTETS_MAX`] octets wait: the change is handed back
+    /// untaken by number, append the same number again later. [`AppendError::OutOfOrder`], [`AppendError::Closed`].
+    pub fn append(&self, seq: Seq, change: Change) -> Result<(), AppendError> {
+        let mut queue = self.shared.queue();
+        if queue.closing {
+            return Err(AppendError::Closed);
+        }
+        if seq != queue.next_seq {
+            return Err(AppendError::OutOfOrder { expected: queue.next_seq });
+        }
+        if queue.waiting.len() >= WAITING_MAX || queue.octets >= WAITING_OCTETS_MAX {
+            queue.counters.full += 1;
+            return Err(AppendError::Full);
+        }
+        queue.octets += octets(&change);
+        queue.waiting.push_back((seq, change));
+        queue.next_seq += 1;
+        drop(queue);
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    /// Has `callback` called from the writer thread, after each commit, with the number up to which all changes are
+    /// durable. It should only pass the number on. Replaces the one before.
+    pub fn on_durable(&self, callback: OnDurable) {
+        *lock(&self.shared.on_durable) = Some(callback);
+    }
+
+    /// Has `callback` called from the writer thread with each alarm. Replaces the one before.
+    pub fn on_alarm(&self, callback: OnAlarm) {
+        *lock(&self.shared.on_alarm) = Some(callback);
+    }
+
+    /// The number up to which all changes are durable.
+    pub fn durable(&self) -> Seq {
+        self.shared.queue().durable
+    }
+
+    /// What the writer has done.
+    pub fn counters(&self) -> Counters {
+        let queue = self.shared.queue();
+        Counters { waiting: queue.waiting.len(), ..queue.counters }
+    }
+
+    /// Writes what waits, closes the database and gives the folder's lock back. Tells the last durable number.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritten`] when the disk still refuses after 2 s.
+    pub fn close(mut self) -> Result<Seq, StoreError> {
+        match self.stop() {
+            0 => Ok(self.shared.queue().durable),
+            changes => Err(StoreError::Unwritten { changes }),
+        }
+    }
+
+    fn stop(&mut self) -> usize {
+        self.shared.queue().closing = true;
+        self.shared.work.notify_one();
+        self.thread.take().map_or(0, |thread| thread.join().unwrap_or(usize::MAX))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+
+    /// Waits for changes. None when the store closes and nothing is left.
+    fn next_batch(&self) -> Option<Vec<(Seq, Change)>> {
+        let mut queue = self.queue();
+        while queue.waiting.is_empty() {
+            if queue.closing {
+                return None;
+            }
+            queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        let count = queue.waiting.len().min(BATCH_MAX);
+        let batch: Vec<(Seq, Change)> = queue.waiting.drain(..count).collect();
+        queue.octets -= batch.iter().map(|(_, change)| octets(change)).sum::<usize>();
+        Some(batch)
+    }
+
+    /// Waits before the next attempt. True when the store is closing.
+    fn pause(&self) -> bool {
+        let queue = self.queue();
+        let closing = queue.closing;
+        let (queue, _) = self.work.wait_timeout_while(queue, RETRY, |queue| queue.closing == closing)
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.closing
+    }
+
+    fn alarm(&self, alarm: StoreAlarm) {
+        if let Some(callback) = lock(&self.on_alarm).as_ref() {
+            callback(alarm);
+        }
+    }
+}
+
+/// A thread that panicked inside a callback leaves nothing half done behind these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// About how much memory a change takes.
+fn octets(change: &Change) -> usize {
+    match change {
+        Change::CallStarted { cdr } | Change::CallChanged { cdr } | Change::CallEnded { cdr } => {
+            600 + 400 * cdr.legs.len() + cdr.events.iter().map(|event| 64 + event.detail.len()).sum::<usize>()
+        }
+        Change::Provisioned { provision } => {
+            let flows: usize = provision.flow.iter().map(|flow| flow.text.len()).sum();
+            flows + 600 * (provision.agent.len() + provision.queue.len() + provision.number.len() + 10)
+        }
+        Change::AgentChanged { .. } | Change::Registered { .. } => 300,
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    connection: Connection,
+    applier: Applier,
+    failing: bool,
+    _lock: DirLock,
+}
+
+impl Writer {
+    /// Writes until the store closes. Tells how many changes could not be written.
+    fn run(mut self) -> usize {
+        let mut attempts_left = CLOSING_ATTEMPTS;
+        while let Some(batch) = self.shared.next_batch() {
+            loop {
+                match self.applier.commit(&mut self.connection, &batch) {
+                    Ok(refused) => {
+                        self.done(&batch, refused);
+                        break;
+                    }
+                    Err(error) => self.failed(&error),
+                }
+                if self.shared.pause() {
+                    attempts_left = attempts_left.saturating_sub(1);
+                }
+                if attempts_left == 0 {
+                    return batch.len() + self.shared.queue().waiting.len();
+                }
+            }
+        }
+        0
+    }
+
+    fn done(&mut self, batch: &[(Seq, Change)], refused: Vec<(Seq, String)>) {
+        let Some((last, _)) = batch.last() else { return };
+        {
+            let mut queue = self.shared.queue();
+            queue.durable = *last;
+            queue.counters.commits += 1;
+            queue.counters.changes += batch.len() as u64;
+            queue.counters.refused += refused.len() as u64;
+        }
+        if let Some(callback) = lock(&self.shared.on_durable).as_ref() {
+            callback(*last);
+        }
+        for (seq, reason) in refused {
+            log::error!(target: "store", "change {seq} is refused by the database: {reason}");
+            self.shared.alarm(StoreAlarm::Refused { seq, reason });
+        }
+        if std::mem::take(&mut self.failing) {
+            log::info!(target: "store", "writing works again");
+            self.shared.alarm(StoreAlarm::Cleared);
+        }
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        self.shared.queue().counters.failures += 1;
+        if !std::mem::replace(&mut self.failing, true) {
+            log::error!(target: "store", "nothing can be written, changes are kept and tried again: {error}");
+            self.shared.alarm(StoreAlarm::Failing { reason: error.to_string() });
+        }
+    }
+}
