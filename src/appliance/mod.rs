@@ -1,0 +1,261 @@
+//! The wiring: data folder, store, cards, media thread, sockets, console, and the switch thread that joins them.
+//!
+//! Threads: the switch thread (core, signalling, SIP and console sockets on an executor of its own), the media thread,
+//! the recorder, the store's writer, and a pump for simulated cards. Bounded queues join them; what overflows waits in
+//! the switch thread, which then takes no new input until it is through.
+
+mod turn;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::base::{CardId, Redacted};
+use crate::core::control::Reply;
+use crate::core::fault::Fault;
+use crate::core::journal::Change;
+use crate::core::switch::{Config, Switch};
+use crate::core::tenant::{Directory, Provision};
+use crate::edge::cards::{Cards, CardsError};
+use crate::edge::clock::{Clock, wall};
+use crate::edge::console::{Console, ControlRequest};
+use crate::edge::net::{Limits, ListenError, SipSockets};
+use crate::edge::prompts::Prompts;
+use crate::edge::recorder::Recorder;
+use crate::edge::rtp::{self, RtpConfig};
+use crate::edge::store::{Registration, Store, StoreAlarm, StoreError};
+use crate::proto::sip::{Binding, EndpointConfig, Path as SipPath, Transport};
+use turn::{Notice, Turn};
+
+/// Most SIP sessions at once.
+const SESSIONS_MAX: usize = 40_000;
+/// Most phones registered at once.
+const BINDINGS_MAX: usize = 100_000;
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where everything is kept. Made when missing, for its owner alone.
+    pub data_dir: PathBuf,
+    /// Provisioning (checked) to apply first; else what the store holds.
+    pub provision: Option<Provision>,
+    /// Seed of tags, branches and nonces; `None` takes the system's entropy.
+    pub seed: Option<u64>,
+}
+
+/// Why the appliance did not start, or ended.
+#[derive(Debug)]
+pub enum RunError {
+    /// The data folder cannot be made or used.
+    DataDir(PathBuf, io::Error),
+    /// The store.
+    Store(StoreError),
+    /// A SIP listener.
+    Listen(ListenError),
+    /// A trunk card.
+    Cards(CardsError),
+    /// The media thread, the recorder or the console could not start.
+    Start(&'static str, io::Error),
+    /// The media address is not an address; `check` would have told.
+    MediaAddress(String),
+    /// The switch thread broke down.
+    Broken,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DataDir(dir, e) => write!(f, "data folder {}: {e}; name another one by --data-dir", dir.display()),
+            Self::Store(e) => e.fmt(f),
+            Self::Listen(e) => e.fmt(f),
+            Self::Cards(e) => e.fmt(f),
+            Self::Start(what, e) => write!(f, "{what}: {e}"),
+            Self::MediaAddress(a) => write!(f, "[media] address {a:?} is not an IP address"),
+            Self::Broken => f.write_str("the switch thread broke down; its last words are in the log"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::DataDir(_, e) | Self::Start(_, e) => Some(e),
+            Self::Store(e) => Some(e),
+            Self::Listen(e) => Some(e),
+            Self::Cards(e) => Some(e),
+            Self::MediaAddress(_) | Self::Broken => None,
+        }
+    }
+}
+
+/// A running appliance.
+pub struct Appliance {
+    thread: Option<JoinHandle<Result<(), RunError>>>,
+    requests: smol::channel::Sender<ControlRequest>,
+    /// SIP listeners as bound.
+    pub listeners: Vec<(Transport, SocketAddr)>,
+    /// The far ends of simulated cards.
+    pub sims: Vec<(CardId, cordboard_hal_sim::SimControl)>,
+    /// Faults in prompt files; those prompts are missing.
+    pub prompt_faults: Vec<String>,
+    /// Calls that an earlier run left open and whose records are closed now.
+    pub interrupted: usize,
+}
+
+impl Appliance {
+    /// Starts everything. When it returns, calls are served.
+    ///
+    /// # Errors
+    /// Whatever keeps it from serving; nothing is left running then.
+    pub fn start(options: Options) -> Result<Self, RunError> {
+        let clock = Clock::start();
+        make_private_dir(&options.data_dir)?;
+        let (store, recovered) = Store::open(&options.data_dir).map_err(RunError::Store)?;
+        let mut first_seq = recovered.next_seq;
+        let provision = match options.provision {
+            Some(new) if new != recovered.provision => {
+                let change = Change::Provisioned { provision: Box::new(new.clone()) };
+                // An empty queue takes one change.
+                let _ = store.append(first_seq, change);
+                first_seq += 1;
+                new
+            }
+            Some(same) => same,
+            None => recovered.provision,
+        };
+        let directory = Directory::new(&provision, None);
+        let (notices, notified) = smol::channel::bounded(4096);
+
+        let wake = notices.clone();
+        let mut cards = Cards::open(&directory, clock, Arc::new(move || drop(wake.try_send(Notice::Cards))))
+            .map_err(RunError::Cards)?;
+        let prompts = Prompts::load(Some(&options.data_dir));
+        let prompt_faults = prompts.faults().iter().map(ToString::to_string).collect();
+        let recorder = Recorder::spawn(&options.data_dir).map_err(|e| RunError::Start("recorder", e))?;
+        let (media_events, media_inbox) = smol::channel::bounded(65_536);
+        let address = provision
+            .media
+            .address
+            .parse()
+            .map_err(|_| RunError::MediaAddress(provision.media.address.clone()))?;
+        let rtp = RtpConfig { address, port_min: provision.media.port_min, port_max: provision.media.port_max };
+        let media = rtp::spawn(rtp, prompts.into_samples(), cards.take_bearers(), recorder, media_events, clock)
+            .map_err(|e| RunError::Start("media thread", e))?;
+
+        let executor = Arc::new(smol::Executor::new());
+        let sockets = SipSockets::bind(&provision.sip.listen, Limits::default(), Arc::clone(&executor))
+            .map_err(RunError::Listen)?;
+        let listeners: Vec<_> = sockets.listeners().collect();
+        let (requests, asked) = smol::channel::bounded(256);
+        let console = Console::bind(&options.data_dir, Arc::clone(&executor), requests.clone())
+            .map_err(|e| RunError::Start("control socket", e))?;
+
+        let seed = options.seed.map_or_else(entropy, Ok).map_err(|e| RunError::Start("entropy", e))?;
+        let config = Config {
+            first_call: first_call_id(),
+            first_seq,
+            listeners: listeners.clone(),
+            media_address: address,
+            seed,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sip: EndpointConfig {
+                realm: provision.sip.realm.clone(),
+                user_agent: concat!("Cordboard/", env!("CARGO_PKG_VERSION")).to_owned(),
+                seed,
+                sessions_max: SESSIONS_MAX,
+                bindings_max: BINDINGS_MAX,
+            },
+        };
+        store.on_durable({
+            let notices = notices.clone();
+            // A full queue has a notice in it that says the same.
+            Box::new(move |_| drop(notices.try_send(Notice::Durable)))
+        });
+        store.on_alarm(Box::new(move |alarm| drop(notices.try_send(Notice::Store(alarm)))));
+        let now = clock.now();
+        let mut switch = Switch::new(now, config, provision);
+        let states: Vec<_> = recovered
+            .agent_states
+            .iter()
+            .map(|s| (s.tenant.clone(), s.agent.clone(), s.status, s.reason.clone()))
+            .collect();
+        let bindings = recovered.registrations.iter().filter_map(|r| binding(r, &listeners)).collect();
+        switch.restore(now, &states, bindings);
+
+        let sims = cards.sim_controls();
+        let turn = Turn::new(clock, switch, sockets, cards, media, store, console, media_inbox, asked, notified);
+        let thread = std::thread::Builder::new()
+            .name("switch".into())
+            .spawn(move || smol::block_on(executor.run(turn.run())))
+            .map_err(|e| RunError::Start("switch thread", e))?;
+        Ok(Self {
+            thread: Some(thread),
+            requests,
+            listeners,
+            sims,
+            prompt_faults,
+            interrupted: recovered.interrupted,
+        })
+    }
+
+    /// Asks as a console would and waits for the answer. `None`: the appliance is gone.
+    pub fn ask(&self, ask: crate::edge::console::Ask) -> Option<Reply> {
+        let (reply, answer) = smol::channel::bounded(1);
+        smol::block_on(async {
+            self.requests.send(ControlRequest { ask, reply }).await.ok()?;
+            answer.recv().await.ok()
+        })
+    }
+
+    /// Waits until the appliance ends.
+    ///
+    /// # Errors
+    /// Why it ended, unless it was asked to.
+    pub fn wait(mut self) -> Result<(), RunError> {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(RunError::Broken),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Call ids start where no earlier run can have been: milliseconds since 2020 in the upper bits, a count below.
+fn first_call_id() -> u64 {
+    const YEAR_2020_MS: i64 = 1_577_836_800_000;
+    u64::try_from(wall().as_millis().saturating_sub(YEAR_2020_MS)).unwrap_or(0) << 20
+}
+
+fn entropy() -> io::Result<u64> {
+    let mut octets = [0; 8];
+    let mut file = fs::File::open("/dev/urandom")?;
+    io::Read::read_exact(&mut file, &mut octets)?;
+    Ok(u64::from_ne_bytes(octets))
+}
+
+fn make_private_dir(dir: &std::path::Path) -> Result<(), RunError> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| RunError::DataDir(dir.to_owned(), e))
+}
+
+/// A stored registration as the endpoint wants it. A stream's connection is gone; it is made anew when needed.
+fn binding(stored: &Registration, listeners: &[(Transport, SocketAddr)]) -> Option<Binding> {
+    let (transport, remote) = stored.via.split_once(':')?;
+    let transport = if transport == "tcp" { Transport::Tcp } else { Transport::Udp };
+    let remote: SocketAddr = remote.parse().ok()?;
+    let local = listeners.iter().find(|(t, l)| *t == transport && l.is_ipv4() == remote.is_ipv4())?.1;
+    Some(Binding {
+        user: stored.user.clone(),
+        contact: stored.contact.clone(),
+        path: SipPath { transport, local, remote, connection: 0 },
+        expires_at: stored.expires_at,
+    })
+}

@@ -1,0 +1,358 @@
+//! The switch thread's loop: everything that came in, one by one, into the core; everything it wants, out; then wait.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use smol::channel::{Receiver, Sender};
+use smol::future::FutureExt;
+
+use crate::appliance::RunError;
+use crate::base::{Instant, Now};
+use crate::core::control::Reply;
+use crate::core::journal::{Change, Seq};
+use crate::core::media::{MediaCommand, MediaEvent};
+use crate::core::switch::{Input, Output, Switch};
+use crate::core::trunk::CardInput;
+use crate::edge::cards::Cards;
+use crate::edge::clock::Clock;
+use crate::edge::console::{Ask, Console, ControlRequest};
+use crate::edge::net::{NetInput, SipSockets};
+use crate::edge::rtp::MediaHandle;
+use crate::edge::store::{AppendError, Store, StoreAlarm};
+
+/// SIP inputs taken before the timers and the other sources get their turn.
+const NET_BATCH: usize = 64;
+/// Inputs of any other source taken in one turn.
+const BATCH: usize = 256;
+/// Commands and changes that wait here before new input has to wait too.
+const BACKLOG_MAX: usize = 8192;
+
+/// A nudge from another thread.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// A card has events.
+    Cards,
+    /// The store committed.
+    Durable,
+    /// The store has an alarm.
+    Store(StoreAlarm),
+}
+
+pub(super) struct Turn {
+    clock: Clock,
+    switch: Switch,
+    sockets: SipSockets,
+    cards: Cards,
+    media: MediaHandle,
+    store: Store,
+    _console: Console,
+    media_inbox: Receiver<MediaEvent>,
+    asked: Receiver<ControlRequest>,
+    notified: Receiver<Notice>,
+    media_backlog: VecDeque<MediaCommand>,
+    store_backlog: VecDeque<(Seq, Change)>,
+    askers: HashMap<u64, Sender<Reply>>,
+    /// Replies that wait until their changes are durable.
+    promises: BTreeMap<Seq, Vec<(u64, Reply)>>,
+    next_token: u64,
+    net_inputs: Vec<NetInput>,
+    stopped: bool,
+}
+
+/// What ended a wait.
+enum Woken {
+    Net,
+    Media(MediaEvent),
+    Asked(ControlRequest),
+    Noticed(Notice),
+    Time,
+}
+
+impl Turn {
+    #[allow(clippy::too_many_arguments, reason = "the one place where all parts meet")]
+    pub fn new(
+        clock: Clock,
+        switch: Switch,
+        sockets: SipSockets,
+        cards: Cards,
+        media: MediaHandle,
+        store: Store,
+        console: Console,
+        media_inbox: Receiver<MediaEvent>,
+        asked: Receiver<ControlRequest>,
+        notified: Receiver<Notice>,
+    ) -> Self {
+        Self {
+            clock,
+            switch,
+            sockets,
+            cards,
+            media,
+            store,
+            _console: console,
+            media_inbox,
+            asked,
+            notified,
+            media_backlog: VecDeque::new(),
+            store_backlog: VecDeque::new(),
+            askers: HashMap::new(),
+            promises: BTreeMap::new(),
+            next_token: 1,
+            net_inputs: Vec::with_capacity(NET_BATCH),
+            stopped: false,
+        }
+    }
+
+    /// Serves until stopped, then closes everything in order.
+    pub async fn run(mut self) -> Result<(), RunError> {
+        self.flush();
+        while !self.stopped {
+            let busy = self.take_all();
+            self.flush();
+            // Tasks of the executor (TCP connections, consoles) get their share even when there is always more to do.
+            smol::future::yield_now().await;
+            if !busy {
+                let woken = self.wait().await;
+                self.wake(woken);
+                self.flush();
+            }
+        }
+        self.close()
+    }
+
+    /// Takes a batch of each source. True: there may be more.
+    fn take_all(&mut self) -> bool {
+        let now = self.clock.now();
+        let mut taken = 0;
+        if self.switch.poll_timeout().is_some_and(|due| due <= now.mono) {
+            self.switch.handle_timeout(now);
+        }
+        for _ in 0..BATCH {
+            let Ok(event) = self.media_inbox.try_recv() else { break };
+            self.switch.handle(now, Input::Media(event));
+            taken += 1;
+        }
+        taken += self.take_cards(now);
+        while let Ok(notice) = self.notified.try_recv() {
+            self.notice(now, notice);
+        }
+        if self.media_backlog.len() + self.store_backlog.len() < BACKLOG_MAX {
+            while let Ok(request) = self.asked.try_recv() {
+                self.request(now, request);
+            }
+            taken += self.take_net(now);
+        }
+        taken > 0
+    }
+
+    fn take_net(&mut self, now: Now) -> usize {
+        let taken = self.sockets.drain(NET_BATCH, &mut self.net_inputs);
+        let mut inputs = std::mem::take(&mut self.net_inputs);
+        for input in inputs.drain(..) {
+            self.switch.handle(now, match input {
+                NetInput::Datagram { path, bytes } => Input::Datagram { path, bytes },
+                NetInput::Chunk { path, bytes } => Input::Stream { path, bytes },
+                NetInput::Closed { connection } => Input::ConnectionClosed(connection),
+                NetInput::Failed { path } => Input::TransportFailed(path),
+            });
+        }
+        self.net_inputs = inputs;
+        taken
+    }
+
+    fn take_cards(&mut self, now: Now) -> usize {
+        let mut taken = 0;
+        while taken < BATCH {
+            let Some((card, event)) = self.cards.poll() else { break };
+            taken += 1;
+            if let Some(event) = card_input(event) {
+                self.switch.handle(now, Input::Card { card, event });
+            }
+        }
+        taken
+    }
+
+    fn request(&mut self, now: Now, request: ControlRequest) {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.askers.insert(token, request.reply);
+        self.switch.handle(now, match request.ask {
+            Ask::Command(command) => Input::Command { token, command },
+            Ask::Query(query) => Input::Query { token, query },
+        });
+    }
+
+    fn notice(&mut self, now: Now, notice: Notice) {
+        match notice {
+            Notice::Cards | Notice::Durable => {}
+            Notice::Store(StoreAlarm::Failing { reason }) => {
+                log::error!("store: {reason}; changes are kept and tried again");
+                self.switch.handle(now, Input::Alarm { name: "store-failing", subject: String::new(), stands: true });
+            }
+            Notice::Store(StoreAlarm::Cleared) => {
+                self.switch.handle(now, Input::Alarm { name: "store-failing", subject: String::new(), stands: false });
+            }
+            Notice::Store(StoreAlarm::Refused { seq, reason }) => log::error!("store: change {seq} refused: {reason}"),
+        }
+    }
+
+    /// Does what the core wants, and retries what had to wait.
+    fn flush(&mut self) {
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::Transmit(transmit) => self.sockets.send(transmit),
+                Output::CloseConnection(connection) => self.sockets.close(connection),
+                Output::SetCas { circuit, bits } => {
+                    if let Err(e) = self.cards.set_cas(circuit, bits) {
+                        log::warn!("circuit {circuit}: {e}");
+                    }
+                }
+                Output::Media(command) => self.media_backlog.push_back(command),
+                Output::Journal { seq, change } => self.store_backlog.push_back((seq, change)),
+                Output::Reply { token, reply, after } => match after {
+                    Some(seq) => self.promises.entry(seq).or_default().push((token, reply)),
+                    None => self.reply(token, reply),
+                },
+                Output::Stopped => self.stopped = true,
+            }
+        }
+        while let Some(command) = self.media_backlog.pop_front() {
+            if let Err(full) = self.media.send(command) {
+                self.media_backlog.push_front(full.into_inner());
+                break;
+            }
+        }
+        while let Some((seq, change)) = self.store_backlog.pop_front() {
+            match self.store.append(seq, change.clone()) {
+                Ok(()) => {}
+                Err(AppendError::Full) => {
+                    self.store_backlog.push_front((seq, change));
+                    break;
+                }
+                Err(e) => log::error!("store: change {seq} lost: {e}"),
+            }
+        }
+        self.keep_promises();
+    }
+
+    fn keep_promises(&mut self) {
+        if self.promises.is_empty() {
+            return;
+        }
+        let durable = self.store.durable();
+        while let Some(entry) = self.promises.first_entry() {
+            if *entry.key() > durable {
+                break;
+            }
+            for (token, reply) in entry.remove() {
+                self.reply(token, reply);
+            }
+        }
+    }
+
+    fn reply(&mut self, token: u64, reply: Reply) {
+        if let Some(asker) = self.askers.remove(&token) {
+            // An asker that went away needs no reply.
+            let _ = asker.try_send(reply);
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let due = self.switch.poll_timeout();
+        let clock = self.clock;
+        let held_back = self.media_backlog.len() + self.store_backlog.len() >= BACKLOG_MAX;
+        let net = async {
+            if held_back {
+                smol::future::pending::<()>().await;
+            }
+            self.sockets.wait().await;
+            Woken::Net
+        };
+        let asked = async {
+            match self.asked.recv().await {
+                Ok(request) => Woken::Asked(request),
+                Err(_) => smol::future::pending().await,
+            }
+        };
+        let media = async {
+            match self.media_inbox.recv().await {
+                Ok(event) => Woken::Media(event),
+                Err(_) => smol::future::pending().await,
+            }
+        };
+        let notified = async {
+            match self.notified.recv().await {
+                Ok(notice) => Woken::Noticed(notice),
+                Err(_) => smol::future::pending().await,
+            }
+        };
+        let backlog = !self.media_backlog.is_empty();
+        let time = async { sleep_until(clock, due, backlog).await };
+        net.or(media).or(notified).or(asked).or(time).await
+    }
+
+    fn wake(&mut self, woken: Woken) {
+        let now = self.clock.now();
+        match woken {
+            Woken::Net | Woken::Time => {}
+            Woken::Media(event) => self.switch.handle(now, Input::Media(event)),
+            Woken::Asked(request) => self.request(now, request),
+            Woken::Noticed(notice) => self.notice(now, notice),
+        }
+    }
+
+    fn close(mut self) -> Result<(), RunError> {
+        self.media.stop();
+        while let Some((seq, change)) = self.store_backlog.pop_front() {
+            if let Err(e) = self.store.append(seq, change) {
+                log::error!("store: change {seq} lost: {e}");
+            }
+        }
+        let durable = self.store.close().map_err(RunError::Store)?;
+        log::info!("stopped; everything up to change {durable} is stored");
+        for (_, replies) in std::mem::take(&mut self.promises) {
+            for (token, reply) in replies {
+                if let Some(asker) = self.askers.remove(&token) {
+                    let _ = asker.try_send(reply);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the core's next timer; with commands held back, looks again soon.
+async fn sleep_until(clock: Clock, due: Option<Instant>, backlog: bool) -> Woken {
+    let soon = backlog.then(|| clock.mono() + std::time::Duration::from_millis(2));
+    match due.into_iter().chain(soon).min() {
+        Some(due) => {
+            smol::Timer::at(clock.system(due)).await;
+        }
+        None => smol::future::pending().await,
+    }
+    Woken::Time
+}
+
+/// A card's event as the core sees it; D-channel frames belong to signalling that is not provisioned here.
+fn card_input(event: cordboard_hal::CardEvent) -> Option<CardInput> {
+    use cordboard_hal::CardEvent;
+    match event {
+        CardEvent::Cas { span, timeslot, bits } => Some(CardInput::Cas { span, timeslot, bits: bits.get() }),
+        CardEvent::Alarms { span, alarms } => {
+            let worst = [
+                (alarms.los, "los"),
+                (alarms.red, "red"),
+                (alarms.lfa, "lfa"),
+                (alarms.blue, "blue"),
+                (alarms.yellow, "yellow"),
+            ];
+            let alarm = worst.iter().find(|(stands, _)| *stands).map(|(_, name)| *name);
+            Some(CardInput::Span { span, alarm })
+        }
+        CardEvent::Gone => Some(CardInput::Gone),
+        CardEvent::Hdlc { .. } => None,
+        CardEvent::Overrun { dropped } => {
+            log::error!("a card dropped {dropped} events");
+            None
+        }
+    }
+}
