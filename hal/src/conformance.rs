@@ -5,9 +5,10 @@
 //!
 //! ```no_run
 //! # use cordboard_hal::conformance::{self, Rig};
-//! # fn make() -> Box<dyn Rig> { unimplemented!() }
+//! # fn conforms(mut make: impl FnMut() -> Box<dyn Rig>) {
 //! let report = conformance::run(&mut make);
 //! assert!(report.passed(), "{report}");
+//! # }
 //! ```
 
 use std::fmt;
@@ -46,7 +47,7 @@ pub trait Rig {
     fn watchdog_bites(&self) -> Option<u64>;
 
     /// Whether all eight bits of an octet arrive. On a T1 with robbed-bit signalling the least significant bit of
-    /// every sixth frame is the network's (ITU-T G.704 3.1.3.2), so such a rig says `false`.
+    /// every sixth frame is the network's (ITU-T G.704), so such a rig says `false`.
     fn clear_channel(&self) -> bool;
 }
 
