@@ -1,3 +1,5 @@
 //! Where bytes, time and disk enter.
 
+pub mod console;
+pub mod logging;
 pub mod net;

@@ -1,0 +1,150 @@
+//! The control socket `control.sock` in the data directory: one line of JSON asks, one line answers.
+//!
+//! A request is a [`Command`] (`{"command":"sign-in","tenant":..,"agent":..}`), a [`Query`] (`{"query":"status"}`), or a
+//! change of a log level (`{"log":{"module":"net","level":"debug"}}`); the answer is a
+//! [`Reply`](crate::core::control::Reply). The socket is for the user that runs the appliance alone: it is made with mode
+//! 0600.
+
+mod client;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fmt, io};
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+pub use client::{Client, ClientError};
+pub use server::{Asked, Console, Replier};
+
+use crate::core::control::{Command, Query};
+
+/// Longest line, in octets: the provisioning of some hundred thousand agents.
+pub const LINE_MAX: usize = 64 << 20;
+
+/// Most clients at once; a further one is refused.
+pub const CLIENTS_MAX: usize = 16;
+
+/// Requests that wait for the appliance; a further one is refused.
+pub const REQUESTS_MAX: usize = 64;
+
+/// How long a request may take to be answered.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a client may be idle, and how long a line may take to arrive.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What a client asks of the appliance.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ControlRequest {
+    /// An order.
+    Command(Command),
+    /// A question.
+    Query(Query),
+}
+
+/// A change of a log level.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLevel {
+    /// Module's name, or `all`.
+    pub module: String,
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+}
+
+/// A line as read.
+#[derive(Debug)]
+enum Line {
+    Request(Box<ControlRequest>),
+    Log(LogLevel),
+}
+
+/// The keys that tell the kinds of line apart.
+#[derive(Deserialize)]
+struct Kind {
+    command: Option<IgnoredAny>,
+    query: Option<IgnoredAny>,
+    log: Option<IgnoredAny>,
+}
+
+/// Reads a line; the error says what is wrong with it.
+fn read_line(line: &[u8]) -> Result<Line, LineError> {
+    #[derive(Deserialize)]
+    struct Log {
+        log: LogLevel,
+    }
+    let kind: Kind = serde_json::from_slice(line)?;
+    match (kind.command, kind.query, kind.log) {
+        (Some(_), None, None) => Ok(Line::Request(Box::new(ControlRequest::Command(serde_json::from_slice(line)?)))),
+        (None, Some(_), None) => Ok(Line::Request(Box::new(ControlRequest::Query(serde_json::from_slice(line)?)))),
+        (None, None, Some(_)) => Ok(Line::Log(serde_json::from_slice::<Log>(line)?.log)),
+        _ => Err(LineError::Kind),
+    }
+}
+
+#[derive(Debug)]
+enum LineError {
+    Json(serde_json::Error),
+    Kind,
+}
+
+impl From<serde_json::Error> for LineError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => write!(f, "not understood: {error}"),
+            Self::Kind => f.write_str("not understood: expected exactly one of `command`, `query`, `log`"),
+        }
+    }
+}
+
+/// Where the socket of a data directory is.
+pub fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+/// Why the control socket cannot be opened.
+#[derive(Debug)]
+pub enum ConsoleError {
+    /// Another process answers on it.
+    Running {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The system refused.
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// Its reason.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for ConsoleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running { path } => {
+                write!(f, "{}: another cordboard runs on this data directory", path.display())
+            }
+            Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for ConsoleError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            Self::Running { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The appliance's end of the control socket.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustix::fs::Mode;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use smol::channel::{Receiver, Sender};
+use smol::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use smol::{Async, Executor, Task, Timer, future};
+
+use super::{
+    ANSWER_TIMEOUT, CLIENT_TIMEOUT, CLIENTS_MAX, ConsoleError, ControlRequest, LINE_MAX, Line, REQUESTS_MAX, read_line,
+    socket_path,
+};
+use crate::core::control::Reply;
+use crate::edge::logging::Logging;
+
+/// Connections that the kernel may hold until they are accepted.
+const BACKLOG: i32 = 16;
+
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A request on its way to the appliance.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is asked.
+    pub request: ControlRequest,
+    /// Where the answer goes. Dropped unanswered, the client hears of a refusal.
+    pub replier: Replier,
+}
+
+/// Takes the one answer to a request, later and from any thread.
+#[derive(Debug)]
+pub struct Replier(Sender<Reply>);
+
+impl Replier {
+    /// Answers. A client that is gone no longer cares.
+    pub fn send(self, reply: Reply) {
+        let _ = self.0.try_send(reply);
+    }
+}
+
+/// The open control socket. Dropping it closes and removes it; clients in conversation are let go when the executor ends.
+pub struct Console {
+    path: PathBuf,
+    _acceptor: Task<()>,
+}
+
+impl Console {
+    /// Opens the socket in `data_dir` (which must exist) and serves it on `executor`, which the caller runs. What clients
+    /// ask comes out of the returned channel; log levels are changed here, where `logging` is given.
+    ///
+    /// # Errors
+    ///
+    /// [`ConsoleError::Running`] when another process answers there; a socket that nobody answers is replaced.
+    pub fn open(
+        data_dir: &Path,
+        executor: &Arc<Executor<'static>>,
+        logging: Option<Logging>,
+    ) -> Result<(Console, Receiver<Asked>), ConsoleError> {
+        let path = socket_path(data_dir);
+        let listener = match listen(&path) {
+            Ok(listener) => listener,
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                if UnixStream::connect(&path).is_ok() {
+                    return Err(ConsoleError::Running { path });
+                }
+                std::fs::remove_file(&path)
+                    .and_then(|()| listen(&path))
+                    .map_err(|source| ConsoleError::Io { path: path.clone(), source })?
+            }
+            Err(source) => return Err(ConsoleError::Io { path, source }),
+        };
+        let (requests, asked) = smol::channel::bounded(REQUESTS_MAX);
+        let client = ClientTask { requests, logging };
+        let acceptor = executor.spawn(accept(listener, Arc::clone(executor), client));
+        Ok((Console { path, _acceptor: acceptor }, asked))
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // Left behind, it is found dead and replaced by the next start.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Listens on a socket file that is born with mode 0600: Linux takes the mode of the file from the socket at bind
+/// (unix(7)), and nobody can connect before listen.
+fn listen(path: &Path) -> io::Result<Async<UnixListener>> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Async::new_nonblocking(UnixListener::from(socket))
+}
+
+async fn accept(listener: Async<UnixListener>, executor: Arc<Executor<'static>>, client: ClientTask) {
+    let open = Arc::new(AtomicUsize::new(0));
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (client, open) = (client.clone(), Arc::clone(&open));
+                let task = async move {
+                    let admitted = open.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX;
+                    let ended = if admitted { client.serve(stream).await } else { refuse(stream).await };
+                    open.fetch_sub(1, Ordering::Relaxed);
+                    if let Err(error) = ended {
+                        log::debug!(target: "console", "client: {error}");
+                    }
+                };
+                executor.spawn(task).detach();
+            }
+            Err(error) => {
+                log::warn!(target: "console", "accept: {error}");
+                Timer::after(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn refuse(mut stream: Async<UnixStream>) -> io::Result<()> {
+    let reply = refused(format!("{CLIENTS_MAX} clients are connected already; try again"));
+    within(CLIENT_TIMEOUT, write(&mut stream, &reply)).await
+}
+
+#[derive(Clone)]
+struct ClientTask {
+    requests: Sender<Asked>,
+    logging: Option<Logging>,
+}
+
+impl ClientTask {
+    async fn serve(self, stream: Async<UnixStream>) -> io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let mut line = Vec::new();
+            if !within(CLIENT_TIMEOUT, fill(&mut stream, &mut line)).await? {
+                return Ok(());
+            }
+            let overlong = line.len() > LINE_MAX;
+            let reply = match read_line(&line) {
+                _ if overlong => refused(format!("line over {LINE_MAX} octets")),
+                Ok(Line::Request(request)) => self.ask(*request).await,
+                Ok(Line::Log(change)) => match &self.logging {
+                    None => refused("this process keeps no log".into()),
+                    Some(logging) => match logging.set_level(&change.module, &change.level) {
+                        Ok(()) => Reply::Done,
+                        Err(error) => refused(error.to_string()),
+                    },
+                },
+                Err(error) => refused(error.to_string()),
+            };
+            within(CLIENT_TIMEOUT, write(stream.get_mut(), &reply)).await?;
+            if overlong {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn ask(&self, request: ControlRequest) -> Reply {
+        let (replier, reply) = smol::channel::bounded(1);
+        if self.requests.try_send(Asked { request, replier: Replier(replier) }).is_err() {
+            return refused("the appliance is busy or stopping; try again".into());
+        }
+        let answer = async { reply.recv().await.map_err(|_| io::ErrorKind::BrokenPipe.into()) };
+        match within(ANSWER_TIMEOUT, answer).await {
+            Ok(reply) => reply,
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                refused(format!("no answer within {} s; it may still be carried out", ANSWER_TIMEOUT.as_secs()))
+            }
+            Err(_) => refused("the appliance stops".into()),
+        }
+    }
+}
+
+fn refused(reason: String) -> Reply {
+    Reply::Refused { reason }
+}
+
+/// Reads up to a line feed or a little over [`LINE_MAX`] octets; false at the end of the stream.
+async fn fill(stream: &mut BufReader<Async<UnixStream>>, line: &mut Vec<u8>) -> io::Result<bool> {
+    loop {
+        let buffer = stream.fill_buf().await?;
+        if buffer.is_empty() {
+            return Ok(false);
+        }
+        let end = buffer.iter().position(|&b| b == b'\n');
+        let taken = end.map_or(buffer.len(), |at| at + 1);
+        line.extend_from_slice(buffer.get(..taken).unwrap_or(buffer));
+        stream.consume(taken);
+        if end.is_some() || line.len() > LINE_MAX {
+            return Ok(true);
+        }
+    }
+}
+
+async fn write(stream: &mut Async<UnixStream>, reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    stream.write_all(&line).await
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    future::or(work, async {
+        Timer::after(limit).await;
+        Err(ErrorKind::TimedOut.into())
+    })
+    .await
+}
