@@ -1,5 +1,6 @@
 //! Cordboard: a call-processing appliance in one binary.
 
+pub mod appliance;
 pub mod base;
 pub mod core;
 pub mod dsp;

@@ -22,14 +22,15 @@ use crate::core::switch::{Config, Switch};
 use crate::core::tenant::{Directory, Provision};
 use crate::edge::cards::{Cards, CardsError};
 use crate::edge::clock::{Clock, wall};
-use crate::edge::console::{Console, ControlRequest};
+use crate::edge::console::{Asked, Console, ConsoleError, ControlRequest};
+use crate::edge::logging::Logging;
 use crate::edge::net::{Limits, ListenError, SipSockets};
 use crate::edge::prompts::Prompts;
 use crate::edge::recorder::Recorder;
 use crate::edge::rtp::{self, RtpConfig};
 use crate::edge::store::{Registration, Store, StoreAlarm, StoreError};
 use crate::proto::sip::{Binding, EndpointConfig, Path as SipPath, Transport};
-use turn::{Notice, Turn};
+use turn::{Inboxes, Notice, Turn};
 
 /// Most SIP sessions at once.
 const SESSIONS_MAX: usize = 40_000;
@@ -37,12 +38,14 @@ const SESSIONS_MAX: usize = 40_000;
 const BINDINGS_MAX: usize = 100_000;
 
 /// How to start.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Where everything is kept. Made when missing, for its owner alone.
     pub data_dir: PathBuf,
     /// Provisioning (checked) to apply first; else what the store holds.
     pub provision: Option<Provision>,
+    /// Where log levels are changed while running.
+    pub logging: Option<Logging>,
     /// Seed of tags, branches and nonces; `None` takes the system's entropy.
     pub seed: Option<u64>,
 }
@@ -56,6 +59,8 @@ pub enum RunError {
     Store(StoreError),
     /// A SIP listener.
     Listen(ListenError),
+    /// The control socket.
+    Console(ConsoleError),
     /// A trunk card.
     Cards(CardsError),
     /// The media thread, the recorder or the console could not start.
@@ -73,6 +78,7 @@ impl fmt::Display for RunError {
             Self::Store(e) => e.fmt(f),
             Self::Listen(e) => e.fmt(f),
             Self::Cards(e) => e.fmt(f),
+            Self::Console(e) => e.fmt(f),
             Self::Start(what, e) => write!(f, "{what}: {e}"),
             Self::MediaAddress(a) => write!(f, "[media] address {a:?} is not an IP address"),
             Self::Broken => f.write_str("the switch thread broke down; its last words are in the log"),
@@ -87,6 +93,7 @@ impl std::error::Error for RunError {
             Self::Store(e) => Some(e),
             Self::Listen(e) => Some(e),
             Self::Cards(e) => Some(e),
+            Self::Console(e) => Some(e),
             Self::MediaAddress(_) | Self::Broken => None,
         }
     }
@@ -95,7 +102,7 @@ impl std::error::Error for RunError {
 /// A running appliance.
 pub struct Appliance {
     thread: Option<JoinHandle<Result<(), RunError>>>,
-    requests: smol::channel::Sender<ControlRequest>,
+    requests: smol::channel::Sender<Asked>,
     /// SIP listeners as bound.
     pub listeners: Vec<(Transport, SocketAddr)>,
     /// The far ends of simulated cards.
@@ -150,9 +157,9 @@ impl Appliance {
         let sockets = SipSockets::bind(&provision.sip.listen, Limits::default(), Arc::clone(&executor))
             .map_err(RunError::Listen)?;
         let listeners: Vec<_> = sockets.listeners().collect();
-        let (requests, asked) = smol::channel::bounded(256);
-        let console = Console::bind(&options.data_dir, Arc::clone(&executor), requests.clone())
-            .map_err(|e| RunError::Start("control socket", e))?;
+        let (console, asked) =
+            Console::open(&options.data_dir, &executor, options.logging).map_err(RunError::Console)?;
+        let (requests, asked_here) = smol::channel::bounded(64);
 
         let seed = options.seed.map_or_else(entropy, Ok).map_err(|e| RunError::Start("entropy", e))?;
         let config = Config {
@@ -187,7 +194,7 @@ impl Appliance {
         switch.restore(now, &states, bindings);
 
         let sims = cards.sim_controls();
-        let turn = Turn::new(clock, switch, sockets, cards, media, store, console, media_inbox, asked, notified);
+        let turn = Turn::new(clock, switch, sockets, cards, media, store, console, Inboxes { media: media_inbox, asked, asked_here, notified });
         let thread = std::thread::Builder::new()
             .name("switch".into())
             .spawn(move || smol::block_on(executor.run(turn.run())))
@@ -203,11 +210,11 @@ impl Appliance {
     }
 
     /// Asks as a console would and waits for the answer. `None`: the appliance is gone.
-    pub fn ask(&self, ask: crate::edge::console::Ask) -> Option<Reply> {
-        let (reply, answer) = smol::channel::bounded(1);
+    pub fn ask(&self, request: ControlRequest) -> Option<Reply> {
+        let (asked, answered) = Asked::new(request);
         smol::block_on(async {
-            self.requests.send(ControlRequest { ask, reply }).await.ok()?;
-            answer.recv().await.ok()
+            self.requests.send(asked).await.ok()?;
+            answered.recv().await.ok()
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use smol::channel::{Receiver, Sender};
+use smol::channel::Receiver;
 use smol::future::FutureExt;
 
 use crate::appliance::RunError;
@@ -14,7 +14,7 @@ use crate::core::switch::{Input, Output, Switch};
 use crate::core::trunk::CardInput;
 use crate::edge::cards::Cards;
 use crate::edge::clock::Clock;
-use crate::edge::console::{Ask, Console, ControlRequest};
+use crate::edge::console::{Asked, Console, ControlRequest, Replier};
 use crate::edge::net::{NetInput, SipSockets};
 use crate::edge::rtp::MediaHandle;
 use crate::edge::store::{AppendError, Store, StoreAlarm};
@@ -45,12 +45,10 @@ pub(super) struct Turn {
     media: MediaHandle,
     store: Store,
     _console: Console,
-    media_inbox: Receiver<MediaEvent>,
-    asked: Receiver<ControlRequest>,
-    notified: Receiver<Notice>,
+    inboxes: Inboxes,
     media_backlog: VecDeque<MediaCommand>,
     store_backlog: VecDeque<(Seq, Change)>,
-    askers: HashMap<u64, Sender<Reply>>,
+    askers: HashMap<u64, Replier>,
     /// Replies that wait until their changes are durable.
     promises: BTreeMap<Seq, Vec<(u64, Reply)>>,
     next_token: u64,
@@ -58,11 +56,19 @@ pub(super) struct Turn {
     stopped: bool,
 }
 
+/// What other threads and tasks tell the switch thread.
+pub(super) struct Inboxes {
+    pub media: Receiver<MediaEvent>,
+    pub asked: Receiver<Asked>,
+    pub asked_here: Receiver<Asked>,
+    pub notified: Receiver<Notice>,
+}
+
 /// What ended a wait.
 enum Woken {
     Net,
     Media(MediaEvent),
-    Asked(ControlRequest),
+    Asked(Asked),
     Noticed(Notice),
     Time,
 }
@@ -77,9 +83,7 @@ impl Turn {
         media: MediaHandle,
         store: Store,
         console: Console,
-        media_inbox: Receiver<MediaEvent>,
-        asked: Receiver<ControlRequest>,
-        notified: Receiver<Notice>,
+        inboxes: Inboxes,
     ) -> Self {
         Self {
             clock,
@@ -89,9 +93,7 @@ impl Turn {
             media,
             store,
             _console: console,
-            media_inbox,
-            asked,
-            notified,
+            inboxes,
             media_backlog: VecDeque::new(),
             store_backlog: VecDeque::new(),
             askers: HashMap::new(),
@@ -127,17 +129,17 @@ impl Turn {
             self.switch.handle_timeout(now);
         }
         for _ in 0..BATCH {
-            let Ok(event) = self.media_inbox.try_recv() else { break };
+            let Ok(event) = self.inboxes.media.try_recv() else { break };
             self.switch.handle(now, Input::Media(event));
             taken += 1;
         }
         taken += self.take_cards(now);
-        while let Ok(notice) = self.notified.try_recv() {
+        while let Ok(notice) = self.inboxes.notified.try_recv() {
             self.notice(now, notice);
         }
         if self.media_backlog.len() + self.store_backlog.len() < BACKLOG_MAX {
-            while let Ok(request) = self.asked.try_recv() {
-                self.request(now, request);
+            while let Ok(asked) = self.inboxes.asked.try_recv().or_else(|_| self.inboxes.asked_here.try_recv()) {
+                self.request(now, asked);
             }
             taken += self.take_net(now);
         }
@@ -171,13 +173,13 @@ impl Turn {
         taken
     }
 
-    fn request(&mut self, now: Now, request: ControlRequest) {
+    fn request(&mut self, now: Now, asked: Asked) {
         let token = self.next_token;
         self.next_token += 1;
-        self.askers.insert(token, request.reply);
-        self.switch.handle(now, match request.ask {
-            Ask::Command(command) => Input::Command { token, command },
-            Ask::Query(query) => Input::Query { token, query },
+        self.askers.insert(token, asked.replier);
+        self.switch.handle(now, match asked.request {
+            ControlRequest::Command(command) => Input::Command { token, command },
+            ControlRequest::Query(query) => Input::Query { token, query },
         });
     }
 
@@ -251,8 +253,7 @@ impl Turn {
 
     fn reply(&mut self, token: u64, reply: Reply) {
         if let Some(asker) = self.askers.remove(&token) {
-            // An asker that went away needs no reply.
-            let _ = asker.try_send(reply);
+            asker.send(reply);
         }
     }
 
@@ -268,19 +269,19 @@ impl Turn {
             Woken::Net
         };
         let asked = async {
-            match self.asked.recv().await {
-                Ok(request) => Woken::Asked(request),
+            match self.inboxes.asked.recv().or(self.inboxes.asked_here.recv()).await {
+                Ok(asked) => Woken::Asked(asked),
                 Err(_) => smol::future::pending().await,
             }
         };
         let media = async {
-            match self.media_inbox.recv().await {
+            match self.inboxes.media.recv().await {
                 Ok(event) => Woken::Media(event),
                 Err(_) => smol::future::pending().await,
             }
         };
         let notified = async {
-            match self.notified.recv().await {
+            match self.inboxes.notified.recv().await {
                 Ok(notice) => Woken::Noticed(notice),
                 Err(_) => smol::future::pending().await,
             }
@@ -312,7 +313,7 @@ impl Turn {
         for (_, replies) in std::mem::take(&mut self.promises) {
             for (token, reply) in replies {
                 if let Some(asker) = self.askers.remove(&token) {
-                    let _ = asker.try_send(reply);
+                    asker.send(reply);
                 }
             }
         }

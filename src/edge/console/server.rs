@@ -35,6 +35,14 @@ pub struct Asked {
     pub replier: Replier,
 }
 
+impl Asked {
+    /// A request from within the process, and where its answer arrives.
+    pub fn new(request: ControlRequest) -> (Asked, Receiver<Reply>) {
+        let (answer, answered) = smol::channel::bounded(1);
+        (Asked { request, replier: Replier(answer) }, answered)
+    }
+}
+
 /// Takes the one answer to a request, later and from any thread.
 #[derive(Debug)]
 pub struct Replier(Sender<Reply>);
