@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use crate::base::Codec;
+pub use crate::base::{Codec, ToneKind};
 use crate::base::{Circuit, PlayId, PortId};
 
 /// How a leg's RTP stream is sent and received, as agreed by offer and answer.
@@ -43,19 +43,6 @@ pub enum PlayItem {
     SilenceMs(u16),
     /// One beep of 440 Hz, 250 ms.
     Beep,
-}
-
-/// A call-progress tone (E.180); the frequencies and cadence are the country's.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum ToneKind {
-    /// The called party is being rung.
-    Ringback,
-    /// The called party is busy.
-    Busy,
-    /// No path.
-    Congestion,
-    /// Dial now.
-    Dial,
 }
 
 /// How a digit reached us.
