@@ -6,8 +6,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use crate::base::{Codec, ToneKind};
 use crate::base::{Circuit, PlayId, PortId};
+pub use crate::base::{Codec, ToneKind};
 
 /// How a leg's RTP stream is sent and received, as agreed by offer and answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
