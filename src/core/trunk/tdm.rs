@@ -8,7 +8,8 @@ use crate::core::journal::Direction;
 use crate::core::media::MediaCommand;
 use crate::core::switch::{Output, PortOwner, Switch, Timer};
 use crate::core::tenant::Directory;
-use crate::proto::cas::{EmWink, EmWinkConfig, Input as CasInput, Output as CasOutput};
+use crate::proto::cas::em_wink::{Config, EmWink, Event as CasEvent, Input as CasInput, Output as CasOutput};
+use crate::proto::cas::Bits;
 
 /// What a card tells the core.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,7 +78,7 @@ impl Switch {
             wanted.insert(circuit);
             let entry = self.circuits.entry(circuit).or_insert_with(|| CircuitEntry {
                 trunk,
-                em: EmWink::new(EmWinkConfig::default()),
+                em: EmWink::new(Config::default()),
                 leg: None,
                 port: None,
                 digits: String::new(),
@@ -95,7 +96,7 @@ impl Switch {
     pub(crate) fn on_card(&mut self, now: Now, card: CardId, event: CardInput) {
         match event {
             CardInput::Cas { span, timeslot, bits } => {
-                self.cas(now, Circuit { card, span, timeslot }, CasInput::Bits(bits));
+                self.cas(now, Circuit { card, span, timeslot }, CasInput::Bits(Bits::new(bits)));
             }
             CardInput::Span { span, alarm } => {
                 self.alarms.set(now, "span-alarm", format!("card {} span {span}", card.0), alarm.is_some());
@@ -118,15 +119,15 @@ impl Switch {
             if blocked {
                 self.circuit_down(now, circuit);
             }
+            self.cas(now, circuit, CasInput::Alarm(blocked));
         }
     }
 
+    /// Ends the circuit's call, if there is one, and keeps the machine out of service while `blocked`.
     fn circuit_down(&mut self, now: Now, circuit: Circuit) {
         self.stop_listening(circuit);
-        if let Some(leg) = self.circuits.get(&circuit).and_then(|c| c.leg) {
+        if let Some(leg) = self.circuit_leg(circuit) {
             self.fail_leg(now, leg, Cause::NetworkOutOfOrder);
-        } else {
-            self.cas(now, circuit, CasInput::Release(Cause::NetworkOutOfOrder));
         }
     }
 
@@ -156,32 +157,44 @@ impl Switch {
     }
 
     fn on_cas(&mut self, now: Now, circuit: Circuit, output: CasOutput) {
-        let leg = self.circuits.get(&circuit).and_then(|c| c.leg);
         match output {
-            CasOutput::SetBits(bits) => self.emit(Output::SetCas { circuit, bits }),
+            CasOutput::SetBits(bits) => self.emit(Output::SetCas { circuit, bits: bits.get() }),
             CasOutput::SendDigits(digits) => {
-                if let Some(port) = leg.and_then(|l| self.legs.get(&l)).and_then(|l| l.port) {
+                if let Some(port) = self.circuit_leg(circuit).and_then(|l| self.legs.get(&l)).and_then(|l| l.port) {
+                    let digits = digits.as_str().to_owned();
                     self.media(MediaCommand::SendDigits { port, digits, on_ms: 70, off_ms: 70 });
                 }
             }
             CasOutput::StartDigits => self.listen(circuit),
-            CasOutput::StopDigits | CasOutput::Winked => {}
-            CasOutput::Seized => {}
-            CasOutput::AddressDigit(so_far) => self.address_so_far(now, circuit, &so_far),
-            CasOutput::Digits(number) => self.address_complete(now, circuit, &number),
-            CasOutput::Answered => {
-                if let Some(leg) = leg {
-                    self.leg_answered(now, leg);
-                }
+            CasOutput::StopDigits => {}
+            CasOutput::Event(event) => self.circuit_event(now, circuit, event),
+        }
+    }
+
+    fn circuit_event(&mut self, now: Now, circuit: Circuit, event: CasEvent) {
+        let leg = self.circuit_leg(circuit);
+        match (event, leg) {
+            (CasEvent::AddressDigit(so_far), _) => self.address_so_far(now, circuit, so_far.as_str()),
+            (CasEvent::Address(number), _) => self.address_complete(now, circuit, number),
+            // What the far end says from here on (tones, announcements) is for the caller.
+            (CasEvent::Proceeding, Some(leg)) => self.leg_rings(now, leg, 183, true),
+            (CasEvent::Answered, Some(leg)) => self.leg_answered(now, leg),
+            (CasEvent::Glare, Some(leg)) => {
+                self.circuit_leg_gone(circuit, leg);
+                self.leg_gone(now, leg, Cause::ChannelUnavailable);
             }
-            CasOutput::Glare => self.glare(now, circuit),
-            CasOutput::Released(cause) => {
+            (CasEvent::Released(cause) | CasEvent::Refused(cause), leg) => {
                 self.stop_listening(circuit);
                 if let Some(leg) = leg {
                     self.leg_gone(now, leg, cause);
                 }
             }
+            _ => {}
         }
+    }
+
+    fn circuit_leg(&self, circuit: Circuit) -> Option<LegId> {
+        self.circuits.get(&circuit)?.leg
     }
 
     /// An incoming seizure: a port listens for the address.
@@ -214,11 +227,11 @@ impl Switch {
         }
     }
 
-    fn address_complete(&mut self, now: Now, circuit: Circuit, number: &str) {
+    fn address_complete(&mut self, now: Now, circuit: Circuit, number: DialString) {
         let Some((trunk, port)) = self.circuits.get_mut(&circuit).map(|c| (c.trunk, c.port.take())) else { return };
-        let route = self.directory.number(number);
+        let route = self.directory.number(number.as_str());
         let full = self.stopping || self.calls.len() >= self.provision.sip.calls_max as usize;
-        let (Some((tenant, flow)), Some(port), Ok(to), false) = (route, port, DialString::new(number), full) else {
+        let (Some((tenant, flow)), Some(port), false) = (route, port, full) else {
             self.counters.calls_refused += u64::from(full);
             if let Some(port) = port {
                 self.ports.insert(port, PortOwner::Orphan);
@@ -231,7 +244,7 @@ impl Switch {
             now,
             NewCall {
                 from: DialString::default(),
-                to,
+                to: number,
                 direction: Direction::Inbound,
                 signal: Signal::Tdm(circuit),
                 trunk: Some(trunk),
@@ -256,22 +269,14 @@ impl Switch {
         leg: LegId,
         number: &str,
     ) -> Result<(Signal, Option<PortId>), Cause> {
+        let digits = DialString::new(number).map_err(|_| Cause::InvalidNumber)?;
         let entry = self.circuits.get_mut(&circuit).filter(|c| c.available()).ok_or(Cause::NoCircuit)?;
         entry.leg = Some(leg);
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenTdm { port, circuit, detect_dtmf: true });
         // The leg enters the indices right after; the machine's first outputs are bits only.
-        self.cas(now, circuit, CasInput::Seize { digits: number.to_owned() });
+        self.cas(now, circuit, CasInput::Seize { digits });
         Ok((Signal::Tdm(circuit), Some(port)))
-    }
-
-    /// Both ends took the circuit: ours gives way and goes on over another one.
-    fn glare(&mut self, now: Now, circuit: Circuit) {
-        let leg = self.circuits.get(&circuit).and_then(|c| c.leg);
-        if let Some(leg) = leg {
-            self.circuit_leg_gone(circuit, leg);
-            self.leg_gone(now, leg, Cause::ChannelUnavailable);
-        }
     }
 
     pub(crate) fn answer_circuit(&mut self, now: Now, circuit: Circuit) {
