@@ -62,18 +62,16 @@ impl Engine {
 
     /// The indices say what a look at everybody says, and nobody who is ready idles while an item that fits waits.
     fn check_fits(&self) {
+        let everybody: Vec<_> = self.agents.iter().map(|(id, agent)| (*id, agent, agent.footing())).collect();
         for (id, queue) in &self.queues {
-            let fitting = |agent: &&super::agent::Agent| {
-                agent.tenant == queue.tenant && agent.skills.fitness(&queue.needs).is_some()
-            };
-            let staff = self.agents.values().filter(fitting).filter(|a| a.footing().works).count();
-            assert_eq!(self.fits.staff(queue.demand), staff, "{id}: staff");
-            let ready: BTreeSet<_> = self
-                .agents
+            let fitting: Vec<_> = everybody
                 .iter()
-                .filter(|(_, agent)| fitting(agent) && agent.footing().available.is_some())
-                .map(|(id, _)| *id)
+                .filter(|(_, a, _)| a.tenant == queue.tenant && a.skills.fitness(&queue.needs).is_some())
                 .collect();
+            let staff = fitting.iter().filter(|(_, _, footing)| footing.works).count();
+            assert_eq!(self.fits.staff(queue.demand), staff, "{id}: staff");
+            let ready: BTreeSet<_> =
+                fitting.iter().filter(|(_, _, footing)| footing.available.is_some()).map(|(id, _, _)| *id).collect();
             assert_eq!(self.fits.ready_of(queue.demand).collect::<BTreeSet<_>>(), ready, "{id}: ready agents");
             let waits = queue.line.head().is_some();
             assert_eq!(self.fits.waiting_of(queue.demand).any(|q| q == *id), waits, "{id}: whether somebody waits");
