@@ -648,3 +648,6 @@ fn local(zone: &TimeZone, now: Now) -> DateTime {
     let moment = Timestamp::from_millisecond(now.wall.as_millis()).unwrap_or_default();
     zone.to_datetime(moment)
 }
+
+#[cfg(test)]
+mod tests;

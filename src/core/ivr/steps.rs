@@ -200,6 +200,7 @@ fn keys<'d>(r: &mut Reader<'d>, value: Value<'d>, expected: &str) -> Option<BTre
     let mut keys = BTreeMap::new();
     for (name, target) in table {
         let key = key_of(name.get_ref());
+        r.links_broken |= key.is_none();
         if key.is_none() {
             r.fault(
                 name.span().start,
