@@ -17,7 +17,8 @@ use super::template::{Template, is_attribute_name};
 use super::{DIGITS_MAX, DISCOVERED, ITEMS_MAX, KEYS, RULES_MAX};
 use crate::base::Cause;
 
-const KINDS: [&str; 13] = [
+/// The words after `do`.
+pub(super) const KINDS: [&str; 13] = [
     "answer", "play", "say", "menu", "collect", "branch", "hours", "set", "enqueue", "transfer", "agent", "hangup",
     "goto",
 ];

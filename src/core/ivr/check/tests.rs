@@ -1,3 +1,5 @@
+//! Every kind of fault with its place; mutated samples.
+
 use super::*;
 use crate::core::ivr::ReferenceKind;
 
@@ -31,6 +33,17 @@ fn one(step: &str, expected: &str) {
 fn samples_are_right() {
     for text in SAMPLES {
         assert_eq!(faults(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn the_documents_first_example_is_right_and_it_names_every_step() {
+    let document = include_str!("../../../../config/flows/README.md");
+    let example = document.split("```").nth(1).and_then(|block| block.strip_prefix("toml")).unwrap_or_default();
+    assert!(example.contains("[step.answer]"), "{example}");
+    assert_eq!(faults(example), Vec::<String>::new());
+    for kind in crate::core::ivr::steps::KINDS {
+        assert!(document.contains(&format!("\n| `{kind}` |")), "{kind} is not documented");
     }
 }
 
