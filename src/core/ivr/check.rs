@@ -112,12 +112,6 @@ pub(super) fn is_language(language: &str) -> bool {
 /// Every step in the order of the text, with its place; `None` for one with faults.
 fn nodes<'d>(r: &mut Reader<'d>, value: Value<'d>) -> Vec<(usize, Option<Node>)> {
     let Some(table) = r.table("step", value, "tables `[step.NAME]`") else { return Vec::new() };
-    if table.len() > STEPS_MAX {
-        let what = format!("the flow has {} steps", table.len());
-        r.fault(value.span().start, what, format!("at most {STEPS_MAX}"));
-        r.links_broken = true;
-        return Vec::new();
-    }
     let mut steps: Vec<(usize, &'d str, Value<'d>)> =
         table.iter().map(|(name, value)| (name.span().start, name.get_ref().as_ref(), value)).collect();
     steps.sort_by_key(|(at, ..)| *at);
@@ -126,6 +120,12 @@ fn nodes<'d>(r: &mut Reader<'d>, value: Value<'d>) -> Vec<(usize, Option<Node>)>
             r.fault(*at, format!("{name:?} does not name a step"), "1 to 64 letters, digits, `_` and `-`");
         }
         r.steps.insert(name, id);
+    }
+    if table.len() > STEPS_MAX {
+        let what = format!("the flow has {} steps", table.len());
+        r.fault(value.span().start, what, format!("at most {STEPS_MAX}"));
+        r.links_broken = true;
+        return Vec::new();
     }
     steps.into_iter().map(|(at, name, value)| (at, steps::step(r, name, at, value))).collect()
 }
@@ -172,3 +172,6 @@ fn unreached(r: &mut Reader<'_>, nodes: &[Node], start: NodeId, places: &[usize]
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ pub const ATTRIBUTE_OCTETS_MAX: usize = 256;
 /// Most digits that a run keeps for later steps, and that one `collect` takes.
 pub const DIGITS_MAX: usize = 64;
 
-/// Most steps that a run takes without waiting for anything; more is a loop and ends the call.
+/// Most steps that a run takes at one moment of the clock, without waiting for anything; more is a loop and ends the call.
 pub const STEPS_WITHOUT_WAIT_MAX: usize = 200;
 
 /// The attributes that are there from the start: what the call brings (`ani`, `dnis`, `medium`), the tenant, and the

@@ -108,7 +108,7 @@ pub enum Step {
     Hangup(Cause),
     /// Something for the call's record. Holds no digits that the caller keyed into a `collect`.
     Note {
-        /// A stable word: `flow`, `menu`, `collect`, `hours`, `no-input`, `invalid-input`, `loop`, `not-said`,
+        /// A stable word: `menu`, `collect`, `hours`, `no-input`, `invalid-input`, `loop`, `not-said`,
         /// `not-dialable`, `attributes-full`, `digits-dropped`, `time-zone`.
         what: &'static str,
         /// Detail for people, beginning with the step's name.
@@ -175,6 +175,9 @@ pub struct Run {
     /// A terminator to ignore until then: a `collect` ended by its length, and callers press it all the same.
     late_terminator: Option<(char, Instant)>,
     digits_dropped: bool,
+    /// When the last input came, and the steps taken since at that very moment.
+    moment: Instant,
+    steps_in_moment: usize,
     output: VecDeque<Step>,
 }
 
@@ -192,6 +195,8 @@ impl Run {
             ahead: Redacted::default(),
             late_terminator: None,
             digits_dropped: false,
+            moment: Instant::ZERO,
+            steps_in_moment: 0,
             output: VecDeque::new(),
             flow,
         };
@@ -274,20 +279,22 @@ impl Run {
         self.set("hour", &local.hour().to_string());
         self.set("minute", &local.minute().to_string());
         self.set("weekday", DAYS.get(weekday).copied().unwrap_or_default());
-        self.output.push_back(Step::Note { what: "flow", detail: bounded(self.flow.name()).to_owned() });
         Turn::Go(self.flow.start)
     }
 
     fn walk(&mut self, now: Now, mut turn: Turn) {
-        for _ in 0..STEPS_WITHOUT_WAIT_MAX {
-            match turn {
-                Turn::Go(next) => turn = self.enter(now, next),
-                Turn::Stay => return,
-            }
+        // By the clock and not by input: a queue or transfer that refuses at once is no wait either.
+        if self.moment != now.mono {
+            (self.moment, self.steps_in_moment) = (now.mono, 0);
         }
-        if matches!(turn, Turn::Go(_)) {
-            self.note("loop", format!("{STEPS_WITHOUT_WAIT_MAX} steps without waiting"));
-            self.hang_up(Cause::TemporaryFailure);
+        while let Turn::Go(next) = turn {
+            self.steps_in_moment += 1;
+            if self.steps_in_moment > STEPS_WITHOUT_WAIT_MAX {
+                self.note("loop", format!("{STEPS_WITHOUT_WAIT_MAX} steps without waiting"));
+                self.hang_up(Cause::TemporaryFailure);
+                return;
+            }
+            turn = self.enter(now, next);
         }
     }
 
@@ -648,3 +655,6 @@ fn local(zone: &TimeZone, now: Now) -> DateTime {
     let moment = Timestamp::from_millisecond(now.wall.as_millis()).unwrap_or_default();
     zone.to_datetime(moment)
 }
+
+#[cfg(test)]
+mod tests;

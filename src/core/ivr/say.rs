@@ -82,6 +82,7 @@ pub const PROMPTS: &[&str] = &[
     "months/november",
     "months/december",
     "queue/position",
+    "queue/in-the-queue",
     "queue/expected-wait",
     "queue/about",
     "queue/minute",
@@ -242,6 +243,7 @@ pub fn queue_position(language: &str, position: usize, expected_wait_s: u32) -> 
     let mut speech = Speech::new(language);
     speech.word("queue", "position");
     speech.number(u32::try_from(position).unwrap_or(NUMBER_MAX).min(NUMBER_MAX));
+    speech.word("queue", "in-the-queue");
     speech.word("queue", "expected-wait");
     if expected_wait_s < 60 {
         speech.word("queue", "less-than-a-minute");
@@ -333,10 +335,10 @@ mod tests {
     #[test]
     fn announces_the_queue() {
         let spoken = |position, wait_s| words(Some(queue_position("en", position, wait_s)));
-        assert_eq!(spoken(1, 0), "position 1 expected-wait less-than-a-minute");
-        assert_eq!(spoken(3, 59), "position 3 expected-wait less-than-a-minute");
-        assert_eq!(spoken(3, 60), "position 3 expected-wait about 1 minute");
-        assert_eq!(spoken(21, 61), "position 20 1 expected-wait about 2 minutes");
+        assert_eq!(spoken(1, 0), "position 1 in-the-queue expected-wait less-than-a-minute");
+        assert_eq!(spoken(3, 59), "position 3 in-the-queue expected-wait less-than-a-minute");
+        assert_eq!(spoken(3, 60), "position 3 in-the-queue expected-wait about 1 minute");
+        assert_eq!(spoken(21, 61), "position 20 1 in-the-queue expected-wait about 2 minutes");
     }
 
     #[test]

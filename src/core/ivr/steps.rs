@@ -17,7 +17,8 @@ use super::template::{Template, is_attribute_name};
 use super::{DIGITS_MAX, DISCOVERED, ITEMS_MAX, KEYS, RULES_MAX};
 use crate::base::Cause;
 
-const KINDS: [&str; 13] = [
+/// The words after `do`.
+pub(super) const KINDS: [&str; 13] = [
     "answer", "play", "say", "menu", "collect", "branch", "hours", "set", "enqueue", "transfer", "agent", "hangup",
     "goto",
 ];
@@ -200,6 +201,7 @@ fn keys<'d>(r: &mut Reader<'d>, value: Value<'d>, expected: &str) -> Option<BTre
     let mut keys = BTreeMap::new();
     for (name, target) in table {
         let key = key_of(name.get_ref());
+        r.links_broken |= key.is_none();
         if key.is_none() {
             r.fault(
                 name.span().start,

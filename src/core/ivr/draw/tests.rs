@@ -1,3 +1,5 @@
+//! What the drawings show.
+
 use super::*;
 use crate::core::ivr::check;
 
