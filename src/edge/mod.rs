@@ -6,3 +6,4 @@
 pub mod console;
 pub mod logging;
 pub mod net;
+pub mod prompts;
