@@ -1,5 +1,6 @@
 //! Where bytes, time and disk enter.
 
+pub mod cards;
 pub mod console;
 pub mod logging;
 pub mod net;
