@@ -3,3 +3,4 @@
 pub mod console;
 pub mod logging;
 pub mod net;
+pub mod store;
