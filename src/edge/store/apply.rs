@@ -120,7 +120,7 @@ impl Applier {
         change: &Change,
         write_record: bool,
     ) -> Result<Option<Provision>, StoreError> {
-        let mut call = |kind: &str, cdr: &Cdr| {
+        let call = |kind: &str, cdr: &Cdr| {
             if write_record {
                 record::write_cdr(connection, cdr)?;
             }
@@ -135,7 +135,8 @@ impl Applier {
                 let (tenant, agent, reason) = (tenant.clone(), agent.clone(), reason.clone());
                 let state = AgentState { tenant, agent, status: *status, reason, at: *at };
                 record::write_agent_state(connection, &state)?;
-                let body = json!({ "tenant": state.tenant, "agent": state.agent, "status": status, "reason": state.reason });
+                let body =
+                    json!({ "tenant": state.tenant, "agent": state.agent, "status": status, "reason": state.reason });
                 write_journal(connection, seq, "agent-changed", &body)?;
             }
             Change::Registered { user, contact, via, expires_at } => {
@@ -208,10 +209,9 @@ fn wall_clock() -> Timestamp {
 fn is_refusal(error: &StoreError) -> bool {
     match error {
         StoreError::Undecodable { .. } | StoreError::Sealed { .. } => true,
-        StoreError::Sql(rusqlite::Error::SqliteFailure(failure, _)) => matches!(
-            failure.code,
-            ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig
-        ),
+        StoreError::Sql(rusqlite::Error::SqliteFailure(failure, _)) => {
+            matches!(failure.code, ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+        }
         StoreError::Sql(rusqlite::Error::ToSqlConversionFailure(_)) => true,
         _ => false,
     }

@@ -191,7 +191,9 @@ fn set_aside(database: &Path) -> Result<Option<PathBuf>, StoreError> {
     for suffix in ["-wal", "-shm", ""] {
         let from = with_suffix(database, suffix);
         match fs::rename(&from, with_suffix(&before, suffix)) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(StoreError::Io { path: from, source }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::Io { path: from, source });
+            }
             _ => {}
         }
     }

@@ -59,6 +59,6 @@ pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
 
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    file.by_ref().take(16).read_to_string(&mut text).ok()?;
+    Read::by_ref(file).take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }

@@ -26,3 +26,6 @@ pub use reader::{CdrFilter, Cdrs, Reader};
 pub use record::{AgentState, Registration};
 pub use schema::database_path;
 pub use writer::{Counters, Recovered, Store, StoreAlarm};
+
+#[cfg(test)]
+mod tests;

@@ -111,7 +111,8 @@ pub fn drop_unreadable_secrets(connection: &Connection, key: Option<&SecretKey>)
         for column in ["password", "pin"] {
             let place = agent_place(tenant, name, column);
             let select = format!("SELECT {column} FROM agent WHERE tenant = ?1 AND name = ?2");
-            let sealed: Option<Vec<u8>> = connection.prepare_cached(&select)?.query_row([tenant, name], |r| r.get(0))?;
+            let sealed: Option<Vec<u8>> =
+                connection.prepare_cached(&select)?.query_row([tenant, name], |r| r.get(0))?;
             if open(key, &place, sealed).is_err() {
                 let clear = format!("UPDATE agent SET {column} = NULL WHERE tenant = ?1 AND name = ?2");
                 connection.prepare_cached(&clear)?.execute([tenant, name])?;
@@ -172,8 +173,8 @@ fn write_tenants(connection: &Connection, provision: &Provision) -> Result<(), S
 }
 
 fn write_agents(connection: &Connection, key: &SecretKey, agents: &[Agent]) -> Result<(), StoreError> {
-    let mut agent = connection
-        .prepare_cached("INSERT INTO agent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
+    let mut agent =
+        connection.prepare_cached("INSERT INTO agent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
     let mut skill = connection.prepare_cached("INSERT INTO agent_skill VALUES (?1, ?2, ?3, ?4)")?;
     for (position, a) in (0i64..).zip(agents) {
         let password = seal(key, &agent_place(&a.tenant, &a.name, "password"), a.password.as_ref())?;
@@ -200,8 +201,7 @@ fn write_agents(connection: &Connection, key: &SecretKey, agents: &[Agent]) -> R
 }
 
 fn write_queues(connection: &Connection, queues: &[Queue]) -> Result<(), StoreError> {
-    let mut queue =
-        connection.prepare_cached("INSERT INTO queue VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let mut queue = connection.prepare_cached("INSERT INTO queue VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
     let mut skill = connection.prepare_cached("INSERT INTO queue_skill VALUES (?1, ?2, ?3, ?4)")?;
     for (position, q) in (0i64..).zip(queues) {
         queue.execute(params![
@@ -363,7 +363,8 @@ fn undecodable(select: &str, row: &Row<'_>, error: rusqlite::Error) -> StoreErro
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
     match error {
         FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..) => {
-            let text = |column| row.get_ref(column).ok().and_then(|v| String::column_result(v).ok()).unwrap_or_default();
+            let text =
+                |column| row.get_ref(column).ok().and_then(|v| String::column_result(v).ok()).unwrap_or_default();
             let table = select.split_once("FROM ").and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or("");
             StoreError::Undecodable { what: format!("{table} {} {}", text(0), text(1)) }
         }
@@ -372,7 +373,8 @@ fn undecodable(select: &str, row: &Row<'_>, error: rusqlite::Error) -> StoreErro
 }
 
 fn write_setting(connection: &Connection, name: &str, value: &impl Serialize) -> Result<(), StoreError> {
-    let value = serde_json::to_string(value).map_err(|_| StoreError::Undecodable { what: format!("setting {name}") })?;
+    let value =
+        serde_json::to_string(value).map_err(|_| StoreError::Undecodable { what: format!("setting {name}") })?;
     connection.execute("INSERT INTO setting VALUES (?1, ?2)", [name, &value])?;
     Ok(())
 }

@@ -125,12 +125,12 @@ impl Iterator for Cdrs<'_> {
         if self.left == 0 {
             return None;
         }
-        if self.page.is_empty() && !self.ended {
-            if let Err(error) = self.read_page() {
-                self.ended = true;
-                self.left = 0;
-                return Some(Err(error));
-            }
+        if self.page.is_empty()
+            && !self.ended
+            && let Err(error) = self.read_page()
+        {
+            self.left = 0;
+            return Some(Err(error));
         }
         let next = self.page.pop_front()?;
         self.left -= 1;

@@ -75,14 +75,11 @@ pub(super) fn read_cdr(row: &Row<'_>) -> Result<Cdr, StoreError> {
     let party = |column| -> Result<DialString, StoreError> {
         DialString::new(row.get::<_, String>(column)?).map_err(|_| undecodable())
     };
-    let time = |column| -> Result<Option<Timestamp>, StoreError> {
-        Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp))
-    };
+    let time =
+        |column| -> Result<Option<Timestamp>, StoreError> { Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp)) };
     let cause = match row.get::<_, Option<String>>(10)? {
         None => None,
-        Some(name) => {
-            Some(Cause::ALL.iter().copied().find(|cause| cause.as_str() == name).ok_or_else(undecodable)?)
-        }
+        Some(name) => Some(Cause::ALL.iter().copied().find(|cause| cause.as_str() == name).ok_or_else(undecodable)?),
     };
     Ok(Cdr {
         call_id,

@@ -38,13 +38,7 @@ pub fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     let path = database_path(dir);
     // SQLite gives its -wal and -shm files the mode of the database file.
     let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(StoreError::io(&path))?;
+    options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(StoreError::io(&path))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -85,8 +79,7 @@ pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 /// # Errors
 /// [`StoreError::Damaged`].
 pub fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let finding: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(damaged(path))?;
+    let finding: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(damaged(path))?;
     if finding == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_path_buf(), finding }) }
 }
 
@@ -97,12 +90,11 @@ fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), Store
     if found > known {
         return Err(StoreError::TooNew { found, known });
     }
-    let pending = migrations.iter().enumerate().skip(found as usize);
-    for (index, migration) in pending {
+    for (version, migration) in (1u32..).zip(migrations).skip(found as usize) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", index + 1)?;
+        transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
     Ok(())
@@ -140,8 +132,10 @@ mod tests {
     fn migrations_run_once_and_in_order() {
         let mut connection = Connection::open_in_memory().expect("database");
         migrate(&mut connection, &["CREATE TABLE a (x)"]).expect("first");
-        migrate(&mut connection, &["CREATE TABLE a (x)", "CREATE TABLE b (y); INSERT INTO a VALUES (1)"]).expect("second");
-        migrate(&mut connection, &["CREATE TABLE a (x)", "CREATE TABLE b (y); INSERT INTO a VALUES (1)"]).expect("again");
+        migrate(&mut connection, &["CREATE TABLE a (x)", "CREATE TABLE b (y); INSERT INTO a VALUES (1)"])
+            .expect("second");
+        migrate(&mut connection, &["CREATE TABLE a (x)", "CREATE TABLE b (y); INSERT INTO a VALUES (1)"])
+            .expect("again");
         assert_eq!(tables(&connection), ["a", "b"]);
         assert_eq!(version(&connection).expect("version"), 2);
         let rows: u32 = connection.query_row("SELECT count(*) FROM a", [], |row| row.get(0)).expect("count");

@@ -88,13 +88,8 @@ impl SecretKey {
         let path = Self::path(dir);
         let fresh = dir.join("secret.key.new");
         let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&fresh)
-            .map_err(StoreError::io(&fresh))?;
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(StoreError::io(&fresh))?;
         file.write_all(self.octets.expose()).and_then(|()| file.sync_all()).map_err(StoreError::io(&fresh))?;
         fs::rename(&fresh, &path).map_err(StoreError::io(&path))?;
         sync_dir(dir)

@@ -262,7 +262,9 @@ impl Shared {
     fn pause(&self) -> bool {
         let queue = self.queue();
         let closing = queue.closing;
-        let (queue, _) = self.work.wait_timeout_while(queue, RETRY, |queue| queue.closing == closing)
+        let (queue, _) = self
+            .work
+            .wait_timeout_while(queue, RETRY, |queue| queue.closing == closing)
             .unwrap_or_else(PoisonError::into_inner);
         queue.closing
     }
