@@ -1,3 +1,4 @@
 //! Wire formats and their state machines, pure.
 
+pub mod rtp;
 pub mod sip;
