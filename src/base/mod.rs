@@ -6,6 +6,7 @@ pub mod id;
 pub mod number;
 pub mod redact;
 pub mod time;
+pub mod tone;
 
 pub use cause::Cause;
 pub use codec::Codec;
@@ -13,3 +14,4 @@ pub use id::*;
 pub use number::DialString;
 pub use redact::Redacted;
 pub use time::{Instant, Now, Timestamp};
+pub use tone::ToneKind;

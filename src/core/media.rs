@@ -6,8 +6,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use crate::base::Codec;
 use crate::base::{Circuit, PlayId, PortId};
+pub use crate::base::{Codec, ToneKind};
 
 /// How a leg's RTP stream is sent and received, as agreed by offer and answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,19 +43,6 @@ pub enum PlayItem {
     SilenceMs(u16),
     /// One beep of 440 Hz, 250 ms.
     Beep,
-}
-
-/// A call-progress tone (E.180); the frequencies and cadence are the country's.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum ToneKind {
-    /// The called party is being rung.
-    Ringback,
-    /// The called party is busy.
-    Busy,
-    /// No path.
-    Congestion,
-    /// Dial now.
-    Dial,
 }
 
 /// How a digit reached us.
