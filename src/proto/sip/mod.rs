@@ -1,8 +1,23 @@
 //! SIP (RFC 3261): messages, transactions, dialogs, sessions, registration, digest. No socket, no clock: bytes and time
 //! come in, bytes and events go out.
 
+mod calling;
+mod dialog;
+mod digest;
 mod endpoint;
+mod inbound;
+mod message;
+mod refer;
+mod refuse;
+mod registrar;
+mod registration;
+mod reinvite;
+mod session;
+mod stream;
+mod tolerance;
+mod transaction;
 mod types;
+mod wire;
 
 use std::net::SocketAddr;
 

@@ -1,0 +1,442 @@
+//! Digest authentication (RFC 3261 section 22, RFC 7616, RFC 8760), both ways.
+//!
+//! Our nonces need no table: each carries its time and a keyed hash. Only nonces that someone has used with success
+//! are remembered, for their life, so that a nonce count is taken once (RFC 7616 section 3.3).
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sip_codec::auth::{self, Algorithm, Challenge};
+use sip_codec::{HeaderName, Headers};
+
+use crate::base::{Instant, Redacted};
+
+use super::message::{parameter, split_top, text};
+use super::types::{Credentials, User};
+use super::wire::Wire;
+
+/// Life of a nonce; after it, the answer is a new one with `stale=true`.
+const NONCE_LIFE: Duration = Duration::from_secs(60);
+/// Used nonces that are remembered.
+const USED_MAX: usize = 16_384;
+/// Wrong passwords from one address within [`FAILURES_WINDOW`] before its attempts are refused unseen.
+const FAILURES_MAX: u32 = 50;
+const FAILURES_WINDOW: Duration = Duration::from_secs(60);
+/// Addresses whose failures are counted.
+const SOURCES_MAX: usize = 4096;
+
+// ---- as a client ----
+
+/// Credentials, and the challenge that they answer (RFC 3261 section 22.3: later requests answer it beforehand).
+#[derive(Debug, Default)]
+pub(super) struct Login {
+    credentials: Option<Credentials>,
+    challenge: Option<Challenge>,
+    count: u32,
+    /// Challenges to the request under way.
+    tries: u8,
+}
+
+impl Login {
+    pub fn new(credentials: Option<Credentials>) -> Self {
+        Self { credentials, ..Self::default() }
+    }
+
+    /// The header line for a request; empty where nobody has asked for one.
+    pub fn header(&mut self, wire: &mut Wire, method: &str, uri: &[u8]) -> String {
+        let (Some(credentials), Some(challenge)) = (&self.credentials, &self.challenge) else { return String::new() };
+        self.count += 1;
+        let name = if challenge.from_proxy { "Proxy-Authorization" } else { "Authorization" };
+        let known = auth::Credentials::new(&credentials.user, credentials.password.expose());
+        let cnonce = wire.token();
+        let answer = auth::respond(challenge, &known, method, &String::from_utf8_lossy(uri), self.count, &cnonce);
+        // The challenge came from outside: it must not bring line ends of its own.
+        let answer: String = answer.chars().filter(|c| !c.is_control()).collect();
+        format!("{name}: {answer}\r\n")
+    }
+
+    /// Takes the challenge of a 401 or 407. `true` when the request is worth sending again.
+    pub fn challenged(&mut self, headers: &Headers, status: u16) -> bool {
+        if self.credentials.is_none() || self.tries >= 2 {
+            return false;
+        }
+        let proxy = status == 407;
+        let name = if proxy { HeaderName::ProxyAuthenticate } else { HeaderName::WwwAuthenticate };
+        let offered = headers.get_all(&name).filter_map(|h| Challenge::parse(&h.value(), proxy)).collect();
+        let Some(challenge) = auth::strongest(offered) else { return false };
+        // A second challenge means that the password is wrong, unless only the nonce is too old.
+        if self.tries > 0 && !challenge.stale {
+            return false;
+        }
+        self.tries += 1;
+        self.count = 0;
+        self.challenge = Some(challenge);
+        true
+    }
+
+    /// The request under way came to its end.
+    pub fn settled(&mut self) {
+        self.tries = 0;
+    }
+}
+
+// ---- as a server ----
+
+/// What a request's credentials are worth.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// None for our realm.
+    Absent,
+    /// This user's.
+    Valid(String),
+    /// Right, or perhaps so, but the nonce is too old or used: challenge again.
+    Stale,
+    /// Wrong.
+    Invalid,
+    /// The source has failed too often of late.
+    Blocked,
+}
+
+/// Checks credentials.
+#[derive(Debug)]
+pub(super) struct Guard {
+    users: HashMap<String, Redacted<String>>,
+    secret: Redacted<String>,
+    used: HashMap<String, (u32, Instant)>,
+    failures: HashMap<IpAddr, (u32, Instant)>,
+    sha256: bool,
+}
+
+impl Guard {
+    pub fn new(wire: &mut Wire) -> Self {
+        Self {
+            users: HashMap::new(),
+            secret: Redacted::new(wire.call_id()),
+            used: HashMap::new(),
+            failures: HashMap::new(),
+            sha256: false,
+        }
+    }
+
+    pub fn offer_sha256(&mut self, on: bool) {
+        self.sha256 = on;
+    }
+
+    pub fn set_users(&mut self, users: Vec<User>) {
+        self.users = users.into_iter().map(|u| (u.name, u.password)).collect();
+    }
+
+    pub fn knows(&self, user: &str) -> bool {
+        self.users.contains_key(user)
+    }
+
+    /// The WWW-Authenticate lines of a 401, the preferred algorithm first (RFC 8760 section 2.3).
+    pub fn challenge(&self, now: Instant, wire: &mut Wire, stale: bool) -> String {
+        let seed = format!("{:x}.{:016x}", now.as_micros() / 1000, wire.random());
+        let nonce = format!("{seed}.{}", self.seal(&seed));
+        let algorithms: &[&str] = if self.sha256 { &["SHA-256", "MD5"] } else { &["MD5"] };
+        let stale = if stale { ", stale=true" } else { "" };
+        let mut out = String::with_capacity(256);
+        for algorithm in algorithms {
+            let realm = &wire.realm;
+            let _ = write!(
+                out,
+                "WWW-Authenticate: Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}\r\n"
+            );
+        }
+        out
+    }
+
+    /// Judges the Authorization headers of a request.
+    pub fn verify(&mut self, now: Instant, source: IpAddr, realm: &str, method: &str, headers: &Headers) -> Verdict {
+        let answers = headers.get_all(&HeaderName::Authorization);
+        let Some(answer) = answers.filter_map(|h| DigestAnswer::parse(&h.value())).find(|a| a.realm == realm) else {
+            return Verdict::Absent;
+        };
+        if self.failures.get(&source).is_some_and(|(n, until)| *n >= FAILURES_MAX && now < *until) {
+            return Verdict::Blocked;
+        }
+        let verdict = self.judge(now, method, &answer);
+        if verdict == Verdict::Invalid {
+            self.note_failure(now, source);
+        }
+        verdict
+    }
+
+    fn judge(&mut self, now: Instant, method: &str, answer: &DigestAnswer) -> Verdict {
+        let Some(made) = self.nonce_time(&answer.nonce) else { return Verdict::Stale };
+        if now.since(made) > NONCE_LIFE {
+            return Verdict::Stale;
+        }
+        // An unknown user costs the same work as a wrong password, so that the two cannot be told apart by time.
+        let known = self.users.get(&answer.user);
+        let password = known.map_or("", |p| p.expose().as_str());
+        let matches = answer.matches(password, method);
+        if known.is_none() || !matches {
+            return Verdict::Invalid;
+        }
+        // RFC 7616 section 3.4.6: a count that is not new is a replay.
+        match self.used.get_mut(&answer.nonce) {
+            Some((count, _)) if answer.count <= *count => return Verdict::Stale,
+            Some((count, _)) => *count = answer.count,
+            None => {
+                if self.used.len() >= USED_MAX {
+                    self.used.retain(|_, (_, until)| now < *until);
+                }
+                if self.used.len() >= USED_MAX {
+                    return Verdict::Stale;
+                }
+                self.used.insert(answer.nonce.clone(), (answer.count, made + NONCE_LIFE));
+            }
+        }
+        Verdict::Valid(answer.user.clone())
+    }
+
+    fn note_failure(&mut self, now: Instant, source: IpAddr) {
+        if self.failures.len() >= SOURCES_MAX && !self.failures.contains_key(&source) {
+            self.failures.retain(|_, (_, until)| now < *until);
+            if self.failures.len() >= SOURCES_MAX {
+                return;
+            }
+        }
+        let (count, until) = self.failures.entry(source).or_insert((0, now + FAILURES_WINDOW));
+        if *until <= now {
+            (*count, *until) = (0, now + FAILURES_WINDOW);
+        }
+        *count += 1;
+    }
+
+    /// When a nonce of ours was made; `None` for one that is not ours.
+    fn nonce_time(&self, nonce: &str) -> Option<Instant> {
+        let (seed, seal) = nonce.rsplit_once('.')?;
+        if !same(seal.as_bytes(), self.seal(seed).as_bytes()) {
+            return None;
+        }
+        let ms = u64::from_str_radix(seed.split_once('.')?.0, 16).ok()?;
+        Some(Instant::from_micros(ms.checked_mul(1000)?))
+    }
+
+    /// A hash of `seed` that only we can make: the digest function itself, with our secret as the password.
+    fn seal(&self, seed: &str) -> String {
+        let mut seal = respond(Algorithm::Sha256, "", seed, ("", self.secret.expose()), ("", ""), None);
+        seal.truncate(32);
+        seal
+    }
+}
+
+/// An Authorization header (RFC 7616 section 3.4).
+struct DigestAnswer {
+    user: String,
+    realm: String,
+    nonce: String,
+    uri: String,
+    response: String,
+    algorithm: Algorithm,
+    /// `qop=auth`: cnonce. Without (RFC 2069) the nonce is good for one request.
+    cnonce: Option<String>,
+    count: u32,
+}
+
+impl DigestAnswer {
+    fn parse(value: &[u8]) -> Option<Self> {
+        let scheme = value.get(..7)?;
+        if !scheme.eq_ignore_ascii_case(b"Digest ") {
+            return None;
+        }
+        let params: Vec<&[u8]> = split_top(value.get(7..)?, b',').collect();
+        let get = |name: &str| params.iter().find_map(|p| parameter(p, name.as_bytes())).map(|v| text(&v));
+        let algorithm = match get("algorithm") {
+            None => Algorithm::Md5,
+            Some(name) => Algorithm::parse(&name)?,
+        };
+        let (cnonce, count) = match get("qop") {
+            None => (None, u32::MAX),
+            Some(qop) if qop.eq_ignore_ascii_case("auth") => {
+                (Some(get("cnonce")?), u32::from_str_radix(&get("nc")?, 16).ok()?)
+            }
+            Some(_) => return None,
+        };
+        Some(Self {
+            user: get("username")?,
+            realm: get("realm")?,
+            nonce: get("nonce")?,
+            uri: get("uri")?,
+            response: get("response")?,
+            algorithm,
+            cnonce,
+            count,
+        })
+    }
+
+    fn matches(&self, password: &str, method: &str) -> bool {
+        if !matches!(self.algorithm, Algorithm::Md5 | Algorithm::Sha256) {
+            return false;
+        }
+        let login = (self.user.as_str(), password);
+        let request = (method, self.uri.as_str());
+        let qop = self.cnonce.as_deref().map(|cnonce| (self.count, cnonce));
+        let expected = respond(self.algorithm, &self.realm, &self.nonce, login, request, qop);
+        same(expected.as_bytes(), self.response.to_ascii_lowercase().as_bytes())
+    }
+}
+
+/// The `response` value of RFC 7616 section 3.4.1.
+fn respond(
+    algorithm: Algorithm,
+    realm: &str,
+    nonce: &str,
+    (user, password): (&str, &str),
+    (method, uri): (&str, &str),
+    qop: Option<(u32, &str)>,
+) -> String {
+    let challenge = Challenge {
+        realm: realm.to_owned(),
+        nonce: nonce.to_owned(),
+        opaque: None,
+        algorithm,
+        qop_auth: qop.is_some(),
+        stale: false,
+        from_proxy: false,
+    };
+    let (count, cnonce) = qop.unwrap_or((0, ""));
+    let header = auth::respond(&challenge, &auth::Credentials::new(user, password), method, uri, count, cnonce);
+    // Quotes within the values before it are escaped, so this is the parameter and no text of the peer's.
+    header
+        .split_once("\", response=\"")
+        .and_then(|(_, r)| r.split_once('"'))
+        .map_or_else(String::new, |(r, _)| r.into())
+}
+
+/// Equality without a hint, by time, of where two texts differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |d, (a, b)| d | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use sip_codec::Header;
+
+    use super::*;
+    use crate::proto::sip::EndpointConfig;
+
+    const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn setup(sha256: bool) -> (Wire, Guard, Login) {
+        let config = EndpointConfig {
+            realm: "cordboard".into(),
+            user_agent: "t".into(),
+            seed: 7,
+            sessions_max: 1,
+            bindings_max: 1,
+        };
+        let mut wire = Wire::new(&config);
+        let mut guard = Guard::new(&mut wire);
+        guard.offer_sha256(sha256);
+        guard.set_users(vec![User { name: "anna".into(), password: Redacted::new("s\"ecret\\".into()) }]);
+        let login = Login::new(Some(Credentials { user: "anna".into(), password: Redacted::new("s\"ecret\\".into()) }));
+        (wire, guard, login)
+    }
+
+    fn headers(name: HeaderName, lines: &str) -> Headers {
+        let mut headers = Headers::new();
+        for line in lines.lines() {
+            let value = line.split_once(": ").expect("a header line").1.to_owned();
+            headers.push(Header::build(name.clone(), value).expect("a header"));
+        }
+        headers
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_micros(ms * 1000)
+    }
+
+    fn log_in(wire: &mut Wire, guard: &Guard, login: &mut Login, now: Instant) -> Headers {
+        let challenge = guard.challenge(now, wire, false);
+        login.settled();
+        assert!(login.challenged(&headers(HeaderName::WwwAuthenticate, &challenge), 401));
+        headers(HeaderName::Authorization, &login.header(wire, "REGISTER", b"sip:cordboard"))
+    }
+
+    #[test]
+    fn the_response_of_rfc_7616_section_3_9_1() {
+        let nonce = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v";
+        let qop = Some((1, "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"));
+        let of = |algorithm| {
+            let login = ("Mufasa", "Circle of Life");
+            respond(algorithm, "http-auth@example.org", nonce, login, ("GET", "/dir/index.html"), qop)
+        };
+        assert_eq!(of(Algorithm::Md5), "8ca523f5e9506fed4657c9700eebdbec");
+        assert_eq!(of(Algorithm::Sha256), "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1");
+    }
+
+    #[test]
+    fn a_client_of_ours_satisfies_a_server_of_ours() {
+        for sha256 in [false, true] {
+            let (mut wire, mut guard, mut login) = setup(sha256);
+            let answer = log_in(&mut wire, &guard, &mut login, at(0));
+            let value = text(&answer.value(&HeaderName::Authorization).expect("a header"));
+            assert_eq!(value.contains("algorithm=SHA-256"), sha256, "{value}");
+            let verdict = guard.verify(at(10), SOURCE, "cordboard", "REGISTER", &answer);
+            assert_eq!(verdict, Verdict::Valid("anna".into()));
+            // The same again is a replay; the next count is not.
+            assert_eq!(guard.verify(at(20), SOURCE, "cordboard", "REGISTER", &answer), Verdict::Stale);
+            let next = headers(HeaderName::Authorization, &login.header(&mut wire, "REGISTER", b"sip:cordboard"));
+            assert_eq!(guard.verify(at(30), SOURCE, "cordboard", "REGISTER", &next), Verdict::Valid("anna".into()));
+        }
+    }
+
+    #[test]
+    fn another_method_password_user_realm_or_nonce_does_not_do() {
+        let (mut wire, mut guard, mut login) = setup(false);
+        let answer = log_in(&mut wire, &guard, &mut login, at(0));
+        assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "INVITE", &answer), Verdict::Invalid);
+        assert_eq!(guard.verify(at(1), SOURCE, "other", "REGISTER", &answer), Verdict::Absent);
+        let value = text(&answer.value(&HeaderName::Authorization).expect("a header"));
+        let forged = |from: &str, to: &str| {
+            headers(HeaderName::Authorization, &format!("Authorization: {}", value.replacen(from, to, 1)))
+        };
+        let bob = forged("username=\"anna\"", "username=\"bob\"");
+        assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "REGISTER", &bob), Verdict::Invalid);
+        let nonce = forged("nonce=\"0.", "nonce=\"1.");
+        assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "REGISTER", &nonce), Verdict::Stale);
+        guard.set_users(vec![User { name: "anna".into(), password: Redacted::new("new".into()) }]);
+        assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "REGISTER", &answer), Verdict::Invalid);
+    }
+
+    #[test]
+    fn a_nonce_grows_stale() {
+        let (mut wire, mut guard, mut login) = setup(false);
+        let answer = log_in(&mut wire, &guard, &mut login, at(1000));
+        assert_eq!(guard.verify(at(61_001), SOURCE, "cordboard", "REGISTER", &answer), Verdict::Stale);
+        let answer = log_in(&mut wire, &guard, &mut login, at(2000));
+        let verdict = guard.verify(at(62_000), SOURCE, "cordboard", "REGISTER", &answer);
+        assert_eq!(verdict, Verdict::Valid("anna".into()));
+    }
+
+    #[test]
+    fn a_source_that_guesses_is_refused_unseen_for_a_while() {
+        let (mut wire, mut guard, mut login) = setup(false);
+        let wrong = log_in(&mut wire, &guard, &mut login, at(0));
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "INVITE", &wrong), Verdict::Invalid);
+        }
+        let right = log_in(&mut wire, &guard, &mut login, at(2));
+        assert_eq!(guard.verify(at(2), SOURCE, "cordboard", "REGISTER", &right), Verdict::Blocked);
+        let later = at(60_002);
+        let right = log_in(&mut wire, &guard, &mut login, later);
+        assert_eq!(guard.verify(later, SOURCE, "cordboard", "REGISTER", &right), Verdict::Valid("anna".into()));
+    }
+
+    #[test]
+    fn a_client_gives_up_when_its_password_is_refused() {
+        let (mut wire, guard, mut login) = setup(false);
+        let fresh = headers(HeaderName::WwwAuthenticate, &guard.challenge(at(0), &mut wire, false));
+        let stale = headers(HeaderName::WwwAuthenticate, &guard.challenge(at(0), &mut wire, true));
+        assert!(login.challenged(&fresh, 401));
+        assert!(!login.challenged(&fresh, 401));
+        assert!(login.challenged(&stale, 401));
+        assert!(!login.challenged(&stale, 401));
+    }
+}

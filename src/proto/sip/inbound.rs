@@ -1,0 +1,350 @@
+//! Requests that arrive: within a session, or new.
+
+use sip_codec::headers::Address;
+use sip_codec::{HeaderName, Message, Method, Request, Response};
+
+use crate::base::{Cause, Now};
+
+use super::calling::{end_fork, local_tag};
+use super::dialog::Dialog;
+use super::digest::Verdict;
+use super::endpoint::Endpoint;
+use super::message::{ALLOW, Head, Reply, contact, phrase, reason_cause, sdp, split_top, text, user_of};
+use super::refuse;
+use super::session::{Io, Phase, RINGING_MAX, Ringing, Session};
+use super::transaction::{Answer, Arrival, Owner, ServerId};
+use super::types::{Event, Incoming};
+use super::{Path, SessionId};
+
+/// Seconds after which a refused caller may try again, while we stop or are full.
+const RETRY_AFTER: &str = "Retry-After: 10\r\n";
+
+/// A request with what is known of it.
+struct Arrived {
+    path: Path,
+    head: Head,
+    request: Request,
+    server: ServerId,
+    reply: Reply,
+}
+
+impl Endpoint {
+    pub(super) fn message(&mut self, now: Now, path: Path, message: Message) {
+        match message {
+            Message::Request(request) => self.request(now, path, request),
+            Message::Response(response) => self.response(now, path, &response),
+        }
+    }
+
+    fn request(&mut self, now: Now, path: Path, request: Request) {
+        let head = match Head::parse(&request.headers) {
+            Ok(head) => head,
+            Err(fault) => {
+                self.wire.count("malformed");
+                if request.method != Method::Ack {
+                    refuse::stateless(&mut self.wire, path, &request.headers, 400, &fault.reason(), "");
+                }
+                return;
+            }
+        };
+        if request.method == Method::Ack {
+            self.ack(now, &head, &request);
+            return;
+        }
+        if let Some((status, reason, extra)) = refuse::inspect(&request, &head.method) {
+            self.wire.count("bad-request");
+            refuse::stateless(&mut self.wire, path, &request.headers, status, &reason, &extra);
+            return;
+        }
+        let reply = Reply::new(path, &request.headers, &head.via);
+        match self.transactions.arrive(&mut self.wire, &head, &request.uri, reply.path) {
+            Arrival::Absorbed => {}
+            Arrival::Merged => {
+                self.wire.count("merged");
+                refuse::stateless(&mut self.wire, path, &request.headers, 482, "Merged request", "");
+            }
+            Arrival::Full => {
+                self.wire.count("transactions-full");
+                refuse::stateless(&mut self.wire, path, &request.headers, 503, phrase(503), RETRY_AFTER);
+            }
+            Arrival::New(server) => self.dispatch(now, Arrived { path, head, request, server, reply }),
+        }
+    }
+
+    fn dispatch(&mut self, now: Now, arrived: Arrived) {
+        if arrived.request.method == Method::Cancel {
+            self.cancel(now, &arrived);
+            return;
+        }
+        if arrived.head.to_tag().is_some() {
+            match self.session_of(&arrived.head) {
+                Some(id) => self.within(now, id, arrived),
+                // RFC 3261 section 12.2.2.
+                None => self.refuse(now, &arrived, "no-dialog", (481, phrase(481).into(), String::new())),
+            }
+            return;
+        }
+        if let Some(refusal) = refuse::inspect_new(&arrived.request) {
+            self.refuse(now, &arrived, "bad-request", refusal);
+            return;
+        }
+        match arrived.request.method {
+            Method::Invite => self.invited(now, arrived),
+            Method::Register => self.register_request(now, &arrived),
+            Method::Options if self.stopping => {
+                self.refuse(now, &arrived, "stopping", (503, phrase(503).into(), RETRY_AFTER.into()));
+            }
+            Method::Options => {
+                let extra =
+                    format!("{ALLOW}Accept: application/sdp\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\n");
+                self.respond(now, &arrived, 200, phrase(200), &extra);
+            }
+            Method::Refer => {
+                self.refuse(now, &arrived, "bad-request", (403, "REFER outside a call".into(), String::new()));
+            }
+            _ => self.refuse(now, &arrived, "no-dialog", (481, phrase(481).into(), String::new())),
+        }
+    }
+
+    /// The session that a message's tags and Call-ID name.
+    fn session_of(&self, head: &Head) -> Option<SessionId> {
+        let tag = std::str::from_utf8(head.to_tag()?).ok()?;
+        let id = SessionId(u64::from_str_radix(tag.split_once('-')?.0, 16).ok()?);
+        let dialog = &self.sessions.get(&id)?.dialog;
+        let same = dialog.local_tag == tag && dialog.call_id == head.call_id && dialog.remote_tag == head.from_tag();
+        same.then_some(id)
+    }
+
+    fn respond(&mut self, now: Now, arrived: &Arrived, status: u16, reason: &str, extra: &str) {
+        let tag = self.wire.token();
+        let bytes = arrived.reply.render(status, reason, &tag, &self.wire.user_agent, extra, None);
+        self.transactions.respond(now.mono, &mut self.wire, arrived.server, status, bytes);
+    }
+
+    fn refuse(&mut self, now: Now, arrived: &Arrived, counter: &'static str, refusal: refuse::Refusal) {
+        self.wire.count(counter);
+        let (status, reason, extra) = refusal;
+        self.respond(now, arrived, status, &reason, &extra);
+    }
+
+    fn ack(&mut self, now: Now, head: &Head, request: &Request) {
+        if self.transactions.acknowledge(now.mono, &mut self.wire, head, &request.uri) {
+            return;
+        }
+        let Some(id) = self.session_of(head) else {
+            self.wire.count("ack-stray");
+            return;
+        };
+        let sdp = sdp(&request.headers, request.body()).unwrap_or_default();
+        self.with(now, id, |session, io| session.acked(io, head.cseq, sdp));
+    }
+
+    /// RFC 3261 section 9.2.
+    fn cancel(&mut self, now: Now, arrived: &Arrived) {
+        let Some((invite, session)) = self.transactions.cancelled(&arrived.head, &arrived.request.uri) else {
+            self.refuse(now, arrived, "no-transaction", (481, phrase(481).into(), String::new()));
+            return;
+        };
+        let session = session.or_else(|| self.session_of(&arrived.head));
+        let tag = session.and_then(|id| self.sessions.get(&id)).map(|s| s.dialog.local_tag.clone());
+        let tag = tag.unwrap_or_else(|| self.wire.token());
+        let bytes = arrived.reply.render(200, phrase(200), &tag, &self.wire.user_agent, "", None);
+        self.transactions.respond(now.mono, &mut self.wire, arrived.server, 200, bytes);
+        if let Some(id) = session {
+            self.with(now, id, |session, io| session.cancelled(io, invite));
+        }
+    }
+
+    fn within(&mut self, now: Now, id: SessionId, arrived: Arrived) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        // RFC 3261 section 12.2.2: an older number is out of order.
+        if session.dialog.remote_cseq.is_some_and(|last| arrived.head.cseq < last) {
+            self.refuse(now, &arrived, "out-of-order", (500, "CSeq out of order".into(), String::new()));
+            return;
+        }
+        session.dialog.remote_cseq = Some(arrived.head.cseq);
+        if session.dialog.path.transport == arrived.path.transport {
+            session.dialog.path = arrived.path; // a NAT may have moved the peer
+        }
+        if let Some(refusal) = refuse::unsupported(&arrived.request) {
+            self.refuse(now, &arrived, "bad-request", refusal);
+            return;
+        }
+        let Arrived { head, request, server, reply, .. } = arrived;
+        self.with(now, id, |session, io| match request.method {
+            Method::Invite => session.reinvite_request(io, server, reply, &head, &request),
+            Method::Bye => {
+                session.answer(io, server, &reply, 200, "");
+                session.peer_bye(io, reason_cause(&request.headers).unwrap_or(Cause::Normal));
+            }
+            Method::Refer => session.refer_request(io, server, reply, &head, &request),
+            Method::Notify => session.notify_request(io, server, &reply, &request),
+            Method::Options => session.answer(io, server, &reply, 200, ALLOW),
+            Method::Other(_) => session.answer(io, server, &reply, 501, ALLOW),
+            _ => session.answer(io, server, &reply, 405, ALLOW),
+        });
+    }
+
+    fn invited(&mut self, now: Now, arrived: Arrived) {
+        let busy = || (503, phrase(503).into(), RETRY_AFTER.into());
+        if self.stopping {
+            self.refuse(now, &arrived, "stopping", busy());
+            return;
+        }
+        if self.sessions.len() >= self.sessions_max {
+            self.refuse(now, &arrived, "sessions-full", busy());
+            return;
+        }
+        if let Some(refusal) = refuse::inspect_invite(&arrived.request) {
+            self.refuse(now, &arrived, "bad-request", refusal);
+            return;
+        }
+        let Arrived { path, head, request, server, reply } = arrived;
+        let trying = reply.render(100, phrase(100), "", "", "", None);
+        self.transactions.respond(now.mono, &mut self.wire, server, 100, trying);
+        let verdict = self.guard.verify(now.mono, path.remote.ip(), &self.wire.realm, "INVITE", &request.headers);
+        if verdict == Verdict::Invalid {
+            self.wire.count("digest-failed");
+        }
+        let id = SessionId(self.wire.id());
+        self.transactions.assign(server, id);
+        let sdp = sdp(&request.headers, request.body()).unwrap_or_default();
+        let mut incoming = incoming(id, path, &head, &request, sdp);
+        let mut io = Io { now, wire: &mut self.wire, transactions: &mut self.transactions };
+        let local_tag = local_tag(&mut io, id);
+        let mut dialog = Dialog {
+            path,
+            local: reply.to_with(&local_tag),
+            local_tag,
+            remote: request.headers.value(&HeaderName::From).unwrap_or_default().into_owned(),
+            remote_tag: head.from_tag().to_vec(),
+            target: head.from.uri.to_bytes().to_vec(),
+            call_id: head.call_id,
+            routes: Vec::new(),
+            local_cseq: 0,
+            remote_cseq: Some(head.cseq),
+            contact: contact(&path, &incoming.request_user),
+        };
+        dialog.refresh_target(&request.headers);
+        dialog.take_routes(&request.headers, false);
+        let ringing = Ringing {
+            server,
+            reply,
+            stale: verdict == Verdict::Stale,
+            provisional: None,
+            refresh: None,
+            give_up: now.mono + RINGING_MAX,
+        };
+        let mut session = Session::new(id, dialog, Phase::Ringing(Box::new(ringing)), None);
+        session.schedule(&mut self.wire);
+        self.sessions.insert(id, Box::new(session));
+        if let Verdict::Valid(user) = verdict {
+            incoming.authenticated = Some(user);
+        }
+        self.wire.event(Event::Incoming(Box::new(incoming)));
+    }
+
+    /// REGISTER (RFC 3261 section 10.3). A user without credentials and one that does not exist get the same answer.
+    fn register_request(&mut self, now: Now, arrived: &Arrived) {
+        let source = arrived.path.remote.ip();
+        let verdict = self.guard.verify(now.mono, source, &self.wire.realm, "REGISTER", &arrived.request.headers);
+        let stale = match verdict {
+            Verdict::Valid(user) if user == user_of(&arrived.head.to.uri) => {
+                self.registered(now, arrived, &user);
+                return;
+            }
+            Verdict::Valid(_) | Verdict::Blocked => {
+                self.refuse(now, arrived, "forbidden", (403, phrase(403).into(), String::new()));
+                return;
+            }
+            Verdict::Invalid => {
+                self.wire.count("digest-failed");
+                false
+            }
+            Verdict::Stale => true,
+            Verdict::Absent => false,
+        };
+        let challenge = self.guard.challenge(now.mono, &mut self.wire, stale);
+        self.respond(now, arrived, 401, phrase(401), &challenge);
+    }
+
+    fn registered(&mut self, now: Now, arrived: &Arrived, user: &str) {
+        let request = (&arrived.head, &arrived.request);
+        match self.registrar.register(now, &mut self.wire, user, arrived.path, request) {
+            Ok(contacts) => self.respond(now, arrived, 200, phrase(200), &contacts),
+            Err(refusal) => {
+                let (status, reason, extra) = refusal.answer();
+                self.refuse(now, arrived, "registration-refused", (status, reason.into(), extra));
+            }
+        }
+    }
+
+    fn response(&mut self, now: Now, path: Path, response: &Response) {
+        let Ok(head) = Head::parse(&response.headers) else {
+            self.wire.count("malformed");
+            return;
+        };
+        // RFC 3261 section 8.1.3.3: more than one Via, not for us.
+        let mut vias = response.headers.get_all(&HeaderName::Via).map(sip_codec::Header::value);
+        let alone = vias.next().is_some_and(|row| split_top(&row, b',').nth(1).is_none()) && vias.next().is_none();
+        if !alone || !response.version.is_supported() {
+            self.wire.count("response-stray");
+            return;
+        }
+        let status = response.status.code();
+        let to = response.headers.value(&HeaderName::To).unwrap_or_default();
+        match self.transactions.response(now.mono, &mut self.wire, &head, status, &to) {
+            Answer::Stray => self.wire.count("response-stray"),
+            Answer::Absorbed => {}
+            Answer::Pass(client, Owner::Invite(id)) => {
+                if self.sessions.contains_key(&id) {
+                    self.with(now, id, |s, io| s.invite_response(io, client, path, &head, response));
+                } else if (200..300).contains(&status) {
+                    let mut io = Io { now, wire: &mut self.wire, transactions: &mut self.transactions };
+                    end_fork(&mut io, path, &head, response, "");
+                }
+            }
+            Answer::Pass(client, Owner::Reinvite(id)) => {
+                self.with(now, id, |s, io| s.reinvite_response(io, client, &head, response));
+            }
+            Answer::Pass(_, Owner::Bye(id)) => self.with(now, id, |s, io| s.bye_response(io, response)),
+            Answer::Pass(_, Owner::Refer(id)) => self.with(now, id, |session, io| {
+                let again = matches!(status, 401 | 407) && session.login.challenged(&response.headers, status);
+                session.refer_response(io, status, again);
+            }),
+            Answer::Pass(client, Owner::Notify(id)) => {
+                if status >= 200 {
+                    self.with(now, id, |s, io| s.notify_done(io, Some(client), status));
+                }
+            }
+            Answer::Pass(_, Owner::Registration(id)) => {
+                self.with_registration(now, id, |r, io| r.response(io, path, response));
+            }
+            Answer::Pass(_, Owner::Probe(id)) => {
+                if status >= 200 {
+                    self.wire.event(Event::Probed { id, status: Some(status) });
+                }
+            }
+            Answer::Pass(_, Owner::Cancel) => {}
+        }
+    }
+}
+
+fn incoming(id: SessionId, path: Path, head: &Head, request: &Request, sdp: Option<bytes::Bytes>) -> Incoming {
+    let asserted = request.headers.value(&HeaderName::PAssertedIdentity);
+    let asserted = asserted.and_then(|row| Address::parse(split_top(&row, b',').next()?, "P-Asserted-Identity").ok());
+    Incoming {
+        session: id,
+        path,
+        request_user: user_of(&request.uri),
+        request_uri: text(&request.uri.to_bytes()),
+        from_user: user_of(&head.from.uri),
+        from_display: head.from.display_name.as_deref().map(text).unwrap_or_default(),
+        from_uri: text(&head.from.uri.to_bytes()),
+        to_user: user_of(&head.to.uri),
+        asserted_user: asserted.map(|a| user_of(&a.uri)),
+        authenticated: None,
+        sdp,
+        user_agent: request.headers.value(&HeaderName::UserAgent).map(|v| text(&v)).unwrap_or_default(),
+    }
+}
