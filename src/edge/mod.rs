@@ -1,6 +1,7 @@
 //! Where bytes, time and disk enter.
 
 pub mod cards;
+pub mod clock;
 pub mod console;
 pub mod logging;
 pub mod net;
