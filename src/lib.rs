@@ -1,6 +1,5 @@
 //! Cordboard: a call-processing appliance in one binary.
 
-pub mod appliance;
 pub mod base;
 pub mod core;
 pub mod dsp;

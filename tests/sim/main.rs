@@ -33,6 +33,7 @@ overflow_after_s = 300
 tenant = "acme"
 name = "main"
 text = '''
+[flow]
 start = "hello"
 [step.hello]
 do = "answer"
@@ -67,6 +68,9 @@ address = "127.0.0.2"
 fn provision() -> Provision {
     let mut provision: Provision = toml::from_str(PROVISION).expect("the sample parses");
     cordboard::core::tenant::expand(&mut provision).expect("the range expands");
+    for flow in &provision.flow {
+        cordboard::core::ivr::check(&flow.text, &flow.name).expect("the flow is sound");
+    }
     provision
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cordboard::base::{Cause, Instant, Now, PlayId, PortId, Timestamp};
-use cordboard::core::journal::{Cdr, Change};
+use cordboard::core::control::Command;
+use cordboard::core::journal::{AgentStatus, Cdr, Change};
 use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent, PortStats};
 use cordboard::core::switch::{Config, Input, Output, Switch};
 use cordboard::core::tenant::Provision;
@@ -58,6 +59,8 @@ enum Later {
     HangUp { side: Side, session: SessionId },
     Answer { session: SessionId },
     Refuse { session: SessionId, status: u16 },
+    /// An agent who was marked for not answering comes back.
+    Resume { tenant: String, agent: String },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -250,6 +253,9 @@ impl World {
                     self.at(talk, Later::HangUp { side: Side::Agents, session });
                 }
             }
+            Later::Resume { tenant, agent } => {
+                self.switch.handle(now, Input::Command { token: 0, command: Command::Resume { tenant, agent } });
+            }
             Later::Refuse { session, status } => {
                 if self.ringing.remove(&session).is_some() {
                     self.agents.reject(now, session, status, None, None);
@@ -347,6 +353,9 @@ impl World {
                 self.tally.talked += u64::from(cdr.answered_at.is_some());
                 let twice = self.tally.cdrs.insert(cdr.call_id.0, *cdr);
                 assert!(twice.is_none(), "two records of one call");
+            }
+            Change::AgentChanged { tenant, agent, status: AgentStatus::NotReady, .. } => {
+                self.at(Duration::from_secs(60), Later::Resume { tenant, agent });
             }
             _ => {}
         }
