@@ -111,10 +111,8 @@ impl std::error::Error for PromptFault {
 /// The prompts, and what was wrong with files that should have been prompts.
 #[derive(Debug, Default)]
 pub struct Prompts {
-    /// By name.
-    pub map: PromptMap,
-    /// Files left out.
-    pub faults: Vec<PromptFault>,
+    map: PromptMap,
+    faults: Vec<PromptFault>,
 }
 
 impl Prompts {
@@ -138,6 +136,21 @@ impl Prompts {
             prompts.load_files(&root, &files.found);
         }
         prompts
+    }
+
+    /// The samples by name.
+    pub fn samples(&self) -> &PromptMap {
+        &self.map
+    }
+
+    /// Gives the samples away.
+    pub fn into_samples(self) -> PromptMap {
+        self.map
+    }
+
+    /// Files that were left out, and why.
+    pub fn faults(&self) -> &[PromptFault] {
+        &self.faults
     }
 
     fn load_files(&mut self, root: &Path, files: &[PathBuf]) {
