@@ -1,0 +1,418 @@
+//! The end of a port on an RTP socket pair.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::base::{Codec, Instant};
+use crate::core::media::{PortStats, StreamParams};
+use crate::dsp::{g711, plc};
+use crate::media::jitter::{Inserted, JitterBuffer, PAYLOAD_MAX, Popped};
+use crate::media::latch::Latch;
+use crate::media::random::Random;
+use crate::media::reception::Reception;
+use crate::media::reports::Control;
+use crate::media::transmission::Transmission;
+use crate::media::{FRAME, Octets, Samples, SocketKind, Wire};
+use crate::proto::rtp::packet::{self, HEADER_LEN, Header};
+use crate::proto::rtp::telephone_event::{EventReceiver, TelephoneEvent};
+
+/// Comfort noise (RFC 3389, static payload type 13): a sign of life, not audio.
+const COMFORT_NOISE: u8 = 13;
+/// Audio stays off this long after a packet of a passing event that did not end it.
+const EVENT_HOLD: Duration = Duration::from_millis(100);
+/// Shortest and longest packet time in milliseconds.
+const PTIME_MS: (u8, u8) = (10, 60);
+
+/// What a packet was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arrival {
+    /// Audio, for whoever wants it.
+    Audio(Header),
+    /// A telephone event; the digit if it is a new one.
+    Event(Header, TelephoneEvent, Option<char>),
+    /// Nothing to go on with: dropped, or only a sign of life.
+    Nothing,
+}
+
+/// State of one RTP leg: its stream in both directions.
+#[derive(Debug)]
+pub struct RtpEnd {
+    pub(super) socket: u16,
+    pub(super) stream: Option<StreamParams>,
+    pub(super) latch: Latch,
+    pub(super) out: Transmission,
+    pub(super) reception: Reception,
+    pub(super) control: Control,
+    events: EventReceiver,
+    heard: Instant,
+    silence_told: bool,
+    playout: Option<Box<Playout>>,
+    packer: Packer,
+    passing: Option<PassingEvent>,
+    /// Timestamp of the event that we send ourselves.
+    event_timestamp: u32,
+    muted_until: Instant,
+}
+
+/// An event of the bridged peer on its way through.
+#[derive(Clone, Copy, Debug)]
+struct PassingEvent {
+    ssrc: u32,
+    timestamp: u32,
+    ours: u32,
+}
+
+impl RtpEnd {
+    /// An end without a stream.
+    pub fn new(now: Instant, socket: u16, random: &mut Random) -> RtpEnd {
+        RtpEnd {
+            socket,
+            stream: None,
+            latch: Latch::default(),
+            out: Transmission::new(random),
+            reception: Reception::default(),
+            control: Control::new(now, random),
+            events: EventReceiver::default(),
+            heard: now,
+            silence_told: false,
+            playout: None,
+            packer: Packer::default(),
+            passing: None,
+            event_timestamp: 0,
+            muted_until: Instant::ZERO,
+        }
+    }
+
+    /// Sets or changes the stream.
+    pub fn set_stream(&mut self, now: Instant, stream: StreamParams) {
+        let before = self.stream.as_ref();
+        if before.is_none_or(|before| before.remote != stream.remote) {
+            self.latch.release();
+            self.control.release();
+        }
+        if before.is_some_and(|before| before.codec != stream.codec)
+            && let Some(playout) = &mut self.playout
+        {
+            playout.reset();
+        }
+        self.heard = now;
+        self.silence_told = false;
+        self.packer = Packer::default();
+        self.stream = Some(stream);
+    }
+
+    /// The codec; mu-law before there is a stream, for playbacks that run all the same.
+    pub fn codec(&self) -> Codec {
+        self.stream.as_ref().map_or(Codec::Pcmu, |stream| stream.codec)
+    }
+
+    /// Where RTP goes.
+    #[inline]
+    fn destination(&self, stream: &StreamParams) -> SocketAddr {
+        self.latch.source().unwrap_or(stream.remote)
+    }
+
+    /// Whether digits leave as telephone events.
+    pub fn sends_events(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.telephone_event.is_some())
+    }
+
+    /// Takes the header of an RTP packet: is it ours, from whom we listen to, and what is it?
+    #[inline]
+    pub fn admit(&mut self, now: Instant, from: SocketAddr, packet: &[u8], stats: &mut PortStats) -> Arrival {
+        let Some(stream) = &self.stream else { return Arrival::Nothing };
+        let Some(header) = Header::read(packet) else {
+            stats.rx_dropped += 1;
+            return Arrival::Nothing;
+        };
+        let is_event = stream.telephone_event == Some(header.payload_type);
+        if header.payload_type != stream.payload_type && !is_event {
+            if header.payload_type == COMFORT_NOISE && self.latch.source() == Some(from) {
+                self.heard = now;
+            } else {
+                stats.rx_dropped += 1;
+            }
+            return Arrival::Nothing;
+        }
+        if !self.latch.admit(now, from, stream.remote, stream.latch) {
+            stats.rx_dropped += 1;
+            return Arrival::Nothing;
+        }
+        self.heard = now;
+        self.silence_told = false;
+        if !stream.receive {
+            return Arrival::Nothing;
+        }
+        stats.rx_packets += 1;
+        if self.reception.receive(now, &header, !is_event)
+            && let Some(playout) = &mut self.playout
+        {
+            playout.reset();
+        }
+        if is_event { self.admit_event(header, packet, stats) } else { Arrival::Audio(header) }
+    }
+
+    #[cold]
+    fn admit_event(&mut self, header: Header, packet: &[u8], stats: &mut PortStats) -> Arrival {
+        let Some(event) = packet::payload(packet).and_then(TelephoneEvent::read) else {
+            stats.rx_dropped += 1;
+            return Arrival::Nothing;
+        };
+        let digit = self.events.receive(header.ssrc, header.timestamp, event);
+        Arrival::Event(header, event, digit)
+    }
+
+    /// Sends on a packet that came on the bridged port `from` as it is but for its header. Returns whether it was sent.
+    #[inline]
+    pub fn relay(
+        &mut self,
+        now: Instant,
+        from: usize,
+        header: &Header,
+        is_event: bool,
+        packet: &mut [u8],
+        wire: &mut impl Wire,
+    ) -> bool {
+        let Some(stream) = self.stream.as_ref().filter(|stream| stream.send) else { return false };
+        let payload_type = if is_event { stream.telephone_event } else { Some(stream.payload_type) };
+        let Some(payload_type) = payload_type else { return false };
+        let to = self.destination(stream);
+        let header = self.out.relay(now, from, header, packet.len().saturating_sub(HEADER_LEN));
+        Header { payload_type, ..header }.overwrite(packet);
+        wire.send(self.socket, SocketKind::Rtp, to, packet);
+        true
+    }
+
+    /// Sends on an event of the bridged peer beside audio made here. Returns whether it was sent.
+    pub fn pass_event(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        event: &TelephoneEvent,
+        stats: &mut PortStats,
+        wire: &mut impl Wire,
+    ) {
+        let known = self.passing.filter(|p| p.ssrc == header.ssrc && p.timestamp == header.timestamp);
+        let passing = known.unwrap_or_else(|| {
+            self.flush(now, stats, wire);
+            PassingEvent { ssrc: header.ssrc, timestamp: header.timestamp, ours: self.out.timestamp_at(now) }
+        });
+        self.passing = Some(passing);
+        self.muted_until = if event.end { now } else { now + EVENT_HOLD };
+        self.send_event_packet(now, known.is_none(), passing.ours, event, stats, wire);
+    }
+
+    /// Sends a packet of an event of our own.
+    pub fn send_event(
+        &mut self,
+        now: Instant,
+        begins: bool,
+        event: &TelephoneEvent,
+        stats: &mut PortStats,
+        wire: &mut impl Wire,
+    ) {
+        if begins {
+            self.flush(now, stats, wire);
+            self.event_timestamp = self.out.timestamp_at(now);
+        }
+        self.send_event_packet(now, begins, self.event_timestamp, event, stats, wire);
+    }
+
+    fn send_event_packet(
+        &mut self,
+        now: Instant,
+        begins: bool,
+        timestamp: u32,
+        event: &TelephoneEvent,
+        stats: &mut PortStats,
+        wire: &mut impl Wire,
+    ) {
+        let Some(stream) = self.stream.as_ref().filter(|stream| stream.send) else { return };
+        let Some(payload_type) = stream.telephone_event else { return };
+        let to = self.destination(stream);
+        let header = self.out.make(now, timestamp, u32::from(event.duration), TelephoneEvent::LEN);
+        let mut packet = [0; HEADER_LEN + TelephoneEvent::LEN];
+        let (head, payload) = packet.split_at_mut(HEADER_LEN);
+        head.copy_from_slice(&Header { payload_type, marker: begins, ..header }.to_octets());
+        payload.copy_from_slice(&event.to_octets());
+        wire.send(self.socket, SocketKind::Rtp, to, &packet);
+        stats.tx_packets += 1;
+    }
+
+    /// Sends 20 ms of audio, in packets of the agreed time. Dropped while the peer holds us or an event passes.
+    pub fn send_audio(&mut self, now: Instant, frame: &Octets, stats: &mut PortStats, wire: &mut impl Wire) {
+        let Some(stream) = self.stream.as_ref().filter(|stream| stream.send) else { return };
+        if now < self.muted_until {
+            self.packer.stop();
+            return;
+        }
+        let size = usize::from(stream.ptime_ms.clamp(PTIME_MS.0, PTIME_MS.1)) * 8;
+        self.packer.push(frame, || self.out.timestamp_at(now));
+        while self.packer.held >= size {
+            self.send_packet(now, size, stats, wire);
+        }
+    }
+
+    /// Audio pauses: what is held for a longer packet leaves now.
+    pub fn flush(&mut self, now: Instant, stats: &mut PortStats, wire: &mut impl Wire) {
+        if self.packer.held > 0 {
+            self.send_packet(now, self.packer.held, stats, wire);
+        }
+        self.packer.stop();
+    }
+
+    fn send_packet(&mut self, now: Instant, size: usize, stats: &mut PortStats, wire: &mut impl Wire) {
+        let mut buffer = [0; HEADER_LEN + PAYLOAD_MAX];
+        let Some((head, payload)) =
+            buffer.get_mut(..HEADER_LEN + size).and_then(|b| b.split_at_mut_checked(HEADER_LEN))
+        else {
+            return;
+        };
+        let (timestamp, marker) = self.packer.take(payload);
+        let Some(stream) = self.stream.as_ref().filter(|stream| stream.send) else { return };
+        let to = self.destination(stream);
+        let header = self.out.make(now, timestamp, size as u32, size);
+        head.copy_from_slice(&Header { payload_type: stream.payload_type, marker, ..header }.to_octets());
+        let packet = buffer.get(..HEADER_LEN + size).unwrap_or_default();
+        wire.send(self.socket, SocketKind::Rtp, to, packet);
+        stats.tx_packets += 1;
+    }
+
+    /// Follows the port's path: `framed` is whether audio is made here, `listening` whether somebody wants the peer's,
+    /// which takes a jitter buffer.
+    pub fn equip(&mut self, framed: bool, listening: bool) {
+        if !framed {
+            self.packer.stop();
+        }
+        match (&self.playout, listening) {
+            (None, true) => self.playout = Some(Box::new(Playout::new())),
+            (Some(_), false) => self.playout = None,
+            _ => {}
+        }
+    }
+
+    /// Puts audio into the jitter buffer, if somebody listens.
+    pub fn buffer(&mut self, header: &Header, packet: &[u8], stats: &mut PortStats) {
+        let Some(playout) = &mut self.playout else { return };
+        let inserted = match packet::payload(packet) {
+            Some(payload) => playout.jitter.insert(header.timestamp, payload),
+            None => Inserted::Refused,
+        };
+        if inserted != Inserted::Kept {
+            stats.rx_dropped += 1;
+        }
+    }
+
+    /// The next 20 ms of what the peer says; `false` when it says nothing.
+    pub fn listen(&mut self, frame: &mut Octets, pcm: &mut Samples) -> bool {
+        let codec = self.codec();
+        match &mut self.playout {
+            Some(playout) => playout.next(codec, frame, pcm),
+            None => false,
+        }
+    }
+
+    /// Whether the peer should be heard but was not for `limit`; true once per silence.
+    pub fn fell_silent(&mut self, now: Instant, limit: Duration) -> bool {
+        let expected = self.stream.as_ref().is_some_and(|stream| stream.receive && stream.send);
+        if !expected {
+            // A held stream is silent by agreement: the time counts from its resumption.
+            self.heard = now;
+            return false;
+        }
+        let fell = !self.silence_told && now - self.heard >= limit;
+        self.silence_told |= fell;
+        fell
+    }
+}
+
+/// Jitter buffer and concealment of what it lacks.
+#[derive(Debug)]
+struct Playout {
+    jitter: JitterBuffer,
+    concealment: plc::Concealer,
+    gap: bool,
+}
+
+impl Playout {
+    fn new() -> Playout {
+        Playout { jitter: JitterBuffer::new(), concealment: plc::Concealer::new(), gap: false }
+    }
+
+    fn reset(&mut self) {
+        self.jitter.reset();
+        self.gap = false;
+    }
+
+    fn next(&mut self, codec: Codec, frame: &mut Octets, pcm: &mut Samples) -> bool {
+        let popped = self.jitter.pop(g711::silence(codec), frame);
+        match popped {
+            Popped::Audio => {
+                g711::decode(codec, frame, pcm);
+                self.concealment.good(pcm);
+                if self.gap {
+                    // The seam after a gap was smoothed.
+                    g711::encode(codec, pcm, frame);
+                }
+            }
+            Popped::Gap => {
+                self.concealment.conceal(pcm);
+                g711::encode(codec, pcm, frame);
+            }
+            Popped::Idle => pcm.fill(0),
+        }
+        self.gap = popped == Popped::Gap;
+        popped != Popped::Idle
+    }
+}
+
+/// Frames of 20 ms on their way into packets of another length.
+#[derive(Clone, Debug)]
+struct Packer {
+    octets: [u8; PAYLOAD_MAX + FRAME],
+    held: usize,
+    /// Timestamp of the first octet held.
+    timestamp: u32,
+    running: bool,
+    marker: bool,
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        Packer { octets: [0; PAYLOAD_MAX + FRAME], held: 0, timestamp: 0, running: false, marker: false }
+    }
+}
+
+impl Packer {
+    /// Appends a frame; `timestamp` is asked when a talkspurt begins with it.
+    fn push(&mut self, frame: &Octets, timestamp: impl FnOnce() -> u32) {
+        if !self.running {
+            self.timestamp = timestamp();
+            self.held = 0;
+            self.running = true;
+            self.marker = true;
+        }
+        if let Some(to) = self.octets.get_mut(self.held..self.held + FRAME) {
+            to.copy_from_slice(frame);
+            self.held += FRAME;
+        }
+    }
+
+    /// Takes the oldest octets, as many as fit `payload`; returns their timestamp and whether they begin a talkspurt.
+    fn take(&mut self, payload: &mut [u8]) -> (u32, bool) {
+        let size = payload.len().min(self.held);
+        if let (Some(to), Some(from)) = (payload.get_mut(..size), self.octets.get(..size)) {
+            to.copy_from_slice(from);
+        }
+        self.octets.copy_within(size..self.held, 0);
+        self.held -= size;
+        let timestamp = self.timestamp;
+        self.timestamp = timestamp.wrapping_add(size as u32);
+        (timestamp, std::mem::take(&mut self.marker))
+    }
+
+    fn stop(&mut self) {
+        self.running = false;
+        self.held = 0;
+    }
+}
