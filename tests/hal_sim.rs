@@ -3,5 +3,6 @@
 mod hal_sim {
     mod conformance;
     mod faults;
+    mod near;
     mod signalling;
 }

@@ -13,7 +13,7 @@
 //!
 //! **Glare.** When both ends seize at once each sees an off-hook that outlasts any wink. The end whose role is
 //! [`GlareRole::Yield`] gives up its own call, goes on-hook and takes the other's; that on-hook is the start signal to
-//! the end whose role is [`GlareRole::Hold`], which then sends its digits. Both ends of a circuit must be given
+//! the end whose role is [`GlareRole::Hold`], which then sends its digits. The two ends of a circuit should have
 //! different roles.
 //!
 //! The machine is driven by [`EmWink::handle`] and [`EmWink::handle_timeout`] and must be drained by
@@ -34,7 +34,7 @@ pub const ADDRESS_DIGITS_MAX: usize = 32;
 pub enum GlareRole {
     /// Drops its own attempt and takes the other end's call.
     Yield,
-    /// Waits for the other end to go on-hook, then sends its digits.
+    /// Waits for the other end to go on-hook, then sends its digits; yields if it waited in vain.
     Hold,
 }
 
@@ -220,7 +220,7 @@ enum Timer {
     WinkWait,
     /// When to take an off-hook for glare and no wink.
     WinkMax,
-    /// When to give up waiting for the other end to yield.
+    /// When to yield because the other end does not.
     GlareWait,
     /// When to send the digits.
     DialDelay,
@@ -525,7 +525,12 @@ impl EmWink {
                 self.start(now, Timer::WinkEnd, self.config.wink);
             }
             Timer::WinkEnd => self.collect(now),
-            Timer::WinkMax => self.on_glare(now),
+            Timer::WinkMax if self.config.glare_role == GlareRole::Hold => {
+                self.state = State::GlareHold;
+                self.start(now, Timer::GlareWait, self.config.glare_wait);
+            }
+            // An end that holds and waits in vain yields too: both ends may have been given the same role.
+            Timer::WinkMax | Timer::GlareWait => self.yield_glare(now),
             Timer::DialDelay => {
                 let digits = std::mem::take(&mut self.address);
                 self.outputs.push_back(Output::SendDigits(digits));
@@ -540,7 +545,7 @@ impl EmWink {
             Timer::InterDigit => self.complete_address(),
             Timer::Guard => self.on_guard_end(now),
             // The circuit does not work: the caller is better served by another one.
-            Timer::WinkWait | Timer::GlareWait => self.end(now, Cause::ChannelUnavailable),
+            Timer::WinkWait => self.end(now, Cause::ChannelUnavailable),
             Timer::DigitsOut => self.end(now, Cause::TemporaryFailure),
             Timer::AnswerWait => self.end(now, Cause::NoAnswer),
             Timer::FirstDigit => self.end(now, Cause::InvalidNumber),
@@ -548,18 +553,11 @@ impl EmWink {
         }
     }
 
-    fn on_glare(&mut self, now: Instant) {
-        match self.config.glare_role {
-            GlareRole::Hold => {
-                self.state = State::GlareHold;
-                self.start(now, Timer::GlareWait, self.config.glare_wait);
-            }
-            GlareRole::Yield => {
-                self.tell(Event::Glare);
-                self.tell(Event::Seized);
-                self.collect(now);
-            }
-        }
+    /// Our call gives way to the other end's.
+    fn yield_glare(&mut self, now: Instant) {
+        self.tell(Event::Glare);
+        self.tell(Event::Seized);
+        self.collect(now);
     }
 
     fn collect(&mut self, now: Instant) {
