@@ -150,10 +150,9 @@ impl Switch {
 
     /// Reachability of all agents, and the sign-in of those that are new and provisioned as signed in.
     fn seat_agents(&mut self, now: Now, known: &std::collections::HashSet<AgentId>) {
-        let agents: Vec<_> = self.directory.agents().map(|a| (a.id, a.contact.is_some(), a.signed_in)).collect();
-        for (id, fixed, signed_in) in agents {
-            let reachable = fixed || self.agent_path(id).is_some();
-            self.queue.set_reachable(now, id, reachable);
+        let agents: Vec<_> = self.directory.agents().map(|a| (a.id, a.signed_in)).collect();
+        for (id, signed_in) in agents {
+            self.reachability(now, id);
             if signed_in && !known.contains(&id) {
                 // A new agent is signed out, which no refusal applies to.
                 let _ = self.queue.sign_in(now, id);
@@ -166,10 +165,8 @@ impl Switch {
         for binding in bindings {
             let user = binding.user.clone();
             self.sip.restore_binding(now, binding);
-            if let Some(agent) = self.directory.agent_by_user(&user).map(|a| a.id)
-                && self.sip.binding(&user).is_some()
-            {
-                self.queue.set_reachable(now, agent, true);
+            if let Some(agent) = self.directory.agent_by_user(&user).map(|a| a.id) {
+                self.reachability(now, agent);
             }
         }
         for (tenant, agent, status, reason) in agents {

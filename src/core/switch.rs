@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::base::{CallId, CardId, Circuit, FlowId, Instant, LegId, Now, OfferId, PlayId, PortId, TrunkId, WorkItemId};
+use crate::base::{
+    AgentId, CallId, CardId, Circuit, FlowId, Instant, LegId, Now, OfferId, PlayId, PortId, TrunkId, WorkItemId,
+};
 use crate::core::admin::Alarms;
 use crate::core::call::{Call, Leg};
 use crate::core::control::{Command, Query, Reply};
@@ -197,7 +199,11 @@ pub struct Switch {
     pub(crate) sockets: SocketPool,
     pub(crate) counters: Counters,
     pub(crate) alarms: Alarms,
-    pub(crate) pin_failures: HashMap<crate::base::AgentId, (u32, Instant)>,
+    pub(crate) pin_failures: HashMap<AgentId, (u32, Instant)>,
+    /// Calls per agent that occupy the phone without being an offer.
+    pub(crate) engaged: HashMap<AgentId, u32>,
+    /// Sessions with agents' phones that we ended and that are not confirmed.
+    pub(crate) releasing: HashMap<SessionId, AgentId>,
     pub(crate) started: Now,
     pub(crate) stopping: bool,
     stopped: bool,
@@ -236,6 +242,8 @@ impl Switch {
             counters: Counters::default(),
             alarms: Alarms::default(),
             pin_failures: HashMap::new(),
+            engaged: HashMap::new(),
+            releasing: HashMap::new(),
             started: now,
             stopping: false,
             stopped: false,

@@ -93,6 +93,8 @@ pub(crate) struct RouteStep {
     pub path: Option<Path>,
     pub uri: String,
     pub number: String,
+    /// The agent whose phone it is.
+    pub agent: Option<AgentId>,
     /// Seconds the target may ring.
     pub ring_s: u32,
 }
@@ -203,6 +205,8 @@ pub(crate) struct Leg {
     pub answered: bool,
     /// The peer put us on hold.
     pub held: bool,
+    /// The agent at whose phone it ends.
+    pub phone: Option<AgentId>,
     /// Trunk and peer that it uses, for health and failover.
     pub trunk: Option<(TrunkId, usize)>,
 }

@@ -96,6 +96,7 @@ impl Switch {
                 path: Some(path),
                 number: String::new(),
                 uri,
+                agent: Some(agent),
                 ring_s: 0,
             };
             self.dial(now, call, &step, Role::Agent { agent, offer }).ok()
@@ -180,13 +181,13 @@ impl Switch {
             (None, Some(path)) => self.invite(now, call, step, path)?,
             (None, None) => return Err(Cause::NoRoute),
         };
-        let agent = match role {
-            Role::Agent { agent, .. } => Some(agent),
-            _ => None,
-        };
         let party = if step.uri.is_empty() { step.number.clone() } else { step.uri.clone() };
         let trunk = step.trunk.map(|t| (t, step.peer.unwrap_or(0)));
-        self.insert_leg(now, id, NewLeg { call, role, direction: Direction::Outbound, signal, trunk, party, agent });
+        self.insert_leg(
+            now,
+            id,
+            NewLeg { call, role, direction: Direction::Outbound, signal, trunk, party, agent: step.agent },
+        );
         self.own_port(id, port);
         Ok(id)
     }

@@ -95,8 +95,13 @@ impl Switch {
             port: None,
             answered: false,
             held: false,
+            phone: new.agent,
             trunk: new.trunk,
         };
+        // An offer's slot is the queue's own affair; any other call keeps the phone from being offered one.
+        if let (Some(agent), false) = (new.agent, matches!(new.role, Role::Agent { .. })) {
+            self.engage(now, agent);
+        }
         self.legs.insert(id, leg);
     }
 

@@ -29,6 +29,11 @@ impl Switch {
         match &l.signal {
             Signal::Sip(sip) => {
                 let session = sip.session;
+                if let Some(agent) = l.phone {
+                    // Until the phone confirms, a new call would find it ringing or talking.
+                    self.releasing.insert(session, agent);
+                    self.engage(now, agent);
+                }
                 self.sip.hangup(now, session, cause);
             }
             Signal::Tdm(circuit) => {
@@ -51,6 +56,9 @@ impl Switch {
         }
         if let Some(health) = l.trunk.and_then(|(t, _)| self.trunks.get_mut(&t)) {
             health.calls = health.calls.saturating_sub(1);
+        }
+        if let (Some(agent), false) = (l.phone, matches!(l.role, Role::Agent { .. })) {
+            self.disengage(now, agent);
         }
         if let Signal::Tdm(circuit) = l.signal {
             self.circuit_leg_gone(circuit, leg);

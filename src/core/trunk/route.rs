@@ -66,6 +66,7 @@ impl Switch {
             path: Some(path),
             uri: uri.to_owned(),
             number: target.user.clone(),
+            agent: None,
             ring_s,
         })
     }
@@ -95,6 +96,7 @@ impl Switch {
             path: Some(path),
             uri,
             number: name.to_owned(),
+            agent: Some(agent.id),
             ring_s,
         })
     }
@@ -120,6 +122,7 @@ impl Switch {
             path: None,
             uri: String::new(),
             number: number.clone(),
+            agent: None,
             ring_s,
         };
         if entry.kind == TrunkKind::Tdm {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::base::{Cause, DialString, LegId, Now, Timestamp, TrunkId};
+use crate::base::{AgentId, Cause, DialString, LegId, Now, Timestamp, TrunkId};
 use crate::core::call::{NewCall, Signal, SipLeg};
 use crate::core::journal::{Change, Direction};
 use crate::core::switch::{Output, Switch};
@@ -28,6 +28,11 @@ impl Switch {
             Event::Referred { session, target } => self.with_leg(session, |s, leg| s.referred(now, leg, &target)),
             Event::ReferProgress { .. } => {}
             Event::Ended { session, cause } => self.with_leg(session, |s, leg| s.leg_gone(now, leg, cause)),
+            Event::Released { session } => {
+                if let Some(agent) = self.releasing.remove(&session) {
+                    self.disengage(now, agent);
+                }
+            }
             Event::Registered { binding } => self.registered(now, &binding),
             Event::Unregistered { user } => self.unregistered(now, &user),
             Event::ClientRegistration { id, result } => self.trunk_registered(now, id, result),
@@ -50,8 +55,8 @@ impl Switch {
             return self.sip.reject(now, session, 503, Some(Cause::Congestion), Some(5));
         }
         match self.identify(&incoming) {
-            Source::Trunk(trunk) => self.from_trunk(now, trunk, incoming),
-            Source::Phone(agent) => self.from_phone(now, agent, incoming),
+            Source::Trunk(trunk) => self.call_from_trunk(now, trunk, incoming),
+            Source::Phone(agent) => self.call_from_phone(now, agent, incoming),
             Source::Challenge => self.sip.challenge(now, session),
             Source::Stranger => {
                 self.counters.calls_refused += 1;
@@ -60,7 +65,7 @@ impl Switch {
         }
     }
 
-    fn from_trunk(&mut self, now: Now, trunk: TrunkId, incoming: Incoming) {
+    fn call_from_trunk(&mut self, now: Now, trunk: TrunkId, incoming: Incoming) {
         let Some((tenant, flow)) = self.directory.number(&incoming.request_user) else {
             return self.sip.reject(now, incoming.session, 404, Some(Cause::UnallocatedNumber), None);
         };
@@ -71,7 +76,7 @@ impl Switch {
         self.start_flow(now, call, flow);
     }
 
-    fn from_phone(&mut self, now: Now, agent: crate::base::AgentId, incoming: Incoming) {
+    fn call_from_phone(&mut self, now: Now, agent: AgentId, incoming: Incoming) {
         let Some(tenant) = self.directory.agent(agent).map(|a| a.tenant) else { return };
         let dialled = incoming.request_user.clone();
         let local = self.directory.number(&dialled).filter(|(t, _)| *t == tenant);
@@ -98,7 +103,7 @@ impl Switch {
         now: Now,
         incoming: Incoming,
         trunk: Option<TrunkId>,
-        agent: Option<crate::base::AgentId>,
+        agent: Option<AgentId>,
     ) -> Option<crate::base::CallId> {
         let session = incoming.session;
         let caller = incoming.asserted_user.as_deref().unwrap_or(&incoming.from_user);
@@ -216,26 +221,45 @@ impl Switch {
             via: format_via(binding),
             expires_at: binding.expires_at,
         });
-        self.phone_reachable(now, &binding.user, true);
+        self.phone_changed(now, &binding.user);
     }
 
     fn unregistered(&mut self, now: Now, user: &str) {
-        let live = self.sip.binding(user).is_some();
         self.journal(Change::Registered {
             user: user.to_owned(),
             contact: String::new(),
             via: String::new(),
             expires_at: Timestamp(0),
         });
-        self.phone_reachable(now, user, live);
+        self.phone_changed(now, user);
     }
 
-    fn phone_reachable(&mut self, now: Now, user: &str, reachable: bool) {
-        if let Some(agent) = self.directory.agent_by_user(user)
-            && agent.contact.is_none()
-        {
-            self.queue.set_reachable(now, agent.id, reachable);
+    fn phone_changed(&mut self, now: Now, user: &str) {
+        if let Some(agent) = self.directory.agent_by_user(user).map(|a| a.id) {
+            self.reachability(now, agent);
         }
+    }
+
+    /// Tells the queue whether an offer can reach the agent: the phone is there, and no other call keeps it busy.
+    pub(crate) fn reachability(&mut self, now: Now, agent: AgentId) {
+        let reachable = !self.engaged.contains_key(&agent) && self.agent_path(agent).is_some();
+        self.queue.set_reachable(now, agent, reachable);
+    }
+
+    /// A call that is no offer occupies the agent's phone.
+    pub(crate) fn engage(&mut self, now: Now, agent: AgentId) {
+        *self.engaged.entry(agent).or_insert(0) += 1;
+        self.reachability(now, agent);
+    }
+
+    pub(crate) fn disengage(&mut self, now: Now, agent: AgentId) {
+        if let Some(count) = self.engaged.get_mut(&agent) {
+            *count -= 1;
+            if *count == 0 {
+                self.engaged.remove(&agent);
+            }
+        }
+        self.reachability(now, agent);
     }
 }
 

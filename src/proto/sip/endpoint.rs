@@ -381,6 +381,7 @@ impl Endpoint {
         act(session, &mut Io { now, wire: &mut self.wire, transactions: &mut self.transactions });
         if matches!(session.phase, Phase::Gone) {
             self.sessions.remove(&id);
+            self.wire.event(Event::Released { session: id });
         } else {
             session.schedule(&mut self.wire);
         }

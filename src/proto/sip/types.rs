@@ -201,6 +201,12 @@ pub enum Event {
         /// Status code; 200 or more is the last.
         status: u16,
     },
+    /// The last word on every session: both sides know that it is over, or the peer did not confirm in time. After
+    /// [`Endpoint::hangup`](super::Endpoint::hangup) the peer is free for a new call only from here on.
+    Released {
+        /// Which.
+        session: SessionId,
+    },
     /// The session ended: BYE arrived, or the dialog broke. Dead.
     Ended {
         /// Which.
