@@ -135,17 +135,16 @@ impl Switch {
         c.route.clear();
         c.cdr.ended_at = Some(now.wall);
         c.cdr.cause = Some(cause);
-        if let Some(wait) = waited {
-            self.by_item.remove(&wait.item);
-            self.queue.leave(now, wait.item);
-            if cause == Cause::Abandoned {
-                self.counters.abandoned += 1;
-            }
-        }
-        self.agent_finished(now, call);
+        // Legs first: an agent's phone must count as occupied before the queue can think of the next offer.
         let legs = self.calls.get(&call).map_or(Vec::new(), |c| c.legs.clone());
         for leg in legs {
             self.release_leg(now, leg, leg_cause(cause));
+        }
+        self.agent_finished(now, call);
+        if let Some(wait) = waited {
+            self.by_item.remove(&wait.item);
+            self.queue.leave(now, wait.item);
+            self.counters.abandoned += u64::from(cause == Cause::Abandoned);
         }
         if self.calls.get(&call).is_some_and(|c| c.ports_closing == 0) {
             self.finish_record(call);
