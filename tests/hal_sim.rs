@@ -5,4 +5,5 @@ mod hal_sim {
     mod faults;
     mod near;
     mod signalling;
+    mod spoiled;
 }

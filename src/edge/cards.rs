@@ -1,5 +1,6 @@
 //! Trunk cards: opens what is provisioned, hands the bearers to the media plane, keeps the signalling halves, and
-//! moves the time of simulated cards.
+//! moves the time of simulated cards. What is provisioned when the appliance starts is opened; later changes of cards
+//! and spans hold from the next start.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -375,7 +376,9 @@ mod tests {
     fn the_pump_moves_time_and_wakes() {
         let (sender, woken) = std::sync::mpsc::channel();
         let sender = std::sync::Mutex::new(sender);
-        let wake = Arc::new(move || drop(sender.lock().unwrap().send(())));
+        let wake = Arc::new(move || {
+            let _ = sender.lock().unwrap().send(());
+        });
         let mut cards = Cards::open(&directory("sim-t1", &[1]), Clock::start(), wake).unwrap();
         // The span's coming into service is the first event.
         woken.recv().unwrap();

@@ -117,7 +117,7 @@ impl SimControl {
     }
 
     /// Far-end events that were dropped because nobody fetched them.
-    pub fn events_dropped(&self) -> u64 {
+    pub fn far_events_dropped(&self) -> u64 {
         self.0.lock().far_events_dropped
     }
 

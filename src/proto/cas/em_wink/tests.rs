@@ -263,7 +263,7 @@ impl Pair {
 
     /// One millisecond.
     fn step(&mut self, log: &mut [Vec<Event>; 2]) {
-        for at in 0..2 {
+        for (at, log) in log.iter_mut().enumerate() {
             self.ends[at].pass(1);
             for output in std::mem::take(&mut self.ends[at].outputs) {
                 match output {
@@ -276,7 +276,7 @@ impl Pair {
                         }
                         self.ends[at].input(Input::DigitsSent);
                     }
-                    Output::Event(event) => log[at].push(event),
+                    Output::Event(event) => log.push(event),
                     Output::StartDigits | Output::StopDigits => {}
                 }
             }
