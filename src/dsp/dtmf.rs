@@ -9,7 +9,7 @@
 use std::f32::consts::TAU;
 
 use super::level::{DBM0_PEAK, Dbm0};
-use super::oscillator::{Oscillator, cos_turns, hann, sin_turns, sinc, to_sample};
+use super::oscillator::{Oscillator, cos_turns, hann, hann_window, sin_turns, sinc, to_sample};
 use super::{SAMPLE_RATE, samples};
 
 /// Q.23: the low group, rows of the keypad.
@@ -86,15 +86,7 @@ static KERNEL: [[f32; 16]; WINDOW] = {
 };
 
 /// The window itself, for its energy.
-static HANN: [f32; WINDOW] = {
-    let mut window = [0.0; WINDOW];
-    let mut n = 0;
-    while n < WINDOW {
-        window[n] = hann(n, WINDOW) as f32;
-        n += 1;
-    }
-    window
-};
+static HANN: [f32; WINDOW] = hann_window();
 
 /// Cosine and sine of the turn of phase over a hop at each nominal frequency.
 static HOP_TURN: [(f32, f32); 8] = {
