@@ -4,12 +4,12 @@
 //! asks how much of the whole energy the strongest of each group explains (speech and music explain little for long),
 //! and from the turn of phase between windows it measures the frequencies, far finer than the window's resolution.
 //! A digit is down after three windows that agree, up after three that do not: a signal of 40 ms is always seen, one of
-//! 20 ms never, a pause of 40 ms always splits, a dropout of 10 ms never does (Q.24 annex A).
+//! 20 ms never, a pause of 40 ms always splits, a dropout of 10 ms never does (Q.24 table A-1).
 
 use std::f32::consts::TAU;
 
 use super::level::{DBM0_PEAK, Dbm0};
-use super::oscillator::{Oscillator, cos_turns, hann, sin_turns, sinc, to_sample};
+use super::oscillator::{Oscillator, cos_turns, hann, hann_window, sin_turns, sinc, to_sample};
 use super::{SAMPLE_RATE, samples};
 
 /// Q.23: the low group, rows of the keypad.
@@ -25,7 +25,7 @@ const WINDOW: usize = 2 * HOP;
 /// Windows that must agree before a digit is down, and disagree before it is up.
 const AGREE: u8 = 3;
 
-/// Frequencies up to this far off are taken: between the 1.5 % that must be and the 3.5 % that must not (Q.24).
+/// Frequencies up to this far off are taken: between the 1.5 % that must be and the 3.5 % that must not (Q.24 table A-1, AT&T).
 const OFFSET_MAX: f32 = 0.025;
 /// Share of the window's energy that the two tones must explain: -1.5 dB, so all harmonics, speech and noise together
 /// stay 3.7 dB below the pair.
@@ -33,10 +33,10 @@ const PURITY_MIN: f32 = 0.70;
 /// Share that the two tones, measured at their true frequencies, must explain of all windows of a digit together. Noise
 /// 15 dB below leaves 0.97, less at the edges; the vowels that pass each other test seldom reach this.
 const CLARITY_MIN: f32 = 0.88;
-/// Least level of each tone in dBm0. Q.24: administrations ask for operation down to -25 .. -29.
+/// Least level of each tone in dBm0. Q.24 table A-1: AT&T asks for operation from 0 to -25.
 const LEVEL_MIN: f32 = -31.0;
-/// The high tone may be this much stronger (7 dB) and weaker (11 dB) than the low one, as power ratios. Q.24:
-/// administrations ask for up to +-6, AT&T for +4 and -8 dB.
+/// The high tone may be this much stronger (7 dB) and weaker (11 dB) than the low one, as power ratios. Q.24 table A-1:
+/// AT&T asks for +4 and -8 dB.
 const TWIST_MAX: f32 = 5.012;
 const TWIST_MIN: f32 = 0.0794;
 
@@ -86,15 +86,7 @@ static KERNEL: [[f32; 16]; WINDOW] = {
 };
 
 /// The window itself, for its energy.
-static HANN: [f32; WINDOW] = {
-    let mut window = [0.0; WINDOW];
-    let mut n = 0;
-    while n < WINDOW {
-        window[n] = hann(n, WINDOW) as f32;
-        n += 1;
-    }
-    window
-};
+static HANN: [f32; WINDOW] = hann_window();
 
 /// Cosine and sine of the turn of phase over a hop at each nominal frequency.
 static HOP_TURN: [(f32, f32); 8] = {

@@ -147,7 +147,7 @@ const fn mu_decode(octet: u8) -> i16 {
     if code & 0x80 != 0 { -sample } else { sample }
 }
 
-/// G.711 table 1a and 1b, with the even bits inverted (section 3.1, note 2 to the tables).
+/// G.711 table 1a and 1b, with the even bits inverted (notes to the tables).
 const fn a_encode(sample: i16) -> u8 {
     let negative = sample < 0;
     // In units of 2 of the 13-bit values: 0..=2047.
@@ -285,8 +285,8 @@ mod tests {
     }
 
     #[test]
-    fn points_where_the_tables_differ_from_decode_and_encode() {
-        // Table 3: mu-law decoder output 16 (128 + 15 positive) goes to A-law 8; table 4 sends A-law 1 to mu-law 1.
+    fn the_ends_of_the_tables() {
+        // Mu-law has a value at zero, A-law has none: zero goes up to A-law's first value, and that to mu-law's second.
         assert_eq!(transcode_one(Codec::Pcmu, Codec::Pcma, 0xff), 0xd5);
         assert_eq!(transcode_one(Codec::Pcma, Codec::Pcmu, 0xd5), 0xfe);
         assert_eq!(transcode_one(Codec::Pcmu, Codec::Pcma, 0x80), 0xaa);

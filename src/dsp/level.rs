@@ -1,7 +1,7 @@
 //! Levels in dBm0.
 
 /// Peak of a sine of 0 dBm0 in sample steps: 3.14 dB below the A-law overload point, which is full scale of `i16`
-/// (G.711 section 4, the relation between the encoding laws and the audio level; mu-law differs by 0.03 dB).
+/// (G.711 section 4, the relation between the encoding laws and the audio level; mu-law differs by less than 0.1 dB).
 pub const DBM0_PEAK: f32 = 22_827.0;
 
 /// What [`measure`] says of digital silence.

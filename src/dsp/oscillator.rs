@@ -39,6 +39,17 @@ pub(super) const fn hann(i: usize, n: usize) -> f64 {
     s * s
 }
 
+/// All points of [`hann`].
+pub(super) const fn hann_window<const N: usize>() -> [f32; N] {
+    let mut window = [0.0; N];
+    let mut i = 0;
+    while i < N {
+        window[i] = hann(i, N) as f32;
+        i += 1;
+    }
+    window
+}
+
 /// Phase steps of one table entry: 10 bits of index, 22 bits to interpolate.
 const INDEX_SHIFT: u32 = 22;
 const FRACTION: f32 = 1.0 / (1u32 << INDEX_SHIFT) as f32;

@@ -3,14 +3,14 @@
 use super::oscillator::to_sample;
 use super::samples;
 
-/// Shortest and longest pitch period searched: 5 ms (200 Hz) and 15 ms (66 Hz), Appendix I section I.2.1.
+/// Shortest and longest pitch period searched: 5 ms (200 Hz) and 15 ms (66 Hz).
 const PITCH_MIN: usize = samples(5);
 const PITCH_MAX: usize = samples(15);
 /// What is compared when the period is searched: the last 20 ms.
 const COMPARED: usize = samples(20);
 /// Samples remembered.
 const HISTORY: usize = COMPARED + PITCH_MAX;
-/// Whole level for the first 10 ms of a gap, then down to nothing at 60 ms (Appendix I section I.2.6: 20 % per 10 ms).
+/// Whole level for the first 10 ms of a gap, then down to nothing at 60 ms, 20 % per 10 ms.
 const WHOLE: usize = samples(10);
 const SILENT: usize = samples(60);
 /// Length of the joint when good samples come again: 4 ms.

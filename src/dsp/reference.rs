@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::level::Dbm0;
-use super::oscillator::{Oscillator, cos_turns, hann, sin_turns, to_sample};
+use super::oscillator::{Oscillator, cos_turns, hann, hann_window, sin_turns, to_sample};
 use super::{SAMPLE_RATE, samples};
 
 const LOW_HZ: [f64; 8] = [450.0, 550.0, 650.0, 750.0, 850.0, 950.0, 1050.0, 1150.0];
@@ -120,6 +120,9 @@ static KERNEL: [[f32; 32]; WINDOW] = {
     rows
 };
 
+/// The window itself, for its energy.
+static HANN: [f32; WINDOW] = hann_window();
+
 /// Which seed is heard, and how well.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Recognised {
@@ -196,8 +199,7 @@ impl Recognizer {
 fn look(window: &[f32; WINDOW]) -> Option<Symbol> {
     let mut sums = [0.0f32; 32];
     let mut energy = 0.0f32;
-    for ((n, x), row) in window.iter().enumerate().zip(&KERNEL) {
-        let w = hann(n, WINDOW) as f32;
+    for ((x, w), row) in window.iter().zip(&HANN).zip(&KERNEL) {
         energy += (x * w) * (x * w);
         for (sum, k) in sums.iter_mut().zip(row) {
             *sum += x * k;

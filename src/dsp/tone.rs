@@ -125,7 +125,7 @@ const fn plan_425(
     }
 }
 
-/// Every plan, by country.
+/// Every plan, by country. Where E.180 Supplement 2 writes `400x16`, the first frequency is modulated by the second.
 pub static PLANS: [TonePlan; 13] = [
     TonePlan {
         country: *b"au",
