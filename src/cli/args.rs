@@ -1,0 +1,378 @@
+//! The arguments, as clap reads them. The texts here are the help and the manual pages.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::bench::BenchArgs;
+use crate::base::CallId;
+use crate::edge::logging;
+
+/// Contact-centre appliance: trunk cards, SIP, IVR, queue, agents, call records.
+#[derive(Parser, Debug)]
+#[command(name = "cordboard", version, max_term_width = 110, propagate_version = true)]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    /// Where the database, the control socket and the recordings are [default: data]
+    #[arg(long, global = true, env = "CORDBOARD_DATA", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Serve calls until SIGTERM
+    Run(RunArgs),
+    /// Show the whole appliance at work with simulated callers and agents
+    Demo(DemoArgs),
+    /// Check provisioning and flow files; all faults at once
+    Check {
+        /// Files to check
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// One JSON object per fault
+        #[arg(long)]
+        json: bool,
+    },
+    /// Counters, bounds and alarms of the running appliance
+    Status(View),
+    /// Calls in progress
+    Calls(View),
+    /// Agents and what they are doing
+    Agents(View),
+    /// Queues and who waits
+    Queues(View),
+    /// Trunks and their health
+    Trunks(View),
+    /// End a call
+    Hangup {
+        /// The call's id, as `cordboard calls` shows it
+        call: CallId,
+    },
+    /// Tenants (customers of the operator)
+    #[command(subcommand)]
+    Tenant(EntityCommand),
+    /// Sites with agents
+    #[command(subcommand)]
+    Site(EntityCommand),
+    /// Skills
+    #[command(subcommand)]
+    Skill(EntityCommand),
+    /// Agents, and signing them in and out
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Queues
+    #[command(subcommand)]
+    Queue(EntityCommand),
+    /// Flows (what callers hear), checking and drawing them
+    #[command(subcommand)]
+    Flow(FlowCommand),
+    /// Numbers and the flows that answer them
+    #[command(subcommand)]
+    Number(EntityCommand),
+    /// Trunks: SIP peerings, and groups of circuits
+    #[command(subcommand)]
+    Trunk(EntityCommand),
+    /// Spans of trunk cards
+    #[command(subcommand)]
+    Span(EntityCommand),
+    /// Trunk cards
+    #[command(subcommand)]
+    Card(EntityCommand),
+    /// The whole provisioning as a file
+    #[command(subcommand)]
+    Provision(ProvisionCommand),
+    /// Call detail records
+    #[command(subcommand)]
+    Cdr(CdrCommand),
+    /// Copy the database to a file, while running or not
+    Backup {
+        /// Where to; a file that is there is replaced
+        file: PathBuf,
+        /// Put the key of passwords and PINs into the copy, which is then itself a secret
+        #[arg(long)]
+        with_secrets: bool,
+    },
+    /// Put a backup in the place of the database; the appliance must not run
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Measure
+    Bench(BenchArgs),
+    /// Change how much a module of the running appliance logs
+    LogLevel {
+        /// Module, e.g. `net` or `proto::sip`; `all` for those without a level of their own
+        module: String,
+        /// off, error, warn, info, debug or trace
+        level: String,
+    },
+    /// Print a completion script
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// Write a page per command into this directory instead
+        #[arg(long, value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// Arguments of `cordboard run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Apply this provisioning before serving
+    #[arg(long, value_name = "FILE")]
+    pub provision: Option<PathBuf>,
+    /// How and how much to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Arguments of `cordboard demo`.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Exit after the summary; with an error if any call went wrong
+    #[arg(long)]
+    pub once: bool,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Callers to simulate
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub calls: Option<u32>,
+    /// How and how much to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// How and how much to log, on standard error.
+#[derive(Args, Clone, Debug)]
+pub struct LogArgs {
+    /// How log lines look; by default as the journal likes them where it reads, else text
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// How much to log: off, error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<log::LevelFilter>,
+}
+
+/// How log lines look.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One object per line
+    Json,
+}
+
+impl From<LogFormat> for logging::Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct View {
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+    /// Show it again every second until interrupted
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum EntityCommand {
+    /// List all
+    List {
+        /// For machines
+        #[arg(long)]
+        json: bool,
+        /// Of this tenant only
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+    },
+    /// Show one
+    Show {
+        /// Its name; TENANT/NAME where it belongs to a tenant
+        name: String,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add one
+    Add {
+        /// Its name; TENANT/NAME where it belongs to a tenant
+        name: String,
+        /// Fields as in a provisioning file; `skills.sales=0.8` sets one entry of a table
+        #[arg(value_name = "KEY=VALUE")]
+        fields: Vec<String>,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Change fields of one
+    Set {
+        /// Its name; TENANT/NAME where it belongs to a tenant
+        name: String,
+        /// Fields as in a provisioning file; `KEY=` goes back to the default
+        #[arg(value_name = "KEY=VALUE", required = true)]
+        fields: Vec<String>,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Remove one
+    Remove {
+        /// Its name; TENANT/NAME where it belongs to a tenant
+        name: String,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `TENANT/NAME`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Scoped {
+    pub tenant: String,
+    pub name: String,
+}
+
+impl FromStr for Scoped {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((tenant, name)) if !tenant.is_empty() && !name.is_empty() => {
+                Ok(Self { tenant: tenant.into(), name: name.into() })
+            }
+            _ => Err("expected TENANT/NAME"),
+        }
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum AgentCommand {
+    #[command(flatten)]
+    Entity(EntityCommand),
+    /// Sign an agent in, ready
+    SignIn {
+        #[arg(value_name = "TENANT/NAME")]
+        agent: Scoped,
+    },
+    /// Sign an agent out; a call in progress goes on
+    SignOut {
+        #[arg(value_name = "TENANT/NAME")]
+        agent: Scoped,
+    },
+    /// Give an agent no work until resumed
+    Pause {
+        #[arg(value_name = "TENANT/NAME")]
+        agent: Scoped,
+        /// Why, for the records
+        #[arg(long, default_value = "pause")]
+        reason: String,
+    },
+    /// End an agent's pause or wrap-up
+    Resume {
+        #[arg(value_name = "TENANT/NAME")]
+        agent: Scoped,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum FlowCommand {
+    #[command(flatten)]
+    Entity(EntityCommand),
+    /// Check a flow file; all faults at once
+    Check {
+        /// The flow's text
+        file: PathBuf,
+    },
+    /// Draw a flow file as a graph
+    Draw {
+        /// The flow's text
+        file: PathBuf,
+        /// As Graphviz DOT (the default)
+        #[arg(long)]
+        dot: bool,
+        /// As SVG
+        #[arg(long, conflicts_with = "dot")]
+        svg: bool,
+        /// Write it here instead of to standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum ProvisionCommand {
+    /// Make the provisioning what a file says; prints the difference. Works while running or not
+    Apply {
+        /// The file
+        file: PathBuf,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print the provisioning as a file
+    Export {
+        /// With passwords and PINs
+        #[arg(long)]
+        secrets: bool,
+        /// Write it here instead of to standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum CdrCommand {
+    /// Print the records of all calls, also of those in progress
+    Export(CdrArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CdrArgs {
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+    /// Comma-separated values with a head line (the default)
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Of this tenant only
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// Calls that started at this time or later: `2026-01-31`, `2026-01-31T08:00:00Z`, or an age such as `90m`, `24h`, `7d`
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Calls that started before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scoped_names_have_two_parts() {
+        let ana = Scoped { tenant: "acme".into(), name: "ana".into() };
+        assert_eq!("acme/ana".parse(), Ok(ana));
+        for bad in ["ana", "/ana", "acme/", ""] {
+            assert!(bad.parse::<Scoped>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `cordboard cdr export`.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::CliError;
+use super::args::CdrArgs;
+use crate::base::Timestamp;
+use crate::edge::store::{CDR_CSV_HEADER, CdrFilter, Reader, StoreError, cdr_csv, cdr_json};
+
+/// Prints the records, one line each, as they are read.
+pub fn export(dir: &Path, args: &CdrArgs) -> Result<(), CliError> {
+    let now = Timestamp(jiff::Timestamp::now().as_millisecond());
+    let filter = CdrFilter {
+        tenant: args.tenant.clone(),
+        since: args.since.as_deref().map(|text| time(text, now)).transpose()?,
+        until: args.until.as_deref().map(|text| time(text, now)).transpose()?,
+        limit: args.limit,
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut line = |text: &str| writeln!(out, "{text}").map_err(CliError::Output);
+    if !args.json {
+        line(CDR_CSV_HEADER)?;
+    }
+    let reader = match Reader::open(dir) {
+        Ok(reader) => Some(reader),
+        // Nothing was ever recorded here.
+        Err(StoreError::Missing { .. }) if dir.is_dir() => None,
+        Err(error) => return Err(error.into()),
+    };
+    // A record that cannot be read must not keep the others back.
+    let mut failed = None;
+    for cdr in reader.iter().flat_map(|reader| reader.cdrs(&filter)) {
+        match cdr {
+            Ok(cdr) if args.json => line(&cdr_json(&cdr).to_string())?,
+            Ok(cdr) => line(&cdr_csv(&cdr))?,
+            Err(error) => failed = Some(error),
+        }
+    }
+    out.flush().map_err(CliError::Output)?;
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// A time as RFC 3339, a date (its start in UTC), or an age such as `90m`, `24h`, `7d`.
+fn time(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
+    let wrong = || {
+        CliError::Usage(format!(
+            "`{text}` is no time; expected 2026-01-31, 2026-01-31T08:00:00Z or an age: 90m, 24h, 7d"
+        ))
+    };
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Ok(Timestamp(at.as_millisecond()));
+    }
+    if let Ok(date) = text.parse::<Date>() {
+        let midnight = date.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
+        return Ok(Timestamp(midnight.timestamp().as_millisecond()));
+    }
+    let unit_s: i64 = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u32 = text.get(..text.len() - 1).and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
+    Ok(Timestamp(now.0.saturating_sub(i64::from(count).saturating_mul(unit_s * 1000))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_absolute_dates_or_ages() {
+        let now = Timestamp(1_000_000_000_000);
+        assert_eq!(time("1970-01-02", now).unwrap(), Timestamp(86_400_000));
+        assert_eq!(time("1970-01-01T01:00:00+01:00", now).unwrap(), Timestamp(0));
+        assert_eq!(time("90m", now).unwrap(), Timestamp(now.0 - 5_400_000));
+        assert_eq!(time("2d", now).unwrap(), Timestamp(now.0 - 172_800_000));
+        for bad in ["", "yesterday", "d", "-1h", "99999999999d", "7ü"] {
+            assert!(matches!(time(bad, now), Err(CliError::Usage(_))), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `KEY=VALUE` into an entry, typed by the provisioning's schema.
+
+use toml::{Table as Entry, Value};
+
+use super::CliError;
+use super::entity::Kind;
+use crate::core::fault::did_you_mean;
+
+/// Sets fields of `entry`. A value is taken as text where the schema wants text (`code=0042`), else as a TOML value
+/// (`ring_s=20`, `range=[1, 9]`); `KEY=` removes the field, which goes back to its default; `TABLE.KEY=VALUE` sets one
+/// entry of a table.
+///
+/// # Errors
+///
+/// [`CliError::Usage`] with every wrong field; `entry` is then changed in part and must be dropped.
+pub fn assign(kind: Kind, entry: &mut Entry, fields: &[String]) -> Result<(), CliError> {
+    let mut faults = Vec::new();
+    for field in fields {
+        match field.split_once('=') {
+            None => faults.push(format!("`{field}`: expected KEY=VALUE")),
+            Some((key, text)) => {
+                if let Err(fault) = assign_one(kind, entry, key.trim(), text.trim()) {
+                    faults.push(format!("`{field}`: {fault}"));
+                }
+            }
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(CliError::Usage(faults.join("\nerror: "))) }
+}
+
+fn assign_one(kind: Kind, entry: &mut Entry, key: &str, text: &str) -> Result<(), String> {
+    // The first dot parts the table's name from its key, which may hold further ones.
+    let (outer, inner) = key.split_once('.').map_or((key, None), |(outer, inner)| (outer, Some(inner)));
+    if text.is_empty() {
+        typed(kind, outer, inner, "1")
+            .or_else(|fault| if unknown(&fault) { Err(fault) } else { Ok(Value::from(1)) })?;
+        match (inner, entry.get_mut(outer)) {
+            (None, _) => drop(entry.remove(outer)),
+            (Some(inner), Some(Value::Table(table))) => drop(table.remove(inner)),
+            (Some(_), _) => {}
+        }
+        return Ok(());
+    }
+    let value = typed(kind, outer, inner, text)?;
+    put(entry, outer, inner, value);
+    Ok(())
+}
+
+fn put(entry: &mut Entry, outer: &str, inner: Option<&str>, value: Value) {
+    match (inner, entry.get_mut(outer)) {
+        (None, _) => drop(entry.insert(outer.into(), value)),
+        (Some(inner), Some(Value::Table(table))) => drop(table.insert(inner.into(), value)),
+        (Some(inner), _) => {
+            let table = Entry::from_iter([(inner.to_owned(), value)]);
+            entry.insert(outer.into(), Value::Table(table));
+        }
+    }
+}
+
+/// The value that `text` stands for where the schema has `outer` (or `outer.inner`): tried in an entry that is otherwise
+/// right.
+fn typed(kind: Kind, outer: &str, inner: Option<&str>, text: &str) -> Result<Value, String> {
+    let sample: Entry = kind.required().iter().map(|field| ((*field).to_owned(), Value::from("x"))).collect();
+    let mut fault = String::new();
+    for value in [Some(Value::from(text)), literal(text)].into_iter().flatten() {
+        let mut entry = sample.clone();
+        put(&mut entry, outer, inner, value.clone());
+        match kind.read(entry) {
+            Ok(()) => return Ok(value),
+            Err(error) => fault = explain(outer, error.message()),
+        }
+    }
+    Err(fault)
+}
+
+fn unknown(fault: &str) -> bool {
+    fault.starts_with("unknown field")
+}
+
+/// Adds a guess to "unknown field `x`, expected one of `a`, `b`".
+fn explain(key: &str, message: &str) -> String {
+    // `file` stands in files only, relative to them.
+    let message = message.trim();
+    if unknown(message)
+        && let Some(guess) = did_you_mean(key, message.split('`').skip(3).step_by(2))
+    {
+        return format!("unknown field `{key}`; did you mean `{guess}`?");
+    }
+    message.to_owned()
+}
+
+/// A TOML value, when the text is one and nothing more.
+fn literal(text: &str) -> Option<Value> {
+    let mut document: Entry = toml::from_str(&format!("value = {text}")).ok()?;
+    let value = document.remove("value")?;
+    document.is_empty().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assigned(kind: Kind, fields: &[&str]) -> Result<Entry, String> {
+        let mut entry = Entry::new();
+        let fields: Vec<String> = fields.iter().map(|&f| f.to_owned()).collect();
+        assign(kind, &mut entry, &fields).map(|()| entry).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn values_take_the_type_of_their_field() {
+        let agent = assigned(
+            Kind::Agent,
+            &["code=0042", "ring_s=15", "signed_in=true", "skills.tech.level2=0.5", "skills.sales=1", "pin=99"],
+        );
+        let expected = "code = '0042'\nring_s = 15\nsigned_in = true\npin = '99'\n\
+                        skills = { 'tech.level2' = 0.5, sales = 1 }\n";
+        assert_eq!(agent.unwrap(), toml::from_str::<Entry>(expected).unwrap());
+        let trunk = assigned(Kind::Trunk, &["prefix=[\"00\", \"+\"]", "peer=[{ address = \"192.0.2.1\" }]"]).unwrap();
+        assert_eq!(trunk["prefix"].as_array().unwrap().len(), 2);
+        assert_eq!(trunk["peer"][0]["address"].as_str(), Some("192.0.2.1"));
+    }
+
+    #[test]
+    fn wrong_fields_are_all_named_with_a_guess() {
+        let error = assigned(Kind::Agent, &["rings_s=15", "ring_s=soon", "nonsense", "wrap_up_s=-1"]).unwrap_err();
+        assert!(error.contains("did you mean `ring_s`"), "{error}");
+        assert!(error.contains("`ring_s=soon`: invalid type"), "{error}");
+        assert!(error.contains("`nonsense`: expected KEY=VALUE"), "{error}");
+        assert_eq!(error.lines().count(), 4, "{error}");
+        assert!(assigned(Kind::Agent, &["ringo="]).is_err(), "an unknown field cannot be cleared");
+    }
+
+    #[test]
+    fn a_value_cannot_smuggle_in_other_fields() {
+        assert!(assigned(Kind::Agent, &["ring_s=5\nwrap_up_s = 7"]).is_err());
+    }
+
+    #[test]
+    fn clearing_removes_a_field_or_one_entry_of_a_table() {
+        let mut entry: Entry = toml::from_str("code = '1'\nskills = { a = 1.0, b = 1.0 }").unwrap();
+        assign(Kind::Agent, &mut entry, &["code=".into(), "skills.a=".into(), "site=".into()]).unwrap();
+        assert_eq!(entry, toml::from_str::<Entry>("skills = { b = 1.0 }").unwrap());
+    }
+}

@@ -1,0 +1,131 @@
+//! The command line. Each command is a function of its arguments and the data directory that ends in `Ok` (exit code 0)
+//! or a [`CliError`] (1, or 2 for wrong usage) that says what is wrong, where, and what to do.
+
+#![allow(clippy::disallowed_methods, reason = "a command watches the clock and may wait; nothing below does")]
+
+mod args;
+pub mod bench;
+mod cdr;
+mod edit;
+mod entity;
+mod error;
+mod files;
+mod live;
+mod maintain;
+mod output;
+mod provision;
+mod serve;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+pub use args::{Cli, DemoArgs, RunArgs};
+pub use error::CliError;
+pub use files::read_provision;
+
+use crate::core::control::Command as Order;
+use args::{AgentCommand, CdrCommand, Command, FlowCommand, ProvisionCommand};
+use entity::Kind;
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" with exit code 0; when they cannot be printed nobody reads them.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Reported) => ExitCode::FAILURE,
+        // The reader went away, as `head` does: nothing is wrong.
+        Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), CliError> {
+    let given = cli.data_dir;
+    let dir: PathBuf = given.clone().unwrap_or_else(|| PathBuf::from("data"));
+    match cli.command {
+        Command::Run(args) => serve::run(&dir, &args),
+        Command::Demo(args) => serve::demo(given, &args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Check { files, json } => files::check(&files, json),
+        Command::Provision(ProvisionCommand::Apply { file, dry_run }) => provision::apply(&dir, &file, dry_run),
+        Command::Provision(ProvisionCommand::Export { secrets, output }) => {
+            provision::export(&dir, secrets, output.as_deref())
+        }
+        Command::Tenant(c) => entity::run(&dir, Kind::Tenant, c),
+        Command::Site(c) => entity::run(&dir, Kind::Site, c),
+        Command::Skill(c) => entity::run(&dir, Kind::Skill, c),
+        Command::Queue(c) => entity::run(&dir, Kind::Queue, c),
+        Command::Number(c) => entity::run(&dir, Kind::Number, c),
+        Command::Trunk(c) => entity::run(&dir, Kind::Trunk, c),
+        Command::Span(c) => entity::run(&dir, Kind::Span, c),
+        Command::Card(c) => entity::run(&dir, Kind::Card, c),
+        Command::Agent(c) => agent(&dir, c),
+        Command::Flow(FlowCommand::Check { file }) => files::check(&[file], false),
+        Command::Flow(FlowCommand::Draw { file, svg, dot: _, output }) => files::draw(&file, svg, output.as_deref()),
+        Command::Flow(FlowCommand::Entity(c)) => entity::run(&dir, Kind::Flow, c),
+        Command::Status(view) => live::status(&dir, &view),
+        Command::Calls(view) => live::calls(&dir, &view),
+        Command::Agents(view) => live::agents(&dir, &view),
+        Command::Queues(view) => live::queues(&dir, &view),
+        Command::Trunks(view) => live::trunks(&dir, &view),
+        Command::Hangup { call } => live::order(&dir, &Order::Hangup { call }),
+        Command::LogLevel { module, level } => live::log_level(&dir, module, level),
+        Command::Cdr(CdrCommand::Export(args)) => cdr::export(&dir, &args),
+        Command::Backup { file, with_secrets } => maintain::backup(&dir, &file, with_secrets),
+        Command::Restore { file } => maintain::restore(&dir, &file),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cordboard", &mut script);
+            output::write(&script)
+        }
+        Command::Man { directory } => maintain::man(Cli::command(), directory.as_deref()),
+    }
+}
+
+fn agent(dir: &Path, command: AgentCommand) -> Result<(), CliError> {
+    let order = match command {
+        AgentCommand::Entity(c) => return entity::run(dir, Kind::Agent, c),
+        AgentCommand::SignIn { agent } => Order::SignIn { tenant: agent.tenant, agent: agent.name },
+        AgentCommand::SignOut { agent } => Order::SignOut { tenant: agent.tenant, agent: agent.name },
+        AgentCommand::Pause { agent, reason } => Order::Pause { tenant: agent.tenant, agent: agent.name, reason },
+        AgentCommand::Resume { agent } => Order::Resume { tenant: agent.tenant, agent: agent.name },
+    };
+    live::order(dir, &order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_exit_code_2_and_help_is_0() {
+        let code = |line: &str| Cli::try_parse_from(line.split(' ')).map(|_| ()).map_err(|e| e.exit_code());
+        assert_eq!(code("cordboard"), Err(2));
+        assert_eq!(code("cordboard agent sign-in ana"), Err(2));
+        assert_eq!(code("cordboard hangup xyz"), Err(2));
+        assert_eq!(code("cordboard --help"), Err(0));
+        assert_eq!(code("cordboard agent sign-in acme/ana"), Ok(()));
+        assert_eq!(code("cordboard run --data-dir d --provision p.toml"), Ok(()));
+        assert_eq!(code("cordboard demo --once --json --calls 5"), Ok(()));
+        assert_eq!(code("cordboard cdr export --data-dir d --json"), Ok(()));
+        assert_eq!(code("cordboard cdr export --csv --json"), Err(2));
+    }
+}

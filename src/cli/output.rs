@@ -1,0 +1,25 @@
+//! Standard output.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::CliError;
+
+/// Writes octets.
+pub fn write(octets: &[u8]) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(octets).and_then(|()| out.flush()).map_err(CliError::Output)
+}
+
+/// Writes a text and a line end.
+pub fn line(text: &str) -> Result<(), CliError> {
+    write(format!("{text}\n").as_bytes())
+}
+
+/// Writes a value as JSON, indented where people look.
+pub fn json(value: &impl Serialize) -> Result<(), CliError> {
+    let text =
+        if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    line(&text.map_err(|error| CliError::Output(error.into()))?)
+}

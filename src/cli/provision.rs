@@ -1,0 +1,102 @@
+//! The whole provisioning: loaded, replaced, exported.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::FlockOperation;
+
+use super::{CliError, files, live, output};
+use crate::core::control::Command;
+use crate::core::journal::Change;
+use crate::core::tenant::{self, Provision};
+use crate::edge::console::Client;
+use crate::edge::store::{Reader, Store, StoreAlarm, StoreError};
+
+/// What is provisioned; the default where nothing is yet.
+pub fn load(dir: &Path) -> Result<Provision, CliError> {
+    match Reader::open(dir).and_then(|reader| reader.provision()) {
+        Ok(provision) => Ok(provision),
+        Err(StoreError::Missing { .. }) => Ok(Provision::default()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `cordboard provision apply`.
+pub fn apply(dir: &Path, file: &Path, dry_run: bool) -> Result<(), CliError> {
+    let new = files::read_provision(file)?;
+    replace(dir, dry_run, |_| Ok(new))
+}
+
+/// `cordboard provision export`.
+pub fn export(dir: &Path, secrets: bool, to: Option<&Path>) -> Result<(), CliError> {
+    let provision = load(dir)?;
+    let text = if secrets { tenant::export_with_secrets(&provision) } else { tenant::export(&provision) };
+    match to {
+        None => output::write(text.as_bytes()),
+        Some(path) => files::write_private(path, text.as_bytes()),
+    }
+}
+
+/// Replaces the provisioning by what `edit` makes of it, through the running appliance or else in the store, and prints
+/// the difference. Commands that do this wait for each other, so that none undoes another's change.
+pub fn replace(
+    dir: &Path,
+    dry_run: bool,
+    edit: impl FnOnce(&Provision) -> Result<Provision, CliError>,
+) -> Result<(), CliError> {
+    let _alone = if dry_run { None } else { Some(lock(dir)?) };
+    let old = load(dir)?;
+    let new = edit(&old)?;
+    let faults = tenant::check(&new);
+    if !faults.is_empty() {
+        return Err(CliError::Faults(faults));
+    }
+    let differences = tenant::diff(&old, &new);
+    let mut text: String = differences.iter().map(|difference| format!("{difference}\n")).collect();
+    if !differences.is_empty() && !dry_run {
+        put(dir, new)?;
+    }
+    text.push_str(&match (differences.len(), dry_run) {
+        (0, _) => "nothing to change\n".to_owned(),
+        (n, true) => format!("{n} to change, not applied\n"),
+        (n, false) => format!("{n} changed\n"),
+    });
+    output::write(text.as_bytes())
+}
+
+fn put(dir: &Path, new: Provision) -> Result<(), CliError> {
+    let provision = Box::new(new);
+    if let Some(mut client) = Client::connect(dir)? {
+        return live::done(client.command(&Command::Provision { provision })?);
+    }
+    let (store, recovered) = Store::open(dir)?;
+    let refused: Arc<Mutex<Option<String>>> = Arc::default();
+    store.on_alarm({
+        let refused = Arc::clone(&refused);
+        Box::new(move |alarm| {
+            if let StoreAlarm::Refused { reason, .. } = alarm {
+                *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+            }
+        })
+    });
+    // The queue of a store just opened has room.
+    if let Err(error) = store.append(recovered.next_seq, Change::Provisioned { provision }) {
+        return Err(CliError::Refused(error.to_string()));
+    }
+    store.close()?;
+    let reason = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+    reason.map_or(Ok(()), |reason| Err(CliError::Refused(reason)))
+}
+
+/// Waits until no other command changes the provisioning; the lock goes with the file.
+fn lock(dir: &Path) -> Result<File, CliError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(CliError::file(dir))?;
+    let path = dir.join("provision.lock");
+    let mut options = fs::OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = file.map_err(CliError::file(&path))?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|e| CliError::file(&path)(e.into()))?;
+    Ok(file)
+}

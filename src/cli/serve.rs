@@ -1,0 +1,95 @@
+//! `cordboard run` and `cordboard demo`.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use async_signal::{Signal, Signals};
+use log::{LevelFilter, Log};
+use smol::stream::StreamExt;
+
+use super::args::{DemoArgs, LogArgs, RunArgs};
+use super::{CliError, files};
+use crate::appliance::{Appliance, Options};
+use crate::core::control::Command;
+use crate::demo::{self, DemoOptions};
+use crate::edge::console::Client;
+use crate::edge::logging::{Format, Logging};
+
+/// Callers of a demonstration when nobody says how many.
+const DEMO_CALLS: u32 = 12;
+
+/// `cordboard run`: serves until SIGTERM or SIGINT, then lets calls in progress end within the configured grace. A
+/// second signal ends the process at once; recovery then closes the records.
+pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
+    let provision = args.provision.as_deref().map(files::read_provision).transpose()?;
+    let logging = logging(&args.log, LevelFilter::Info)?;
+    let signals = signals()?;
+    let options = Options { data_dir: dir.to_owned(), provision, logging: Some(logging.clone()), seed: None };
+    let appliance = Appliance::start(options).map_err(CliError::Run)?;
+    for (transport, address) in &appliance.listeners {
+        log::info!("listening: {transport:?} {address}");
+    }
+    for fault in &appliance.prompt_faults {
+        log::warn!("prompt: {fault}");
+    }
+    if appliance.interrupted > 0 {
+        log::warn!("{} calls of the last run were interrupted; their records are closed", appliance.interrupted);
+    }
+    stop_on_signal(signals, dir.to_owned())?;
+    let ended = appliance.wait();
+    log::info!("ended");
+    logging.flush();
+    ended.map_err(CliError::Run)
+}
+
+/// `cordboard demo`.
+pub fn demo(dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), CliError> {
+    let logging = logging(&args.log, LevelFilter::Warn)?;
+    let mut signals = signals()?;
+    let options = DemoOptions {
+        data_dir: dir.unwrap_or_else(|| PathBuf::from("demo-data")),
+        calls: args.calls.unwrap_or(DEMO_CALLS),
+        once: args.once,
+        json: args.json,
+    };
+    let summary = demo::run(&options, || drop(smol::block_on(signals.next())));
+    logging.flush();
+    // The summary is printed by then, with every error.
+    if summary.map_err(CliError::Demo)?.errors > 0 { Err(CliError::Reported) } else { Ok(()) }
+}
+
+fn logging(args: &LogArgs, level: LevelFilter) -> Result<Logging, CliError> {
+    let format = args.log_format.map_or_else(Format::detect, Format::from);
+    Logging::install(format, args.log_level.unwrap_or(level)).map_err(CliError::Logging)
+}
+
+fn signals() -> Result<Signals, CliError> {
+    Signals::new([Signal::Term, Signal::Int]).map_err(CliError::Signals)
+}
+
+/// Turns the first signal into an order to stop, given over the control socket as an operator would.
+fn stop_on_signal(mut signals: Signals, dir: PathBuf) -> Result<(), CliError> {
+    let wait = move || {
+        smol::block_on(signals.next());
+        log::info!("stopping: new calls are refused, calls in progress go on until they end or the grace is over");
+        let stopped = thread::Builder::new().name("stop".into()).spawn(move || order_stop(&dir));
+        if let Err(error) = stopped {
+            log::error!("cannot stop in order: {error}");
+        }
+        smol::block_on(signals.next());
+        eprintln!("stopped by a second signal");
+        std::process::exit(1);
+    };
+    thread::Builder::new().name("signals".into()).spawn(wait).map(drop).map_err(CliError::Signals)
+}
+
+fn order_stop(dir: &Path) {
+    let stopped = Client::connect(dir).and_then(|client| match client {
+        Some(mut client) => client.command(&Command::Stop).map(drop),
+        None => Ok(()),
+    });
+    if let Err(error) = stopped {
+        // The appliance may end before it has answered.
+        log::debug!("stop: {error}");
+    }
+}
