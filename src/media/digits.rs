@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::dsp::dtmf::Generator;
-use crate::media::FRAME;
+use crate::media::{FRAME, Samples};
 use crate::proto::rtp::telephone_event::{self, TelephoneEvent};
 
 /// Digits waiting at most; more are dropped.
@@ -52,8 +52,8 @@ pub enum Step {
         /// The payload.
         event: TelephoneEvent,
     },
-    /// A frame of tone or pause, in linear samples.
-    Tone([i16; FRAME]),
+    /// A frame of tone or pause; its samples are in the buffer that was given.
+    Tone,
     /// A pause between events.
     Pause,
     /// All digits of a command are out.
@@ -80,8 +80,9 @@ impl DigitSender {
         self.current.is_none() && self.waiting.is_empty()
     }
 
-    /// The next frame; `as_events` chooses the form of digits that begin now. `None` when idle.
-    pub fn step(&mut self, as_events: bool) -> Option<Step> {
+    /// The next frame; `as_events` chooses the form of digits that begin now, `pcm` takes the samples of a
+    /// [`Step::Tone`]. `None` when idle.
+    pub fn step(&mut self, as_events: bool, pcm: &mut Samples) -> Option<Step> {
         if self.current.is_none() {
             match self.waiting.pop_front()? {
                 Waiting::Report => return Some(Step::Done),
@@ -90,12 +91,12 @@ impl DigitSender {
         }
         match self.current.as_mut()? {
             Current::Tone(generator) => {
-                let mut pcm = [0; FRAME];
-                generator.fill(&mut pcm);
+                let filled = generator.fill(pcm);
+                pcm.get_mut(filled..).unwrap_or_default().fill(0);
                 if generator.is_done() {
                     self.current = None;
                 }
-                Some(Step::Tone(pcm))
+                Some(Step::Tone)
             }
             Current::Event { code, elapsed, on, total } => {
                 let begins = *elapsed == 0;
@@ -141,15 +142,24 @@ impl DigitSender {
 mod tests {
     use super::*;
 
-    fn steps(sender: &mut DigitSender, as_events: bool) -> Vec<Step> {
-        std::iter::from_fn(|| sender.step(as_events)).take(10_000).collect()
+    /// All steps, and how many of them were heard.
+    fn run(sender: &mut DigitSender, as_events: bool) -> (Vec<Step>, usize) {
+        let mut pcm = [0; FRAME];
+        let mut steps = Vec::new();
+        let mut loud = 0;
+        while let Some(step) = sender.step(as_events, &mut pcm) {
+            loud += usize::from(step == Step::Tone && pcm.iter().any(|&s| s.abs() > 1_000));
+            steps.push(step);
+            assert!(steps.len() < 10_000, "never ends");
+        }
+        (steps, loud)
     }
 
     #[test]
     fn an_event_grows_and_ends_three_times() {
         let mut sender = DigitSender::default();
         sender.push("5x", 60, 100, true);
-        let steps = steps(&mut sender, true);
+        let (steps, _) = run(&mut sender, true);
         let events: Vec<_> = steps
             .iter()
             .filter_map(|step| match step {
@@ -178,7 +188,7 @@ mod tests {
         let mut sender = DigitSender::default();
         sender.push("12", 0, 0, false);
         let ends =
-            steps(&mut sender, true).iter().filter(|s| matches!(s, Step::Event { event, .. } if event.end)).count();
+            run(&mut sender, true).0.iter().filter(|s| matches!(s, Step::Event { event, .. } if event.end)).count();
         assert_eq!(ends, 2 * usize::from(END_PACKETS));
     }
 
@@ -186,9 +196,7 @@ mod tests {
     fn tones_have_their_length() {
         let mut sender = DigitSender::default();
         sender.push("1", 100, 100, true);
-        let steps = steps(&mut sender, false);
-        let loud =
-            steps.iter().filter(|s| matches!(s, Step::Tone(pcm) if pcm.iter().any(|&s| s.abs() > 1_000))).count();
+        let (steps, loud) = run(&mut sender, false);
         assert_eq!(loud, 5);
         assert_eq!(steps.len(), 10 + 1);
     }

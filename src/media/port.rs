@@ -223,8 +223,9 @@ impl Port {
         let codec = self.codec();
         let mut octets = [g711::silence(codec); FRAME];
         let sent_digits = !self.digits.is_idle();
-        let (audible, mut changed) = match self.next_digit_step(events) {
-            Some(step) => (self.speak_digit(now, codec, step, &mut octets, wire), false),
+        let mut pcm = [0; FRAME];
+        let (audible, mut changed) = match self.next_digit_step(&mut pcm, events) {
+            Some(step) => (self.speak_digit(now, codec, step, &pcm, &mut octets, wire), false),
             None => self.speak_audio(codec, number, peer, &mut octets, events),
         };
         changed |= sent_digits && self.digits.is_idle();
@@ -242,13 +243,13 @@ impl Port {
     }
 
     /// The next step of digits being sent; commands that are complete are reported on the way.
-    fn next_digit_step(&mut self, events: &mut Events) -> Option<Step> {
+    fn next_digit_step(&mut self, pcm: &mut Samples, events: &mut Events) -> Option<Step> {
         let as_events = match &self.attachment {
             Attachment::Rtp(end) => end.sends_events(),
             Attachment::Tdm(_) | Attachment::Gone => false,
         };
         loop {
-            match self.digits.step(as_events)? {
+            match self.digits.step(as_events, pcm)? {
                 Step::Done => events.push(MediaEvent::DigitsSent { port: self.id }),
                 step => return Some(step),
             }
@@ -261,12 +262,13 @@ impl Port {
         now: Instant,
         codec: Codec,
         step: Step,
+        pcm: &Samples,
         octets: &mut Octets,
         wire: &mut impl Wire,
     ) -> bool {
         match (step, &mut self.attachment) {
-            (Step::Tone(pcm), _) => {
-                g711::encode(codec, &pcm, octets);
+            (Step::Tone, _) => {
+                g711::encode(codec, pcm, octets);
                 true
             }
             (Step::Event { begins, event }, Attachment::Rtp(end)) => {

@@ -46,7 +46,7 @@ fn interval(random: &mut Random) -> Duration {
 /// The monotonic clock in NTP format; RFC 3550 section 6.4.1 lets a system without wall-clock time use any origin.
 fn ntp(now: Instant) -> u64 {
     let us = now.as_micros();
-    (us / 1_000_000) << 32 | ((us % 1_000_000) << 32) / 1_000_000
+    ((us / 1_000_000) << 32) | (((us % 1_000_000) << 32) / 1_000_000)
 }
 
 impl RtpEnd {
@@ -145,6 +145,6 @@ mod tests {
 
     #[test]
     fn ntp_counts_seconds_and_fractions() {
-        assert_eq!(ntp(Instant::from_micros(2_500_000)), 2 << 32 | 1 << 31);
+        assert_eq!(ntp(Instant::from_micros(2_500_000)), (2 << 32) | (1 << 31));
     }
 }

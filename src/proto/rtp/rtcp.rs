@@ -208,7 +208,7 @@ impl Compound {
         compound.push(cname);
         // RFC 3550 section 6.5: the items end with at least one zero octet, up to the next word.
         compound.push(&[0]);
-        while compound.len % 4 != 0 {
+        while !compound.len.is_multiple_of(4) {
             compound.push(&[0]);
         }
         compound.end(start);
