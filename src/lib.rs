@@ -1,7 +1,9 @@
 //! Cordboard: a call-processing appliance in one binary.
 
+pub mod appliance;
 pub mod base;
 pub mod core;
+pub mod demo;
 pub mod dsp;
 pub mod edge;
 pub mod media;

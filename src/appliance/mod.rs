@@ -14,9 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::base::{CardId, Redacted};
+use crate::base::CardId;
 use crate::core::control::Reply;
-use crate::core::fault::Fault;
 use crate::core::journal::Change;
 use crate::core::switch::{Config, Switch};
 use crate::core::tenant::{Directory, Provision};
@@ -28,7 +27,7 @@ use crate::edge::net::{Limits, ListenError, SipSockets};
 use crate::edge::prompts::Prompts;
 use crate::edge::recorder::Recorder;
 use crate::edge::rtp::{self, RtpConfig};
-use crate::edge::store::{Registration, Store, StoreAlarm, StoreError};
+use crate::edge::store::{Registration, Store, StoreError};
 use crate::proto::sip::{Binding, EndpointConfig, Path as SipPath, Transport};
 use turn::{Inboxes, Notice, Turn};
 

@@ -10,8 +10,6 @@ use crate::base::Instant;
 use crate::core::control::Status;
 use crate::edge::clock::Clock;
 
-/// Where a caller comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Way {
     Card,
     Sip,
