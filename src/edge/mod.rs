@@ -7,4 +7,6 @@ pub mod console;
 pub mod logging;
 pub mod net;
 pub mod prompts;
+pub mod recorder;
+pub mod rtp;
 pub mod store;

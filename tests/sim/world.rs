@@ -52,15 +52,35 @@ impl Dice {
 
 /// What is to happen later.
 enum Later {
-    Datagram { to: SocketAddr, from: SocketAddr, bytes: Bytes },
+    Datagram {
+        to: SocketAddr,
+        from: SocketAddr,
+        bytes: Bytes,
+    },
     Media(MediaEvent),
-    Dial { caller: u32 },
-    Key { session: SessionId, digit: char },
-    HangUp { side: Side, session: SessionId },
-    Answer { session: SessionId },
-    Refuse { session: SessionId, status: u16 },
+    Dial {
+        caller: u32,
+    },
+    Key {
+        session: SessionId,
+        digit: char,
+    },
+    HangUp {
+        side: Side,
+        session: SessionId,
+    },
+    Answer {
+        session: SessionId,
+    },
+    Refuse {
+        session: SessionId,
+        status: u16,
+    },
     /// An agent who was marked for not answering comes back.
-    Resume { tenant: String, agent: String },
+    Resume {
+        tenant: String,
+        agent: String,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

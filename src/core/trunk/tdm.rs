@@ -8,8 +8,8 @@ use crate::core::journal::Direction;
 use crate::core::media::MediaCommand;
 use crate::core::switch::{Output, PortOwner, Switch, Timer};
 use crate::core::tenant::Directory;
-use crate::proto::cas::em_wink::{Config, EmWink, Event as CasEvent, Input as CasInput, Output as CasOutput};
 use crate::proto::cas::Bits;
+use crate::proto::cas::em_wink::{Config, EmWink, Event as CasEvent, Input as CasInput, Output as CasOutput};
 
 /// What a card tells the core.
 #[derive(Clone, PartialEq, Eq, Debug)]
