@@ -1,0 +1,484 @@
+//! The media thread: RTP sockets, the 20 ms clock, and the queues to and from the core, around a [`Plane`].
+//!
+//! The thread waits in `epoll_wait` for packets, for commands (an eventfd), and for the plane's next deadline. Of each
+//! socket that is ready it takes one packet a turn, so that a flood on one cannot starve the others; level triggering
+//! brings back what is left without a read that finds nothing.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use cordboard_hal::Bearer;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::process::{Resource, Rlimit};
+use smol::channel::{Sender, TrySendError as EventError};
+
+use crate::base::{Circuit, Instant};
+use crate::core::media::{MediaCommand, MediaEvent};
+use crate::dsp::music;
+use crate::edge::clock::Clock;
+use crate::media::{Counters, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
+
+/// Commands on their way to the thread at most.
+const COMMANDS: usize = 8_192;
+/// Sockets served in one turn at most, before commands and frames get theirs.
+const READY: usize = 256;
+/// How soon events that found no room in the core's queue are offered again.
+const EVENT_RETRY: Duration = Duration::from_millis(10);
+/// How often counters that should stand still are looked at.
+const COUNTERS_PERIOD: Duration = Duration::from_secs(10);
+/// Stale packets discarded at most when a socket is opened again.
+const STALE_MAX: usize = 512;
+/// Expedited forwarding, DSCP 46 (RFC 3246), in the place of the TOS octet.
+const TOS_EF: u8 = 46 << 2;
+/// The token of the eventfd; sockets have smaller ones.
+const WAKE: u64 = u64::MAX;
+
+/// Where RTP lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RtpConfig {
+    /// Local address of all sockets.
+    pub address: IpAddr,
+    /// First UDP port of the range; rounded up to an even one.
+    pub port_min: u16,
+    /// Last UDP port of the range.
+    pub port_max: u16,
+}
+
+/// The thread's queue is full: the command was not taken.
+#[derive(Debug)]
+pub struct Full(MediaCommand);
+
+impl Full {
+    /// The command, to be sent again later.
+    pub fn into_inner(self) -> MediaCommand {
+        self.0
+    }
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the media thread's queue is full")
+    }
+}
+
+impl std::error::Error for Full {}
+
+/// The way to the media thread. Dropping it stops the thread, too, without waiting.
+pub struct MediaHandle {
+    commands: SyncSender<MediaCommand>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    wake: OwnedFd,
+    /// Commands wait and the thread was told.
+    pending: AtomicBool,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    /// Wakes the thread. One write however many commands follow before it looks.
+    fn wake(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            // It fails only when the counter is full, and then the thread is awake.
+            let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+impl MediaHandle {
+    /// Hands a command to the thread. Never blocks.
+    ///
+    /// # Errors
+    /// The queue is full (or the thread is gone); the command comes back.
+    pub fn send(&self, command: MediaCommand) -> Result<(), Full> {
+        let sent = self.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(command) | TrySendError::Disconnected(command) => Full(command),
+        });
+        self.shared.wake();
+        sent
+    }
+
+    /// Stops the thread once it took all commands sent so far, and waits for its end; recordings are complete then.
+    pub fn stop(mut self) {
+        self.ask_to_stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the media thread broke down");
+        }
+    }
+
+    fn ask_to_stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.wake();
+    }
+}
+
+impl Drop for MediaHandle {
+    fn drop(&mut self) {
+        self.ask_to_stop();
+    }
+}
+
+/// Starts the media thread. Prompts (8 kHz samples by name) are encoded on it; commands sent meanwhile wait.
+///
+/// # Errors
+/// The system refuses the thread or its descriptors. Sockets are bound on [`MediaCommand::BindSockets`] only.
+pub fn spawn(
+    config: RtpConfig,
+    prompts: HashMap<Arc<str>, Vec<i16>>,
+    bearers: Vec<(Circuit, Box<dyn Bearer>)>,
+    recorder: impl RecordSink + 'static,
+    events: Sender<MediaEvent>,
+    clock: Clock,
+) -> io::Result<MediaHandle> {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    epoll::add(&epoll, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+    let mut seed = [0; 8];
+    rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
+    raise_descriptor_limit();
+
+    let shared = Arc::new(Shared { wake, pending: AtomicBool::new(false), stopping: AtomicBool::new(false) });
+    let (commands, inbox) = sync_channel(COMMANDS);
+    let in_thread = shared.clone();
+    let thread = std::thread::Builder::new().name("media".into()).spawn(move || {
+        let plane = Plane::new(PlaneConfig {
+            prompts: prompts.into_iter().map(|(name, pcm)| (name, Arc::new(Prompt::new(&pcm)))).collect(),
+            music: Arc::new(Prompt::new(&music::hold())),
+            bearers,
+            recorder: Box::new(recorder),
+            seed: u64::from_ne_bytes(seed),
+        });
+        let sockets = Sockets::new(config, epoll);
+        Engine {
+            clock,
+            shared: in_thread,
+            inbox,
+            events,
+            undelivered: None,
+            sockets,
+            plane,
+            counted: Counted::default(),
+        }
+        .run();
+    })?;
+    Ok(MediaHandle { commands, shared, thread: Some(thread) })
+}
+
+/// Two descriptors a leg: the usual soft limit of 1,024 would end at 250 calls.
+fn raise_descriptor_limit() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        log::warn!("media: the limit of open files stays at {:?}: {error}", limit.current);
+    }
+}
+
+/// Everything the thread owns.
+struct Engine {
+    clock: Clock,
+    shared: Arc<Shared>,
+    inbox: Receiver<MediaCommand>,
+    events: Sender<MediaEvent>,
+    /// An event that found no room.
+    undelivered: Option<MediaEvent>,
+    sockets: Sockets,
+    plane: Plane,
+    counted: Counted,
+}
+
+/// Counters when they were last looked at.
+#[derive(Default)]
+struct Counted {
+    at: Instant,
+    plane: Counters,
+    unsent: u64,
+}
+
+impl Engine {
+    fn run(mut self) {
+        let mut ready = Vec::with_capacity(READY);
+        let mut buffer = [0; PACKET_MAX + 1];
+        loop {
+            self.wait(&mut ready);
+            let now = self.clock.mono();
+            for event in &ready {
+                match event.data.u64() {
+                    WAKE => self.settle_wake(),
+                    token => self.receive(now, token, &mut buffer),
+                }
+            }
+            // Asked before the queue is emptied: what was sent before `stop` is done.
+            let stopping = self.shared.stopping.load(Ordering::Acquire);
+            if self.shared.pending.swap(false, Ordering::AcqRel) {
+                self.take_commands();
+            }
+            let now = self.clock.mono();
+            if self.plane.poll_timeout().is_some_and(|due| due <= now) {
+                self.plane.tick(now, &mut self.sockets);
+                self.look_at_counters(now);
+            }
+            self.deliver();
+            if stopping {
+                break;
+            }
+        }
+    }
+
+    fn wait(&mut self, ready: &mut Vec<epoll::Event>) {
+        ready.clear();
+        let now = self.clock.mono();
+        let retry = self.undelivered.as_ref().map(|_| now + EVENT_RETRY);
+        let due = [self.plane.poll_timeout(), retry].into_iter().flatten().min();
+        let timeout = due.map(|due| timespec(due - now));
+        let spare = rustix::buffer::spare_capacity(ready);
+        match epoll::wait(&self.sockets.epoll, spare, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => log::error!("media: epoll: {error}"),
+        }
+    }
+
+    fn settle_wake(&self) {
+        let mut count = [0; 8];
+        // Nothing to read means that it is settled.
+        let _ = rustix::io::read(&self.shared.wake, &mut count);
+    }
+
+    #[inline]
+    fn receive(&mut self, now: Instant, token: u64, buffer: &mut [u8]) {
+        let Some((len, from)) = self.sockets.receive(token, buffer) else { return };
+        let (socket, kind) = self.sockets.named(token);
+        // One octet more than the most that is taken was asked for: a longer packet is told by it.
+        if let Some(packet) = buffer.get_mut(..len).filter(|packet| packet.len() <= PACKET_MAX) {
+            self.plane.receive(now, socket, kind, from, packet, &mut self.sockets);
+        }
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.inbox.try_recv() {
+            let now = self.clock.mono();
+            match command {
+                MediaCommand::BindSockets(count) => self.bind(count),
+                MediaCommand::OpenRtp { port, socket } if !self.sockets.prepare(socket) => {
+                    self.plane.report(MediaEvent::Failed { port });
+                }
+                command => self.plane.command(now, command, &mut self.sockets),
+            }
+        }
+    }
+
+    fn bind(&mut self, count: u16) {
+        let mut bound = Vec::with_capacity(usize::from(count));
+        while bound.len() < usize::from(count) {
+            match self.sockets.bind_next() {
+                Some(socket) => bound.push(socket),
+                None => break,
+            }
+        }
+        let exhausted = bound.len() < usize::from(count);
+        if !bound.is_empty() {
+            self.plane.report(MediaEvent::Sockets(bound));
+        }
+        if exhausted {
+            self.plane.report(MediaEvent::SocketsExhausted);
+        }
+    }
+
+    /// Moves events to the core as long as there is room; the rest waits in the plane, which is bounded.
+    fn deliver(&mut self) {
+        while let Some(event) = self.undelivered.take().or_else(|| self.plane.poll_event()) {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(EventError::Full(event)) => {
+                    self.undelivered = Some(event);
+                    break;
+                }
+                // The core is gone: it stops, and so will we.
+                Err(EventError::Closed(_)) => {}
+            }
+        }
+    }
+
+    /// Says so when something was lost since the last look.
+    fn look_at_counters(&mut self, now: Instant) {
+        if now - self.counted.at < COUNTERS_PERIOD {
+            return;
+        }
+        let (plane, unsent) = (self.plane.counters(), self.sockets.unsent);
+        let before = &self.counted;
+        if plane.frames_skipped > before.plane.frames_skipped {
+            log::warn!("media: {} frames skipped: too slow", plane.frames_skipped - before.plane.frames_skipped);
+        }
+        if plane.events_lost > before.plane.events_lost {
+            log::error!("media: {} events lost: the core is too slow", plane.events_lost - before.plane.events_lost);
+        }
+        if unsent > before.unsent {
+            log::warn!("media: {} packets could not be sent", unsent - before.unsent);
+        }
+        self.counted = Counted { at: now, plane, unsent };
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}
+
+/// The socket pairs of the range, bound as asked and kept until the end.
+struct Sockets {
+    address: IpAddr,
+    epoll: OwnedFd,
+    /// First even port of the range.
+    first: u16,
+    /// Pairs by half their distance from `first`; `None` is not bound.
+    pairs: Vec<Option<Pair>>,
+    /// Place in `pairs` to try next.
+    next: usize,
+    /// Packets that the system did not take.
+    unsent: u64,
+}
+
+struct Pair {
+    rtp: OwnedFd,
+    rtcp: OwnedFd,
+}
+
+impl Sockets {
+    fn new(config: RtpConfig, epoll: OwnedFd) -> Sockets {
+        let first = config.port_min.max(2).saturating_add(config.port_min % 2);
+        // A pair needs its odd port inside the range, too.
+        let count = (usize::from(config.port_max) + 1).saturating_sub(usize::from(first)) / 2;
+        let pairs = std::iter::repeat_with(|| None).take(count).collect();
+        Sockets { address: config.address, epoll, first, pairs, next: 0, unsent: 0 }
+    }
+
+    /// Binds the next pair of the range that is free; `None` when the range or the descriptors are used up.
+    fn bind_next(&mut self) -> Option<u16> {
+        while self.next < self.pairs.len() {
+            let place = self.next;
+            self.next += 1;
+            let port = self.port(place);
+            match self.bind(place, port) {
+                Ok(pair) => {
+                    *self.pairs.get_mut(place)? = Some(pair);
+                    return Some(port);
+                }
+                // Somebody else's: try the next one.
+                Err(Errno::ADDRINUSE | Errno::ACCESS) => {}
+                Err(error) => {
+                    log::error!("media: port {port}: {error}");
+                    // Descriptors may come back; the place is tried again.
+                    self.next = place;
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn bind(&self, place: usize, port: u16) -> rustix::io::Result<Pair> {
+        let rtp = self.socket(port)?;
+        let rtcp = self.socket(port + 1)?;
+        for (socket, token) in [(&rtp, place * 2), (&rtcp, place * 2 + 1)] {
+            let data = epoll::EventData::new_u64(token as u64);
+            epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN)?;
+        }
+        Ok(Pair { rtp, rtcp })
+    }
+
+    /// One packet every 20 ms needs no more than the system's usual buffers, which hold some hundred.
+    fn socket(&self, port: u16) -> rustix::io::Result<OwnedFd> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let family = match self.address {
+            IpAddr::V4(_) => AddressFamily::INET,
+            IpAddr::V6(_) => AddressFamily::INET6,
+        };
+        let socket = net::socket_with(family, SocketType::DGRAM, flags, None)?;
+        match self.address {
+            IpAddr::V4(_) => net::sockopt::set_ip_tos(&socket, TOS_EF)?,
+            IpAddr::V6(_) => net::sockopt::set_ipv6_tclass(&socket, u32::from(TOS_EF))?,
+        }
+        net::bind(&socket, &SocketAddr::new(self.address, port))?;
+        Ok(socket)
+    }
+
+    /// Readies a pair for a new port: what still lies in it belongs to the last one. `false` if it is not bound.
+    fn prepare(&self, socket: u16) -> bool {
+        let Some(place) = self.place(socket) else { return false };
+        let mut buffer = [0; PACKET_MAX];
+        for token in [place * 2, place * 2 + 1] {
+            let stale = std::iter::from_fn(|| self.receive(token as u64, &mut buffer)).take(STALE_MAX);
+            stale.for_each(drop);
+        }
+        true
+    }
+
+    fn port(&self, place: usize) -> u16 {
+        self.first.saturating_add(u16::try_from(place * 2).unwrap_or(u16::MAX))
+    }
+
+    /// The place of a bound pair.
+    #[inline]
+    fn place(&self, socket: u16) -> Option<usize> {
+        let distance = socket.checked_sub(self.first).filter(|distance| distance.is_multiple_of(2))?;
+        let place = usize::from(distance / 2);
+        self.pairs.get(place)?.as_ref().map(|_| place)
+    }
+
+    /// Which socket a token stands for.
+    #[inline]
+    fn named(&self, token: u64) -> (u16, SocketKind) {
+        let kind = if token & 1 == 0 { SocketKind::Rtp } else { SocketKind::Rtcp };
+        (self.port((token / 2) as usize), kind)
+    }
+
+    #[inline]
+    fn descriptor(&self, place: usize, kind: SocketKind) -> Option<BorrowedFd<'_>> {
+        use std::os::fd::AsFd;
+        let pair = self.pairs.get(place)?.as_ref()?;
+        Some(match kind {
+            SocketKind::Rtp => pair.rtp.as_fd(),
+            SocketKind::Rtcp => pair.rtcp.as_fd(),
+        })
+    }
+
+    /// Takes a packet; `None` when there is none, or its source is no address of ours.
+    #[inline]
+    fn receive(&self, token: u64, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let (_, kind) = self.named(token);
+        let descriptor = self.descriptor((token / 2) as usize, kind)?;
+        let (len, _, from) = net::recvfrom(descriptor, buffer, RecvFlags::empty()).ok()?;
+        Some((len, SocketAddr::try_from(from?).ok()?))
+    }
+}
+
+impl Wire for Sockets {
+    #[inline]
+    fn send(&mut self, socket: u16, kind: SocketKind, to: SocketAddr, packet: &[u8]) {
+        let sent = self
+            .place(socket)
+            .and_then(|place| self.descriptor(place, kind))
+            .is_some_and(|descriptor| net::sendto(descriptor, packet, SendFlags::empty(), &to).is_ok());
+        if !sent {
+            self.unsent += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The thread over real sockets on the loopback interface. Waiting is bounded by read timeouts, which only a failure
+//! reaches.
+
+use std::net::{Ipv4Addr, UdpSocket};
+
+use super::*;
+use crate::base::{Codec, PlayId, PortId};
+use crate::core::media::{PlayItem, StreamParams};
+use crate::media::{RecordError, Samples};
+use crate::proto::rtp::packet::{self, Header};
+
+struct NoRecorder;
+
+impl RecordSink for NoRecorder {
+    fn frame(&mut self, _: &Arc<str>, _: &Samples, _: &Samples) -> Result<(), RecordError> {
+        Err(RecordError::Storage)
+    }
+
+    fn finish(&mut self, _: &Arc<str>) {}
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Bench {
+    media: MediaHandle,
+    events: smol::channel::Receiver<MediaEvent>,
+}
+
+impl Bench {
+    /// Each test has a range of its own, so that they run side by side.
+    fn new(port_min: u16) -> Bench {
+        let config = RtpConfig { address: Ipv4Addr::LOCALHOST.into(), port_min, port_max: port_min + 99 };
+        let (sender, events) = smol::channel::bounded(1_024);
+        let prompts = HashMap::from([(Arc::from("hello"), vec![8_000; 800])]);
+        let media = spawn(config, prompts, Vec::new(), NoRecorder, sender, Clock::start()).expect("spawned");
+        Bench { media, events }
+    }
+
+    fn send(&self, command: MediaCommand) {
+        self.media.send(command).expect("room");
+    }
+
+    fn event(&self) -> MediaEvent {
+        let timeout = async {
+            smol::Timer::after(PATIENCE).await;
+            Err(smol::channel::RecvError)
+        };
+        smol::block_on(smol::future::or(self.events.recv(), timeout)).expect("an event in time")
+    }
+
+    fn bind(&self, count: u16) -> Vec<u16> {
+        self.send(MediaCommand::BindSockets(count));
+        match self.event() {
+            MediaEvent::Sockets(sockets) => sockets,
+            other => panic!("{other:?} instead of sockets"),
+        }
+    }
+
+    /// Opens a port for a telephone, which is the socket returned.
+    fn open(&self, port: PortId, socket: u16) -> UdpSocket {
+        let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        phone.set_read_timeout(Some(PATIENCE)).expect("set");
+        phone.connect((Ipv4Addr::LOCALHOST, socket)).expect("connected");
+        let remote = phone.local_addr().expect("bound");
+        self.send(MediaCommand::OpenRtp { port, socket });
+        self.send(MediaCommand::SetStream {
+            port,
+            stream: StreamParams {
+                codec: Codec::Pcmu,
+                payload_type: 0,
+                telephone_event: Some(101),
+                ptime_ms: 20,
+                remote,
+                remote_rtcp: remote,
+                send: true,
+                receive: true,
+                latch: true,
+            },
+        });
+        phone
+    }
+}
+
+fn rtp(sequence: u16) -> Vec<u8> {
+    let timestamp = u32::from(sequence) * 160;
+    let header = Header { marker: false, payload_type: 0, sequence, timestamp, ssrc: 77 };
+    let mut packet = header.to_octets().to_vec();
+    packet.extend([sequence as u8; 160]);
+    packet
+}
+
+fn receive(phone: &UdpSocket) -> Vec<u8> {
+    let mut buffer = [0; 2_000];
+    let len = phone.recv(&mut buffer).expect("a packet in time");
+    buffer[..len].to_vec()
+}
+
+#[test]
+fn a_bridge_relays_over_real_sockets() {
+    let bench = Bench::new(31_001);
+    let sockets = bench.bind(4);
+    assert!(sockets.iter().all(|socket| socket % 2 == 0 && (31_002..31_100).contains(socket)), "{sockets:?}");
+    let (a, b) = (PortId(1), PortId(2));
+    let (phone_a, phone_b) = (bench.open(a, sockets[0]), bench.open(b, sockets[1]));
+    bench.send(MediaCommand::Bridge { a, b });
+    // Commands are done in order: when this playback's end is told, the bridge stands.
+    bench.send(MediaCommand::Play { port: a, play: PlayId(1), items: Vec::new() });
+    assert_eq!(bench.event(), MediaEvent::PlayDone { port: a, play: PlayId(1) });
+    for sequence in 0..50 {
+        phone_b.send(&rtp(sequence)).expect("sent");
+        // A frame of the playback may come first.
+        while packet::payload(&receive(&phone_a)) != Some(&[sequence as u8; 160]) {}
+    }
+    bench.send(MediaCommand::Close { port: a });
+    match bench.event() {
+        MediaEvent::Closed { port, stats, socket } => {
+            assert_eq!((port, socket), (a, Some(sockets[0])));
+            assert!(stats.tx_packets >= 50);
+        }
+        other => panic!("{other:?} instead of the end"),
+    }
+    bench.media.stop();
+}
+
+#[test]
+fn a_prompt_plays_in_time() {
+    let bench = Bench::new(31_200);
+    let sockets = bench.bind(1);
+    let phone = bench.open(PortId(1), sockets[0]);
+    let items = vec![PlayItem::Prompt(Arc::from("hello"))];
+    bench.send(MediaCommand::Play { port: PortId(1), play: PlayId(4), items });
+    for _ in 0..5 {
+        assert_eq!(packet::payload(&receive(&phone)).map(<[u8]>::len), Some(160));
+    }
+    assert_eq!(bench.event(), MediaEvent::PlayDone { port: PortId(1), play: PlayId(4) });
+    bench.media.stop();
+}
+
+#[test]
+fn the_range_ends() {
+    let bench = Bench::new(31_400);
+    bench.send(MediaCommand::BindSockets(200));
+    let MediaEvent::Sockets(sockets) = bench.event() else { panic!("sockets first") };
+    assert!(sockets.len() <= 50);
+    assert_eq!(bench.event(), MediaEvent::SocketsExhausted);
+    bench.send(MediaCommand::OpenRtp { port: PortId(1), socket: 1_000 });
+    assert_eq!(bench.event(), MediaEvent::Failed { port: PortId(1) }, "not one of ours");
+    bench.media.stop();
+}
+
+#[test]
+fn stale_packets_are_gone_when_a_socket_opens_again() {
+    let bench = Bench::new(31_600);
+    let sockets = bench.bind(2);
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    for sequence in 0..20 {
+        stranger.send_to(&rtp(sequence), (Ipv4Addr::LOCALHOST, sockets[0])).expect("sent");
+    }
+    let (a, b) = (PortId(1), PortId(2));
+    let (phone_a, phone_b) = (bench.open(a, sockets[0]), bench.open(b, sockets[1]));
+    bench.send(MediaCommand::Bridge { a, b });
+    bench.send(MediaCommand::Play { port: a, play: PlayId(1), items: Vec::new() });
+    assert_eq!(bench.event(), MediaEvent::PlayDone { port: a, play: PlayId(1) });
+    phone_a.send(&rtp(200)).expect("sent");
+    let mut heard = Vec::new();
+    while heard.last().map(|p: &Vec<u8>| packet::payload(p)) != Some(Some(&[200; 160])) {
+        heard.push(receive(&phone_b));
+    }
+    let strange = heard.iter().filter(|p| packet::payload(p).is_some_and(|p| p[0] > 0 && p[0] < 20)).count();
+    assert_eq!(strange, 0);
+    bench.media.stop();
+}
