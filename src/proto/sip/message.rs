@@ -88,11 +88,13 @@ impl Head {
         })
     }
 
-    pub fn from_tag(&self) -> &[u8] {
+    /// Tag of From; empty where a peer of RFC 2543 has none.
+    pub fn caller_tag(&self) -> &[u8] {
         self.from.tag().unwrap_or_default()
     }
 
-    pub fn to_tag(&self) -> Option<&[u8]> {
+    /// Tag of To.
+    pub fn callee_tag(&self) -> Option<&[u8]> {
         self.to.tag()
     }
 }
@@ -474,11 +476,13 @@ pub(super) fn phrase(status: u16) -> &'static str {
         603 => "Decline",
         604 => "Does Not Exist Anywhere",
         606 => "Not Acceptable",
-        100..=199 => "Progress",
-        200..=299 => "Success",
-        300..=399 => "Redirection",
-        400..=499 => "Request Failure",
-        500..=599 => "Server Failure",
-        _ => "Global Failure",
+        _ => match status / 100 {
+            1 => "Progress",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Request Failure",
+            5 => "Server Failure",
+            _ => "Global Failure",
+        },
     }
 }
