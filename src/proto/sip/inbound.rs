@@ -56,7 +56,7 @@ impl Endpoint {
             refuse::stateless(&mut self.wire, path, &request.headers, status, &reason, &extra);
             return;
         }
-        let reply = Reply::new(path, &request.headers, &head.via);
+        let reply = Reply::new(path, &request.headers, Some(&head.via));
         match self.transactions.arrive(&mut self.wire, &head, &request.uri, reply.path) {
             Arrival::Absorbed => {}
             Arrival::Merged => {

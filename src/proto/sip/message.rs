@@ -260,7 +260,8 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub fn new(path: Path, headers: &Headers, via: &Via) -> Self {
+    /// `via` is the top one; `None` where it does not parse: then it goes back as it came, to where it came from.
+    pub fn new(path: Path, headers: &Headers, via: Option<&Via>) -> Self {
         let mut out = Vec::with_capacity(400);
         let mut record_route = Vec::new();
         let mut to = Vec::new();
@@ -270,12 +271,11 @@ impl Reply {
                 HeaderName::Via => {
                     out.extend_from_slice(b"Via: ");
                     let value = header.value();
-                    if top {
-                        top_via(&value, path.remote, via, &mut out);
-                        top = false;
-                    } else {
-                        out.extend_from_slice(&value);
+                    match via {
+                        Some(via) if top => top_via(&value, path.remote, via, &mut out),
+                        _ => out.extend_from_slice(&value),
                     }
+                    top = false;
                     out.extend_from_slice(b"\r\n");
                 }
                 HeaderName::From => line(&mut out, "From", &header.value()),
@@ -288,7 +288,8 @@ impl Reply {
             }
         }
         let tagged = split_top(&to, b';').skip(1).any(|p| parameter(p, b"tag").is_some());
-        Self { path: response_path(path, via), head: out, to, tagged, record_route }
+        let path = via.map_or(path, |via| response_path(path, via));
+        Self { path, head: out, to, tagged, record_route }
     }
 
     /// A response. `tag` is added to To where it has none yet; `extra` are whole header lines.

@@ -520,7 +520,7 @@ fn key(head: &Head, method: &Method, uri: &Uri) -> Vec<u8> {
     let _ = write!(key, ":{}\0", via.port.unwrap_or(0));
     key.extend_from_slice(method.as_bytes());
     key.push(0);
-    match via.branch().filter(|b| b.starts_with(COOKIE.as_bytes())) {
+    match via.branch().filter(|b| b.len() > COOKIE.len() && b.starts_with(COOKIE.as_bytes())) {
         Some(branch) => key.extend_from_slice(branch),
         None => {
             // A peer of RFC 2543: its branch, if any, is not unique by itself.
