@@ -109,7 +109,7 @@ impl Session {
             return;
         }
         let sdp = sdp(&response.headers, response.body()).unwrap_or_default();
-        if let (Some(sdp), Some(tag)) = (&sdp, head.to_tag()) {
+        if let (Some(sdp), Some(tag)) = (&sdp, head.callee_tag()) {
             calling.early.retain(|(known, _)| known != tag);
             if calling.early.len() < EARLY_MAX {
                 calling.early.push((tag.to_vec(), sdp.clone()));
@@ -120,7 +120,7 @@ impl Session {
 
     fn invite_answered(&mut self, io: &mut Io<'_>, client: ClientId, head: &Head, response: &Response) {
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Up) else { return };
-        let tag = head.to_tag().unwrap_or_default();
+        let tag = head.callee_tag().unwrap_or_default();
         self.dialog.remote = response.headers.value(&HeaderName::To).unwrap_or_default().into_owned();
         self.dialog.remote_tag = tag.to_vec();
         self.dialog.take_routes(&response.headers, true);
@@ -161,7 +161,7 @@ pub(super) fn end_fork(io: &mut Io<'_>, path: Path, head: &Head, response: &Resp
         local: value(HeaderName::From),
         local_tag: String::new(),
         remote: value(HeaderName::To),
-        remote_tag: head.to_tag().unwrap_or_default().to_vec(),
+        remote_tag: head.callee_tag().unwrap_or_default().to_vec(),
         target: head.to.uri.to_bytes().to_vec(),
         routes: Vec::new(),
         local_cseq: head.cseq,

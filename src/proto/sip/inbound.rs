@@ -56,7 +56,7 @@ impl Endpoint {
             refuse::stateless(&mut self.wire, path, &request.headers, status, &reason, &extra);
             return;
         }
-        let reply = Reply::new(path, &request.headers, &head.via);
+        let reply = Reply::new(path, &request.headers, Some(&head.via));
         match self.transactions.arrive(&mut self.wire, &head, &request.uri, reply.path) {
             Arrival::Absorbed => {}
             Arrival::Merged => {
@@ -76,7 +76,7 @@ impl Endpoint {
             self.cancel(now, &arrived);
             return;
         }
-        if arrived.head.to_tag().is_some() {
+        if arrived.head.callee_tag().is_some() {
             match self.session_of(&arrived.head) {
                 Some(id) => self.within(now, id, arrived),
                 // RFC 3261 section 12.2.2.
@@ -108,10 +108,10 @@ impl Endpoint {
 
     /// The session that a message's tags and Call-ID name.
     fn session_of(&self, head: &Head) -> Option<SessionId> {
-        let tag = std::str::from_utf8(head.to_tag()?).ok()?;
+        let tag = std::str::from_utf8(head.callee_tag()?).ok()?;
         let id = SessionId(u64::from_str_radix(tag.split_once('-')?.0, 16).ok()?);
         let dialog = &self.sessions.get(&id)?.dialog;
-        let same = dialog.local_tag == tag && dialog.call_id == head.call_id && dialog.remote_tag == head.from_tag();
+        let same = dialog.local_tag == tag && dialog.call_id == head.call_id && dialog.remote_tag == head.caller_tag();
         same.then_some(id)
     }
 
@@ -217,7 +217,7 @@ impl Endpoint {
             local: reply.to_with(&local_tag),
             local_tag,
             remote: request.headers.value(&HeaderName::From).unwrap_or_default().into_owned(),
-            remote_tag: head.from_tag().to_vec(),
+            remote_tag: head.caller_tag().to_vec(),
             target: head.from.uri.to_bytes().to_vec(),
             call_id: head.call_id,
             routes: Vec::new(),

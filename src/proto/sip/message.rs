@@ -88,11 +88,13 @@ impl Head {
         })
     }
 
-    pub fn from_tag(&self) -> &[u8] {
+    /// Tag of From; empty where a peer of RFC 2543 has none.
+    pub fn caller_tag(&self) -> &[u8] {
         self.from.tag().unwrap_or_default()
     }
 
-    pub fn to_tag(&self) -> Option<&[u8]> {
+    /// Tag of To.
+    pub fn callee_tag(&self) -> Option<&[u8]> {
         self.to.tag()
     }
 }
@@ -258,7 +260,8 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub fn new(path: Path, headers: &Headers, via: &Via) -> Self {
+    /// `via` is the top one; `None` where it does not parse: then it goes back as it came, to where it came from.
+    pub fn new(path: Path, headers: &Headers, via: Option<&Via>) -> Self {
         let mut out = Vec::with_capacity(400);
         let mut record_route = Vec::new();
         let mut to = Vec::new();
@@ -268,12 +271,11 @@ impl Reply {
                 HeaderName::Via => {
                     out.extend_from_slice(b"Via: ");
                     let value = header.value();
-                    if top {
-                        top_via(&value, path.remote, via, &mut out);
-                        top = false;
-                    } else {
-                        out.extend_from_slice(&value);
+                    match via {
+                        Some(via) if top => top_via(&value, path.remote, via, &mut out),
+                        _ => out.extend_from_slice(&value),
                     }
+                    top = false;
                     out.extend_from_slice(b"\r\n");
                 }
                 HeaderName::From => line(&mut out, "From", &header.value()),
@@ -286,7 +288,8 @@ impl Reply {
             }
         }
         let tagged = split_top(&to, b';').skip(1).any(|p| parameter(p, b"tag").is_some());
-        Self { path: response_path(path, via), head: out, to, tagged, record_route }
+        let path = via.map_or(path, |via| response_path(path, via));
+        Self { path, head: out, to, tagged, record_route }
     }
 
     /// A response. `tag` is added to To where it has none yet; `extra` are whole header lines.
@@ -474,11 +477,13 @@ pub(super) fn phrase(status: u16) -> &'static str {
         603 => "Decline",
         604 => "Does Not Exist Anywhere",
         606 => "Not Acceptable",
-        100..=199 => "Progress",
-        200..=299 => "Success",
-        300..=399 => "Redirection",
-        400..=499 => "Request Failure",
-        500..=599 => "Server Failure",
-        _ => "Global Failure",
+        _ => match status / 100 {
+            1 => "Progress",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Request Failure",
+            5 => "Server Failure",
+            _ => "Global Failure",
+        },
     }
 }

@@ -63,3 +63,6 @@ pub struct Transmit {
 /// A session: one INVITE dialog (or dialog to be) between us and one party.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionId(pub u64);
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,7 @@
 //! Refusing what cannot be acted on: with a reason where someone can be told, else by a counter.
 
 use bytes::Bytes;
-use sip_codec::error::ParseError;
-use sip_codec::headers::Via;
+use sip_codec::error::{FramingError, ParseError};
 use sip_codec::{Header, HeaderName, Headers, Method, Request};
 
 use super::Path;
@@ -12,19 +11,15 @@ use super::wire::Wire;
 
 /// Answers a request outside any transaction: a fault in it means that none can be made, or none is worth it.
 pub(super) fn stateless(wire: &mut Wire, path: Path, headers: &Headers, status: u16, reason: &str, extra: &str) {
-    let Some(via) = top_via(headers) else {
+    let Some(row) = headers.value(&HeaderName::Via) else {
         wire.count("dropped-no-via");
         return;
     };
-    let reply = Reply::new(path, headers, &via);
+    let via = split_top(&row, b',').next().and_then(tolerance::via);
+    let reply = Reply::new(path, headers, via.as_ref());
     let tag = wire.token();
     let bytes = reply.render(status, reason, &tag, &wire.user_agent, extra, None);
     wire.send(reply.path, bytes);
-}
-
-fn top_via(headers: &Headers) -> Option<Via> {
-    let row = headers.get(&HeaderName::Via)?.value().into_owned();
-    tolerance::via(split_top(&row, b',').next()?)
 }
 
 /// A datagram that does not parse: a 400 with the reason where its request line and Via can be made out
@@ -63,6 +58,7 @@ fn reason(error: &ParseError) -> &'static str {
     match error {
         ParseError::StartLine(_) => "Malformed request line",
         ParseError::HeaderSyntax { .. } => "Malformed header field",
+        ParseError::Framing(FramingError::NoHeaderTerminator) => "No empty line after the headers",
         ParseError::Framing(_) => "Malformed or missing Content-Length",
         ParseError::Limit { .. } => "Message too large",
         _ => "Malformed message",

@@ -27,6 +27,10 @@ pub(super) const T4: Duration = Duration::from_secs(5);
 /// 64*T1: timers B, F, H, J, L, M, and D (which is to be at least 32 s).
 pub(super) const TIMEOUT: Duration = Duration::from_secs(32);
 
+/// How long an INVITE may ring: as timer C of proxies (RFC 3261 section 16.6 step 11), it keeps a transaction from living
+/// for ever. Longer than any session waits before its CANCEL.
+const PROCEEDING_MAX: Duration = Duration::from_secs(340);
+
 /// RFC 3261 section 8.1.1.7.
 const COOKIE: &str = "z9hG4bK";
 
@@ -178,7 +182,7 @@ impl Transactions {
             }
             return Arrival::Absorbed;
         }
-        let merge = head.to_tag().is_none().then(|| merge_key(head));
+        let merge = head.callee_tag().is_none().then(|| merge_key(head));
         if merge.as_ref().is_some_and(|m| self.by_merge.contains_key(m.as_slice())) {
             return Arrival::Merged;
         }
@@ -378,7 +382,7 @@ impl Transactions {
             (ClientState::Calling | ClientState::Proceeding, 100..=199) => {
                 if client.invite {
                     if client.state == ClientState::Calling {
-                        client.end = None; // timer B runs in Calling only
+                        client.end = Some(now + PROCEEDING_MAX); // timer B runs in Calling only
                     }
                     client.retransmit = None;
                 } else if client.retransmit.is_some() {
@@ -411,7 +415,7 @@ impl Transactions {
                 Answer::Absorbed
             }
             (ClientState::Accepted, 200..=299) => match &client.ack_tag {
-                Some(tag) if head.to_tag() == Some(tag.as_slice()) => {
+                Some(tag) if head.callee_tag() == Some(tag.as_slice()) => {
                     wire.send(client.ack_path, client.bytes.clone());
                     Answer::Absorbed
                 }
@@ -495,8 +499,7 @@ impl Transactions {
             assert!(waits || server.end.is_some() && server.scheduled.is_some(), "a transaction that never ends");
         }
         for client in self.clients.values() {
-            let rings = client.invite && client.state == ClientState::Proceeding;
-            assert!(rings || client.end.is_some() && client.scheduled.is_some(), "a transaction that never ends");
+            assert!(client.end.is_some() && client.scheduled.is_some(), "a transaction that never ends");
         }
     }
 }
@@ -517,12 +520,12 @@ fn key(head: &Head, method: &Method, uri: &Uri) -> Vec<u8> {
     let _ = write!(key, ":{}\0", via.port.unwrap_or(0));
     key.extend_from_slice(method.as_bytes());
     key.push(0);
-    match via.branch().filter(|b| b.starts_with(COOKIE.as_bytes())) {
+    match via.branch().filter(|b| b.len() > COOKIE.len() && b.starts_with(COOKIE.as_bytes())) {
         Some(branch) => key.extend_from_slice(branch),
         None => {
             // A peer of RFC 2543: its branch, if any, is not unique by itself.
             key.extend_from_slice(via.branch().unwrap_or_default());
-            for part in [head.from_tag(), &head.call_id] {
+            for part in [head.caller_tag(), &head.call_id] {
                 key.push(0);
                 key.extend_from_slice(part);
             }
@@ -536,7 +539,7 @@ fn key(head: &Head, method: &Method, uri: &Uri) -> Vec<u8> {
 /// What a merged request is told by (RFC 3261 section 8.2.2.2).
 fn merge_key(head: &Head) -> Vec<u8> {
     let mut key = Vec::with_capacity(96);
-    for part in [head.call_id.as_slice(), head.from_tag(), head.method.as_bytes()] {
+    for part in [head.call_id.as_slice(), head.caller_tag(), head.method.as_bytes()] {
         key.extend_from_slice(part);
         key.push(0);
     }
