@@ -1,0 +1,213 @@
+//! Listeners, media, cards, spans and trunks.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::Checker;
+use crate::core::tenant::address;
+use crate::core::tenant::directory::PREFIX_LENGTH_MAX;
+use crate::core::tenant::provision::{Peer, Trunk};
+
+/// Most calls that may be configured.
+const CALLS_MAX: u32 = 100_000;
+
+/// Longest user name and password, in octets.
+pub(super) const CREDENTIAL_LENGTH_MAX: usize = 128;
+
+impl Checker<'_> {
+    pub(super) fn appliance(&mut self) {
+        self.sip();
+        self.media();
+        self.cards_and_spans();
+        self.trunks();
+    }
+
+    fn sip(&mut self) {
+        let sip = &self.provision.sip;
+        self.enter_single("sip");
+        let mut seen = HashSet::new();
+        for (index, listen) in sip.listen.iter().enumerate() {
+            let field = format!("listen[{index}]");
+            match address::listener(listen) {
+                None => self.problem(&field, format!("`listen` is {listen:?}"), "udp:ADDRESS:PORT or tcp:ADDRESS:PORT"),
+                Some(listener) if !seen.insert(listener) => {
+                    self.problem(&field, format!("{listen:?} is there twice"), "each listener once");
+                }
+                Some(_) => {}
+            }
+        }
+        if !address::is_host_name(&sip.realm) {
+            self.problem("realm", format!("`realm` is {:?}", sip.realm), "a domain name");
+        }
+        self.in_range("calls_max", sip.calls_max, 1..=CALLS_MAX);
+        self.in_range("stop_grace_s", sip.stop_grace_s, 0..=3_600);
+    }
+
+    fn media(&mut self) {
+        let media = &self.provision.media;
+        self.enter_single("media");
+        if media.address.parse::<IpAddr>().is_err() {
+            self.problem("address", format!("`address` is {:?}", media.address), "an IP address");
+        }
+        // RFC 3550 section 11: RTP on an even port, RTCP on the next.
+        if !media.port_min.is_multiple_of(2) || media.port_min < 1_024 {
+            self.problem("port_min", format!("`port_min` is {}", media.port_min), "an even port from 1024 on");
+        }
+        if media.port_max.is_multiple_of(2) {
+            self.problem("port_max", format!("`port_max` is {}", media.port_max), "an odd port");
+        }
+        if media.port_max < media.port_min {
+            let what = format!("`port_max` is {}, `port_min` is {}", media.port_max, media.port_min);
+            self.problem("port_max", what, "a port after port_min");
+        }
+        self.in_range("threads", media.threads, 1..=64);
+        self.country(&media.country);
+    }
+
+    fn cards_and_spans(&mut self) {
+        let provision = self.provision;
+        let mut names = HashSet::new();
+        for (index, card) in provision.card.iter().enumerate() {
+            self.enter(index, card);
+            self.name("name", &card.name);
+            self.unique(&mut names, "name", card.name.as_str(), &card.name);
+            self.one_of("driver", &card.driver, &["sim-t1", "sim-e1"]);
+            self.in_range("spans", card.spans, 1..=32);
+        }
+        let mut names = HashSet::new();
+        let mut taken: HashMap<(&str, u8), &str> = HashMap::new();
+        for (index, span) in provision.span.iter().enumerate() {
+            self.enter(index, span);
+            self.name("name", &span.name);
+            self.unique(&mut names, "name", span.name.as_str(), &span.name);
+            self.one_of("signalling", &span.signalling, &["em-wink"]);
+            match self.names.cards.get(span.card.as_str()).copied() {
+                None => {
+                    let known = provision.card.iter().map(|card| card.name.as_str());
+                    self.refers("card", "card", &span.card, known);
+                }
+                Some(spans) => self.in_range("span", span.span, 1..=spans.max(1)),
+            }
+            if let Some(other) = taken.insert((&span.card, span.span), &span.name) {
+                let what = format!("span {} of card {:?} is taken by {other:?}", span.span, span.card);
+                self.problem("span", what, "a span of its own");
+            }
+            match self.names.trunks.get(span.trunk.as_str()).copied() {
+                Some("tdm") => {}
+                Some(_) => {
+                    self.problem("trunk", format!("trunk {:?} is not of circuits", span.trunk), "a trunk of kind tdm")
+                }
+                None => {
+                    let known = provision.trunk.iter().map(|trunk| trunk.name.as_str());
+                    self.refers("trunk", "trunk", &span.trunk, known);
+                }
+            }
+        }
+    }
+
+    fn trunks(&mut self) {
+        let mut names = HashSet::new();
+        let mut owners: HashMap<IpAddr, &str> = HashMap::new();
+        for (index, trunk) in self.provision.trunk.iter().enumerate() {
+            self.enter(index, trunk);
+            self.name("name", &trunk.name);
+            self.unique(&mut names, "name", trunk.name.as_str(), &trunk.name);
+            self.one_of("kind", &trunk.kind, &["sip", "tdm"]);
+            self.in_range("strip", usize::from(trunk.strip), 0..=PREFIX_LENGTH_MAX);
+            self.prefixes(trunk);
+            match trunk.kind.as_str() {
+                "tdm" => self.circuits(trunk),
+                "sip" => self.peering(trunk),
+                _ => {}
+            }
+            for (position, peer) in trunk.peer.iter().enumerate() {
+                self.peer(position, peer);
+                // A call is known by the address that it comes from.
+                let Ok(address) = peer.address.parse::<IpAddr>() else { continue };
+                let owner = owners.entry(address.to_canonical()).or_insert(&trunk.name);
+                if *owner != trunk.name {
+                    let what = format!("peer {address} belongs to trunk {owner:?}");
+                    self.problem(&format!("peer[{position}].address"), what, "an address of its own");
+                }
+            }
+        }
+    }
+
+    fn prefixes(&mut self, trunk: &Trunk) {
+        let mut seen = HashSet::new();
+        for (position, prefix) in trunk.prefix.iter().enumerate() {
+            let field = format!("prefix[{position}]");
+            if !address::is_dialled(prefix) || prefix.len() > PREFIX_LENGTH_MAX {
+                let expected = format!("at most {PREFIX_LENGTH_MAX} of + 0-9 * #; \"\" for every number");
+                self.problem(&field, format!("`prefix` is {prefix:?}"), expected);
+            } else if !seen.insert(prefix) {
+                self.problem(&field, format!("prefix {prefix:?} is there twice"), "each prefix once");
+            }
+        }
+    }
+
+    fn circuits(&mut self, trunk: &Trunk) {
+        let fields = [
+            ("peer", !trunk.peer.is_empty()),
+            ("user", trunk.user.is_some()),
+            ("password", trunk.password.is_some()),
+            ("register", trunk.register),
+            ("authenticate", trunk.authenticate),
+        ];
+        for (field, _) in fields.into_iter().filter(|(_, there)| *there) {
+            self.problem(field, format!("a trunk of circuits has `{field}`"), "it with kind = \"sip\" only");
+        }
+    }
+
+    fn peering(&mut self, trunk: &Trunk) {
+        if trunk.peer.is_empty() {
+            self.problem("peer", "a SIP trunk has no peer", "[[trunk.peer]]");
+        }
+        for (field, wanted) in [("register", trunk.register), ("authenticate", trunk.authenticate)] {
+            if wanted && (trunk.user.is_none() || trunk.password.is_none()) {
+                self.problem(field, format!("`{field}` without user and password"), "`user` and `password`");
+            }
+        }
+        self.credentials(trunk.user.as_deref(), trunk.password.as_ref().map(|password| password.expose().as_str()));
+    }
+
+    /// A user name and a password, both or none.
+    pub(super) fn credentials(&mut self, user: Option<&str>, password: Option<&str>) {
+        match (user, password) {
+            (Some(_), None) => self.problem("user", "`user` without password", "`password` (exports leave it out)"),
+            (None, Some(_)) => self.problem("password", "`password` without user", "`user`"),
+            _ => {}
+        }
+        if user.is_some_and(|user| !address::is_user(user)) {
+            self.problem(
+                "user",
+                format!("`user` is {:?}", user.unwrap_or_default()),
+                "a SIP user name without escapes",
+            );
+        }
+        if password.is_some_and(|p| p.is_empty() || p.len() > CREDENTIAL_LENGTH_MAX || p.contains(char::is_control)) {
+            let expected = format!("1 to {CREDENTIAL_LENGTH_MAX} octets without control characters");
+            self.problem("password", "`password` is not usable", expected);
+        }
+    }
+
+    fn peer(&mut self, position: usize, peer: &Peer) {
+        let field = |name: &str| format!("peer[{position}].{name}");
+        if peer.address.parse::<IpAddr>().is_err() {
+            self.problem(&field("address"), format!("`address` is {:?}", peer.address), "an IP address");
+        }
+        if peer.port == 0 {
+            self.problem(&field("port"), "`port` is 0", "1 to 65535");
+        }
+        if !["udp", "tcp"].contains(&peer.transport.as_str()) {
+            self.problem(&field("transport"), format!("`transport` is {:?}", peer.transport), "udp or tcp");
+        }
+        if peer.options_s != 0 && !(5..=3_600).contains(&peer.options_s) {
+            self.problem(
+                &field("options_s"),
+                format!("`options_s` is {}", peer.options_s),
+                "0 for never, or 5 to 3600",
+            );
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Tenants and what is theirs.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{Checker, Problem};
+use crate::base::DialString;
+use crate::core::ivr::{self, ReferenceKind};
+use crate::core::tenant::address;
+use crate::core::tenant::expand::{self, AGENTS_MAX};
+use crate::core::tenant::provision::{Agent, Flow, Queue};
+
+/// Longest flow, in octets.
+pub const FLOW_LENGTH_MAX: usize = 1 << 20;
+
+/// Most digits of a code or PIN.
+const DIGITS_MAX: usize = 16;
+
+/// A day in seconds: longer times are slips.
+const DAY_S: u32 = 86_400;
+
+impl<'p> Checker<'p> {
+    pub(super) fn tenants(&mut self) {
+        let provision = self.provision;
+        let mut names = HashSet::new();
+        for (index, tenant) in provision.tenant.iter().enumerate() {
+            self.enter(index, tenant);
+            self.name("name", &tenant.name);
+            self.unique(&mut names, "name", tenant.name.as_str(), &tenant.name);
+            if let Some(country) = &tenant.country {
+                self.country(country);
+            }
+            self.timezone(&tenant.timezone);
+            if !address::is_language(&tenant.language) {
+                self.problem("language", format!("`language` is {:?}", tenant.language), "a language, as en");
+            }
+        }
+        let mut names = HashSet::new();
+        for (index, site) in provision.site.iter().enumerate() {
+            self.enter(index, site);
+            self.name("name", &site.name);
+            self.unique(&mut names, "name", site.name.as_str(), &site.name);
+            self.timezone(&site.timezone);
+        }
+        let mut names = HashSet::new();
+        for (index, skill) in provision.skill.iter().enumerate() {
+            self.enter(index, skill);
+            self.tenant_exists(&skill.tenant);
+            self.name("name", &skill.name);
+            self.unique(&mut names, "name", (skill.tenant.as_str(), skill.name.as_str()), &skill.name);
+        }
+        self.agents();
+        self.queues();
+        self.flows();
+        self.numbers();
+    }
+
+    fn agents(&mut self) {
+        let provision = self.provision;
+        let total = provision.agent.iter().map(expand::count).fold(0, u64::saturating_add);
+        let mut taken = Taken::default();
+        for (index, agent) in provision.agent.iter().enumerate() {
+            self.enter(index, agent);
+            self.tenant_exists(&agent.tenant);
+            self.agent(agent);
+            if agent.range.is_some() && !agent.name.contains("{n}") && expand::count(agent) > 1 {
+                self.problem("name", "a range of agents has one name", "{n} in the name");
+            } else if total <= AGENTS_MAX as u64 {
+                expand::agents(agent).for_each(|single| self.is_free(&mut taken, &single));
+            }
+        }
+        if total > AGENTS_MAX as u64
+            && let Some((index, agent)) =
+                provision.agent.iter().enumerate().max_by_key(|(_, agent)| expand::count(agent))
+        {
+            self.enter(index, agent);
+            self.problem("range", format!("{total} agents in all"), format!("at most {AGENTS_MAX}"));
+        }
+    }
+
+    /// What does not depend on other agents; of a range, the first and the last stand for all.
+    fn agent(&mut self, agent: &Agent) {
+        if let Some([first, last]) = agent.range
+            && first > last
+        {
+            self.problem("range", format!("`range` is [{first}, {last}]"), "the lower number first");
+        }
+        let last = agent.range.map(|[_, last]| Agent { range: Some([last, last]), ..agent.clone() });
+        let ends = [expand::agents(agent).next(), last.and_then(|last| expand::agents(&last).next())];
+        let before = self.problems.len();
+        for single in ends.iter().flatten() {
+            // One report is enough.
+            if self.problems.len() == before {
+                self.single_agent(single);
+            }
+        }
+        if let Some(site) = &agent.site
+            && !self.names.sites.contains(site.as_str())
+        {
+            let known: Vec<&str> = self.provision.site.iter().map(|site| site.name.as_str()).collect();
+            self.refers("site", "site", site, known);
+        }
+        self.levels(&agent.tenant, &agent.skills, "over 0, up to 1", |level| level > 0.0 && level <= 1.0);
+        self.in_range("ring_s", agent.ring_s, 1..=600);
+        self.in_range("wrap_up_s", agent.wrap_up_s, 0..=DAY_S);
+    }
+
+    fn single_agent(&mut self, agent: &Agent) {
+        self.name("name", &agent.name);
+        match &agent.contact {
+            Some(contact) if !address::is_sip_uri(contact) => {
+                self.problem("contact", format!("`contact` is {contact:?}"), "sip:USER@HOST:PORT");
+            }
+            None if agent.user.is_none() => {
+                self.problem("", "the agent has neither `contact` nor `user`", "how to reach the phone");
+            }
+            _ => {}
+        }
+        self.credentials(agent.user.as_deref(), agent.password.as_ref().map(|password| password.expose().as_str()));
+        if let Some(code) = &agent.code
+            && !address::is_digits(code, DIGITS_MAX)
+        {
+            self.problem("code", format!("`code` is {code:?}"), format!("1 to {DIGITS_MAX} digits"));
+        }
+        if agent.pin.as_ref().is_some_and(|pin| !address::is_digits(pin.expose(), DIGITS_MAX)) {
+            self.problem("pin", "`pin` is not usable", format!("1 to {DIGITS_MAX} digits"));
+        }
+        match (&agent.code, &agent.pin) {
+            (Some(_), None) => self.problem("code", "`code` without PIN", "`pin` (exports leave it out)"),
+            (None, Some(_)) => self.problem("pin", "`pin` without code", "`code`"),
+            _ => {}
+        }
+    }
+
+    fn is_free(&mut self, taken: &mut Taken, agent: &Agent) {
+        if !taken.names.insert((agent.tenant.clone(), agent.name.clone())) {
+            self.problem("name", format!("agent {:?} is there twice", agent.name), "a name of its own");
+        }
+        if let Some(user) = &agent.user
+            && let Some(other) = taken.users.insert(user.clone(), agent.name.clone())
+        {
+            self.problem("user", format!("user {user:?} is taken by agent {other:?}"), "a user of its own");
+        }
+        if let Some(code) = &agent.code
+            && let Some(other) = taken.codes.insert((agent.tenant.clone(), code.clone()), agent.name.clone())
+        {
+            self.problem("code", format!("code {code:?} is taken by agent {other:?}"), "a code of its own");
+        }
+    }
+
+    fn levels(&mut self, tenant: &str, levels: &BTreeMap<String, f64>, range: &str, fits: impl Fn(f64) -> bool) {
+        for (skill, level) in levels {
+            let field = format!("skills.{skill}");
+            if !self.names.skills.contains(&(tenant, skill.as_str())) {
+                let known = self.provision.skill.iter().map(|skill| (skill.tenant.as_str(), skill.name.as_str()));
+                self.refers_within(&field, "skill", (tenant, skill), known);
+            }
+            if !fits(*level) {
+                self.problem(&field, format!("the level of {skill:?} is {level}"), range);
+            }
+        }
+    }
+
+    fn queues(&mut self) {
+        let mut names = HashSet::new();
+        for (index, queue) in self.provision.queue.iter().enumerate() {
+            self.enter(index, queue);
+            self.tenant_exists(&queue.tenant);
+            self.name("name", &queue.name);
+            self.unique(&mut names, "name", (queue.tenant.as_str(), queue.name.as_str()), &queue.name);
+            self.queue(queue);
+        }
+    }
+
+    fn queue(&mut self, queue: &Queue) {
+        self.levels(&queue.tenant, &queue.skills, "0 to 1", |level| (0.0..=1.0).contains(&level));
+        self.one_of("treatment", &queue.treatment, &["music", "ringback"]);
+        if let Some(music) = &queue.music
+            && !is_prompt(music)
+        {
+            self.problem("music", format!("`music` is {music:?}"), "the name of a prompt, as acme/waiting");
+        }
+        self.never_or_in_range("announce_every_s", queue.announce_every_s, 5..=3_600);
+        self.in_range("target_s", queue.target_s, 1..=DAY_S);
+        self.in_range("overflow_after_s", queue.overflow_after_s, 0..=DAY_S);
+        self.in_range("waiting_max", queue.waiting_max, 0..=1_000_000);
+    }
+
+    fn flows(&mut self) {
+        let mut names = HashSet::new();
+        for (index, flow) in self.provision.flow.iter().enumerate() {
+            self.enter(index, flow);
+            self.tenant_exists(&flow.tenant);
+            self.name("name", &flow.name);
+            self.unique(&mut names, "name", (flow.tenant.as_str(), flow.name.as_str()), &flow.name);
+            match (flow.text.len(), &flow.file) {
+                (0, Some(_)) => {}
+                (0, None) => self.problem("text", "the flow has no text", "`text` or `file`"),
+                (_, Some(_)) => self.problem("file", "the flow has both `text` and `file`", "one of them"),
+                (length, None) if length > FLOW_LENGTH_MAX => {
+                    let expected = format!("at most {FLOW_LENGTH_MAX} octets");
+                    self.problem("text", format!("the flow has {length} octets"), expected);
+                }
+                (_, None) => self.flow(index, flow),
+            }
+        }
+    }
+
+    fn flow(&mut self, index: usize, flow: &'p Flow) {
+        self.at.flow = Some(index);
+        match ivr::check(&flow.text, "") {
+            Err(faults) => {
+                for fault in faults {
+                    self.problem("text", fault.what, fault.expected);
+                    self.lies_at(fault.line, fault.column);
+                }
+            }
+            Ok(checked) => {
+                let queues =
+                    checked.references().into_iter().filter(|reference| reference.kind == ReferenceKind::Queue);
+                for queue in queues {
+                    if self.names.queues.contains(&(&flow.tenant, &queue.name)) {
+                        continue;
+                    }
+                    let known = self.provision.queue.iter().map(|queue| (queue.tenant.as_str(), queue.name.as_str()));
+                    self.refers_within("text", "queue", (&flow.tenant, &queue.name), known);
+                    self.lies_at(queue.line, queue.column);
+                }
+            }
+        }
+    }
+
+    /// Gives the last problem its place in the flow's text.
+    fn lies_at(&mut self, line: u32, column: u32) {
+        if let Some(Problem { inner, .. }) = self.problems.last_mut() {
+            *inner = Some((line, column));
+        }
+    }
+
+    fn numbers(&mut self) {
+        let mut claimed: HashMap<&str, (&str, &str)> = HashMap::new();
+        for (index, number) in self.provision.number.iter().enumerate() {
+            self.enter(index, number);
+            self.tenant_exists(&number.tenant);
+            if number.number.is_empty() || DialString::new(number.number.as_str()).is_err() {
+                let expected = "1 to 128 octets without space and < > \" @";
+                self.problem("number", format!("`number` is {:?}", number.number), expected);
+            }
+            let claim = (number.tenant.as_str(), number.flow.as_str());
+            if let Some((tenant, flow)) = claimed.insert(&number.number, claim) {
+                let what = format!("number {:?} is claimed by flow {flow:?} of tenant {tenant:?}", number.number);
+                self.problem("number", what, "each number once");
+            }
+            if !self.names.flows.contains(&claim) {
+                let known = self.provision.flow.iter().map(|flow| (flow.tenant.as_str(), flow.name.as_str()));
+                self.refers_within("flow", "flow", claim, known);
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Taken {
+    names: HashSet<(String, String)>,
+    users: HashMap<String, String>,
+    codes: HashMap<(String, String), String>,
+}
+
+/// A prompt's name: parts of the forms of names, joined by `/`.
+fn is_prompt(text: &str) -> bool {
+    text.len() <= 256 && text.split('/').all(|part| address::is_name(part) && !part.starts_with('.'))
+}

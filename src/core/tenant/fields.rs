@@ -1,0 +1,129 @@
+//! The keys of a provisioning file and the form of their values.
+
+/// What a value must look like.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// A string.
+    Text,
+    /// An array of strings.
+    Texts,
+    /// `true` or `false`.
+    Flag,
+    /// An integer from 0 to this.
+    Whole(u64),
+    /// A table of names and numbers.
+    Levels,
+    /// An array of two integers.
+    Range,
+    /// An array of tables with these fields, each `[[..]]` or `{ .. }`.
+    Tables(&'static [Field]),
+}
+
+impl Form {
+    pub(super) fn describe(self) -> String {
+        match self {
+            Form::Text => "a string".into(),
+            Form::Texts => "an array of strings".into(),
+            Form::Flag => "true or false".into(),
+            Form::Whole(max) => format!("an integer of 0 to {max}"),
+            Form::Levels => "a table of skills and levels, as { sales = 0.5 }".into(),
+            Form::Range => "two integers, as [0, 499]".into(),
+            Form::Tables(_) => "an array of tables".into(),
+        }
+    }
+}
+
+/// A key of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) form: Form,
+    pub(super) required: bool,
+}
+
+const fn needs(name: &'static str) -> Field {
+    Field { name, form: Form::Text, required: true }
+}
+
+const fn may(name: &'static str, form: Form) -> Field {
+    Field { name, form, required: false }
+}
+
+const U8: Form = Form::Whole(u8::MAX as u64);
+const U16: Form = Form::Whole(u16::MAX as u64);
+const U32: Form = Form::Whole(u32::MAX as u64);
+const TEXT: Form = Form::Text;
+const FLAG: Form = Form::Flag;
+
+pub(super) const SIP: &[Field] =
+    &[may("listen", Form::Texts), may("realm", TEXT), may("calls_max", U32), may("stop_grace_s", U32)];
+
+pub(super) const MEDIA: &[Field] =
+    &[may("address", TEXT), may("port_min", U16), may("port_max", U16), may("threads", U8), may("country", TEXT)];
+
+const PEER: &[Field] = &[
+    needs("address"),
+    may("port", U16),
+    may("transport", TEXT),
+    may("priority", U16),
+    may("weight", U16),
+    may("options_s", U32),
+];
+
+/// The tables that may come many times, by name.
+pub(super) const ENTRIES: &[(&str, &[Field])] = &[
+    ("card", &[needs("name"), needs("driver"), may("spans", U8)]),
+    ("span", &[needs("name"), needs("card"), may("span", U8), needs("signalling"), needs("trunk")]),
+    ("tenant", &[needs("name"), may("country", TEXT), may("timezone", TEXT), may("language", TEXT)]),
+    ("site", &[needs("name"), may("timezone", TEXT)]),
+    ("skill", &[needs("tenant"), needs("name")]),
+    (
+        "agent",
+        &[
+            needs("tenant"),
+            needs("name"),
+            may("range", Form::Range),
+            may("site", TEXT),
+            may("contact", TEXT),
+            may("user", TEXT),
+            may("password", TEXT),
+            may("code", TEXT),
+            may("pin", TEXT),
+            may("skills", Form::Levels),
+            may("signed_in", FLAG),
+            may("ring_s", U32),
+            may("wrap_up_s", U32),
+        ],
+    ),
+    (
+        "queue",
+        &[
+            needs("tenant"),
+            needs("name"),
+            may("skills", Form::Levels),
+            may("treatment", TEXT),
+            may("music", TEXT),
+            may("announce_every_s", U32),
+            may("target_s", U32),
+            may("overflow_after_s", U32),
+            may("waiting_max", U32),
+            may("record", FLAG),
+        ],
+    ),
+    ("flow", &[needs("tenant"), needs("name"), may("text", TEXT), may("file", TEXT)]),
+    ("number", &[needs("number"), needs("tenant"), needs("flow")]),
+    (
+        "trunk",
+        &[
+            needs("name"),
+            needs("kind"),
+            may("peer", Form::Tables(PEER)),
+            may("user", TEXT),
+            may("password", TEXT),
+            may("register", FLAG),
+            may("authenticate", FLAG),
+            may("prefix", Form::Texts),
+            may("strip", U8),
+        ],
+    ),
+];

@@ -1,0 +1,422 @@
+//! Provisioning files: TOML to [`Provision`], with every fault at its place.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::core::fault::{Fault, Lines, did_you_mean};
+use crate::core::tenant::check::{self, Problem};
+use crate::core::tenant::expand::expand;
+use crate::core::tenant::fields::{ENTRIES, Field, Form, MEDIA, SIP};
+use crate::core::tenant::provision::{Flow, Provision};
+
+/// Most faults reported of one file; a last one says how many more there are.
+pub const FAULTS_MAX: usize = 1_000;
+
+/// Beyond so many faults no guesses are made at what was meant: they cost more than they help.
+const GUESSES_MAX: usize = 100;
+
+/// Why the text of a flow that has `file = "PATH"` cannot be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadError {
+    /// There is no such file.
+    Missing,
+    /// It is there and cannot be read.
+    Unreadable,
+    /// It is longer than a flow may be.
+    TooLong,
+    /// It is not UTF-8 text.
+    NotText,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "is not there",
+            Self::Unreadable => "cannot be read",
+            Self::TooLong => "is too long",
+            Self::NotText => "is not UTF-8 text",
+        })
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// A flow's text and the name that its faults show.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loaded {
+    /// The file's name.
+    pub name: String,
+    /// Its content.
+    pub text: String,
+}
+
+/// Reads a provisioning file's text; `file` is the name that faults show. The result is expanded and checked, except that
+/// flows with `file = "PATH"` keep the path and have no text yet: [`parse_with`] reads them.
+///
+/// # Errors
+/// Every fault, by place; syntax faults alone when there are any. At most [`FAULTS_MAX`] and one.
+pub fn parse(text: &str, file: &str) -> Result<Provision, Vec<Fault>> {
+    Reader::new(text, file).read(None)
+}
+
+/// As [`parse`]; `load` gives the text of a flow that has `file = "PATH"`, whose faults are then reported with the others.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with(
+    text: &str,
+    file: &str,
+    load: &dyn Fn(&str) -> Result<Loaded, LoadError>,
+) -> Result<Provision, Vec<Fault>> {
+    Reader::new(text, file).read(Some(load))
+}
+
+type Load<'l> = &'l dyn Fn(&str) -> Result<Loaded, LoadError>;
+
+struct Reader<'t> {
+    text: &'t str,
+    file: &'t str,
+    lines: Lines<'t>,
+    faults: Vec<Fault>,
+    /// Where each value stands, by path: `agent[3].skills.sales`.
+    places: HashMap<String, usize>,
+    /// Paths that have a fault already.
+    faulty: HashSet<String>,
+    /// Names of the files that flows came from, by index.
+    flow_files: HashMap<usize, String>,
+}
+
+impl<'t> Reader<'t> {
+    fn new(text: &'t str, file: &'t str) -> Self {
+        let (places, faulty, flow_files) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Self { text, file, lines: Lines::new(text), faults: Vec::new(), places, faulty, flow_files }
+    }
+
+    fn read(mut self, load: Option<Load<'_>>) -> Result<Provision, Vec<Fault>> {
+        let (document, errors) = DeTable::parse_recoverable(self.text);
+        if !errors.is_empty() {
+            for error in errors {
+                let at = error.span().map_or(0, |span| span.start);
+                self.fault(at, error.message(), "TOML");
+            }
+            return Err(self.finish());
+        }
+        let mut provision = self.provision(document.get_ref());
+        if let Some(load) = load {
+            for (index, flow) in provision.flow.iter_mut().enumerate() {
+                self.load_flow(index, flow, load);
+            }
+        }
+        for problem in check::problems(&provision) {
+            self.problem(problem);
+        }
+        if !self.faults.is_empty() {
+            return Err(self.finish());
+        }
+        // The check has counted the agents.
+        let _ = expand(&mut provision);
+        Ok(provision)
+    }
+
+    fn finish(mut self) -> Vec<Fault> {
+        let file = self.file;
+        self.faults.sort_by(|a, b| {
+            let (key_a, key_b) = ((a.file != file, &a.file, a.line), (b.file != file, &b.file, b.line));
+            key_a.cmp(&key_b).then(a.column.cmp(&b.column))
+        });
+        let left_out = self.faults.len().saturating_sub(FAULTS_MAX);
+        if left_out > 0 {
+            self.faults.truncate(FAULTS_MAX);
+            let (line, column) = self.lines.position(self.text.len());
+            let what = format!("{left_out} more faults");
+            self.faults.push(Fault { file: self.file.into(), line, column, what, expected: String::new() });
+        }
+        self.faults
+    }
+
+    fn fault(&mut self, at: usize, what: impl Into<String>, expected: impl Into<String>) {
+        let (line, column) = self.lines.position(at);
+        self.faults.push(Fault { file: self.file.into(), line, column, what: what.into(), expected: expected.into() });
+    }
+
+    fn provision(&mut self, document: &DeTable<'_>) -> Provision {
+        let mut provision = Provision::default();
+        for (key, value) in document {
+            let name: &str = key.get_ref();
+            let at = key.span().start;
+            match (name, ENTRIES.iter().find(|(kind, _)| *kind == name)) {
+                ("sip", _) => set(&mut provision.sip, self.single(name, SIP, value)),
+                ("media", _) => set(&mut provision.media, self.single(name, MEDIA, value)),
+                (_, Some((kind, fields))) => {
+                    let entries = self.many(kind, fields, value);
+                    self.add(&mut provision, kind, entries);
+                }
+                (_, None) => {
+                    let known = ["sip", "media"].into_iter().chain(ENTRIES.iter().map(|(kind, _)| *kind));
+                    self.unknown(at, "the file", name, &known.collect::<Vec<_>>());
+                }
+            }
+        }
+        provision
+    }
+
+    fn add(&mut self, provision: &mut Provision, kind: &str, entries: Vec<Value>) {
+        match kind {
+            "card" => provision.card = decode(entries),
+            "span" => provision.span = decode(entries),
+            "tenant" => provision.tenant = decode(entries),
+            "site" => provision.site = decode(entries),
+            "skill" => provision.skill = decode(entries),
+            "agent" => provision.agent = decode(entries),
+            "queue" => provision.queue = decode(entries),
+            "flow" => provision.flow = decode(entries),
+            "number" => provision.number = decode(entries),
+            _ => provision.trunk = decode(entries),
+        }
+    }
+
+    fn single(&mut self, name: &str, fields: &[Field], value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let at = value.span().start;
+        self.places.insert(name.into(), at);
+        match value.get_ref() {
+            DeValue::Table(table) => Some(self.table(name, fields, table, at)),
+            other => {
+                self.fault(at, format!("`{name}` is {}", describe(other)), "a table");
+                None
+            }
+        }
+    }
+
+    fn many(&mut self, name: &str, fields: &'static [Field], value: &Spanned<DeValue<'_>>) -> Vec<Value> {
+        self.value(name, name, Form::Tables(fields), value).and_then(into_array).unwrap_or_default()
+    }
+
+    fn table(&mut self, path: &str, fields: &[Field], table: &DeTable<'_>, at: usize) -> Value {
+        let mut object = Map::new();
+        for (key, value) in table {
+            let name: &str = key.get_ref();
+            let Some(field) = fields.iter().find(|field| field.name == name) else {
+                let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
+                self.unknown(key.span().start, &format!("`{}`", kind_of(path)), name, &known);
+                continue;
+            };
+            let path = format!("{path}.{name}");
+            match self.value(&path, name, field.form, value) {
+                Some(value) => {
+                    object.insert(name.into(), value);
+                }
+                None => {
+                    self.faulty.insert(path);
+                }
+            }
+        }
+        for field in fields.iter().filter(|field| field.required) {
+            if object.contains_key(field.name) {
+                continue;
+            }
+            let path = format!("{path}.{}", field.name);
+            // A value of the wrong form was reported already.
+            if self.faulty.insert(path.clone()) {
+                let (kind, name) = (kind_of(&path), field.name);
+                self.fault(at, format!("`{kind}` has no `{name}`"), format!("{name} = {}", field.form.describe()));
+            }
+            object.insert(field.name.into(), Value::String(String::new()));
+        }
+        Value::Object(object)
+    }
+
+    /// A value in the form wanted, or a fault.
+    fn value(&mut self, path: &str, name: &str, form: Form, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let at = value.span().start;
+        self.places.insert(path.into(), at);
+        let converted = match (form, value.get_ref()) {
+            (Form::Text, DeValue::String(text)) => Some(Value::String(text.to_string())),
+            (Form::Flag, DeValue::Boolean(flag)) => Some(Value::Bool(*flag)),
+            (Form::Whole(max), DeValue::Integer(integer)) => {
+                let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| *n <= max);
+                if number.is_none() {
+                    self.fault(at, format!("`{name}` is {integer}"), form.describe());
+                    return None;
+                }
+                number.map(Value::from)
+            }
+            (Form::Texts, DeValue::Array(items)) => return self.items(path, name, Form::Text, items),
+            (Form::Range, DeValue::Array(items)) if items.len() == 2 => {
+                return self.items(path, name, Form::Whole(u32::MAX.into()), items);
+            }
+            (Form::Tables(fields), DeValue::Array(items)) => return Some(self.tables(path, name, fields, items)),
+            (Form::Levels, DeValue::Table(levels)) => return Some(self.levels(path, levels)),
+            _ => None,
+        };
+        if converted.is_none() {
+            self.fault(at, format!("`{name}` is {}", describe(value.get_ref())), form.describe());
+        }
+        converted
+    }
+
+    /// All items in one form, or none.
+    fn items(&mut self, path: &str, name: &str, form: Form, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
+        let mut values = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            values.push(self.value(&format!("{path}[{index}]"), name, form, item));
+        }
+        values.into_iter().collect::<Option<Vec<Value>>>().map(Value::Array)
+    }
+
+    /// A value for each table; what is none stands as an empty one, so that indices stay those of the file.
+    fn tables(&mut self, path: &str, name: &str, fields: &[Field], items: &[Spanned<DeValue<'_>>]) -> Value {
+        let mut values = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            let at = item.span().start;
+            self.places.insert(path.clone(), at);
+            if let DeValue::Table(table) = item.get_ref() {
+                values.push(self.table(&path, fields, table, at));
+            } else {
+                self.fault(at, format!("`{name}` is {}", describe(item.get_ref())), "a table");
+                let required = fields.iter().filter(|field| field.required);
+                self.faulty.insert(path);
+                values.push(required.map(|field| (field.name.to_string(), Value::String(String::new()))).collect());
+            }
+        }
+        Value::Array(values)
+    }
+
+    fn levels(&mut self, path: &str, levels: &DeTable<'_>) -> Value {
+        let mut object = Map::new();
+        for (key, value) in levels {
+            let skill: &str = key.get_ref();
+            let path = format!("{path}.{skill}");
+            let at = value.span().start;
+            self.places.insert(path.clone(), at);
+            let level: Option<f64> = match value.get_ref() {
+                DeValue::Float(level) => level.as_str().parse().ok(),
+                DeValue::Integer(level) => i32::from_str_radix(level.as_str(), level.radix()).ok().map(f64::from),
+                _ => None,
+            };
+            match level.filter(|level| level.is_finite()) {
+                Some(level) => {
+                    object.insert(skill.into(), Value::from(level));
+                }
+                None => {
+                    self.fault(at, format!("the level of `{skill}` is {}", describe(value.get_ref())), "a number");
+                    self.faulty.insert(path);
+                }
+            }
+        }
+        Value::Object(object)
+    }
+
+    fn unknown(&mut self, at: usize, whose: &str, name: &str, known: &[&str]) {
+        let guess = if self.faults.len() < GUESSES_MAX { did_you_mean(name, known.iter().copied()) } else { None };
+        let expected = match guess {
+            Some(guess) => format!("`{guess}` (did you mean that?)"),
+            None => format!("one of {}", known.join(", ")),
+        };
+        self.fault(at, format!("{whose} has an unknown key `{name}`"), expected);
+    }
+
+    fn load_flow(&mut self, index: usize, flow: &mut Flow, load: Load<'_>) {
+        let Some(path) = flow.file.take() else { return };
+        let place = format!("flow[{index}].file");
+        match load(&path) {
+            Ok(loaded) => {
+                flow.text = loaded.text;
+                self.flow_files.insert(index, loaded.name);
+            }
+            Err(error) => {
+                let at = self.places.get(&place).copied().unwrap_or(0);
+                self.fault(at, format!("{path:?} {error}"), "the path of a flow, relative to this file");
+                self.faulty.insert(format!("flow[{index}].text"));
+            }
+        }
+    }
+
+    /// A problem that the check found, at its place in the text.
+    fn problem(&mut self, problem: Problem) {
+        let mut path = problem.path.as_str();
+        let mut at = self.places.get(path);
+        while at.is_none() && !path.is_empty() {
+            // What the file leaves to its default is reported where its table begins.
+            path = path.rfind(['.', '[']).and_then(|end| path.get(..end)).unwrap_or("");
+            at = self.places.get(path);
+        }
+        let at = at.copied().unwrap_or(0);
+        if self.faulty.contains(&problem.path) {
+            return;
+        }
+        let Problem { what, expected, inner, .. } = problem;
+        match (inner, problem.flow.and_then(|flow| self.flow_files.get(&flow))) {
+            (Some((line, column)), Some(name)) => {
+                self.faults.push(Fault { file: name.clone(), line, column, what, expected });
+            }
+            (Some(inner), None) => {
+                let (line, column) = self.inner_position(at, inner);
+                self.faults.push(Fault { file: self.file.into(), line, column, what, expected });
+            }
+            (None, _) => self.fault(at, what, expected),
+        }
+    }
+
+    /// The place in the file of a place in the string that begins at `at`. Exact for the multi-line forms (TOML 1.0
+    /// "String": a newline right after the opening quotes does not count), but for escapes before it on its line.
+    fn inner_position(&self, at: usize, (line, column): (u32, u32)) -> (u32, u32) {
+        let (outer_line, outer_column) = self.lines.position(at);
+        let opening = self.text.get(at..).unwrap_or_default();
+        let Some(rest) = opening.strip_prefix("'''").or_else(|| opening.strip_prefix("\"\"\"")) else {
+            return if line == 1 { (outer_line, outer_column + column) } else { (outer_line, outer_column) };
+        };
+        if rest.starts_with('\n') || rest.starts_with("\r\n") {
+            (outer_line + line, column)
+        } else if line == 1 {
+            (outer_line, outer_column + 2 + column)
+        } else {
+            (outer_line + line - 1, column)
+        }
+    }
+}
+
+fn set<T: DeserializeOwned>(target: &mut T, value: Option<Value>) {
+    if let Some(value) = value.and_then(|value| serde_json::from_value(value).ok()) {
+        *target = value;
+    }
+}
+
+/// The values have the fields' forms, so none is refused; a test holds `fields.rs` against `provision.rs`.
+fn decode<T: DeserializeOwned>(entries: Vec<Value>) -> Vec<T> {
+    entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect()
+}
+
+fn into_array(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Array(values) => Some(values),
+        _ => None,
+    }
+}
+
+/// `trunk[2].peer[0].port` is of a `peer`, `agent[0].name` of an `agent`.
+fn kind_of(path: &str) -> &str {
+    let table = path.rsplit_once(']').map_or(path, |(table, _)| table);
+    let name = table.rsplit_once('[').map_or(table, |(name, _)| name);
+    name.rsplit_once('.').map_or(name, |(_, name)| name)
+}
+
+fn describe(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,377 @@
+//! Tests of reading a provisioning file: each kind of fault at its place.
+
+use super::*;
+use crate::core::tenant::provision::{Agent, Card, Media, Number, Peer, Queue, Sip, Site, Skill, Span, Tenant, Trunk};
+
+/// The faults of a text, printed.
+fn faults(text: &str) -> Vec<String> {
+    match parse(text, "p.toml") {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// A text that has nothing wrong, to be bent.
+const GOOD: &str = r#"[sip]
+listen = ["udp:127.0.0.1:5060"]
+[[tenant]]
+name = "acme"
+[[skill]]
+tenant = "acme"
+name = "sales"
+[[agent]]
+tenant = "acme"
+name = "ana"
+contact = "sip:ana@127.0.0.3:5080"
+skills = { sales = 0.5 }
+[[queue]]
+tenant = "acme"
+name = "sales"
+skills = { sales = 0 }
+[[flow]]
+tenant = "acme"
+name = "main"
+text = '''
+[flow]
+start = "wait"
+[step.wait]
+do = "enqueue"
+queue = "sales"
+'''
+[[number]]
+number = "200"
+tenant = "acme"
+flow = "main"
+[[card]]
+name = "card0"
+driver = "sim-t1"
+spans = 2
+[[trunk]]
+name = "circuits"
+kind = "tdm"
+[[span]]
+name = "line1"
+card = "card0"
+signalling = "em-wink"
+trunk = "circuits"
+[[trunk]]
+name = "carrier"
+kind = "sip"
+prefix = ["0"]
+peer = [{ address = "192.0.2.1" }]
+"#;
+
+/// [`GOOD`] with one text in place of another, and its faults.
+fn bent(from: &str, to: &str) -> Vec<String> {
+    assert!(GOOD.contains(from), "{from}");
+    faults(&GOOD.replacen(from, to, 1))
+}
+
+#[test]
+fn a_good_file_is_read() {
+    assert_eq!(faults(GOOD), [""; 0]);
+    let provision = parse(GOOD, "p.toml").expect("good");
+    assert_eq!(provision.queue[0].skills.get("sales"), Some(&0.0));
+    assert_eq!(provision.agent[0].ring_s, 20, "defaults are the contract's");
+    assert_eq!(parse("", "p.toml"), Ok(Provision::default()));
+}
+
+#[test]
+fn ranges_are_expanded() {
+    let text = "[[tenant]]\nname = 'a'\n[[agent]]\ntenant = 'a'\nname = 'x{n}'\nrange = [1, 3]\ncontact = 'sip:x{n}@h'";
+    let provision = parse(text, "p.toml").expect("good");
+    assert_eq!(provision.agent.len(), 3);
+    assert_eq!(provision.agent[2].contact.as_deref(), Some("sip:x3@h"));
+}
+
+#[test]
+fn syntax_faults_come_alone_and_all_of_them() {
+    let found = faults("[[tenant]]\nname = \n[sip]\ncalls_max == 3\nnonsense = 1\n");
+    assert!(found.len() >= 2, "{found:#?}");
+    assert!(found[0].starts_with("p.toml:2:8: ") && found[0].ends_with("; expected TOML"), "{found:#?}");
+    assert!(found[1].starts_with("p.toml:4:"), "{found:#?}");
+    assert!(!found.iter().any(|fault| fault.contains("nonsense")), "{found:#?}");
+}
+
+#[test]
+fn faults_of_form_have_their_place() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "[[queue]]",
+            "[[qeue]]",
+            &["p.toml:13:3: the file has an unknown key `qeue`; expected `queue` (did you mean that?)"],
+        ),
+        (
+            "contact =",
+            "contcat =",
+            &["p.toml:11:1: `agent` has an unknown key `contcat`; expected `contact` (did you mean that?)"],
+        ),
+        (
+            "spans = 2",
+            "zzz = 2",
+            &["p.toml:34:1: `card` has an unknown key `zzz`; expected one of name, driver, spans"],
+        ),
+        ("spans = 2", "spans = 256", &["p.toml:34:9: `spans` is 256; expected an integer of 0 to 255"]),
+        ("spans = 2", "spans = -1", &["p.toml:34:9: `spans` is -1; expected an integer of 0 to 255"]),
+        ("spans = 2", "spans = 'two'", &["p.toml:34:9: `spans` is a string; expected an integer of 0 to 255"]),
+        (
+            "listen = [\"udp:127.0.0.1:5060\"]",
+            "listen = [5060]",
+            &["p.toml:2:11: `listen` is an integer; expected a string"],
+        ),
+        (
+            "listen = [\"udp:127.0.0.1:5060\"]",
+            "listen = 5060",
+            &["p.toml:2:10: `listen` is an integer; expected an array of strings"],
+        ),
+        (
+            "{ sales = 0.5 }",
+            "{ sales = 'high' }",
+            &["p.toml:12:20: the level of `sales` is a string; expected a number"],
+        ),
+        (
+            "{ sales = 0.5 }",
+            "0.5",
+            &["p.toml:12:10: `skills` is a float; expected a table of skills and levels, as { sales = 0.5 }"],
+        ),
+        ("name = \"ana\"", "", &["p.toml:8:1: `agent` has no `name`; expected name = a string"]),
+        ("name = \"ana\"", "name = 7", &["p.toml:10:8: `name` is an integer; expected a string"]),
+        (
+            "name = \"ana\"",
+            "name = \"ana\"\nsigned_in = 1",
+            &["p.toml:11:13: `signed_in` is an integer; expected true or false"],
+        ),
+        (
+            "name = \"ana\"",
+            "name = \"ana\"\nrange = [1]",
+            &["p.toml:11:9: `range` is an array; expected two integers, as [0, 499]"],
+        ),
+        (
+            "address = \"192.0.2.1\"",
+            "adress = \"192.0.2.1\"",
+            &[
+                "p.toml:47:9: `peer` has no `address`; expected address = a string",
+                "p.toml:47:11: `peer` has an unknown key `adress`; expected `address` (did you mean that?)",
+            ],
+        ),
+        (
+            "peer = [{ address = \"192.0.2.1\" }]",
+            "peer = [7]",
+            &["p.toml:47:9: `peer` is an integer; expected a table"],
+        ),
+        ("[[card]]", "[card]", &["p.toml:31:1: `card` is a table; expected an array of tables"]),
+        ("[sip]", "[[sip]]", &["p.toml:1:1: `sip` is an array; expected a table"]),
+    ];
+    for (from, to, expected) in cases {
+        let found = bent(from, to);
+        // A fault of form may bring one of sense with it: a table that is misspelt is missing, too.
+        assert!(expected.iter().all(|fault| found.iter().any(|f| f == fault)), "{to}: {found:#?}");
+    }
+}
+
+#[test]
+fn faults_of_sense_have_their_place() {
+    let cases = [
+        (
+            "\"udp:127.0.0.1:5060\"",
+            "\"127.0.0.1:5060\"",
+            "p.toml:2:11: `listen` is \"127.0.0.1:5060\"; expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT",
+        ),
+        ("{ sales = 0.5 }", "{ sales = 1.5 }", "p.toml:12:20: the level of \"sales\" is 1.5; expected over 0, up to 1"),
+        (
+            "{ sales = 0.5 }",
+            "{ salse = 0.5 }",
+            "p.toml:12:20: skill \"salse\" is not there in tenant \"acme\"; expected \"sales\" (did you mean that?)",
+        ),
+        (
+            "flow = \"main\"",
+            "flow = \"mian\"",
+            "p.toml:30:8: flow \"mian\" is not there in tenant \"acme\"; expected \"main\" (did you mean that?)",
+        ),
+        (
+            "driver = \"sim-t1\"",
+            "driver = \"sim-t3\"",
+            "p.toml:33:10: `driver` is \"sim-t3\"; expected \"sim-t1\" (did you mean that?)",
+        ),
+        (
+            "card = \"card0\"",
+            "card = \"card9\"",
+            "p.toml:40:8: card \"card9\" is not there; expected \"card0\" (did you mean that?)",
+        ),
+        // What the file leaves to its default is reported where the entry begins.
+        (
+            "contact = \"sip:ana@127.0.0.3:5080\"",
+            "",
+            "p.toml:8:1: the agent has neither `contact` nor `user`; expected how to reach the phone",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        assert_eq!(bent(from, to), [expected], "{to}");
+    }
+}
+
+#[test]
+fn faults_inside_a_flow_have_the_place_in_the_file() {
+    assert_eq!(
+        bent("queue = \"sales\"", "queue = \"slaes\""),
+        ["p.toml:25:9: queue \"slaes\" is not there in tenant \"acme\"; expected \"sales\" (did you mean that?)"]
+    );
+    let found = bent("do = \"enqueue\"", "do = \"enqeue\"");
+    assert!(found[0].starts_with("p.toml:24:6: "), "{found:#?}");
+    // A text that begins on the line of its quotes.
+    let found = bent("text = '''\n[flow]", "text = '''[flo]");
+    assert!(found.iter().any(|fault| fault.starts_with("p.toml:20:12: ")), "{found:#?}");
+    let found = faults("[[tenant]]\nname = 'a'\n[[flow]]\ntenant = 'a'\nname = 'f'\ntext = 'x = 1'");
+    assert!(found[0].starts_with("p.toml:6:9: "), "{found:#?}");
+}
+
+#[test]
+fn all_faults_come_at_once_in_the_order_of_the_text() {
+    let mut text = GOOD.replace("calls", "x").replace("driver = \"sim-t1\"", "driver = \"x\"");
+    text = text.replace("number = \"200\"", "number = \"\"").replace("name = \"carrier\"", "name = \"Carrier\"");
+    text = text.replace("[[agent]]", "[[agent]]\nrnge = 1");
+    let lines: Vec<u32> = parse(&text, "p.toml").expect_err("bad").iter().map(|fault| fault.line).collect();
+    assert_eq!(lines, [9, 29, 34, 45]);
+}
+
+#[test]
+fn faults_are_bounded() {
+    let text = "[[site]]\nname = 'X'\n".repeat(3_000);
+    let faults = parse(&text, "p.toml").expect_err("bad");
+    assert_eq!(faults.len(), FAULTS_MAX + 1);
+    assert_eq!(faults[FAULTS_MAX].what, "4999 more faults", "each name is bad, and all but one are there twice");
+}
+
+#[test]
+fn flow_files_are_read_and_checked() {
+    let text = "[[tenant]]\nname = 'a'\n[[flow]]\ntenant = 'a'\nname = 'f'\nfile = 'flows/f.toml'\n";
+    let unread = parse(text, "p.toml").expect("left for later");
+    assert_eq!(unread.flow[0].file.as_deref(), Some("flows/f.toml"));
+    let missing = parse_with(text, "p.toml", &|_| Err(LoadError::Missing)).expect_err("bad");
+    assert_eq!(
+        missing[0].to_string(),
+        "p.toml:6:8: \"flows/f.toml\" is not there; expected the path of a flow, relative to this file"
+    );
+    assert_eq!(missing.len(), 1);
+    let load = |text: &str| {
+        let text = text.to_string();
+        move |path: &str| Ok(Loaded { name: format!("dir/{path}"), text: text.clone() })
+    };
+    let bad = parse_with(text, "p.toml", &load("[flow]\nstart = 5\n")).expect_err("bad");
+    assert!(bad.iter().any(|fault| fault.to_string().starts_with("dir/flows/f.toml:2:9: ")), "{bad:#?}");
+    let good = "[flow]\nstart = 'end'\n[step.end]\ndo = 'hangup'\n";
+    let provision = parse_with(text, "p.toml", &load(good)).expect("good");
+    assert_eq!((provision.flow[0].text.as_str(), &provision.flow[0].file), (good, &None));
+}
+
+/// The fields that are read must be those of the contract: a field added there and not here could not be provisioned.
+#[test]
+fn the_fields_are_those_of_the_contract() {
+    let text = || Some("x".to_string());
+    let secret = || Some("x".to_string().into());
+    let levels = || [("x".to_string(), 1.0)].into();
+    let peer = Peer { address: "x".into(), port: 1, transport: "x".into(), priority: 0, weight: 0, options_s: 0 };
+    let full = Provision {
+        sip: Sip::default(),
+        media: Media::default(),
+        card: vec![Card { name: "x".into(), driver: "x".into(), spans: 1 }],
+        span: vec![Span { name: "x".into(), card: "x".into(), span: 1, signalling: "x".into(), trunk: "x".into() }],
+        tenant: vec![Tenant { name: "x".into(), country: text(), timezone: "x".into(), language: "x".into() }],
+        site: vec![Site { name: "x".into(), timezone: "x".into() }],
+        skill: vec![Skill { tenant: "x".into(), name: "x".into() }],
+        agent: vec![Agent {
+            tenant: "x".into(),
+            name: "x".into(),
+            range: Some([1, 2]),
+            site: text(),
+            contact: text(),
+            user: text(),
+            password: secret(),
+            code: text(),
+            pin: secret(),
+            skills: levels(),
+            signed_in: true,
+            ring_s: 1,
+            wrap_up_s: 1,
+        }],
+        queue: vec![Queue {
+            tenant: "x".into(),
+            name: "x".into(),
+            skills: levels(),
+            treatment: "x".into(),
+            music: text(),
+            announce_every_s: 1,
+            target_s: 1,
+            overflow_after_s: 1,
+            waiting_max: 1,
+            record: true,
+        }],
+        flow: vec![Flow { tenant: "x".into(), name: "x".into(), text: "x".into(), file: None }],
+        number: vec![Number { number: "x".into(), tenant: "x".into(), flow: "x".into() }],
+        trunk: vec![Trunk {
+            name: "x".into(),
+            kind: "x".into(),
+            peer: vec![peer],
+            user: text(),
+            password: secret(),
+            register: true,
+            authenticate: true,
+            prefix: vec!["x".into()],
+            strip: 1,
+        }],
+    };
+    let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let names = |value: &Value| {
+        let mut names: Vec<String> = object(value).keys().cloned().collect();
+        names.sort();
+        names
+    };
+    let ours = |fields: &[Field]| {
+        // `file` is read and never written.
+        let mut names: Vec<String> = fields.iter().map(|f| f.name.to_string()).filter(|name| name != "file").collect();
+        names.sort();
+        names
+    };
+    let full = serde_json::to_value(&full).expect("serialises");
+    assert_eq!(names(&full["sip"]), ours(SIP));
+    assert_eq!(names(&full["media"]), ours(MEDIA));
+    for (kind, fields) in ENTRIES {
+        assert_eq!(names(&full[*kind][0]), ours(fields), "{kind}");
+        for field in *fields {
+            if let Form::Tables(fields) = field.form {
+                assert_eq!(names(&full[*kind][0][field.name][0]), ours(fields), "{kind}.{}", field.name);
+            }
+        }
+    }
+    assert_eq!(object(&full).len(), ENTRIES.len() + 2);
+}
+
+/// Bent texts: whatever comes in, there is an answer, and it is not a panic.
+#[test]
+fn no_text_makes_it_panic() {
+    let seed = 0x5eed_0002_u64;
+    println!("seed {seed:#x}");
+    let mut random = crate::core::tenant::testing::Random::new(seed);
+    let pieces =
+        ["[", "]", "[[agent]]", "=", "\"", "'''", "{", "}", "1e999", "-", "\n", "agent", "name", "é", "\0", "0x", ","];
+    for _ in 0..1_500 {
+        let mut text = GOOD.to_string();
+        for _ in 0..=random.below(3) {
+            let mut at = random.below(text.len());
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            if random.below(2) == 0 {
+                text.insert_str(at, pieces[random.below(pieces.len())]);
+            } else {
+                let end = (at + random.below(30)).min(text.len());
+                if text.is_char_boundary(end) {
+                    text.replace_range(at..end, "");
+                }
+            }
+        }
+        if let Err(faults) = parse(&text, "p.toml") {
+            assert!(!faults.is_empty() && faults.iter().all(|fault| fault.line > 0 && fault.column > 0), "{text}");
+        }
+    }
+}

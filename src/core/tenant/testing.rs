@@ -1,0 +1,156 @@
+//! Random provisionings for tests.
+
+use crate::core::tenant::provision::{
+    Agent, Card, Flow, Number, Peer, Provision, Queue, Site, Skill, Span, Tenant, Trunk,
+};
+
+/// A small generator (xorshift64*): the same numbers for a seed, everywhere.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.max(1))
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `bound`, which is over 0.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() >> 33) as usize % bound
+    }
+
+    fn maybe<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        (self.below(2) == 0).then(|| make(self))
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    fn secret(&mut self) -> String {
+        (0..=self.below(12)).map(|_| self.pick(&['a', 'Z', '7', '"', '\\', '\'', ' ', 'ß', '#', '\u{1F600}'])).collect()
+    }
+}
+
+/// A provisioning that passes the check: every kind of entry, references between them, optional fields there or not.
+pub(crate) fn provision(seed: u64) -> Provision {
+    let mut r = Random::new(seed);
+    let mut p = Provision::default();
+    p.sip.calls_max = 1 + r.below(1_000) as u32;
+    p.media.threads = 1 + r.below(8) as u8;
+    p.site = (0..r.below(3)).map(|i| Site { name: format!("site-{i}"), timezone: "Europe/Berlin".into() }).collect();
+    for t in 0..1 + r.below(4) {
+        let country = r.maybe(|r| r.pick(&["us", "de", "jp"]).to_string());
+        p.tenant.push(Tenant {
+            name: format!("tenant.{t}"),
+            country,
+            timezone: "UTC".into(),
+            language: "pt-br".into(),
+        });
+        tenant(&mut r, &mut p, t);
+    }
+    trunks(&mut r, &mut p);
+    p
+}
+
+fn tenant(r: &mut Random, p: &mut Provision, t: usize) {
+    let tenant = format!("tenant.{t}");
+    let skills: Vec<String> = (0..r.below(4)).map(|i| format!("skill{i}")).collect();
+    p.skill.extend(skills.iter().map(|name| Skill { tenant: tenant.clone(), name: name.clone() }));
+    for a in 0..r.below(6) {
+        let user = r.maybe(|_| format!("u{t}+{a}"));
+        let code = r.maybe(|_| format!("{a}00"));
+        p.agent.push(Agent {
+            tenant: tenant.clone(),
+            name: format!("agent_{a}"),
+            range: None,
+            site: if p.site.is_empty() { None } else { r.maybe(|_| p.site[0].name.clone()) },
+            contact: if user.is_none() { Some(format!("sip:a{a}@127.0.0.{}:5080", t + 1)) } else { None },
+            password: user.as_ref().map(|_| r.secret().into()),
+            user,
+            pin: code.as_ref().map(|_| "0815".to_string().into()),
+            code,
+            skills: skills
+                .iter()
+                .filter_map(|name| Some((name.clone(), r.maybe(|r| (1 + r.below(1_000)) as f64 / 1_000.0)?)))
+                .collect(),
+            signed_in: r.below(2) == 0,
+            ring_s: 1 + r.below(100) as u32,
+            wrap_up_s: r.below(100) as u32,
+        });
+    }
+    for q in 0..r.below(3) {
+        p.queue.push(Queue {
+            tenant: tenant.clone(),
+            name: format!("queue-{q}"),
+            skills: skills
+                .iter()
+                .filter_map(|name| Some((name.clone(), r.maybe(|r| r.below(10) as f64 / 9.0)?)))
+                .collect(),
+            treatment: r.pick(&["music", "ringback"]).into(),
+            music: r.maybe(|_| "acme/waiting".into()),
+            announce_every_s: r.pick(&[0, 30]),
+            target_s: 1 + r.below(60) as u32,
+            overflow_after_s: r.below(60) as u32,
+            waiting_max: r.below(60) as u32,
+            record: r.below(2) == 0,
+        });
+    }
+    for f in 0..r.below(3) {
+        let comment = r.secret().replace('\u{1F600}', "'''");
+        let text = format!("# {comment}\n[flow]\nstart = \"end\"\n\n[step.end]\ndo = \"hangup\"\n");
+        p.flow.push(Flow { tenant: tenant.clone(), name: format!("flow-{f}"), text, file: None });
+        p.number.push(Number { number: format!("+49{t}{f}"), tenant: tenant.clone(), flow: format!("flow-{f}") });
+    }
+}
+
+fn trunks(r: &mut Random, p: &mut Provision) {
+    p.trunk.push(Trunk {
+        name: "circuits".into(),
+        kind: "tdm".into(),
+        peer: Vec::new(),
+        user: None,
+        password: None,
+        register: false,
+        authenticate: false,
+        prefix: vec!["".into(), "9".into()],
+        strip: 1,
+    });
+    for i in 0..r.below(3) {
+        let user = r.maybe(|_| format!("user{i}"));
+        p.trunk.push(Trunk {
+            name: format!("carrier-{i}"),
+            kind: "sip".into(),
+            peer: (0..1 + r.below(3)).map(|n| peer(r, i, n)).collect(),
+            password: user.as_ref().map(|_| r.secret().into()),
+            register: user.is_some() && r.below(2) == 0,
+            authenticate: user.is_some() && r.below(2) == 0,
+            user,
+            prefix: (0..r.below(3)).map(|n| format!("+{n}")).collect(),
+            strip: r.below(5) as u8,
+        });
+    }
+    for c in 0..r.below(3) {
+        p.card.push(Card { name: format!("card{c}"), driver: r.pick(&["sim-t1", "sim-e1"]).into(), spans: 4 });
+        for s in 1..1 + r.below(4) as u8 {
+            let (name, card) = (format!("span{c}.{s}"), format!("card{c}"));
+            p.span.push(Span { name, card, span: s, signalling: "em-wink".into(), trunk: "circuits".into() });
+        }
+    }
+}
+
+fn peer(r: &mut Random, trunk: usize, n: usize) -> Peer {
+    Peer {
+        address: if n == 2 { format!("2001:db8::{trunk}") } else { format!("192.0.{trunk}.{n}") },
+        port: 1 + r.below(65_000) as u16,
+        transport: r.pick(&["udp", "tcp"]).into(),
+        priority: r.below(10) as u16,
+        weight: r.below(10) as u16,
+        options_s: r.pick(&[0, 30]),
+    }
+}
