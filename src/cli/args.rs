@@ -213,7 +213,8 @@ pub(super) enum EntityCommand {
     Add {
         /// Its name; TENANT/NAME where it belongs to a tenant
         name: String,
-        /// Fields as in a provisioning file; `skills.sales=0.8` sets one entry of a table
+        /// Fields as in a provisioning file; `skills.sales=0.8` sets one entry of a table, `password=@FILE` and `pin=@FILE`
+        /// take the first line of a file
         #[arg(value_name = "KEY=VALUE")]
         fields: Vec<String>,
         /// Only say what would change

@@ -1,28 +1,46 @@
 //! `KEY=VALUE` into an entry, typed by the provisioning's schema.
 
+use std::path::Path;
+
 use toml::{Table as Entry, Value};
 
-use super::CliError;
 use super::entity::Kind;
+use super::{CliError, files};
 use crate::core::fault::did_you_mean;
+
+/// Fields whose value may stand in a file, so that it is not seen in the list of processes.
+const SECRETS: [&str; 2] = ["password", "pin"];
 
 /// Sets fields of `entry`. A value is taken as text where the schema wants text (`code=0042`), else as a TOML value
 /// (`ring_s=20`, `range=[1, 9]`); `KEY=` removes the field, which goes back to its default; `TABLE.KEY=VALUE` sets one
-/// entry of a table.
+/// entry of a table. A flow's `file=PATH` takes its text from there, `password=@PATH` and `pin=@PATH` the first line.
 ///
 /// # Errors
 ///
-/// [`CliError::Usage`] with every wrong field; `entry` is then changed in part and must be dropped.
+/// [`CliError::Usage`] with every wrong field, [`CliError::Faults`] of a flow's text, [`CliError::File`]; `entry` is then
+/// changed in part and must be dropped.
 pub fn assign(kind: Kind, entry: &mut Entry, fields: &[String]) -> Result<(), CliError> {
     let mut faults = Vec::new();
     for field in fields {
-        match field.split_once('=') {
-            None => faults.push(format!("`{field}`: expected KEY=VALUE")),
-            Some((key, text)) => {
-                if let Err(fault) = assign_one(kind, entry, key.trim(), text.trim()) {
-                    faults.push(format!("`{field}`: {fault}"));
-                }
+        let Some((key, text)) = field.split_once('=') else {
+            faults.push(format!("`{field}`: expected KEY=VALUE"));
+            continue;
+        };
+        let (key, text) = (key.trim(), text.trim());
+        let assigned = match text.strip_prefix('@').filter(|_| SECRETS.contains(&key)) {
+            Some(path) => {
+                let content = files::read(Path::new(path))?;
+                assign_one(kind, entry, key, content.lines().next().unwrap_or_default())
             }
+            None if (kind, key) == (Kind::Flow, "file") => {
+                entry.insert("text".into(), files::read_flow_text(Path::new(text))?.into());
+                Ok(())
+            }
+            None => assign_one(kind, entry, key, text),
+        };
+        if let Err(fault) = assigned {
+            let shown = if SECRETS.contains(&key) { key } else { field };
+            faults.push(format!("`{shown}`: {fault}"));
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(CliError::Usage(faults.join("\nerror: "))) }
@@ -79,7 +97,6 @@ fn unknown(fault: &str) -> bool {
 
 /// Adds a guess to "unknown field `x`, expected one of `a`, `b`".
 fn explain(key: &str, message: &str) -> String {
-    // `file` stands in files only, relative to them.
     let message = message.trim();
     if unknown(message)
         && let Some(guess) = did_you_mean(key, message.split('`').skip(3).step_by(2))

@@ -82,6 +82,13 @@ fn read_flow(path: &Path) -> Result<Flow, CliError> {
     ivr::check(&read(path)?, &path.display().to_string()).map_err(CliError::Faults)
 }
 
+/// The text of a flow file that has no faults.
+pub fn read_flow_text(path: &Path) -> Result<String, CliError> {
+    let text = read(path)?;
+    ivr::check(&text, &path.display().to_string()).map_err(CliError::Faults)?;
+    Ok(text)
+}
+
 /// Whether a text is a flow rather than a provisioning: it has steps, or `flow` as a table instead of a list.
 fn is_flow(text: &str) -> bool {
     let (document, _) = DeTable::parse_recoverable(text);
@@ -90,7 +97,7 @@ fn is_flow(text: &str) -> bool {
 }
 
 /// Reads a text file of bounded size.
-fn read(path: &Path) -> Result<String, CliError> {
+pub fn read(path: &Path) -> Result<String, CliError> {
     let size = fs::metadata(path).map_err(CliError::file(path))?.len();
     if size > FILE_MAX {
         return Err(CliError::Usage(format!("{}: {size} octets, at most {FILE_MAX} are read", path.display())));

@@ -8,7 +8,7 @@ use std::{error, fmt};
 
 use serde::Serialize;
 
-use super::{ANSWER_TIMEOUT, LINE_MAX, LogLevel, socket_path};
+use super::{ANSWER_TIMEOUT, Address, LINE_MAX, LogLevel, socket_path};
 use crate::core::control::{Command, Query, Reply};
 
 /// A little more than the server takes to give up.
@@ -70,7 +70,7 @@ impl Client {
     /// [`ClientError::Io`], most often for want of permission.
     pub fn connect(data_dir: &Path) -> Result<Option<Client>, ClientError> {
         let path = socket_path(data_dir);
-        let connected = UnixStream::connect(&path).and_then(|stream| {
+        let connected = Address::of(&path).and_then(|address| UnixStream::connect(&address.path)).and_then(|stream| {
             stream.set_read_timeout(Some(TIMEOUT))?;
             stream.set_write_timeout(Some(TIMEOUT))?;
             Ok(stream)

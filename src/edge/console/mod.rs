@@ -10,10 +10,12 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
 
+use rustix::fs::{Mode, OFlags};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +112,31 @@ impl fmt::Display for LineError {
 /// Where the socket of a data directory is.
 pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join("control.sock")
+}
+
+/// Longest path of a socket, in octets (unix(7): 108 with the zero at its end).
+const PATH_MAX: usize = 107;
+
+/// A path by which the socket can be bound and connected: its own, or where that is too long, one through a descriptor
+/// of its directory, which must stay open meanwhile.
+struct Address {
+    path: PathBuf,
+    _directory: Option<OwnedFd>,
+}
+
+impl Address {
+    fn of(socket: &Path) -> io::Result<Address> {
+        let (Some(directory), Some(name)) = (socket.parent(), socket.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        if socket.as_os_str().len() <= PATH_MAX {
+            return Ok(Address { path: socket.to_owned(), _directory: None });
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(directory, flags, Mode::empty())?;
+        let path = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+        Ok(Address { path, _directory: Some(directory) })
+    }
 }
 
 /// Why the control socket cannot be opened.

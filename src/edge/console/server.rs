@@ -14,8 +14,8 @@ use smol::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use smol::{Async, Executor, Task, Timer, future};
 
 use super::{
-    ANSWER_TIMEOUT, CLIENT_TIMEOUT, CLIENTS_MAX, ConsoleError, ControlRequest, LINE_MAX, Line, REQUESTS_MAX, read_line,
-    socket_path,
+    ANSWER_TIMEOUT, Address, CLIENT_TIMEOUT, CLIENTS_MAX, ConsoleError, ControlRequest, LINE_MAX, Line, REQUESTS_MAX,
+    read_line, socket_path,
 };
 use crate::core::control::Reply;
 use crate::edge::logging::Logging;
@@ -76,7 +76,7 @@ impl Console {
         let listener = match listen(&path) {
             Ok(listener) => listener,
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                if UnixStream::connect(&path).is_ok() {
+                if Address::of(&path).and_then(|address| UnixStream::connect(&address.path)).is_ok() {
                     return Err(ConsoleError::Running { path });
                 }
                 std::fs::remove_file(&path)
@@ -103,10 +103,11 @@ impl Drop for Console {
 /// (unix(7)), and nobody can connect before listen.
 fn listen(path: &Path) -> io::Result<Async<UnixListener>> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let address = Address::of(path)?;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&address.path)?)?;
+    rustix::fs::chmod(&address.path, Mode::RUSR | Mode::WUSR)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Async::new_nonblocking(UnixListener::from(socket))
 }

@@ -148,3 +148,14 @@ fn the_socket_is_private_replaces_a_dead_one_and_not_a_live_one() {
     drop(console);
     assert!(!socket_path(&dir.0).exists());
 }
+
+#[test]
+fn a_path_too_long_for_a_socket_address_works_all_the_same() {
+    let dir = Dir::new();
+    let deep = dir.0.join("d".repeat(120));
+    std::fs::create_dir(&deep).unwrap();
+    let executor = Arc::new(Executor::new());
+    let (_console, _asked) = Console::open(&deep, &executor, None).unwrap();
+    assert!(socket_path(&deep).exists());
+    assert!(Client::connect(&deep).unwrap().is_some());
+}
