@@ -2,6 +2,7 @@
 
 pub mod appliance;
 pub mod base;
+pub mod cli;
 pub mod core;
 pub mod demo;
 pub mod dsp;

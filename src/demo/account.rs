@@ -10,11 +10,6 @@ use crate::base::Instant;
 use crate::core::control::Status;
 use crate::edge::clock::Clock;
 
-pub(super) enum Way {
-    Card,
-    Sip,
-}
-
 /// What the people of the demonstration report.
 #[derive(Debug)]
 pub(super) enum News {
