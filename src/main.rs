@@ -1,2 +1,7 @@
 //! Arguments only.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cordboard::cli::main()
+}
