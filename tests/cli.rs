@@ -1,0 +1,188 @@
+//! The command line as an operator meets it: the binary itself, on a data directory of its own, with no appliance running.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A directory of its own, removed at the end.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cordboard-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cordboard"));
+        command.args(args).arg("--data-dir").arg(self.data()).env_remove("CORDBOARD_DATA").output().unwrap()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    /// Runs what must succeed; its standard output.
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs what must fail; its standard error.
+    fn fails(&self, code: i32, args: &[&str]) -> String {
+        let output = self.run(args);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
+        errors
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+const FLOW: &str = "[flow]\nname = 'Main'\nstart = 'a'\n\n[step.a]\ndo = 'answer'\nnext = 'q'\n\n\
+                    [step.q]\ndo = 'enqueue'\nqueue = 'sales'\n";
+
+fn provisioned() -> (Dir, String) {
+    let dir = Dir::new();
+    dir.file("main.toml", FLOW);
+    let file = dir.file(
+        "acme.toml",
+        "[[tenant]]\nname = 'acme'\n\n[[skill]]\ntenant = 'acme'\nname = 'sales'\n\n\
+         [[agent]]\ntenant = 'acme'\nname = 'a{n}'\nrange = [1, 3]\nuser = 'a{n}'\npassword = 'hidden-{n}'\n\
+         skills = { sales = 0.8 }\n\n\
+         [[queue]]\ntenant = 'acme'\nname = 'sales'\nskills = { sales = 0.5 }\n\n\
+         [[flow]]\ntenant = 'acme'\nname = 'main'\nfile = 'main.toml'\n\n\
+         [[number]]\nnumber = '100'\ntenant = 'acme'\nflow = 'main'\n",
+    );
+    dir.ok(&["provision", "apply", &file]);
+    (dir, file)
+}
+
+#[test]
+fn applying_is_idempotent_and_says_what_it_does() {
+    let (dir, file) = provisioned();
+    assert_eq!(dir.ok(&["provision", "apply", &file]), "nothing to change\n");
+    let more = fs::read_to_string(&file).unwrap().replace("[1, 3]", "[1, 4]");
+    let more = dir.file("more.toml", &more);
+    let said = dir.ok(&["provision", "apply", &more, "--dry-run"]);
+    assert!(said.contains("+ agent acme/a4") && said.contains("not applied"), "{said}");
+    assert!(!dir.ok(&["agent", "list"]).contains("a4"));
+    dir.ok(&["provision", "apply", &more]);
+    assert!(dir.ok(&["agent", "list"]).contains("acme/a4"));
+}
+
+#[test]
+fn an_export_without_secrets_shows_none_and_with_them_applies_to_nothing_new() {
+    let (dir, _) = provisioned();
+    let open = dir.ok(&["provision", "export"]);
+    assert!(!open.contains("hidden-1"), "{open}");
+    let whole = dir.0.join("whole.toml").display().to_string();
+    dir.ok(&["provision", "export", "--secrets", "-o", &whole]);
+    assert!(fs::read_to_string(&whole).unwrap().contains("hidden-1"));
+    assert_eq!(dir.ok(&["provision", "apply", &whole]), "nothing to change\n");
+}
+
+#[test]
+fn faulty_files_report_every_fault_with_its_place_and_change_nothing() {
+    let (dir, _) = provisioned();
+    let before = dir.ok(&["provision", "export", "--secrets"]);
+    let faulty = dir.file(
+        "faulty.toml",
+        "[[tenant]]\nname = 'acme'\ncolour = 'red'\n\n[[agent]]\ntenant = 'acne'\nname = 'x'\nring_s = 'soon'\n",
+    );
+    let said = dir.fails(1, &["provision", "apply", &faulty]);
+    for place in [":3:1: ", ":6:", ":8:"] {
+        assert!(said.contains(&format!("{faulty}{place}")), "{place} in {said}");
+    }
+    assert_eq!(dir.fails(1, &["check", &faulty]), said);
+    assert_eq!(dir.ok(&["provision", "export", "--secrets"]), before);
+    let flow = dir.file("flow.toml", "[flow]\nname = 'x'\nstart = 'b'\n[step.a]\ndo = 'dance'\n");
+    let said = dir.fails(1, &["flow", "check", &flow]);
+    assert!(said.contains(&format!("{flow}:5:")) && said.lines().count() > 2, "{said}");
+}
+
+#[test]
+fn entities_are_edited_through_the_schema_and_the_check() {
+    let (dir, _) = provisioned();
+    let said = dir.ok(&["agent", "set", "acme/a1", "ring_s=9", "code=0042", "pin=0077", "skills.sales=1"]);
+    assert!(said.contains("~ agent acme/a1") && said.contains("ring_s 20 -> 9"), "{said}");
+    let shown: serde_json::Value = serde_json::from_str(&dir.ok(&["agent", "show", "acme/a1", "--json"])).unwrap();
+    assert_eq!((&shown["ring_s"], &shown["code"]), (&9.into(), &"0042".into()));
+    assert_eq!(shown["password"], "[redacted]");
+    assert!(dir.fails(2, &["agent", "set", "acme/a1", "ringing=9"]).contains("unknown field"));
+    // What other entities refer to cannot go.
+    assert!(dir.fails(1, &["queue", "remove", "acme/sales"]).contains("sales"));
+    assert!(dir.fails(1, &["skill", "remove", "acme/sales"]).contains("sales"));
+    assert!(dir.fails(1, &["agent", "remove", "acme/a9"]).contains("there is no agent"));
+    let secret = dir.file("secret", "from-a-file\nrest\n");
+    dir.ok(&["agent", "set", "acme/a1", &format!("password=@{secret}")]);
+    assert!(dir.ok(&["provision", "export", "--secrets"]).contains("from-a-file"));
+    let flow = dir.file("other.toml", &FLOW.replace("Main", "Other"));
+    dir.ok(&["flow", "set", "acme/main", &format!("file={flow}")]);
+    assert!(dir.ok(&["flow", "show", "acme/main"]).contains("Other"));
+}
+
+#[test]
+fn a_backup_brings_everything_back() {
+    let (dir, _) = provisioned();
+    let before = dir.ok(&["provision", "export", "--secrets"]);
+    let backup = dir.0.join("backup.db").display().to_string();
+    dir.ok(&["backup", &backup, "--with-secrets"]);
+    fs::remove_dir_all(dir.data()).unwrap();
+    fs::create_dir(dir.data()).unwrap();
+    dir.ok(&["restore", &backup]);
+    assert_eq!(dir.ok(&["provision", "export", "--secrets"]), before);
+}
+
+#[test]
+fn what_needs_a_running_appliance_says_so() {
+    let (dir, _) = provisioned();
+    let orders: [&[&str]; 8] = [
+        &["status"],
+        &["calls", "--json"],
+        &["agents"],
+        &["queues"],
+        &["trunks"],
+        &["hangup", "1"],
+        &["agent", "sign-in", "acme/a1"],
+        &["log-level", "net", "debug"],
+    ];
+    for order in orders {
+        assert!(dir.fails(1, order).contains("no appliance runs on"), "{order:?}");
+    }
+    assert_eq!(dir.ok(&["cdr", "export", "--json"]), "");
+    assert!(dir.ok(&["cdr", "export"]).starts_with("call_id,tenant,medium,direction,from,to,"));
+    dir.fails(2, &["cdr", "export", "--since", "yesterday"]);
+}
+
+#[test]
+fn flows_are_drawn_and_scripts_and_pages_are_made() {
+    let dir = Dir::new();
+    let flow = dir.file("main.toml", FLOW);
+    assert!(dir.ok(&["flow", "draw", &flow]).starts_with("digraph"));
+    let svg = dir.0.join("main.svg");
+    dir.ok(&["flow", "draw", &flow, "--svg", "-o", svg.to_str().unwrap()]);
+    assert!(fs::read_to_string(svg).unwrap().contains("<svg"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(dir.ok(&["completions", shell]).contains("provision"));
+    }
+    assert!(dir.ok(&["man"]).contains(".TH cordboard"));
+    dir.ok(&["man", "--directory", dir.0.to_str().unwrap()]);
+    assert!(Path::new(&dir.0.join("cordboard-agent.1")).exists());
+}
