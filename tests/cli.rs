@@ -1,8 +1,9 @@
-//! The command line as an operator meets it: the binary itself, on a data directory of its own, with no appliance running.
+//! The command line as an operator meets it: the binary itself, on a data directory of its own, without and with a running appliance.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A directory of its own, removed at the end.
@@ -185,4 +186,62 @@ fn flows_are_drawn_and_scripts_and_pages_are_made() {
     assert!(dir.ok(&["man"]).contains(".TH cordboard"));
     dir.ok(&["man", "--directory", dir.0.to_str().unwrap()]);
     assert!(Path::new(&dir.0.join("cordboard-agent.1")).exists());
+}
+
+/// A running appliance; killed if the test ends without it.
+struct Running(Child);
+
+impl Running {
+    /// Starts it on free ports and waits until it serves.
+    fn start(dir: &Dir) -> Self {
+        let provision =
+            dir.file("sip.toml", "[sip]\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0']\nstop_grace_s = 1\n");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cordboard"));
+        command.args(["run", "--provision", &provision, "--data-dir"]).arg(dir.data());
+        let mut running = Self(command.stderr(Stdio::piped()).spawn().unwrap());
+        let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines();
+        let serves = lines.by_ref().map_while(Result::ok).any(|line| line.contains("listening on tcp:"));
+        assert!(serves, "the appliance did not start");
+        // What it says later is read, so that it never waits for us.
+        std::thread::spawn(move || lines.for_each(drop));
+        running
+    }
+
+    /// SIGTERM, and its exit code.
+    fn stop(mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+    }
+}
+
+#[test]
+fn a_running_appliance_is_asked_and_told_and_ends_cleanly_on_sigterm() {
+    let dir = Dir::new();
+    let running = Running::start(&dir);
+    let status: serde_json::Value = serde_json::from_str(&dir.ok(&["status", "--json"])).unwrap();
+    assert_eq!((&status["stopping"], &status["calls"]), (&false.into(), &0.into()));
+    assert!(dir.ok(&["status"]).contains(" serving, up "));
+    dir.ok(&["tenant", "add", "acme"]);
+    dir.ok(&["agent", "add", "acme/ana", "user=ana", "password=x"]);
+    let agents = |dir: &Dir| serde_json::from_str::<serde_json::Value>(&dir.ok(&["agents", "--json"])).unwrap();
+    assert_eq!(agents(&dir)[0]["status"], "null");
+    dir.ok(&["agent", "sign-in", "acme/ana"]);
+    assert_eq!(agents(&dir)[0]["status"], "ready");
+    dir.ok(&["agent", "pause", "acme/ana", "--reason", "lunch"]);
+    assert_eq!(agents(&dir)[0]["reason"], "lunch");
+    assert!(dir.fails(1, &["agent", "sign-in", "acme/nobody"]).contains("refused"));
+    assert!(dir.fails(1, &["hangup", "00000000000000ff"]).contains("refused"));
+    dir.ok(&["log-level", "net", "debug"]);
+    assert!(dir.fails(1, &["log-level", "net", "loud"]).contains("not a level"));
+    assert!(dir.fails(1, &["run"]).contains("already running"));
+    assert_eq!(running.stop(), Some(0));
+    assert!(dir.fails(1, &["status"]).contains("no appliance runs"));
+    assert!(dir.ok(&["agent", "list"]).contains("acme/ana"), "what was told is stored");
 }

@@ -14,6 +14,7 @@ use crate::core::control::Command;
 use crate::demo::{self, DemoOptions};
 use crate::edge::console::Client;
 use crate::edge::logging::{Format, Logging};
+use crate::proto::sip::Transport;
 
 /// Callers of a demonstration when nobody says how many.
 const DEMO_CALLS: u32 = 12;
@@ -27,7 +28,11 @@ pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     let options = Options { data_dir: dir.to_owned(), provision, logging: Some(logging.clone()), seed: None };
     let appliance = Appliance::start(options).map_err(CliError::Run)?;
     for (transport, address) in &appliance.listeners {
-        log::info!("listening: {transport:?} {address}");
+        let transport = match transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        log::info!("listening on {transport}:{address}");
     }
     for fault in &appliance.prompt_faults {
         log::warn!("prompt: {fault}");
