@@ -50,8 +50,12 @@ fn assign_one(kind: Kind, entry: &mut Entry, key: &str, text: &str) -> Result<()
     // The first dot parts the table's name from its key, which may hold further ones.
     let (outer, inner) = key.split_once('.').map_or((key, None), |(outer, inner)| (outer, Some(inner)));
     if text.is_empty() {
-        typed(kind, outer, inner, "1")
-            .or_else(|fault| if unknown(&fault) { Err(fault) } else { Ok(Value::from(1)) })?;
+        // No value is tried: only that the field is there, whatever its type.
+        if let Err(fault) = typed(kind, outer, inner, "1")
+            && unknown(&fault)
+        {
+            return Err(fault);
+        }
         match (inner, entry.get_mut(outer)) {
             (None, _) => drop(entry.remove(outer)),
             (Some(inner), Some(Value::Table(table))) => drop(table.remove(inner)),

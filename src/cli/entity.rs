@@ -154,15 +154,8 @@ impl World {
         self.0.get(kind.as_str()).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
     }
 
-    fn entries_mut(&mut self, kind: Kind) -> &mut Vec<Value> {
-        let table = self.0.entry(kind.as_str()).or_insert_with(|| Value::Array(Vec::new()));
-        if !table.is_array() {
-            *table = Value::Array(Vec::new());
-        }
-        match table {
-            Value::Array(entries) => entries,
-            _ => unreachable!("made an array above"),
-        }
+    fn entries_mut(&mut self, kind: Kind) -> Option<&mut Vec<Value>> {
+        self.0.entry(kind.as_str()).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()
     }
 
     fn position(&self, kind: Kind, name: &str) -> Result<usize, CliError> {
@@ -228,14 +221,16 @@ fn add(old: &Provision, kind: Kind, name: &str, fields: &[String]) -> Result<Pro
         (false, _) => drop(entry.insert(kind.name_field().into(), name.into())),
     }
     edit::assign(kind, &mut entry, fields)?;
-    world.entries_mut(kind).push(Value::Table(entry));
+    if let Some(entries) = world.entries_mut(kind) {
+        entries.push(Value::Table(entry));
+    }
     world.into_provision()
 }
 
 fn set(old: &Provision, kind: Kind, name: &str, fields: &[String]) -> Result<Provision, CliError> {
     let mut world = World::new(old)?;
     let at = world.position(kind, name)?;
-    if let Some(Value::Table(entry)) = world.entries_mut(kind).get_mut(at) {
+    if let Some(Value::Table(entry)) = world.entries_mut(kind).and_then(|entries| entries.get_mut(at)) {
         edit::assign(kind, entry, fields)?;
     }
     world.into_provision()
@@ -244,7 +239,9 @@ fn set(old: &Provision, kind: Kind, name: &str, fields: &[String]) -> Result<Pro
 fn remove(old: &Provision, kind: Kind, name: &str) -> Result<Provision, CliError> {
     let mut world = World::new(old)?;
     let at = world.position(kind, name)?;
-    world.entries_mut(kind).remove(at);
+    if let Some(entries) = world.entries_mut(kind) {
+        entries.remove(at);
+    }
     world.into_provision()
 }
 
