@@ -1,6 +1,8 @@
-//! The examples run, end by themselves and say what they should.
+//! The examples run, end by themselves and say what they should; README's provisioning is sound.
 
 use std::process::{Command, Output};
+
+use cordboard::core::tenant::{Loaded, parse_with};
 
 fn run(example: &str, arguments: &[&str]) -> Output {
     // The profile of this test's own build, so that nothing is built twice.
@@ -104,4 +106,15 @@ fn a_flow_is_walked_with_keys() {
         let output = run("flow_walk", wrong);
         assert!(!output.status.success() && !output.stderr.is_empty(), "{wrong:?}");
     }
+}
+
+#[test]
+fn the_provisioning_in_the_readme_has_no_faults() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```toml\n").expect("a block of TOML");
+    let (text, _) = rest.split_once("```").expect("the block's end");
+    let flow = include_str!("../examples/flows/queue.toml").replace("support", "sales");
+    let load = |name: &str| Ok(Loaded { name: name.to_owned(), text: flow.clone() });
+    let provision = parse_with(text, "README.md", &load).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    assert_eq!((provision.agent.len(), provision.number.len(), provision.trunk.len()), (1, 1, 1));
 }
