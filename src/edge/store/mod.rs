@@ -2,7 +2,7 @@
 //!
 //! [`Store`] takes the core's changes in order, commits them in groups (WAL, `synchronous=FULL`) and tells up to which
 //! number they are durable. [`Reader`] serves everybody else, also from other processes and while nothing runs.
-//! [`backup`] copies a running database, [`restore`] puts a copy back.
+//! [`backup()`] copies a running database, [`restore`] puts a copy back.
 //!
 //! The files of a data folder: `cordboard.db` with its `-wal` and `-shm`, `secret.key` (what passwords and PINs are sealed
 //! with) and `lock` (who writes).
