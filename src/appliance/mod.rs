@@ -143,11 +143,8 @@ impl Appliance {
         let prompt_faults = prompts.faults().iter().map(ToString::to_string).collect();
         let recorder = Recorder::spawn(&options.data_dir).map_err(|e| RunError::Start("recorder", e))?;
         let (media_events, media_inbox) = smol::channel::bounded(65_536);
-        let address = provision
-            .media
-            .address
-            .parse()
-            .map_err(|_| RunError::MediaAddress(provision.media.address.clone()))?;
+        let address =
+            provision.media.address.parse().map_err(|_| RunError::MediaAddress(provision.media.address.clone()))?;
         let rtp = RtpConfig { address, port_min: provision.media.port_min, port_max: provision.media.port_max };
         let media = rtp::spawn(rtp, prompts.into_samples(), cards.take_bearers(), recorder, media_events, clock)
             .map_err(|e| RunError::Start("media thread", e))?;
@@ -193,19 +190,21 @@ impl Appliance {
         switch.restore(now, &states, bindings);
 
         let sims = cards.sim_controls();
-        let turn = Turn::new(clock, switch, sockets, cards, media, store, console, Inboxes { media: media_inbox, asked, asked_here, notified });
+        let turn = Turn::new(
+            clock,
+            switch,
+            sockets,
+            cards,
+            media,
+            store,
+            console,
+            Inboxes { media: media_inbox, asked, asked_here, notified },
+        );
         let thread = std::thread::Builder::new()
             .name("switch".into())
             .spawn(move || smol::block_on(executor.run(turn.run())))
             .map_err(|e| RunError::Start("switch thread", e))?;
-        Ok(Self {
-            thread: Some(thread),
-            requests,
-            listeners,
-            sims,
-            prompt_faults,
-            interrupted: recovered.interrupted,
-        })
+        Ok(Self { thread: Some(thread), requests, listeners, sims, prompt_faults, interrupted: recovered.interrupted })
     }
 
     /// Asks as a console would and waits for the answer. `None`: the appliance is gone.
@@ -245,11 +244,7 @@ fn entropy() -> io::Result<u64> {
 
 fn make_private_dir(dir: &std::path::Path) -> Result<(), RunError> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|e| RunError::DataDir(dir.to_owned(), e))
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| RunError::DataDir(dir.to_owned(), e))
 }
 
 /// A stored registration as the endpoint wants it. A stream's connection is gone; it is made anew when needed.

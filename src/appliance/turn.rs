@@ -150,12 +150,15 @@ impl Turn {
         let taken = self.sockets.drain(NET_BATCH, &mut self.net_inputs);
         let mut inputs = std::mem::take(&mut self.net_inputs);
         for input in inputs.drain(..) {
-            self.switch.handle(now, match input {
-                NetInput::Datagram { path, bytes } => Input::Datagram { path, bytes },
-                NetInput::Chunk { path, bytes } => Input::Stream { path, bytes },
-                NetInput::Closed { connection } => Input::ConnectionClosed(connection),
-                NetInput::Failed { path } => Input::TransportFailed(path),
-            });
+            self.switch.handle(
+                now,
+                match input {
+                    NetInput::Datagram { path, bytes } => Input::Datagram { path, bytes },
+                    NetInput::Chunk { path, bytes } => Input::Stream { path, bytes },
+                    NetInput::Closed { connection } => Input::ConnectionClosed(connection),
+                    NetInput::Failed { path } => Input::TransportFailed(path),
+                },
+            );
         }
         self.net_inputs = inputs;
         taken
@@ -177,10 +180,13 @@ impl Turn {
         let token = self.next_token;
         self.next_token += 1;
         self.askers.insert(token, asked.replier);
-        self.switch.handle(now, match asked.request {
-            ControlRequest::Command(command) => Input::Command { token, command },
-            ControlRequest::Query(query) => Input::Query { token, query },
-        });
+        self.switch.handle(
+            now,
+            match asked.request {
+                ControlRequest::Command(command) => Input::Command { token, command },
+                ControlRequest::Query(query) => Input::Query { token, query },
+            },
+        );
     }
 
     fn notice(&mut self, now: Now, notice: Notice) {

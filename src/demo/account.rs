@@ -129,9 +129,16 @@ impl Account {
         demand(status.offered == calls, format!("{calls} calls were made, {} offered", status.offered));
         demand(
             status.answered + status.abandoned == status.offered,
-            format!("{} of {} calls neither answered nor abandoned", status.offered.saturating_sub(status.answered + status.abandoned), status.offered),
+            format!(
+                "{} of {} calls neither answered nor abandoned",
+                status.offered.saturating_sub(status.answered + status.abandoned),
+                status.offered
+            ),
         );
-        demand(audio_verified == status.answered, format!("audio verified on {audio_verified} of {} answered calls", status.answered));
+        demand(
+            audio_verified == status.answered,
+            format!("audio verified on {audio_verified} of {} answered calls", status.answered),
+        );
         demand(cdrs == status.offered, format!("{cdrs} records for {} calls", status.offered));
         demand(status.double_offers == 0, format!("{} double offers", status.double_offers));
         for alarm in &status.alarms {
@@ -165,7 +172,10 @@ impl Summary {
             ("calls offered", self.offered.to_string()),
             ("answered by agents", self.answered.to_string()),
             ("abandoned", self.abandoned.to_string()),
-            ("service level", format!("{:.0} % answered within target, abandoned count as missed", self.service_level_pct)),
+            (
+                "service level",
+                format!("{:.0} % answered within target, abandoned count as missed", self.service_level_pct),
+            ),
             ("audio verified", format!("{} of {} answered calls, both ways", self.audio_verified, self.answered)),
             ("call records", self.cdrs.to_string()),
             ("double offers", self.double_offers.to_string()),

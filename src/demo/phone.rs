@@ -45,7 +45,9 @@ impl Phone {
         let config = EndpointConfig {
             realm: "phone".into(),
             user_agent: "Cordboard demo phone".into(),
-            seed: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(local.port()) ^ clock.now().wall.0.unsigned_abs(),
+            seed: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ u64::from(local.port())
+                ^ clock.now().wall.0.unsigned_abs(),
             sessions_max: 8,
             bindings_max: 1,
         };

@@ -1,4 +1,9 @@
-//! Wire formats and their state machines, pure.
+//! Wire formats and their state machines, pure: octets, bits and time come in; octets, bits and events go out.
+//!
+//! - [`sip`]: RFC 3261 and what phones and providers need of its extensions, behind one [`sip::Endpoint`].
+//! - [`sdp`]: session descriptions with offer and answer (RFC 8866, RFC 3264).
+//! - [`rtp`]: RTP, RTCP and telephone events (RFC 3550, RFC 4733); the packets only, their timing is `media`'s.
+//! - [`cas`]: signalling by the bits of a timeslot, E&M wink start.
 
 pub mod cas;
 pub mod rtp;

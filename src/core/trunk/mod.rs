@@ -1,4 +1,9 @@
 //! Trunks: circuits of cards and SIP peerings, seen alike by the calls above them.
+//!
+//! Inbound, `tdm` turns a seizure and its digits, and `sip` an INVITE from a peer or a phone, into a call with a flow.
+//! Outbound, `route` lists the ways to a number, best first: the trunks by the longest prefix; of a SIP trunk the peers by
+//! health, priority and weight; of a card's trunk the free circuits. `auth` says who an INVITE comes from, `target` reads
+//! what may be dialled, and `sockets` keeps local RTP ports ready.
 
 mod auth;
 mod route;

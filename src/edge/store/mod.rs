@@ -2,7 +2,7 @@
 //!
 //! [`Store`] takes the core's changes in order, commits them in groups (WAL, `synchronous=FULL`) and tells up to which
 //! number they are durable. [`Reader`] serves everybody else, also from other processes and while nothing runs.
-//! [`backup`] copies a running database, [`restore`] puts a copy back.
+//! [`backup()`] copies a running database, [`restore`] puts a copy back.
 //!
 //! The files of a data folder: `cordboard.db` with its `-wal` and `-shm`, `secret.key` (what passwords and PINs are sealed
 //! with) and `lock` (who writes).
@@ -11,6 +11,7 @@ mod apply;
 pub mod backup;
 pub mod cdr;
 pub mod error;
+pub mod file;
 pub mod lock;
 mod provisioning;
 pub mod reader;
@@ -22,6 +23,7 @@ pub mod writer;
 pub use backup::{BackupOptions, Restored, backup, restore};
 pub use cdr::{CDR_CSV_HEADER, cdr_csv, cdr_json};
 pub use error::{AppendError, StoreError};
+pub use file::read_provision;
 pub use reader::{CdrFilter, Cdrs, Reader};
 pub use record::{AgentState, Registration};
 pub use schema::database_path;

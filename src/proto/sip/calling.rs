@@ -19,9 +19,9 @@ const OWN: [&str; 13] =
 impl Session {
     /// Sends the INVITE of an order. `None` where a URI of it is malformed.
     pub fn call(io: &mut Io<'_>, id: SessionId, order: Invite) -> Option<Self> {
-        let sound = |uri: &str| Uri::parse(Bytes::copy_from_slice(uri.as_bytes())).is_ok_and(|u| u.scheme().is_sip());
-        let host = format!("sip:{}", order.from_host);
-        if !sound(&order.request_uri) || !sound(&order.to_uri) || !sound(&host) {
+        let parse = |uri: &str| Uri::parse(Bytes::copy_from_slice(uri.as_bytes())).ok().filter(|u| u.scheme().is_sip());
+        let host = parse(&format!("sip:{}", order.from_host))?;
+        if parse(&order.request_uri).is_none() || parse(&order.to_uri).is_none() || host.user().is_some() {
             return None;
         }
         let local_tag = local_tag(io, id);

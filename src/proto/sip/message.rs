@@ -136,13 +136,17 @@ pub(super) fn split_top(value: &[u8], separator: u8) -> impl Iterator<Item = &[u
     })
 }
 
-/// The user part of a URI, unescaped: of `sip:` the user, of `tel:` the subscriber; empty for none.
+/// The user part of a URI, unescaped; empty for none. Of a number only the number: without the parameters of a
+/// telephone-subscriber (RFC 3261 section 19.1.6), and of `tel:` without visual separators (RFC 3966 section 5.1.1).
 pub(super) fn user_of(uri: &sip_codec::Uri) -> String {
-    let raw = match uri.tel_parts() {
-        Some(tel) => Some(tel.subscriber().to_vec()),
-        None => uri.decoded_user(),
-    };
-    raw.map(|u| String::from_utf8_lossy(&u).into_owned()).unwrap_or_default()
+    if let Some(tel) = uri.tel_parts() {
+        return text(tel.subscriber()).replace(['-', '.', '(', ')'], "");
+    }
+    let Some(mut user) = uri.decoded_user() else { return String::new() };
+    if user.first().is_some_and(|b| b.is_ascii_digit() || *b == b'+') {
+        user.truncate(user.iter().position(|&b| b == b';').unwrap_or(user.len()));
+    }
+    text(&user)
 }
 
 /// Octets as text for the layers above; what is not UTF-8 is replaced.
@@ -485,5 +489,45 @@ pub(super) fn phrase(status: u16) -> &'static str {
             5 => "Server Failure",
             _ => "Global Failure",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_taken_out_of_its_uri() {
+        for (uri, user) in [
+            ("sip:100@h", "100"),
+            ("sip:+15551234;phone-context=x@h;user=phone", "+15551234"),
+            ("sip:*67%23@h", "*67#"),
+            ("sip:anna;par=1@h", "anna;par=1"),
+            ("sip:h", ""),
+            ("tel:+1-(555).12-34;ext=5", "+15551234"),
+        ] {
+            let uri = sip_codec::Uri::parse(Bytes::from_static(uri.as_bytes())).expect("a URI");
+            assert_eq!(user_of(&uri), user);
+        }
+    }
+
+    #[test]
+    fn lists_are_split_outside_quotes_and_brackets() {
+        let parts: Vec<&[u8]> = split_top(br#""a,\",b" <sip:x,y@z>;q=1 , <sip:c>,d"#, b',').collect();
+        assert_eq!(parts, [&br#""a,\",b" <sip:x,y@z>;q=1"#[..], b"<sip:c>", b"d"]);
+        assert_eq!(split_top(b"", b',').count(), 1);
+    }
+
+    #[test]
+    fn parameters_are_unquoted() {
+        assert_eq!(parameter(br#" Realm = "a\"b\\c""#, b"realm").as_deref(), Some(&br#"a"b\c"#[..]));
+        assert_eq!(parameter(b"nc=00000001", b"nc").as_deref(), Some(&b"00000001"[..]));
+        assert_eq!(parameter(b"nc", b"nc"), None);
+    }
+
+    #[test]
+    fn what_we_write_cannot_break_a_line_or_a_quote() {
+        assert_eq!(escape_user("a b@c\r\n<%>"), "a%20b%40c%0D%0A%3C%25%3E");
+        assert_eq!(quote("An \"odd\"\r\n\\ name"), r#""An \"odd\"\\ name""#);
     }
 }

@@ -56,7 +56,8 @@ pub struct Invite {
     pub to_uri: String,
     /// User part of our Contact.
     pub contact_user: String,
-    /// Our offer; `None` asks the peer for one.
+    /// Our offer. `None` asks the peer for one; the ACK goes out without an answer to it then, so a re-INVITE with an
+    /// offer of ours is to follow.
     pub sdp: Option<Bytes>,
     /// Answers a 401 or 407, once.
     pub credentials: Option<Credentials>,

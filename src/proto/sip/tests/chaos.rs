@@ -9,10 +9,12 @@ use super::*;
 #[derive(Default)]
 struct Ledger {
     live: HashMap<SessionId, bool>,
+    opened: Vec<SessionId>,
 }
 
 impl Ledger {
     fn open(&mut self, session: SessionId) {
+        self.opened.push(session);
         assert!(self.live.insert(session, false).is_none(), "{session:?} twice");
     }
 
@@ -155,6 +157,7 @@ fn storm(seed: u64, transport: Transport, loss: u64, repeat: u64, delay: u64) {
             if let Event::Incoming(incoming) = event {
                 let now = w.now;
                 w.at(side).reject(now, incoming.session, 480, None, None);
+                ledger.opened.push(incoming.session);
             } else if let Event::Failed { session, .. } | Event::Cancelled { session } | Event::Ended { session, .. } =
                 event
             {
@@ -170,6 +173,12 @@ fn storm(seed: u64, transport: Transport, loss: u64, repeat: u64, delay: u64) {
         assert_eq!(fresh, 0, "seed {seed}: a call out of nowhere");
     }
     w.settle();
+    for (side, ledger) in [Side::A, Side::B].into_iter().zip(&mut ledgers) {
+        let mut released: Vec<SessionId> = w.released.iter().filter(|(s, _)| *s == side).map(|(_, id)| *id).collect();
+        released.sort_unstable();
+        ledger.opened.sort_unstable();
+        assert_eq!(released, ledger.opened, "seed {seed}: each session is released once");
+    }
 }
 
 #[test]

@@ -98,6 +98,8 @@ struct World {
     deaf: Option<Side>,
     events_a: Vec<Event>,
     events_b: Vec<Event>,
+    /// Sessions that are gone for good.
+    released: Vec<(Side, SessionId)>,
 }
 
 impl World {
@@ -122,6 +124,7 @@ impl World {
             deaf: None,
             events_a: Vec::new(),
             events_b: Vec::new(),
+            released: Vec::new(),
         }
     }
 
@@ -148,9 +151,10 @@ impl World {
                 self.launch(side, transmit);
             }
             while let Some(event) = self.at(side).poll_event() {
-                match side {
-                    Side::A => self.events_a.push(event),
-                    Side::B => self.events_b.push(event),
+                match (event, side) {
+                    (Event::Released { session }, _) => self.released.push((side, session)),
+                    (event, Side::A) => self.events_a.push(event),
+                    (event, Side::B) => self.events_b.push(event),
                 }
             }
         }
