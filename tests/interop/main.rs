@@ -4,4 +4,5 @@
 mod agents;
 mod callers;
 mod harness;
+mod hostile;
 mod providers;
