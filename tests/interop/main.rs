@@ -5,4 +5,6 @@ mod agents;
 mod callers;
 mod harness;
 mod hostile;
+mod phone;
 mod providers;
+mod wire;
