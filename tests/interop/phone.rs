@@ -45,6 +45,10 @@ user = 'ana'
 password = 'ana-secret'
 skills = { talk = 1.0 }
 signed_in = true
+[[agent]]
+tenant = 'acme'
+name = 'bob'
+contact = 'sip:bob@NET.5:5060'
 ";
 const QUEUE: &str = "[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'enqueue'\nqueue = 'desk'\n";
 
@@ -60,7 +64,7 @@ audio_alert aubridge,alert
 rtp_ports 30000-30100
 ctrl_tcp_listen NET.3:4444
 snd_path DIR
-module stdio.so
+module_path MODULES
 module g711.so
 module aufile.so
 module aubridge.so
@@ -70,7 +74,10 @@ module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 ";
-const ACCOUNT: &str = "<sip:ana@NET.1>;auth_user=ana;auth_pass=ana-secret;answermode=auto;regint=60;audio_codecs=PCMU\n";
+/// Where baresip's modules may be: Debian's package, and one built from source.
+const MODULES: [&str; 3] = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules", "/usr/lib64/baresip/modules"];
+const ACCOUNT: &str =
+    "<sip:ana@NET.1>;auth_user=ana;auth_pass=ana-secret;answermode=auto;regint=60;audio_codecs=PCMU\n";
 
 fn speech(seed: u64) -> Vec<i16> {
     let mut pcm = vec![0; SPEECH_S * 8000];
@@ -123,8 +130,7 @@ impl Inside {
     fn start(place: &Place) -> Self {
         let text = place.provision(&[WORLD, &flow("100", QUEUE)].concat());
         let provision = tenant::parse(&text, "test").unwrap();
-        let options =
-            Options { data_dir: place.data(), provision: Some(provision), logging: None, seed: None };
+        let options = Options { data_dir: place.data(), provision: Some(provision), logging: None, seed: None };
         let appliance = Appliance::start(options).unwrap();
         let far = appliance.sims[0].1.clone();
         Self { appliance, far }
@@ -158,7 +164,9 @@ fn an_agent_on_baresip_talks_with_a_client_on_a_t1_and_hands_the_call_over() {
     let inside = Inside::start(&place);
     let dir = place.dir().display().to_string();
     write_wav(&place.dir().join("agent.wav"), &speech(AGENT));
-    std::fs::write(place.dir().join("config"), place.fill(CONFIG).replace("DIR", &dir)).unwrap();
+    let modules = MODULES.iter().find(|path| Path::new(path).is_dir()).expect("baresip's modules");
+    let config = place.fill(CONFIG).replace("DIR", &dir).replace("MODULES", modules);
+    std::fs::write(place.dir().join("config"), config).unwrap();
     std::fs::write(place.dir().join("accounts"), place.fill(ACCOUNT)).unwrap();
     std::fs::write(place.dir().join("contacts"), "").unwrap();
     let mut phone = place.start("baresip", Command::new("baresip").args(["-f", &dir]));
@@ -176,7 +184,7 @@ fn an_agent_on_baresip_talks_with_a_client_on_a_t1_and_hands_the_call_over() {
 
     // RFC 3515: the phone hands the client over to one that sends back what it hears.
     let _echo = place.sipp(5, "agent", &["-rtp_echo"]);
-    tell_phone(&place, "transfer", &format!("sip:echo@{}:5060", place.host(5)));
+    tell_phone(&place, "transfer", &format!("sip:bob@{}", place.host(1)));
     inside.client_hears(CLIENT);
     inside.far.hang_up(1, 1).unwrap();
     wait_for("the end", LONG, || inside.status().calls == 0);

@@ -37,7 +37,6 @@ fn tshark_finds_nothing_malformed() {
         return;
     }
     let place = Place::new("wire");
-    // tshark leaves only folders that all may enter to its unprivileged part.
     let file = place.dir().join("capture.pcapng").display().to_string();
     let net = format!("net {}/24", place.host(0));
     let mut capture = place.start("tshark", Command::new("tshark").args(["-q", "-i", "lo", "-f", &net, "-w", &file]));
