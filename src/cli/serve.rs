@@ -57,7 +57,7 @@ pub fn demo(dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), CliError> {
         once: args.once,
         json: args.json,
     };
-    let summary = demo::run(&options, || drop(smol::block_on(signals.next())));
+    let summary = demo::run(&options, move || drop(smol::block_on(signals.next())));
     logging.flush();
     // The summary is printed by then, with every error.
     if summary.map_err(CliError::Demo)?.errors > 0 { Err(CliError::Reported) } else { Ok(()) }

@@ -268,6 +268,7 @@ impl Switch {
             CallState::Connecting(leg) => format!("ringing {}", party(leg)),
             CallState::Talking(leg) => format!("talking {}", party(leg)),
             CallState::Referring { to, .. } => format!("transfer {}", party(to)),
+            CallState::Toning(cause) => format!("failed {cause}"),
             CallState::Ending => "ending".into(),
         }
     }
