@@ -107,6 +107,11 @@ impl Turn {
     /// Serves until stopped, then closes everything in order.
     pub async fn run(mut self) -> Result<(), RunError> {
         self.flush();
+        // The media thread binds its first sockets, or says that there are none: until then every call would be
+        // refused for want of one. If the thread is gone, that is so for ever.
+        if let Ok(event) = self.inboxes.media.recv().await {
+            self.switch.handle(self.clock.now(), Input::Media(event));
+        }
         while !self.stopped {
             let busy = self.take_all();
             self.flush();

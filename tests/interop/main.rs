@@ -1,0 +1,5 @@
+//! The appliance with peers that others wrote: SIPp, baresip and tshark, as processes on loopback. `tests/setup.sh`
+//! installs them; a test whose peer is missing says so and passes, unless `CORDBOARD_PEERS=required`.
+
+mod callers;
+mod harness;
