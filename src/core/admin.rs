@@ -103,7 +103,7 @@ impl Switch {
 
     fn stop(&mut self, now: Now) {
         if self.stopping {
-            return;
+            return self.release_all(now);
         }
         self.stopping = true;
         self.sip.set_stopping(true);

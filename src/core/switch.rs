@@ -106,16 +106,18 @@ pub enum Input {
 /// What the core wants done.
 #[derive(Debug)]
 pub enum Output {
-    /// Send SIP.
+    /// Send SIP. A success response goes out only when all facts emitted before it are durable.
     Transmit(Transmit),
     /// Close a SIP connection.
     CloseConnection(u64),
-    /// Set a circuit's CAS bits (A = 8 .. D = 1).
+    /// Set a circuit's CAS bits (A = 8 .. D = 1); an answer only when all facts emitted before it are durable.
     SetCas {
         /// The circuit.
         circuit: Circuit,
         /// Low nibble.
         bits: u8,
+        /// They answer the far end's call.
+        answers: bool,
     },
     /// Tell the media plane.
     Media(MediaCommand),

@@ -214,12 +214,12 @@ impl Switch {
         self.journal(Change::CallEnded { cdr: Box::new(c.cdr) });
     }
 
-    /// Timer, or an operator's order: nothing may go on.
+    /// Timer, or a second order to stop: nothing may go on.
     pub(crate) fn release_all(&mut self, now: Now) {
         let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
         calls.sort_unstable();
         for call in calls {
-            self.end_call(now, call, Cause::TemporaryFailure);
+            self.end_call(now, call, Cause::Interrupted);
         }
     }
 }

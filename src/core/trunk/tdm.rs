@@ -134,8 +134,9 @@ impl Switch {
     /// Gives the circuit's machine an input and does what it says.
     fn cas(&mut self, now: Now, circuit: Circuit, input: CasInput) {
         if let Some(entry) = self.circuits.get_mut(&circuit) {
+            let answers = input == CasInput::Answer;
             entry.em.handle(now.mono, input);
-            self.drain_cas(now, circuit);
+            self.drain_cas(now, circuit, answers);
         }
     }
 
@@ -143,22 +144,22 @@ impl Switch {
     pub(crate) fn circuit_timeout(&mut self, now: Now, circuit: Circuit) {
         if let Some(entry) = self.circuits.get_mut(&circuit) {
             entry.em.handle_timeout(now.mono);
-            self.drain_cas(now, circuit);
+            self.drain_cas(now, circuit, false);
         }
     }
 
-    fn drain_cas(&mut self, now: Now, circuit: Circuit) {
+    fn drain_cas(&mut self, now: Now, circuit: Circuit, answers: bool) {
         while let Some(output) = self.circuits.get_mut(&circuit).and_then(|c| c.em.poll_output()) {
-            self.on_cas(now, circuit, output);
+            self.on_cas(now, circuit, output, answers);
         }
         if let Some(due) = self.circuits.get(&circuit).and_then(|c| c.em.poll_timeout()) {
             self.arm(due, Timer::Circuit(circuit));
         }
     }
 
-    fn on_cas(&mut self, now: Now, circuit: Circuit, output: CasOutput) {
+    fn on_cas(&mut self, now: Now, circuit: Circuit, output: CasOutput, answers: bool) {
         match output {
-            CasOutput::SetBits(bits) => self.emit(Output::SetCas { circuit, bits: bits.get() }),
+            CasOutput::SetBits(bits) => self.emit(Output::SetCas { circuit, bits: bits.get(), answers }),
             CasOutput::SendDigits(digits) => {
                 if let Some(port) = self.circuit_leg(circuit).and_then(|l| self.legs.get(&l)).and_then(|l| l.port) {
                     let digits = digits.as_str().to_owned();
