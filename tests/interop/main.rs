@@ -1,5 +1,7 @@
 //! The appliance with peers that others wrote: SIPp, baresip and tshark, as processes on loopback. `tests/setup.sh`
 //! installs them; a test whose peer is missing says so and passes, unless `CORDBOARD_PEERS=required`.
 
+mod agents;
 mod callers;
 mod harness;
+mod providers;

@@ -54,7 +54,7 @@ impl<'p> Checker<'p> {
     fn agents(&mut self) {
         let provision = self.provision;
         let total = provision.agent.iter().map(expand::count).fold(0, u64::saturating_add);
-        let mut taken = Taken::default();
+        let mut taken = Taken { users: self.trunk_users(), ..Taken::default() };
         for (index, agent) in provision.agent.iter().enumerate() {
             self.enter(index, agent);
             self.tenant_exists(&agent.tenant);
@@ -72,6 +72,19 @@ impl<'p> Checker<'p> {
             self.enter(index, agent);
             self.problem("range", format!("{total} agents in all"), format!("at most {AGENTS_MAX}"));
         }
+    }
+
+    /// Users as which trunks authenticate with us, and whose they are: phones and trunks share one space of names.
+    fn trunk_users(&mut self) -> HashMap<String, String> {
+        let mut users = HashMap::new();
+        for (index, trunk) in self.provision.trunk.iter().enumerate().filter(|(_, trunk)| trunk.authenticate) {
+            let Some(user) = &trunk.user else { continue };
+            if let Some(other) = users.insert(user.clone(), format!("trunk {:?}", trunk.name)) {
+                self.enter(index, trunk);
+                self.problem("user", format!("user {user:?} is taken by {other}"), "a user of its own");
+            }
+        }
+        users
     }
 
     /// What does not depend on other agents; of a range, the first and the last stand for all.
@@ -133,9 +146,9 @@ impl<'p> Checker<'p> {
             self.problem("name", format!("agent {:?} is there twice", agent.name), "a name of its own");
         }
         if let Some(user) = &agent.user
-            && let Some(other) = taken.users.insert(user.clone(), agent.name.clone())
+            && let Some(other) = taken.users.insert(user.clone(), format!("agent {:?}", agent.name))
         {
-            self.problem("user", format!("user {user:?} is taken by agent {other:?}"), "a user of its own");
+            self.problem("user", format!("user {user:?} is taken by {other}"), "a user of its own");
         }
         if let Some(code) = &agent.code
             && let Some(other) = taken.codes.insert((agent.tenant.clone(), code.clone()), agent.name.clone())
@@ -254,6 +267,7 @@ impl<'p> Checker<'p> {
 #[derive(Default)]
 struct Taken {
     names: HashSet<(String, String)>,
+    /// User to whose it is.
     users: HashMap<String, String>,
     codes: HashMap<(String, String), String>,
 }

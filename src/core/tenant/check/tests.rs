@@ -189,6 +189,10 @@ fn agents() {
     breaks("agent[1].name", |p| p.agent[1].name = "Bob".into());
     breaks("agent[1].user", |p| p.agent[1].user = Some("ana".into()));
     breaks("agent[1].user", |p| p.agent[1].password = None);
+    breaks("agent[1].user", |p| {
+        p.trunk[1].authenticate = true;
+        p.agent[1].user = p.trunk[1].user.clone();
+    });
     breaks("agent[1].password", |p| {
         p.agent[1].user = None;
         p.agent[1].contact = Some("sip:b@127.0.0.1".into());
