@@ -4,4 +4,7 @@
 mod agents;
 mod callers;
 mod harness;
+mod hostile;
+mod phone;
 mod providers;
+mod wire;

@@ -1,0 +1,195 @@
+//! baresip as an agent's phone, with audio that is recognised at both ends; the client comes on a simulated T1 card, so
+//! this appliance runs within the test.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use cordboard::appliance::{Appliance, Options};
+use cordboard::core::control::{Command as Order, Query, Reply, Status};
+use cordboard::core::tenant;
+use cordboard::dsp::reference::{Recognizer, ReferenceSignal};
+use cordboard::edge::console::ControlRequest;
+use cordboard::edge::store::{CdrFilter, Reader};
+use cordboard_hal_sim::{FarEventKind, SimControl};
+use rustix::process::Signal;
+
+use crate::harness::{Place, flow, have, wait_for};
+
+const LONG: Duration = Duration::from_secs(30);
+/// What the agent says, what the client says, and what neither says.
+const AGENT: u64 = 11;
+const CLIENT: u64 = 22;
+const NOBODY: u64 = 33;
+/// How long each has something to say, in seconds.
+const SPEECH_S: usize = 50;
+
+const WORLD: &str = "
+[[card]]
+name = 't1'
+driver = 'sim-t1'
+[[span]]
+name = 't1-1'
+card = 't1'
+signalling = 'em-wink'
+trunk = 'office'
+[[trunk]]
+name = 'office'
+kind = 'tdm'
+[[agent]]
+tenant = 'acme'
+name = 'ana'
+user = 'ana'
+password = 'ana-secret'
+skills = { talk = 1.0 }
+signed_in = true
+";
+const QUEUE: &str = "[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'enqueue'\nqueue = 'desk'\n";
+
+/// Debian's package plays from files, but has no player that needs no device; `sndfile` keeps what is decoded.
+const CONFIG: &str = "\
+poll_method epoll
+sip_listen NET.3:5060
+net_interface NET.3
+call_local_timeout 120
+audio_source aufile,DIR/agent.wav
+audio_player aubridge,sink
+audio_alert aubridge,alert
+rtp_ports 30000-30100
+ctrl_tcp_listen NET.3:4444
+snd_path DIR
+module stdio.so
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+module_tmp uuid.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+";
+const ACCOUNT: &str = "<sip:ana@NET.1>;auth_user=ana;auth_pass=ana-secret;answermode=auto;regint=60;audio_codecs=PCMU\n";
+
+fn speech(seed: u64) -> Vec<i16> {
+    let mut pcm = vec![0; SPEECH_S * 8000];
+    ReferenceSignal::new(seed).fill(&mut pcm);
+    pcm
+}
+
+fn write_wav(path: &Path, pcm: &[i16]) {
+    let format =
+        hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut wav = hound::WavWriter::create(path, format).unwrap();
+    pcm.iter().for_each(|&sample| wav.write_sample(sample).unwrap());
+    wav.finalize().unwrap();
+}
+
+/// Whether the phone heard the client, by what it decoded and kept.
+fn phone_heard(dir: &Path) -> bool {
+    let dumps = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut decoded = dumps.filter(|path| path.to_string_lossy().ends_with("-dec.wav"));
+    decoded.any(|path| {
+        let mut wav = hound::WavReader::open(path).unwrap();
+        assert_eq!(wav.spec().sample_rate, 8000);
+        let pcm: Vec<i16> = wav.samples().map_while(Result::ok).collect();
+        let mut ear = Recognizer::new();
+        pcm.chunks(800).any(|chunk| {
+            ear.push(chunk);
+            ear.recognise([AGENT, CLIENT, NOBODY]).is_some_and(|heard| heard.seed == CLIENT)
+        })
+    })
+}
+
+/// A command by baresip's `ctrl_tcp`: JSON in a netstring.
+fn tell_phone(place: &Place, command: &str, params: &str) {
+    let mut stream = TcpStream::connect(format!("{}:4444", place.host(3))).unwrap();
+    let text = format!("{{\"command\":\"{command}\",\"params\":\"{params}\",\"token\":\"t\"}}");
+    write!(stream, "{}:{text},", text.len()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut answer = [0; 4096];
+    let len = stream.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..len]);
+    assert!(answer.contains("\"ok\":true"), "{answer}");
+}
+
+struct Inside {
+    appliance: Appliance,
+    far: SimControl,
+}
+
+impl Inside {
+    fn start(place: &Place) -> Self {
+        let text = place.provision(&[WORLD, &flow("100", QUEUE)].concat());
+        let provision = tenant::parse(&text, "test").unwrap();
+        let options =
+            Options { data_dir: place.data(), provision: Some(provision), logging: None, seed: None };
+        let appliance = Appliance::start(options).unwrap();
+        let far = appliance.sims[0].1.clone();
+        Self { appliance, far }
+    }
+
+    fn status(&self) -> Status {
+        match self.appliance.ask(ControlRequest::Query(Query::Status)) {
+            Some(Reply::Status(status)) => *status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until the client hears `speaker`.
+    fn client_hears(&self, speaker: u64) {
+        let mut ear = Recognizer::new();
+        // What lies there is from before.
+        drop(self.far.take_recorded(1, 1));
+        wait_for(&format!("the client to hear {speaker}"), LONG, || {
+            ear.push(&self.far.take_recorded(1, 1).unwrap());
+            ear.recognise([AGENT, CLIENT, NOBODY]).is_some_and(|heard| heard.seed == speaker)
+        });
+    }
+}
+
+#[test]
+fn an_agent_on_baresip_talks_with_a_client_on_a_t1_and_hands_the_call_over() {
+    if !have(&["baresip", "sipp"]) {
+        return;
+    }
+    let place = Place::new("baresip");
+    let inside = Inside::start(&place);
+    let dir = place.dir().display().to_string();
+    write_wav(&place.dir().join("agent.wav"), &speech(AGENT));
+    std::fs::write(place.dir().join("config"), place.fill(CONFIG).replace("DIR", &dir)).unwrap();
+    std::fs::write(place.dir().join("accounts"), place.fill(ACCOUNT)).unwrap();
+    std::fs::write(place.dir().join("contacts"), "").unwrap();
+    let mut phone = place.start("baresip", Command::new("baresip").args(["-f", &dir]));
+    wait_for("baresip to register", LONG, || inside.status().registrations == 1);
+
+    inside.far.set_recording(1, 1, true).unwrap();
+    inside.far.dial(1, 1, "100").unwrap();
+    wait_for("the answer", LONG, || {
+        std::iter::from_fn(|| inside.far.poll_event()).any(|event| event.kind == FarEventKind::Answered)
+    });
+    inside.far.play(1, 1, &speech(CLIENT)).unwrap();
+    inside.client_hears(AGENT);
+    // The phone gets as long to hear the client.
+    std::thread::sleep(Duration::from_secs(2));
+
+    // RFC 3515: the phone hands the client over to one that sends back what it hears.
+    let _echo = place.sipp(5, "agent", &["-rtp_echo"]);
+    tell_phone(&place, "transfer", &format!("sip:echo@{}:5060", place.host(5)));
+    inside.client_hears(CLIENT);
+    inside.far.hang_up(1, 1).unwrap();
+    wait_for("the end", LONG, || inside.status().calls == 0);
+    phone.signal(Signal::TERM);
+    phone.ends(LONG);
+    assert!(phone_heard(place.dir()), "the phone did not hear the client\n{}", phone.log());
+
+    let status = inside.status();
+    assert_eq!((status.offered, status.answered, status.double_offers), (1, 1, 0));
+    assert!(inside.appliance.ask(ControlRequest::Command(Order::Stop)).is_some());
+    inside.appliance.wait().unwrap();
+    let cdrs: Vec<_> = Reader::open(&place.data()).unwrap().cdrs(&CdrFilter::default()).map(Result::unwrap).collect();
+    assert_eq!(cdrs.len(), 1);
+    assert_eq!(cdrs[0].legs.len(), 3, "{:?}", cdrs[0]);
+    assert!(cdrs[0].ended_at.is_some());
+}
