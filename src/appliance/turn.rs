@@ -123,6 +123,12 @@ impl Turn {
     /// Serves until stopped, then closes everything in order.
     pub async fn run(mut self) -> Result<(), RunError> {
         self.flush();
+        // The first calls wait in the kernel until there are sockets for their media.
+        while !self.switch.is_ready() {
+            let Ok(event) = self.inboxes.media.recv().await else { return Err(RunError::Broken) };
+            self.switch.handle(self.clock.now(), Input::Media(event));
+            self.flush();
+        }
         while !self.stopped {
             let busy = self.take_all();
             self.flush();
@@ -363,6 +369,11 @@ impl Turn {
     }
 
     fn close(mut self) -> Result<(), RunError> {
+        // Who asks from now on is told at once that nobody answers, and so is who has asked just before.
+        for inbox in [&self.inboxes.asked, &self.inboxes.asked_here] {
+            inbox.close();
+            while inbox.try_recv().is_ok() {}
+        }
         self.media.stop();
         while let Some((seq, change)) = self.store_backlog.pop_front() {
             if let Err(e) = self.store.append(seq, change) {

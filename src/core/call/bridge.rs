@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::base::{CallId, Codec, LegId, Now, PlayId, PortId};
+use crate::base::{CallId, Cause, Codec, LegId, Now, PlayId, PortId};
 use crate::core::call::{CallState, Role, Signal};
 use crate::core::ivr::Input as FlowInput;
 use crate::core::media::{MediaCommand, MediaEvent, StreamParams, ToneKind};
@@ -34,30 +34,35 @@ impl Switch {
         }
     }
 
-    /// Gives the client a port, so that it hears us, before or after the answer. False: it cannot be had.
-    pub(super) fn open_client_media(&mut self, call: CallId) -> Option<Bytes> {
-        let client = self.calls.get(&call)?.client;
-        let leg = self.legs.get(&client)?;
-        let sip = leg.sip()?;
+    /// Gives the client a port, so that it hears us, before or after the answer.
+    ///
+    /// # Errors
+    /// [`Cause::IncompatibleMedia`] when we have nothing in common, [`Cause::ResourceUnavailable`] without a socket.
+    pub(super) fn open_client_media(&mut self, call: CallId) -> Result<Bytes, Cause> {
+        let leg = self.calls.get(&call).map(|c| c.client).and_then(|client| Some((client, self.legs.get(&client)?)));
+        let Some((client, sip)) = leg.and_then(|(client, leg)| Some((client, leg.sip()?))) else {
+            return Err(Cause::TemporaryFailure);
+        };
         if let Some(answer) = &sip.answer {
-            return Some(answer.clone());
+            return Ok(answer.clone());
         }
-        let offer = sip.offer.clone()?;
-        let socket = self.socket_take()?;
+        let offer = sip.offer.clone().ok_or(Cause::IncompatibleMedia)?;
+        let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
         let local = self.local_description(socket, Codec::ALL.to_vec());
         let Ok((answer, agreed)) = sdp::answer(&offer, &local) else {
             self.socket_back(socket);
-            return None;
+            return Err(Cause::IncompatibleMedia);
         };
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenRtp { port, socket });
         self.own_port(client, Some(port));
-        let sip = self.legs.get_mut(&client)?.sip_mut()?;
-        sip.local = Some(local);
-        sip.agreed = Some(agreed);
-        sip.answer = Some(answer.clone());
+        if let Some(sip) = self.legs.get_mut(&client).and_then(|l| l.sip_mut()) {
+            sip.local = Some(local);
+            sip.agreed = Some(agreed);
+            sip.answer = Some(answer.clone());
+        }
         self.set_stream(client);
-        Some(answer)
+        Ok(answer)
     }
 
     /// Makes sure that an unanswered client hears what is played: early media (RFC 3960) over SIP; a circuit's
@@ -70,8 +75,9 @@ impl Switch {
             return;
         }
         let session = sip.session;
-        let Some(answer) = self.open_client_media(call) else {
-            return self.end_call(now, call, crate::base::Cause::IncompatibleMedia);
+        let answer = match self.open_client_media(call) {
+            Ok(answer) => answer,
+            Err(cause) => return self.end_call(now, call, cause),
         };
         if let Some(sip) = self.legs.get_mut(&client).and_then(|l| l.sip_mut()) {
             sip.progress = 183;
@@ -94,8 +100,9 @@ impl Switch {
             }
             Signal::Sip(sip) => {
                 let session = sip.session;
-                let Some(answer) = self.open_client_media(call) else {
-                    return self.end_call(now, call, crate::base::Cause::IncompatibleMedia);
+                let answer = match self.open_client_media(call) {
+                    Ok(answer) => answer,
+                    Err(cause) => return self.end_call(now, call, cause),
                 };
                 self.sip.accept(now, session, answer);
             }
@@ -193,7 +200,7 @@ impl Switch {
             (Role::Target, Some(CallState::Referring { from, to })) if to == leg => {
                 self.refer_answered(now, call, from, to);
             }
-            _ => self.release_leg(now, leg, crate::base::Cause::Normal),
+            _ => self.release_leg(now, leg, Cause::Normal),
         }
     }
 
@@ -318,7 +325,7 @@ impl Switch {
 
     fn port_failed(&mut self, now: Now, port: PortId) {
         if let Some(&PortOwner::Leg(leg)) = self.ports.get(&port) {
-            self.fail_leg(now, leg, crate::base::Cause::NetworkOutOfOrder);
+            self.fail_leg(now, leg, Cause::NetworkOutOfOrder);
         }
     }
 }
