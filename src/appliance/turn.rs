@@ -123,10 +123,18 @@ impl Turn {
     /// Serves until stopped, then closes everything in order.
     pub async fn run(mut self) -> Result<(), RunError> {
         self.flush();
+<<<<<<< HEAD
         // The media thread binds its first sockets, or says that there are none: until then every call would be
         // refused for want of one. If the thread is gone, that is so for ever.
         if let Ok(event) = self.inboxes.media.recv().await {
             self.switch.handle(self.clock.now(), Input::Media(event));
+=======
+        // The first calls wait in the kernel until there are sockets for their media.
+        while !self.switch.is_ready() {
+            let Ok(event) = self.inboxes.media.recv().await else { return Err(RunError::Broken) };
+            self.switch.handle(self.clock.now(), Input::Media(event));
+            self.flush();
+>>>>>>> refs/heads/faults
         }
         while !self.stopped {
             let busy = self.take_all();
@@ -374,6 +382,11 @@ impl Turn {
     }
 
     fn close(mut self) -> Result<(), RunError> {
+        // Who asks from now on is told at once that nobody answers, and so is who has asked just before.
+        for inbox in [&self.inboxes.asked, &self.inboxes.asked_here] {
+            inbox.close();
+            while inbox.try_recv().is_ok() {}
+        }
         self.media.stop();
         while let Some((seq, change)) = self.store_backlog.pop_front() {
             if let Err(e) = self.store.append(seq, change) {
