@@ -123,18 +123,11 @@ impl Turn {
     /// Serves until stopped, then closes everything in order.
     pub async fn run(mut self) -> Result<(), RunError> {
         self.flush();
-<<<<<<< HEAD
-        // The media thread binds its first sockets, or says that there are none: until then every call would be
-        // refused for want of one. If the thread is gone, that is so for ever.
-        if let Ok(event) = self.inboxes.media.recv().await {
-            self.switch.handle(self.clock.now(), Input::Media(event));
-=======
         // The first calls wait in the kernel until there are sockets for their media.
         while !self.switch.is_ready() {
             let Ok(event) = self.inboxes.media.recv().await else { return Err(RunError::Broken) };
             self.switch.handle(self.clock.now(), Input::Media(event));
             self.flush();
->>>>>>> refs/heads/faults
         }
         while !self.stopped {
             let busy = self.take_all();

@@ -124,9 +124,9 @@ impl Switch {
             self.directory.flows().filter_map(|f| Some((f.id, Arc::new(ivr::check(&f.text, &f.name).ok()?)))).collect();
         let phones = self.directory.agents().map(|a| (&a.user, &a.password));
         let trunks = self.directory.trunks().filter(|t| t.authenticate).map(|t| (&t.user, &t.password));
-        let users = phones.chain(trunks).filter_map(|(name, password)| {
-            Some(User { name: name.clone()?, password: password.clone()? })
-        });
+        let users = phones
+            .chain(trunks)
+            .filter_map(|(name, password)| Some(User { name: name.clone()?, password: password.clone()? }));
         self.sip.set_users(users.collect());
         let known: std::collections::HashSet<AgentId> = self.queue.agents().map(|a| a.id).collect();
         let agents = self.directory.agents().map(|a| AgentProfile {

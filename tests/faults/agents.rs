@@ -50,12 +50,9 @@ fn agents_sign_in_and_out_by_phone_and_a_guessed_pin_locks_the_code() {
     let live = site.start(&world(&agents, ""));
     let mut ana = Phone::new(site.office(), site.server(), "ana", 33).register();
     let status = |name: &str| live.agent(name).status;
-    for (wish, expected) in [
-        ("1", AgentStatus::Ready),
-        ("3", AgentStatus::NotReady),
-        ("4", AgentStatus::Ready),
-        ("2", AgentStatus::Null),
-    ] {
+    for (wish, expected) in
+        [("1", AgentStatus::Ready), ("3", AgentStatus::NotReady), ("4", AgentStatus::Ready), ("2", AgentStatus::Null)]
+    {
         desk_call(&mut ana, "2001", "4711", wish);
         assert_eq!(status("ana"), expected, "after wish {wish}");
     }

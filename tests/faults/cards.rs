@@ -183,9 +183,7 @@ fn a_failing_card_ends_its_own_calls_and_no_others() {
 
     // The card is pulled out.
     t1.vanish();
-    event(&e1, "the far end of the other card is released", |e| {
-        e.timeslot == b.slot && e.kind == FarEventKind::HungUp
-    });
+    event(&e1, "the far end of the other card is released", |e| e.timeslot == b.slot && e.kind == FarEventKind::HungUp);
     until("the alarm stands", || live.alarm("card-gone"));
     let mut causes: Vec<_> = tdm_records(&site, 3).iter().map(|c| c.cause).collect();
     causes.sort_by_key(|c| c.map(Cause::as_str));

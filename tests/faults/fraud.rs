@@ -74,12 +74,26 @@ fn nobody_is_referred_to_an_address_of_the_peers_choosing() {
     until("they talk", || {
         ana.step();
         caller.step();
-        if std::env::var("DBG").is_ok() { eprintln!("{:?} {:?} {:?} {:?} rung {}", caller.state(session), live.calls(), live.agent("ana"), ana.calls, ana.rung); }
+        if std::env::var("DBG").is_ok() {
+            eprintln!(
+                "{:?} {:?} {:?} {:?} rung {}",
+                caller.state(session),
+                live.calls(),
+                live.agent("ana"),
+                ana.calls,
+                ana.rung
+            );
+        }
         ana.up().is_some() && caller.is_up(session)
     });
     let foreign = format!("sip:1900@{}:5070", site.abroad());
     let agents_call = ana.up().unwrap();
-    for (who, target) in [("ana", foreign.clone()), ("ana", "tel:1900".into()), ("caller", foreign), ("caller", format!("sip:9555@{}", site.server()))] {
+    for (who, target) in [
+        ("ana", foreign.clone()),
+        ("ana", "tel:1900".into()),
+        ("caller", foreign),
+        ("caller", format!("sip:9555@{}", site.server())),
+    ] {
         let (phone, call) = if who == "ana" { (&mut ana, agents_call) } else { (&mut caller, session) };
         phone.referred = None;
         phone.refer(call, &target);

@@ -27,9 +27,8 @@ fn no_agent_gets_two_offers_however_orders_and_calls_cross() {
         more += &agent(&format!("a{n}"), "signed_in = true\nring_s = 1");
     }
     let live = site.start(&more);
-    let mut phones: Vec<Phone> = (0..AGENTS)
-        .map(|n| Phone::new(site.office(), site.server(), &format!("a{n}"), 100 + n).register())
-        .collect();
+    let mut phones: Vec<Phone> =
+        (0..AGENTS).map(|n| Phone::new(site.office(), site.server(), &format!("a{n}"), 100 + n).register()).collect();
     let mut load = Phone::new(site.carrier(), site.server(), "load", 1);
     let mut calls = 0;
     let mut most_at_once = 0;

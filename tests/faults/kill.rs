@@ -59,9 +59,7 @@ fn order(site: &Site, command: &Command) {
 fn agents(site: &Site) -> BTreeMap<String, (AgentStatus, String, bool)> {
     let mut client = Client::connect(&site.data()).unwrap().expect("it runs");
     match client.query(&Query::Agents).unwrap() {
-        Reply::Agents { agents } => {
-            agents.into_iter().map(|a| (a.name, (a.status, a.reason, a.reachable))).collect()
-        }
+        Reply::Agents { agents } => agents.into_iter().map(|a| (a.name, (a.status, a.reason, a.reachable))).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -150,9 +148,8 @@ fn nothing_that_was_promised_is_lost_by_kill_9_under_load() {
     let site = Site::new();
     let file = site.file("site.toml", &provisioning(&site));
     let mut process = Process::start(&site, Some(&file));
-    let mut phones: Vec<Phone> = (0..AGENTS)
-        .map(|n| Phone::new(site.office(), site.server(), &format!("a{n}"), 100 + n).register())
-        .collect();
+    let mut phones: Vec<Phone> =
+        (0..AGENTS).map(|n| Phone::new(site.office(), site.server(), &format!("a{n}"), 100 + n).register()).collect();
     let acme = || "acme".to_owned();
     order(&site, &Command::SignOut { tenant: acme(), agent: "out".into() });
     order(&site, &Command::Pause { tenant: acme(), agent: "paused".into(), reason: "lunch".into() });

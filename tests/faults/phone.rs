@@ -77,7 +77,9 @@ impl Phone {
         let endpoint = Endpoint::new(EndpointConfig {
             realm: "phone".into(),
             user_agent: "Test phone".into(),
-            seed: clock.now().wall.0.unsigned_abs() ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(local.port()),
+            seed: clock.now().wall.0.unsigned_abs()
+                ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ u64::from(local.port()),
             sessions_max: 10_000,
             bindings_max: 1,
         });
@@ -269,7 +271,8 @@ impl Phone {
             Event::Answered { session, sdp } => {
                 self.calls.insert(session, State::Up);
                 let offer = &self.offers[&session];
-                let agreed = sdp.as_deref().and_then(|b| sdp::parse(b).ok()).and_then(|r| sdp::conclude(offer, &r).ok());
+                let agreed =
+                    sdp.as_deref().and_then(|b| sdp::parse(b).ok()).and_then(|r| sdp::conclude(offer, &r).ok());
                 self.talk = agreed.map(|a| Talk::new(a, self.seed, now.mono));
             }
             Event::Failed { session, status, .. } => {

@@ -9,20 +9,24 @@ use crate::site::{Site, flow, until};
 /// Share of the energy of the last half second that is a tone of 440 Hz.
 fn beep_share(heard: &[i16]) -> f32 {
     let last = &heard[heard.len().saturating_sub(4000)..];
-    last.chunks_exact(400).map(|window| {
-        let (mut re, mut im, mut energy) = (0.0f32, 0.0f32, 1e6f32);
-        for (n, x) in window.iter().map(|x| f32::from(*x)).enumerate() {
-            let turn = TAU * 440.0 * n as f32 / 8000.0;
-            re += x * turn.cos();
-            im += x * turn.sin();
-            energy += x * x;
-        }
-        2.0 * (re * re + im * im) / (window.len() as f32 * energy)
-    }).fold(0.0, f32::max)
+    last.chunks_exact(400)
+        .map(|window| {
+            let (mut re, mut im, mut energy) = (0.0f32, 0.0f32, 1e6f32);
+            for (n, x) in window.iter().map(|x| f32::from(*x)).enumerate() {
+                let turn = TAU * 440.0 * n as f32 / 8000.0;
+                re += x * turn.cos();
+                im += x * turn.sin();
+                energy += x * x;
+            }
+            2.0 * (re * re + im * im) / (window.len() as f32 * energy)
+        })
+        .fold(0.0, f32::max)
 }
 
 fn steps(prompt: &str) -> String {
-    format!("[step.first]\ndo = \"play\"\nprompt = [{{ silence_ms = 300 }}, \"{prompt}\", {{ silence_ms = 10000 }}]\nnext = \"end\"\n")
+    format!(
+        "[step.first]\ndo = \"play\"\nprompt = [{{ silence_ms = 300 }}, \"{prompt}\", {{ silence_ms = 10000 }}]\nnext = \"end\"\n"
+    )
 }
 
 #[test]

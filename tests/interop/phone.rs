@@ -70,7 +70,8 @@ module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 ";
-const ACCOUNT: &str = "<sip:ana@NET.1>;auth_user=ana;auth_pass=ana-secret;answermode=auto;regint=60;audio_codecs=PCMU\n";
+const ACCOUNT: &str =
+    "<sip:ana@NET.1>;auth_user=ana;auth_pass=ana-secret;answermode=auto;regint=60;audio_codecs=PCMU\n";
 
 fn speech(seed: u64) -> Vec<i16> {
     let mut pcm = vec![0; SPEECH_S * 8000];
@@ -123,8 +124,7 @@ impl Inside {
     fn start(place: &Place) -> Self {
         let text = place.provision(&[WORLD, &flow("100", QUEUE)].concat());
         let provision = tenant::parse(&text, "test").unwrap();
-        let options =
-            Options { data_dir: place.data(), provision: Some(provision), logging: None, seed: None };
+        let options = Options { data_dir: place.data(), provision: Some(provision), logging: None, seed: None };
         let appliance = Appliance::start(options).unwrap();
         let far = appliance.sims[0].1.clone();
         Self { appliance, far }

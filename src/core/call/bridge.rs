@@ -34,12 +34,6 @@ impl Switch {
         }
     }
 
-<<<<<<< HEAD
-    /// Gives the client a port, so that it hears us, before or after the answer. Else why it cannot be had.
-    pub(super) fn open_client_media(&mut self, call: CallId) -> Result<Bytes, Cause> {
-        let client = self.calls.get(&call).map(|c| c.client).ok_or(Cause::IncompatibleMedia)?;
-        let sip = self.legs.get(&client).and_then(|l| l.sip()).ok_or(Cause::IncompatibleMedia)?;
-=======
     /// Gives the client a port, so that it hears us, before or after the answer.
     ///
     /// # Errors
@@ -49,7 +43,6 @@ impl Switch {
         let Some((client, sip)) = leg.and_then(|(client, leg)| Some((client, leg.sip()?))) else {
             return Err(Cause::TemporaryFailure);
         };
->>>>>>> refs/heads/faults
         if let Some(answer) = &sip.answer {
             return Ok(answer.clone());
         }
