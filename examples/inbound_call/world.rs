@@ -102,7 +102,9 @@ impl World {
                     self.tell("core > phone", first_line(&t.bytes));
                     self.after(1, Later::Phone(t.bytes));
                 }
-                Output::SetCas { circuit, bits } => self.tell("core > card", &format!("{circuit} ABCD = {bits:04b}")),
+                Output::SetCas { circuit, bits, .. } => {
+                    self.tell("core > card", &format!("{circuit} ABCD = {bits:04b}"))
+                }
                 Output::Media(command) => self.media(command),
                 Output::Journal { seq, change } => self.fact(seq, change),
                 Output::CloseConnection(_) | Output::Reply { .. } | Output::Stopped => {}

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use crate::base::CardId;
 use crate::core::control::Reply;
 use crate::core::journal::Change;
-use crate::core::switch::{Config, Switch};
+use crate::core::switch::{Config, Input, Switch};
 use crate::core::tenant::{Directory, Provision};
 use crate::edge::cards::{Cards, CardsError};
 use crate::edge::clock::{Clock, wall};
@@ -140,7 +140,7 @@ impl Appliance {
         let mut cards = Cards::open(&directory, clock, Arc::new(move || drop(wake.try_send(Notice::Cards))))
             .map_err(RunError::Cards)?;
         let prompts = Prompts::load(Some(&options.data_dir));
-        let prompt_faults = prompts.faults().iter().map(ToString::to_string).collect();
+        let prompt_faults: Vec<String> = prompts.faults().iter().map(ToString::to_string).collect();
         let recorder = Recorder::spawn(&options.data_dir).map_err(|e| RunError::Start("recorder", e))?;
         let (media_events, media_inbox) = smol::channel::bounded(65_536);
         let address =
@@ -188,6 +188,9 @@ impl Appliance {
             .collect();
         let bindings = recovered.registrations.iter().filter_map(|r| binding(r, &listeners)).collect();
         switch.restore(now, &states, bindings);
+        for fault in &prompt_faults {
+            switch.handle(now, Input::Alarm { name: "prompt-unusable", subject: fault.clone(), stands: true });
+        }
 
         let sims = cards.sim_controls();
         let turn = Turn::new(

@@ -6,7 +6,7 @@ use smol::channel::Receiver;
 use smol::future::FutureExt;
 
 use crate::appliance::RunError;
-use crate::base::{Instant, Now};
+use crate::base::{Circuit, Instant, Now};
 use crate::core::control::Reply;
 use crate::core::journal::{Change, Seq};
 use crate::core::media::{MediaCommand, MediaEvent};
@@ -18,6 +18,7 @@ use crate::edge::console::{Asked, Console, ControlRequest, Replier};
 use crate::edge::net::{NetInput, SipSockets};
 use crate::edge::rtp::MediaHandle;
 use crate::edge::store::{AppendError, Store, StoreAlarm};
+use crate::proto::sip::Transmit;
 
 /// SIP inputs taken before the timers and the other sources get their turn.
 const NET_BATCH: usize = 64;
@@ -51,9 +52,21 @@ pub(super) struct Turn {
     askers: HashMap<u64, Replier>,
     /// Replies that wait until their changes are durable.
     promises: BTreeMap<Seq, Vec<(u64, Reply)>>,
+    /// What tells a peer of success, until the facts behind it are durable; oldest first.
+    held: VecDeque<(Seq, Held)>,
+    /// The newest fact that the core emitted.
+    journaled: Seq,
+    /// The disk refuses. Calls are then served all the same, under an alarm: their facts are kept and written later.
+    store_failing: bool,
     next_token: u64,
     net_inputs: Vec<NetInput>,
     stopped: bool,
+}
+
+/// An answer that waits for the store.
+enum Held {
+    Transmit(Transmit),
+    Cas { circuit: Circuit, bits: u8 },
 }
 
 /// What other threads and tasks tell the switch thread.
@@ -98,6 +111,9 @@ impl Turn {
             store_backlog: VecDeque::new(),
             askers: HashMap::new(),
             promises: BTreeMap::new(),
+            held: VecDeque::new(),
+            journaled: 0,
+            store_failing: false,
             next_token: 1,
             net_inputs: Vec::with_capacity(NET_BATCH),
             stopped: false,
@@ -107,10 +123,11 @@ impl Turn {
     /// Serves until stopped, then closes everything in order.
     pub async fn run(mut self) -> Result<(), RunError> {
         self.flush();
-        // The media thread binds its first sockets, or says that there are none: until then every call would be
-        // refused for want of one. If the thread is gone, that is so for ever.
-        if let Ok(event) = self.inboxes.media.recv().await {
+        // The first calls wait in the kernel until there are sockets for their media.
+        while !self.switch.is_ready() {
+            let Ok(event) = self.inboxes.media.recv().await else { return Err(RunError::Broken) };
             self.switch.handle(self.clock.now(), Input::Media(event));
+            self.flush();
         }
         while !self.stopped {
             let busy = self.take_all();
@@ -142,13 +159,18 @@ impl Turn {
         while let Ok(notice) = self.inboxes.notified.try_recv() {
             self.notice(now, notice);
         }
-        if self.media_backlog.len() + self.store_backlog.len() < BACKLOG_MAX {
+        if self.backlog() < BACKLOG_MAX {
             while let Ok(asked) = self.inboxes.asked.try_recv().or_else(|_| self.inboxes.asked_here.try_recv()) {
                 self.request(now, asked);
             }
             taken += self.take_net(now);
         }
         taken > 0
+    }
+
+    /// Commands, facts and answers that wait.
+    fn backlog(&self) -> usize {
+        self.media_backlog.len() + self.store_backlog.len() + self.held.len()
     }
 
     fn take_net(&mut self, now: Now) -> usize {
@@ -199,9 +221,11 @@ impl Turn {
             Notice::Cards | Notice::Durable => {}
             Notice::Store(StoreAlarm::Failing { reason }) => {
                 log::error!("store: {reason}; changes are kept and tried again");
+                self.store_failing = true;
                 self.switch.handle(now, Input::Alarm { name: "store-failing", subject: String::new(), stands: true });
             }
             Notice::Store(StoreAlarm::Cleared) => {
+                self.store_failing = false;
                 self.switch.handle(now, Input::Alarm { name: "store-failing", subject: String::new(), stands: false });
             }
             Notice::Store(StoreAlarm::Refused { seq, reason }) => log::error!("store: change {seq} refused: {reason}"),
@@ -212,15 +236,19 @@ impl Turn {
     fn flush(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
+                Output::Transmit(transmit) if transmit.is_success() => self.hold(Held::Transmit(transmit)),
                 Output::Transmit(transmit) => self.sockets.send(transmit),
                 Output::CloseConnection(connection) => self.sockets.close(connection),
-                Output::SetCas { circuit, bits } => {
-                    if let Err(e) = self.cards.set_cas(circuit, bits) {
-                        log::warn!("circuit {circuit}: {e}");
-                    }
+                // What follows a held answer must not overtake it.
+                Output::SetCas { circuit, bits, answers } if answers || self.holds(circuit) => {
+                    self.hold(Held::Cas { circuit, bits });
                 }
+                Output::SetCas { circuit, bits, .. } => self.set_cas(circuit, bits),
                 Output::Media(command) => self.media_backlog.push_back(command),
-                Output::Journal { seq, change } => self.store_backlog.push_back((seq, change)),
+                Output::Journal { seq, change } => {
+                    self.journaled = seq;
+                    self.store_backlog.push_back((seq, change));
+                }
                 Output::Reply { token, reply, after } => match after {
                     Some(seq) => self.promises.entry(seq).or_default().push((token, reply)),
                     None => self.reply(token, reply),
@@ -245,6 +273,40 @@ impl Turn {
             }
         }
         self.keep_promises();
+        self.let_go();
+    }
+
+    fn set_cas(&mut self, circuit: Circuit, bits: u8) {
+        if let Err(e) = self.cards.set_cas(circuit, bits) {
+            log::warn!("circuit {circuit}: {e}");
+        }
+    }
+
+    /// Keeps an answer until all facts so far are durable: whoever has heard of a call, a registration or an end finds
+    /// it in the store, whenever the power goes. Costs nothing where nothing is being written, else the rest of a
+    /// group commit. A request of ours may overtake a held response; where that matters it waits for the ACK anyway.
+    fn hold(&mut self, held: Held) {
+        self.held.push_back((self.journaled, held));
+    }
+
+    fn holds(&self, which: Circuit) -> bool {
+        self.held.iter().any(|(_, held)| matches!(held, Held::Cas { circuit, .. } if *circuit == which))
+    }
+
+    /// Sends the answers whose facts are durable.
+    fn let_go(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let durable = self.store.durable();
+        let failing = self.store_failing;
+        while self.held.front().is_some_and(|(seq, _)| *seq <= durable || failing) {
+            let Some((_, held)) = self.held.pop_front() else { break };
+            match held {
+                Held::Transmit(transmit) => self.sockets.send(transmit),
+                Held::Cas { circuit, bits } => self.set_cas(circuit, bits),
+            }
+        }
     }
 
     fn keep_promises(&mut self) {
@@ -271,7 +333,7 @@ impl Turn {
     async fn wait(&mut self) -> Woken {
         let due = self.switch.poll_timeout();
         let clock = self.clock;
-        let held_back = self.media_backlog.len() + self.store_backlog.len() >= BACKLOG_MAX;
+        let held_back = self.backlog() >= BACKLOG_MAX;
         let net = async {
             if held_back {
                 smol::future::pending::<()>().await;
@@ -313,6 +375,11 @@ impl Turn {
     }
 
     fn close(mut self) -> Result<(), RunError> {
+        // Who asks from now on is told at once that nobody answers, and so is who has asked just before.
+        for inbox in [&self.inboxes.asked, &self.inboxes.asked_here] {
+            inbox.close();
+            while inbox.try_recv().is_ok() {}
+        }
         self.media.stop();
         while let Some((seq, change)) = self.store_backlog.pop_front() {
             if let Err(e) = self.store.append(seq, change) {

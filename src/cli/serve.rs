@@ -20,7 +20,7 @@ use crate::proto::sip::Transport;
 const DEMO_CALLS: u32 = 12;
 
 /// `cordboard run`: serves until SIGTERM or SIGINT, then lets calls in progress end within the configured grace. A
-/// second signal ends the process at once; recovery then closes the records.
+/// second signal ends them at once; a third ends the process, and recovery then closes the records.
 pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     let provision = args.provision.as_deref().map(files::read_provision).transpose()?;
     let logging = logging(&args.log, LevelFilter::Info)?;
@@ -57,7 +57,7 @@ pub fn demo(dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), CliError> {
         once: args.once,
         json: args.json,
     };
-    let summary = demo::run(&options, || drop(smol::block_on(signals.next())));
+    let summary = demo::run(&options, move || drop(smol::block_on(signals.next())));
     logging.flush();
     // The summary is printed by then, with every error.
     if summary.map_err(CliError::Demo)?.errors > 0 { Err(CliError::Reported) } else { Ok(()) }
@@ -77,15 +77,23 @@ fn stop_on_signal(mut signals: Signals, dir: PathBuf) -> Result<(), CliError> {
     let wait = move || {
         smol::block_on(signals.next());
         log::info!("stopping: new calls are refused, calls in progress go on until they end or the grace is over");
-        let stopped = thread::Builder::new().name("stop".into()).spawn(move || order_stop(&dir));
-        if let Err(error) = stopped {
-            log::error!("cannot stop in order: {error}");
-        }
+        give_stop(&dir);
         smol::block_on(signals.next());
-        eprintln!("stopped by a second signal");
+        log::warn!("a second signal: calls in progress are ended now");
+        give_stop(&dir);
+        smol::block_on(signals.next());
+        eprintln!("stopped by a third signal");
         std::process::exit(1);
     };
     thread::Builder::new().name("signals".into()).spawn(wait).map(drop).map_err(CliError::Signals)
+}
+
+/// Orders from a thread of its own: the answer may take long, and the next signal must be heard meanwhile.
+fn give_stop(dir: &Path) {
+    let dir = dir.to_owned();
+    if let Err(error) = thread::Builder::new().name("stop".into()).spawn(move || order_stop(&dir)) {
+        log::error!("cannot stop in order: {error}");
+    }
 }
 
 fn order_stop(dir: &Path) {

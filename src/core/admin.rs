@@ -103,7 +103,7 @@ impl Switch {
 
     fn stop(&mut self, now: Now) {
         if self.stopping {
-            return;
+            return self.release_all(now);
         }
         self.stopping = true;
         self.sip.set_stopping(true);
@@ -271,6 +271,7 @@ impl Switch {
             CallState::Connecting(leg) => format!("ringing {}", party(leg)),
             CallState::Talking(leg) => format!("talking {}", party(leg)),
             CallState::Referring { to, .. } => format!("transfer {}", party(to)),
+            CallState::Toning(cause) => format!("failed {cause}"),
             CallState::Ending => "ending".into(),
         }
     }

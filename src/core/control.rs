@@ -51,7 +51,7 @@ pub enum Command {
         /// Which.
         call: CallId,
     },
-    /// Stop: refuse new calls with 503, let calls in progress end within the configured grace.
+    /// Stop: refuse new calls with 503, let calls in progress end within the configured grace. Given again: end them now.
     Stop,
 }
 

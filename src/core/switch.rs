@@ -106,16 +106,18 @@ pub enum Input {
 /// What the core wants done.
 #[derive(Debug)]
 pub enum Output {
-    /// Send SIP.
+    /// Send SIP. A success response goes out only when all facts emitted before it are durable.
     Transmit(Transmit),
     /// Close a SIP connection.
     CloseConnection(u64),
-    /// Set a circuit's CAS bits (A = 8 .. D = 1).
+    /// Set a circuit's CAS bits (A = 8 .. D = 1); an answer only when all facts emitted before it are durable.
     SetCas {
         /// The circuit.
         circuit: Circuit,
         /// Low nibble.
         bits: u8,
+        /// They answer the far end's call.
+        answers: bool,
     },
     /// Tell the media plane.
     Media(MediaCommand),
@@ -148,6 +150,8 @@ pub(crate) enum Timer {
     Circuit(Circuit),
     /// When a transfer target has rung long enough.
     RingEnd(LegId),
+    /// When a caller on a circuit has heard long enough why the call failed.
+    ToneEnd(CallId),
     /// When an ended call's media measures have not come: the record is written without them.
     Settle(CallId),
     /// When a trunk's peer is due for an OPTIONS probe.
@@ -307,6 +311,7 @@ impl Switch {
             Timer::Flow(call) => self.flow_timeout(now, call),
             Timer::Circuit(circuit) => self.circuit_timeout(now, circuit),
             Timer::RingEnd(leg) => self.ring_ended(now, leg),
+            Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
             Timer::Settle(call) => self.finish_record(call),
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),
             Timer::GraceOver => self.release_all(now),
@@ -428,6 +433,8 @@ fn call_invariants(switch: &Switch, call: &Call) {
         CallState::Referring { to, .. } => {
             assert!(has(&call.client) && has(to), "{} lacks a leg in {:?}", call.id, call.state);
         }
-        CallState::Flow => assert!(has(&call.client), "{} runs a flow without a client", call.id),
+        CallState::Flow | CallState::Toning(_) => {
+            assert!(has(&call.client), "{} runs a flow without a client", call.id)
+        }
     }
 }

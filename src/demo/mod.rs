@@ -10,9 +10,10 @@ mod talk;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+
+use smol::LocalExecutor;
 
 use crate::appliance::{Appliance, Options as RunOptions, RunError};
 use crate::base::Codec;
@@ -86,7 +87,7 @@ impl std::error::Error for DemoError {}
 ///
 /// # Errors
 /// Whatever kept it from running; calls that went wrong are in the summary instead.
-pub fn run(options: &DemoOptions, stop: impl FnOnce()) -> Result<Summary, DemoError> {
+pub fn run(options: &DemoOptions, stop: impl FnOnce() + Send + 'static) -> Result<Summary, DemoError> {
     let clock = Clock::start();
     let (appliance, moved) = start(options)?;
     let mut account = Account::new(clock, options.json);
@@ -96,7 +97,8 @@ pub fn run(options: &DemoOptions, stop: impl FnOnce()) -> Result<Summary, DemoEr
         account.line("port 5060 is taken by somebody else, so another one is used");
     }
     let before = records(options)?;
-    play(&appliance, &mut account, clock, server, options.calls)?;
+    let executor = LocalExecutor::new();
+    smol::block_on(executor.run(play(&executor, &appliance, &mut account, clock, server, options.calls)))?;
     let status = settled(&appliance)?;
     let cdrs = records(options)?.saturating_sub(before);
     let data = options.data_dir.display().to_string();
@@ -108,7 +110,8 @@ pub fn run(options: &DemoOptions, stop: impl FnOnce()) -> Result<Summary, DemoEr
     }
     if !options.once {
         invite_guest(server, options);
-        stop();
+        // The agents' phones stay, so that whoever calls is answered.
+        smol::block_on(executor.run(smol::unblock(stop)));
     }
     appliance.ask(ControlRequest::Command(Command::Stop));
     appliance.wait().map_err(DemoError::Run)?;
@@ -145,7 +148,8 @@ fn sip_address(appliance: &Appliance) -> Option<SocketAddr> {
 }
 
 /// Agents register, callers come, all talk; returns when the last caller is through.
-fn play(
+async fn play<'a>(
+    executor: &LocalExecutor<'a>,
     appliance: &Appliance,
     account: &mut Account,
     clock: Clock,
@@ -157,41 +161,38 @@ fn play(
     let agents = AGENTS.iter().map(|(_, _, seed)| *seed).collect();
     let stage = Stage { clock, server, news, agents, callers: callers.clone() };
     let control = appliance.sims.first().map(|(_, control)| control.clone()).ok_or(DemoError::Gone)?;
-    let executor = Arc::new(smol::LocalExecutor::new());
-    smol::block_on(executor.run(async {
-        for (name, password, seed) in AGENTS {
-            executor.spawn(people::agent(stage.clone(), name, password, seed)).detach();
-        }
-        let mut card = CardCallers::new(stage.clone(), control);
-        let mut next = clock.mono() + Duration::from_millis(800);
-        let mut waiting = callers.iter().copied().enumerate();
-        while account.outcomes.len() < callers.len() && account.elapsed() < DEMO_MAX {
-            while let Ok(news) = heard.try_recv() {
-                account.take(news);
-            }
-            if clock.mono() >= next
-                && let Some((n, seed)) = waiting.next()
-            {
-                next += BETWEEN;
-                let key = if n % 3 == 2 { '2' } else { '1' };
-                if n % 2 == 0 {
-                    card.dial(seed, key);
-                } else {
-                    // Every third SIP caller speaks A-law only; one of eight has no patience.
-                    let codecs = if n % 6 == 1 { vec![Codec::Pcma] } else { Codec::ALL.to_vec() };
-                    let patience = (n % 8 == 7).then_some(Duration::from_secs(4));
-                    executor.spawn(people::sip_caller(stage.clone(), seed, key, codecs, patience)).detach();
-                }
-            }
-            card.step();
-            smol::Timer::after(Duration::from_millis(20)).await;
-        }
-        // Agents hear the last hang-up.
-        smol::Timer::after(Duration::from_millis(300)).await;
+    for (name, password, seed) in AGENTS {
+        executor.spawn(people::agent(stage.clone(), name, password, seed)).detach();
+    }
+    let mut card = CardCallers::new(stage.clone(), control);
+    let mut next = clock.mono() + Duration::from_millis(800);
+    let mut waiting = callers.iter().copied().enumerate();
+    while account.outcomes.len() < callers.len() && account.elapsed() < DEMO_MAX {
         while let Ok(news) = heard.try_recv() {
             account.take(news);
         }
-    }));
+        if clock.mono() >= next
+            && let Some((n, seed)) = waiting.next()
+        {
+            next += BETWEEN;
+            let key = if n % 3 == 2 { '2' } else { '1' };
+            if n % 2 == 0 {
+                card.dial(seed, key);
+            } else {
+                // Every third SIP caller speaks A-law only; one of eight has no patience.
+                let codecs = if n % 6 == 1 { vec![Codec::Pcma] } else { Codec::ALL.to_vec() };
+                let patience = (n % 8 == 7).then_some(Duration::from_secs(4));
+                executor.spawn(people::sip_caller(stage.clone(), seed, key, codecs, patience)).detach();
+            }
+        }
+        card.step();
+        smol::Timer::after(Duration::from_millis(20)).await;
+    }
+    // Agents hear the last hang-up.
+    smol::Timer::after(Duration::from_millis(300)).await;
+    while let Ok(news) = heard.try_recv() {
+        account.take(news);
+    }
     Ok(())
 }
 
@@ -223,7 +224,9 @@ fn invite_guest(server: SocketAddr, options: &DemoOptions) {
     println!();
     println!("The appliance goes on serving. Try it with a softphone on this machine:");
     println!("  register as  guest  with password  guest  at  {server}  (UDP or TCP)");
-    println!("  dial 100 to hear the menu; dial *1, code 2009, PIN 4719, to sign in as an agent and be rung");
+    println!(
+        "  dial 100 to hear the menu (the agents say their reference melody); dial *1, code 2009, PIN 4719, to sign in as an agent and be rung"
+    );
     println!("  look at it:  cordboard status --data-dir {}", options.data_dir.display());
     println!("  records:     cordboard cdr export --data-dir {}", options.data_dir.display());
     println!("Ctrl-C ends it.");

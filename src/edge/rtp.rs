@@ -40,6 +40,8 @@ const COUNTERS_PERIOD: Duration = Duration::from_secs(10);
 const STALE_MAX: usize = 512;
 /// Expedited forwarding, DSCP 46 (RFC 3246), in the place of the TOS octet.
 const TOS_EF: u8 = 46 << 2;
+/// Priority of the thread (Linux has one per thread), as `nice` counts.
+const NICE: i32 = -10;
 /// The token of the eventfd; sockets have smaller ones.
 const WAKE: u64 = u64::MAX;
 
@@ -155,6 +157,7 @@ pub fn spawn(
     let (commands, inbox) = sync_channel(COMMANDS);
     let in_thread = shared.clone();
     let thread = std::thread::Builder::new().name("media".into()).spawn(move || {
+        raise_priority();
         let plane = Plane::new(PlaneConfig {
             prompts: prompts.into_iter().map(|(name, pcm)| (name, Arc::new(Prompt::new(&pcm)))).collect(),
             music: Arc::new(Prompt::new(&music::hold())),
@@ -184,6 +187,14 @@ fn raise_descriptor_limit() {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
         log::warn!("media: the limit of open files stays at {:?}: {error}", limit.current);
+    }
+}
+
+/// A late frame is heard, a late database write is not: the thread asks to be preferred. Without the right to it
+/// (CAP_SYS_NICE) all stays as it is.
+fn raise_priority() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        log::debug!("media: usual priority: {error}");
     }
 }
 

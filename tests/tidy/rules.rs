@@ -15,6 +15,7 @@ const LAYERS: &[(&str, Option<&[&str]>)] = &[
     ("media", Some(&["base", "proto", "dsp", "core"])),
     ("edge", Some(&["base", "proto", "dsp", "core", "media"])),
     ("appliance", None),
+    ("cli", None),
     ("demo", None),
     ("main", None),
     ("lib", None),

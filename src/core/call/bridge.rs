@@ -34,10 +34,15 @@ impl Switch {
         }
     }
 
-    /// Gives the client a port, so that it hears us, before or after the answer. Else why it cannot be had.
+    /// Gives the client a port, so that it hears us, before or after the answer.
+    ///
+    /// # Errors
+    /// [`Cause::IncompatibleMedia`] when we have nothing in common, [`Cause::ResourceUnavailable`] without a socket.
     pub(super) fn open_client_media(&mut self, call: CallId) -> Result<Bytes, Cause> {
-        let client = self.calls.get(&call).map(|c| c.client).ok_or(Cause::IncompatibleMedia)?;
-        let sip = self.legs.get(&client).and_then(|l| l.sip()).ok_or(Cause::IncompatibleMedia)?;
+        let leg = self.calls.get(&call).map(|c| c.client).and_then(|client| Some((client, self.legs.get(&client)?)));
+        let Some((client, sip)) = leg.and_then(|(client, leg)| Some((client, leg.sip()?))) else {
+            return Err(Cause::TemporaryFailure);
+        };
         if let Some(answer) = &sip.answer {
             return Ok(answer.clone());
         }

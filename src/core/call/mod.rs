@@ -46,6 +46,8 @@ pub(crate) enum CallState {
     Talking(LegId),
     /// The party `from` handed the client over to `to`, which rings.
     Referring { from: LegId, to: LegId },
+    /// The call has failed, and a caller on a circuit, which has no word for why, hears a tone until it hangs up.
+    Toning(Cause),
     /// All legs are released; media measures are awaited.
     Ending,
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use crate::base::{CallId, Cause, LegId, Now, PortId};
 use crate::core::call::{CallState, Leg, Role, Signal, client_gone_cause};
 use crate::core::journal::{Change, Direction};
-use crate::core::media::{MediaCommand, PortStats};
+use crate::core::media::{MediaCommand, PortStats, ToneKind};
 use crate::core::switch::{PortOwner, Switch, Timer};
 
 /// How long an ended call waits for the media plane's measures.
 const SETTLE: Duration = Duration::from_secs(2);
+/// How long a caller on a circuit hears the tone of a failed call.
+const TONE_MAX: Duration = Duration::from_secs(15);
 
 impl Switch {
     /// The peer ended its leg, or its signalling failed: nothing more is to be sent.
@@ -126,9 +128,14 @@ impl Switch {
     /// Ends the call: out of the queue, all legs released, record closed.
     pub(crate) fn end_call(&mut self, now: Now, call: CallId, cause: Cause) {
         let Some(c) = self.calls.get_mut(&call) else { return };
-        if c.state == CallState::Ending {
-            return;
-        }
+        let state = c.state;
+        let cause = match state {
+            CallState::Ending => return,
+            CallState::Toning(cause) => cause,
+            _ if self.toned(now, call, cause) => return,
+            _ => cause,
+        };
+        let Some(c) = self.calls.get_mut(&call) else { return };
         let waited = c.take_wait(now);
         c.state = CallState::Ending;
         c.run = None;
@@ -151,6 +158,34 @@ impl Switch {
         } else {
             self.arm(now.mono + SETTLE, Timer::Settle(call));
         }
+    }
+
+    /// E&M has no backward signal for a call that failed before its answer: the caller hears why, and the circuit stays
+    /// taken until it hangs up, or for [`TONE_MAX`]. False: this call ends otherwise.
+    fn toned(&mut self, now: Now, call: CallId, cause: Cause) -> bool {
+        let tone = match cause {
+            Cause::Busy => ToneKind::Busy,
+            Cause::Normal | Cause::Abandoned | Cause::NetworkOutOfOrder => return false,
+            _ => ToneKind::Congestion,
+        };
+        let Some(c) = self.calls.get_mut(&call) else { return false };
+        let client = self.legs.get(&c.client);
+        if self.stopping || !matches!(c.state, CallState::Flow | CallState::Connecting(_)) {
+            return false;
+        }
+        if !client.is_some_and(|l| !l.answered && matches!(l.signal, Signal::Tdm(_))) {
+            return false;
+        }
+        c.state = CallState::Toning(cause);
+        c.run = None;
+        c.route.clear();
+        let (client, legs) = (c.client, c.legs.clone());
+        for leg in legs.into_iter().filter(|leg| *leg != client) {
+            self.release_leg(now, leg, cause);
+        }
+        self.client_tone(call, tone);
+        self.arm(now.mono + TONE_MAX, Timer::ToneEnd(call));
+        true
     }
 
     /// The media plane closed a port: its measures go into the record.
@@ -179,12 +214,12 @@ impl Switch {
         self.journal(Change::CallEnded { cdr: Box::new(c.cdr) });
     }
 
-    /// Timer, or an operator's order: nothing may go on.
+    /// Timer, or a second order to stop: nothing may go on.
     pub(crate) fn release_all(&mut self, now: Now) {
         let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
         calls.sort_unstable();
         for call in calls {
-            self.end_call(now, call, Cause::TemporaryFailure);
+            self.end_call(now, call, Cause::Interrupted);
         }
     }
 }

@@ -134,10 +134,10 @@ impl Switch {
         }
         self.peers_in_order(now, trunk)
             .into_iter()
-            .filter_map(|(peer, path)| {
+            .map(|(peer, path)| {
                 let transport = if path.transport == Transport::Tcp { ";transport=tcp" } else { "" };
                 let uri = format!("sip:{number}@{}{transport}", path.remote);
-                Some(RouteStep { peer: Some(peer), path: Some(path), uri, ..blank.clone() })
+                RouteStep { peer: Some(peer), path: Some(path), uri, ..blank.clone() }
             })
             .collect()
     }

@@ -27,6 +27,11 @@ impl SocketPool {
 }
 
 impl Switch {
+    /// Whether calls can be served: the media plane has said which sockets there are.
+    pub fn is_ready(&self) -> bool {
+        self.sockets.total > 0 || self.sockets.exhausted
+    }
+
     /// Asks the plane for more sockets when few are left.
     pub(crate) fn sockets_ask(&mut self) {
         if self.sockets.free.len() < LOW_WATER && !self.sockets.asked && !self.sockets.exhausted {

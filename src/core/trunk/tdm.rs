@@ -134,8 +134,9 @@ impl Switch {
     /// Gives the circuit's machine an input and does what it says.
     fn cas(&mut self, now: Now, circuit: Circuit, input: CasInput) {
         if let Some(entry) = self.circuits.get_mut(&circuit) {
+            let answers = input == CasInput::Answer;
             entry.em.handle(now.mono, input);
-            self.drain_cas(now, circuit);
+            self.drain_cas(now, circuit, answers);
         }
     }
 
@@ -143,22 +144,22 @@ impl Switch {
     pub(crate) fn circuit_timeout(&mut self, now: Now, circuit: Circuit) {
         if let Some(entry) = self.circuits.get_mut(&circuit) {
             entry.em.handle_timeout(now.mono);
-            self.drain_cas(now, circuit);
+            self.drain_cas(now, circuit, false);
         }
     }
 
-    fn drain_cas(&mut self, now: Now, circuit: Circuit) {
+    fn drain_cas(&mut self, now: Now, circuit: Circuit, answers: bool) {
         while let Some(output) = self.circuits.get_mut(&circuit).and_then(|c| c.em.poll_output()) {
-            self.on_cas(now, circuit, output);
+            self.on_cas(now, circuit, output, answers);
         }
         if let Some(due) = self.circuits.get(&circuit).and_then(|c| c.em.poll_timeout()) {
             self.arm(due, Timer::Circuit(circuit));
         }
     }
 
-    fn on_cas(&mut self, now: Now, circuit: Circuit, output: CasOutput) {
+    fn on_cas(&mut self, now: Now, circuit: Circuit, output: CasOutput, answers: bool) {
         match output {
-            CasOutput::SetBits(bits) => self.emit(Output::SetCas { circuit, bits: bits.get() }),
+            CasOutput::SetBits(bits) => self.emit(Output::SetCas { circuit, bits: bits.get(), answers }),
             CasOutput::SendDigits(digits) => {
                 if let Some(port) = self.circuit_leg(circuit).and_then(|l| self.legs.get(&l)).and_then(|l| l.port) {
                     let digits = digits.as_str().to_owned();
@@ -229,36 +230,39 @@ impl Switch {
 
     fn address_complete(&mut self, now: Now, circuit: Circuit, number: DialString) {
         let Some((trunk, port)) = self.circuits.get_mut(&circuit).map(|c| (c.trunk, c.port.take())) else { return };
-        let route = self.directory.number(number.as_str());
         let full = self.stopping || self.calls.len() >= self.provision.sip.calls_max as usize;
-        let (Some((tenant, flow)), Some(port), false) = (route, port, full) else {
+        let (Some(port), false) = (port, full) else {
             self.counters.calls_refused += u64::from(full);
             if let Some(port) = port {
                 self.ports.insert(port, PortOwner::Orphan);
                 self.media(MediaCommand::Close { port });
             }
-            let cause = if full { Cause::Congestion } else { Cause::UnallocatedNumber };
-            return self.cas(now, circuit, CasInput::Release(cause));
+            return self.cas(now, circuit, CasInput::Release(Cause::Congestion));
         };
-        let call = self.new_call(
-            now,
-            NewCall {
-                from: DialString::default(),
-                to: number,
-                direction: Direction::Inbound,
-                signal: Signal::Tdm(circuit),
-                trunk: Some(trunk),
-                agent: None,
-            },
-        );
+        let route = self.directory.number(number.as_str());
+        let new = NewCall {
+            from: DialString::default(),
+            to: number,
+            direction: Direction::Inbound,
+            signal: Signal::Tdm(circuit),
+            trunk: Some(trunk),
+            agent: None,
+        };
+        let call = self.new_call(now, new);
         let Some(c) = self.calls.get_mut(&call) else { return };
-        c.tenant = Some(tenant);
+        c.tenant = route.map(|(tenant, _)| tenant);
         let client = c.client;
         if let Some(entry) = self.circuits.get_mut(&circuit) {
             entry.leg = Some(client);
         }
         self.own_port(client, Some(port));
-        self.start_flow(now, call, flow);
+        match route {
+            Some((_, flow)) => self.start_flow(now, call, flow),
+            None => {
+                self.journal_start(call);
+                self.end_call(now, call, Cause::UnallocatedNumber);
+            }
+        }
     }
 
     /// Takes an idle circuit for an outgoing call and dials.

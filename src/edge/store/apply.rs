@@ -102,12 +102,26 @@ impl Applier {
         if prune {
             transaction.prepare_cached("DELETE FROM journal WHERE seq <= ?1")?.execute([to_sql(prune_to)])?;
         }
+        record::write_alive(&transaction, wall_clock())?;
         transaction.commit()?;
         if prune {
             self.pruned_to = prune_to;
         }
         if let Some(provision) = provision {
             self.provision = provision;
+        }
+        Ok(())
+    }
+
+    /// Notes that the process lives, if calls are up: what is known of them has not changed, but they go on.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn beat(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if record::calls_are_up(&transaction)? {
+            record::write_alive(&transaction, wall_clock())?;
+            transaction.commit()?;
         }
         Ok(())
     }

@@ -99,9 +99,27 @@ pub(super) fn read_cdr(row: &Row<'_>) -> Result<Cdr, StoreError> {
     })
 }
 
+/// Notes that the process lives.
+pub(super) fn write_alive(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+    connection.prepare_cached("INSERT OR REPLACE INTO alive VALUES (1, ?1)")?.execute([at.as_millis()])?;
+    Ok(())
+}
+
+/// Whether any call has not ended.
+pub(super) fn calls_are_up(connection: &Connection) -> Result<bool, StoreError> {
+    let select = "SELECT EXISTS (SELECT 1 FROM cdr WHERE ended_at IS NULL)";
+    Ok(connection.prepare_cached(select)?.query_row([], |row| row.get(0))?)
+}
+
+/// When the last process was last known to live.
+fn read_alive(connection: &Connection) -> Result<Timestamp, StoreError> {
+    Ok(Timestamp(connection.query_row("SELECT ifnull(max(at), 0) FROM alive", [], |row| row.get(0))?))
+}
+
 /// Closes the records of calls that were up when the last process ended: cause `interrupted`, at the time of the last
-/// thing known of the call; their open legs too. Tells how many. The caller has a transaction open.
+/// thing known of the call or of the process; their open legs too. Tells how many. The caller has a transaction open.
 pub(super) fn close_interrupted(connection: &Connection) -> Result<usize, StoreError> {
+    let alive = read_alive(connection)?;
     let select = "SELECT call_id FROM cdr WHERE ended_at IS NULL";
     let open: Vec<String> = rows(connection, select, |row| row.get(0))?;
     for call in &open {
@@ -109,14 +127,14 @@ pub(super) fn close_interrupted(connection: &Connection) -> Result<usize, StoreE
         let read = connection.prepare_cached(&select)?.query_row([call], |row| Ok(read_cdr(row)))?;
         match read {
             Ok(mut cdr) => {
-                interrupt(&mut cdr);
+                interrupt(&mut cdr, alive);
                 write_cdr(connection, &cdr)?;
             }
             // A record that cannot be read whole is closed by what its plain columns say.
             Err(StoreError::Undecodable { .. }) => {
                 connection.execute(
-                    "UPDATE cdr SET ended_at = max(started_at, ifnull(answered_at, 0)), cause = ?2 WHERE call_id = ?1",
-                    [call, Cause::Interrupted.as_str()],
+                    "UPDATE cdr SET ended_at = max(started_at, ifnull(answered_at, 0), ?3), cause = ?2 WHERE call_id = ?1",
+                    params![call, Cause::Interrupted.as_str(), alive.as_millis()],
                 )?;
             }
             Err(error) => return Err(error),
@@ -125,10 +143,10 @@ pub(super) fn close_interrupted(connection: &Connection) -> Result<usize, StoreE
     Ok(open.len())
 }
 
-fn interrupt(cdr: &mut Cdr) {
+fn interrupt(cdr: &mut Cdr, alive: Timestamp) {
     let legs = cdr.legs.iter().flat_map(|leg| [Some(leg.started_at), leg.answered_at, leg.ended_at]);
     let events = cdr.events.iter().map(|event| Some(event.at));
-    let last = legs.chain(events).chain([cdr.answered_at]).flatten().fold(cdr.started_at, Timestamp::max);
+    let last = legs.chain(events).chain([cdr.answered_at, Some(alive)]).flatten().fold(cdr.started_at, Timestamp::max);
     for leg in cdr.legs.iter_mut().filter(|leg| leg.ended_at.is_none()) {
         leg.ended_at = Some(last);
         leg.cause = Some(Cause::Interrupted);

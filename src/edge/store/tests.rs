@@ -207,6 +207,22 @@ fn provisioning_comes_back_as_it_was() {
 }
 
 #[test]
+fn any_provisioning_replaces_any_other() {
+    let folder = Folder::new("random");
+    let (store, recovered) = Store::open(folder.path()).expect("opens");
+    let reader = Reader::open(folder.path()).expect("reader");
+    for (seq, seed) in (recovered.next_seq..).zip(1..25) {
+        let provision = crate::core::tenant::testing::provision(seed);
+        store.append(seq, provisioned(provision.clone())).expect("taken");
+        while store.durable() < seq {
+            std::thread::yield_now();
+        }
+        assert_eq!(reader.provision().expect("provision"), provision, "seed {seed}");
+    }
+    store.close().expect("closes");
+}
+
+#[test]
 fn ranges_are_stored_as_single_agents() {
     let folder = Folder::new("range");
     let mut ranged = provision();

@@ -25,6 +25,10 @@ pub const WAITING_OCTETS_MAX: usize = 256 << 20;
 /// Most changes in one transaction.
 const BATCH_MAX: usize = 1_024;
 
+/// While calls are up and nothing changes, how often it is noted that the process lives: how exact the end of a call is
+/// that the power cuts off.
+const BEAT: Duration = Duration::from_secs(5);
+
 /// Between attempts to write while the disk refuses.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -243,14 +247,13 @@ impl Shared {
         lock(&self.queue)
     }
 
-    /// Waits for changes. None when the store closes and nothing is left.
+    /// Waits for changes; an empty batch when none came for [`BEAT`]. None when the store closes and nothing is left.
     fn next_batch(&self) -> Option<Vec<(Seq, Change)>> {
-        let mut queue = self.queue();
-        while queue.waiting.is_empty() {
-            if queue.closing {
-                return None;
-            }
-            queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        let nothing = |queue: &mut Queue| queue.waiting.is_empty() && !queue.closing;
+        let (mut queue, _) =
+            self.work.wait_timeout_while(self.queue(), BEAT, nothing).unwrap_or_else(PoisonError::into_inner);
+        if queue.waiting.is_empty() && queue.closing {
+            return None;
         }
         let count = queue.waiting.len().min(BATCH_MAX);
         let batch: Vec<(Seq, Change)> = queue.waiting.drain(..count).collect();
@@ -308,6 +311,13 @@ impl Writer {
     fn run(mut self) -> usize {
         let mut attempts_left = CLOSING_ATTEMPTS;
         while let Some(batch) = self.shared.next_batch() {
+            if batch.is_empty() {
+                // Where the disk refuses, the next change will tell.
+                if let Err(error) = self.applier.beat(&mut self.connection) {
+                    log::warn!(target: "store", "the time cannot be noted: {error}");
+                }
+                continue;
+            }
             loop {
                 match self.applier.commit(&mut self.connection, &batch) {
                     Ok(refused) => {

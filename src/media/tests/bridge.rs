@@ -1,3 +1,5 @@
+//! Bridges: relay, transcoding, hold, latching.
+
 use super::*;
 
 fn plain() -> Bench {

@@ -1,3 +1,5 @@
+//! Digits: telephone events and tones, both ways.
+
 use super::*;
 use crate::core::media::DigitSource;
 use crate::dsp::dtmf::{Detector, DtmfEvent};

@@ -1,3 +1,5 @@
+//! Frames: players, card timeslots, recording.
+
 use super::*;
 use crate::core::media::{PlayItem, ToneKind};
 use crate::dsp::g711;

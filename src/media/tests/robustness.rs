@@ -1,3 +1,5 @@
+//! Outside input of every kind.
+
 use super::*;
 use crate::core::media::{PlayItem, ToneKind};
 use crate::media::random::Random;

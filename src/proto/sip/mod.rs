@@ -60,6 +60,13 @@ pub struct Transmit {
     pub bytes: Bytes,
 }
 
+impl Transmit {
+    /// Whether it is a 2xx response (RFC 3261 section 7.2): it promises the peer that what it asked for is done.
+    pub fn is_success(&self) -> bool {
+        self.bytes.starts_with(b"SIP/2.0 2")
+    }
+}
+
 /// A session: one INVITE dialog (or dialog to be) between us and one party.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionId(pub u64);

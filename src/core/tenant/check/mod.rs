@@ -12,8 +12,6 @@ use crate::core::tenant::address;
 use crate::core::tenant::diff::{Entry, full_name};
 use crate::core::tenant::provision::Provision;
 
-pub use tenants::FLOW_LENGTH_MAX;
-
 /// Beyond so many problems no guesses are made at what was meant.
 const GUESSES_MAX: usize = 100;
 

@@ -9,9 +9,6 @@ use crate::core::tenant::address;
 use crate::core::tenant::expand::{self, AGENTS_MAX};
 use crate::core::tenant::provision::{Agent, Flow, Queue};
 
-/// Longest flow, in octets.
-pub const FLOW_LENGTH_MAX: usize = 1 << 20;
-
 /// Most digits of a code or PIN.
 const DIGITS_MAX: usize = 16;
 
@@ -209,10 +206,6 @@ impl<'p> Checker<'p> {
                 (0, Some(_)) => {}
                 (0, None) => self.problem("text", "the flow has no text", "`text` or `file`"),
                 (_, Some(_)) => self.problem("file", "the flow has both `text` and `file`", "one of them"),
-                (length, None) if length > FLOW_LENGTH_MAX => {
-                    let expected = format!("at most {FLOW_LENGTH_MAX} octets");
-                    self.problem("text", format!("the flow has {length} octets"), expected);
-                }
                 (_, None) => self.flow(index, flow),
             }
         }

@@ -76,6 +76,23 @@ fn a_good_file_is_read() {
     assert_eq!(parse("", "p.toml"), Ok(Provision::default()));
 }
 
+/// Other programs rely on these names and numbers.
+#[test]
+fn the_load_tests_example_is_good() {
+    let bench = parse(include_str!("../../../../examples/bench.toml"), "bench.toml").expect("good");
+    let mut agents: Vec<String> = bench.agent.iter().map(|agent| agent.name.clone()).collect();
+    let mut expected: Vec<String> = (0..500).map(|n| format!("agent{n}")).collect();
+    agents.sort();
+    expected.sort();
+    assert_eq!(agents, expected);
+    assert!(bench.agent.iter().all(|a| a.signed_in && a.contact == Some(format!("sip:{}@127.0.0.3:5080", a.name))));
+    let mut numbers: Vec<&str> = bench.number.iter().map(|number| number.number.as_str()).collect();
+    numbers.sort();
+    assert_eq!(numbers, ["100", "200", "201", "202", "210", "300", "400"]);
+    assert_eq!(bench.trunk[0].peer[0].address, "127.0.0.2");
+    assert!(!bench.trunk[0].authenticate);
+}
+
 #[test]
 fn ranges_are_expanded() {
     let text = "[[tenant]]\nname = 'a'\n[[agent]]\ntenant = 'a'\nname = 'x{n}'\nrange = [1, 3]\ncontact = 'sip:x{n}@h'";

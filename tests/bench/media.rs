@@ -1,0 +1,140 @@
+//! What the media plane costs without the kernel: a relayed packet, and a frame of a port on each of the frame paths.
+//! `cargo bench --bench media`. A G.711 call is 100 packets, or 100 port frames, a second.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use cordboard::base::{Codec, Instant, PlayId, PortId};
+use cordboard::core::media::{MediaCommand, StreamParams};
+use cordboard::media::{FRAME_TIME, Plane, PlaneConfig, Prompt, RecordError, RecordSink, Samples, SocketKind, Wire};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+
+fn main() {
+    divan::main();
+}
+
+/// Ports of a plane: 400 calls.
+const PORTS: u16 = 800;
+
+struct NullWire;
+
+impl Wire for NullWire {
+    fn send(&mut self, _: u16, _: SocketKind, _: SocketAddr, packet: &[u8]) {
+        black_box(packet);
+    }
+}
+
+struct NullRecorder;
+
+impl RecordSink for NullRecorder {
+    fn frame(&mut self, _: &Arc<str>, left: &Samples, right: &Samples) -> Result<(), RecordError> {
+        black_box((left, right));
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Arc<str>) {}
+}
+
+fn peer(n: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 10_000 + n))
+}
+
+/// A plane of bridged pairs; the second of each pair has the codec `other`.
+fn bridged(now: Instant, other: Codec, telephone_event: Option<u8>) -> Plane {
+    let mut plane = Plane::new(PlaneConfig {
+        prompts: HashMap::new(),
+        music: Arc::new(Prompt::new(&vec![1_000; 80_000])),
+        bearers: Vec::new(),
+        recorder: Box::new(NullRecorder),
+        seed: 1,
+    });
+    for n in 0..PORTS {
+        let port = PortId(u64::from(n));
+        let codec = if n % 2 == 0 { Codec::Pcmu } else { other };
+        let stream = StreamParams {
+            codec,
+            payload_type: codec.payload_type(),
+            telephone_event,
+            ptime_ms: 20,
+            remote: peer(n),
+            remote_rtcp: peer(n),
+            send: true,
+            receive: true,
+            latch: true,
+        };
+        plane.command(now, MediaCommand::OpenRtp { port, socket: 20_000 + 2 * n }, &mut NullWire);
+        plane.command(now, MediaCommand::SetStream { port, stream }, &mut NullWire);
+        if n % 2 == 1 {
+            plane.command(now, MediaCommand::Bridge { a: PortId(u64::from(n) - 1), b: port }, &mut NullWire);
+        }
+    }
+    plane
+}
+
+/// One packet for every port, then a tick: 20 ms of all calls.
+fn turn(plane: &mut Plane, now: Instant, sequence: u16, other: Codec) {
+    for n in 0..PORTS {
+        let codec = if n % 2 == 0 { Codec::Pcmu } else { other };
+        let mut packet = [0x55; 172];
+        packet[..4].copy_from_slice(&[0x80, codec.payload_type(), (sequence >> 8) as u8, sequence as u8]);
+        packet[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+        packet[8..12].copy_from_slice(&u32::from(n).to_be_bytes());
+        plane.receive(now, 20_000 + 2 * n, SocketKind::Rtp, peer(n), &mut packet, &mut NullWire);
+    }
+    plane.tick(now, &mut NullWire);
+    while plane.poll_event().is_some() {}
+}
+
+fn run(bencher: Bencher, mut plane: Plane, other: Codec) {
+    let mut now = Instant::from_micros(1_000_000);
+    let mut sequence = 0u16;
+    bencher.counter(ItemsCount::new(PORTS)).bench_local(|| {
+        now += FRAME_TIME;
+        sequence = sequence.wrapping_add(1);
+        turn(&mut plane, now, sequence, other);
+    });
+}
+
+/// The shortest path.
+#[divan::bench]
+fn relay(bencher: Bencher) {
+    run(bencher, bridged(Instant::from_micros(1_000_000), Codec::Pcmu, Some(101)), Codec::Pcmu);
+}
+
+/// Jitter buffer, concealment history, and the other law.
+#[divan::bench]
+fn transcode(bencher: Bencher) {
+    run(bencher, bridged(Instant::from_micros(1_000_000), Codec::Pcma, Some(101)), Codec::Pcma);
+}
+
+/// As `transcode`, with DTMF detection on every port.
+#[divan::bench]
+fn transcode_and_detect(bencher: Bencher) {
+    run(bencher, bridged(Instant::from_micros(1_000_000), Codec::Pcma, None), Codec::Pcma);
+}
+
+/// As `relay`, but every second port is recorded.
+#[divan::bench]
+fn record(bencher: Bencher) {
+    let now = Instant::from_micros(1_000_000);
+    let mut plane = bridged(now, Codec::Pcmu, Some(101));
+    for n in (0..u64::from(PORTS)).step_by(2) {
+        plane.command(now, MediaCommand::Record { port: PortId(n), name: Arc::from("r") }, &mut NullWire);
+    }
+    run(bencher, plane, Codec::Pcmu);
+}
+
+/// Music on hold to every port.
+#[divan::bench]
+fn music(bencher: Bencher) {
+    let now = Instant::from_micros(1_000_000);
+    let mut plane = bridged(now, Codec::Pcmu, Some(101));
+    for n in 0..u64::from(PORTS) {
+        plane.command(now, MediaCommand::Unbridge { port: PortId(n) }, &mut NullWire);
+        let command = MediaCommand::Music { port: PortId(n), play: PlayId(n), source: None };
+        plane.command(now, command, &mut NullWire);
+    }
+    run(bencher, plane, Codec::Pcmu);
+}

@@ -1,0 +1,89 @@
+//! The control socket: who may use it, and what it makes of nonsense.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+
+use cordboard::core::control::{Query, Reply};
+use cordboard::edge::console::{CLIENTS_MAX, Client, socket_path};
+
+use crate::process::{Process, ok, run};
+use crate::site::{PATIENCE, Site};
+
+fn connect(site: &Site) -> BufReader<UnixStream> {
+    let stream = UnixStream::connect(socket_path(&site.data())).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    BufReader::new(stream)
+}
+
+fn say(client: &mut BufReader<UnixStream>, line: &[u8]) -> String {
+    client.get_mut().write_all(line).unwrap();
+    let mut answer = String::new();
+    client.read_line(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn garbage_half_lines_and_crowds_harm_nobody() {
+    let site = Site::new();
+    let live = site.start("");
+    let mode = std::fs::metadata(socket_path(&site.data())).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+
+    let mut client = connect(&site);
+    let nonsense: [&[u8]; 6] = [
+        b"\n",
+        b"status\n",
+        b"{}\n",
+        b"{\"query\":\"weather\"}\n",
+        b"{\"query\":\"status\",\"command\":\"stop\"}\n",
+        b"\xff\xfe\x00\x80{\n",
+    ];
+    for line in nonsense {
+        let answer = say(&mut client, line);
+        assert!(answer.contains("\"refused\""), "{:?}: {answer}", String::from_utf8_lossy(line));
+    }
+    assert!(say(&mut client, b"{\"query\":\"status\"}\n").contains("\"status\""), "the same client can go on");
+
+    // Half a line, the rest later; another in between.
+    client.get_mut().write_all(b"{\"query\":").unwrap();
+    let mut second = connect(&site);
+    assert!(say(&mut second, b"{\"query\":\"calls\"}\n").contains("\"calls\""));
+    assert!(say(&mut client, b"\"agents\"}\n").contains("\"agents\""));
+    drop((client, second));
+
+    // One more than are taken.
+    let mut crowd: Vec<_> = (0..CLIENTS_MAX).map(|_| connect(&site)).collect();
+    for client in &mut crowd {
+        // Those that left before may still be counted for a moment.
+        let mut answer = say(client, b"{\"query\":\"queues\"}\n");
+        while answer.is_empty() || answer.contains("\"refused\"") {
+            *client = connect(&site);
+            answer = say(client, b"{\"query\":\"queues\"}\n");
+        }
+        assert!(answer.contains("\"queues\""), "{answer}");
+    }
+    let mut late = connect(&site);
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\"refused\""), "the client past the bound is told: {answer}");
+    for client in &mut crowd {
+        assert!(say(client, b"{\"query\":\"queues\"}\n").contains("\"queues\""));
+    }
+    drop(crowd);
+    let mut client = Client::connect(&site.data()).unwrap().unwrap();
+    while !matches!(client.query(&Query::Status), Ok(Reply::Status(_))) {
+        client = Client::connect(&site.data()).unwrap().unwrap();
+    }
+    live.stop();
+}
+
+#[test]
+fn log_levels_change_while_it_runs() {
+    let site = Site::new();
+    let file = site.file("site.toml", &site.text(1, ""));
+    let _process = Process::start(&site, Some(&file));
+    ok(&site, &["log-level", "proto::sip", "trace"]);
+    ok(&site, &["log-level", "all", "warn"]);
+    assert_eq!(run(&site, &["log-level", "all", "loud"]).status.code(), Some(1));
+}
