@@ -236,7 +236,7 @@ impl Turn {
     fn flush(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Transmit(transmit) if transmit.is_success() => self.hold(Held::Transmit(transmit)),
+                Output::Transmit(transmit) if transmit.is_promise() => self.hold(Held::Transmit(transmit)),
                 Output::Transmit(transmit) => self.sockets.send(transmit),
                 Output::CloseConnection(connection) => self.sockets.close(connection),
                 // What follows a held answer must not overtake it.
