@@ -107,6 +107,9 @@ impl Switch {
         }
         self.stopping = true;
         self.sip.set_stopping(true);
+        for registration in self.trunks.values_mut().filter_map(|t| t.registration.take()) {
+            self.sip.unregister(now, registration);
+        }
         let grace = Duration::from_secs(self.provision.sip.stop_grace_s.into());
         self.arm(now.mono + grace, Timer::GraceOver);
     }
