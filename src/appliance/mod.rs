@@ -180,14 +180,13 @@ impl Appliance {
         });
         store.on_alarm(Box::new(move |alarm| drop(notices.try_send(Notice::Store(alarm)))));
         let now = clock.now();
-        let mut switch = Switch::new(now, config, provision);
         let states: Vec<_> = recovered
             .agent_states
             .iter()
             .map(|s| (s.tenant.clone(), s.agent.clone(), s.status, s.reason.clone()))
             .collect();
         let bindings = recovered.registrations.iter().filter_map(|r| binding(r, &listeners)).collect();
-        switch.restore(now, &states, bindings);
+        let mut switch = Switch::recover(now, config, provision, &states, bindings);
         for fault in &prompt_faults {
             switch.handle(now, Input::Alarm { name: "prompt-unusable", subject: fault.clone(), stands: true });
         }

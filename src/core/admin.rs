@@ -1,6 +1,6 @@
 //! Orders and questions from consoles, provisioning at runtime, alarms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::base::{AgentId, Now, Timestamp};
 use crate::core::call::{Call, CallState};
 use crate::core::control::{AgentView, Alarm, Bound, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
 use crate::core::ivr;
-use crate::core::journal::{AgentStatus, Change, Seq};
+use crate::core::journal::{Change, Seq};
 use crate::core::queue::{AgentProfile, QueueProfile};
-use crate::core::switch::{Output, Switch, Timer, WAITING_MAX};
+use crate::core::switch::{Output, StoredAgent, Switch, Timer, WAITING_MAX};
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::tenant::{Directory, Provision};
 use crate::core::trunk::TrunkHealth;
@@ -107,17 +107,21 @@ impl Switch {
         }
         self.stopping = true;
         self.sip.set_stopping(true);
+        for registration in self.trunks.values_mut().filter_map(|t| t.registration.take()) {
+            self.sip.unregister(now, registration);
+        }
         let grace = Duration::from_secs(self.provision.sip.stop_grace_s.into());
         self.arm(now.mono + grace, Timer::GraceOver);
     }
 
     fn provision_now(&mut self, now: Now, provision: Provision) -> Seq {
-        self.adopt_provision(now, provision);
+        self.adopt_provision(now, provision, &[]);
         self.journal(Change::Provisioned { provision: Box::new(self.provision.clone()) })
     }
 
     /// Makes the provisioning hold. Calls in progress go on; what they refer to is looked up anew.
-    pub(crate) fn adopt_provision(&mut self, now: Now, provision: Provision) {
+    /// Agents who are `stored` have their state from there.
+    pub(crate) fn adopt_provision(&mut self, now: Now, provision: Provision, stored: &[StoredAgent]) {
         self.directory = Directory::new(&provision, Some(&self.directory));
         self.provision = provision;
         self.flows =
@@ -128,7 +132,7 @@ impl Switch {
             .chain(trunks)
             .filter_map(|(name, password)| Some(User { name: name.clone()?, password: password.clone()? }));
         self.sip.set_users(users.collect());
-        let known: std::collections::HashSet<AgentId> = self.queue.agents().map(|a| a.id).collect();
+        let known: HashSet<AgentId> = self.queue.agents().map(|a| a.id).collect();
         let agents = self.directory.agents().map(|a| AgentProfile {
             id: a.id,
             tenant: a.tenant,
@@ -146,25 +150,31 @@ impl Switch {
             announce_every: (q.announce_every_s > 0).then(|| Duration::from_secs(q.announce_every_s.into())),
         });
         self.queue.provision(now, agents.collect(), queues.collect());
-        self.seat_agents(now, &known);
+        self.seat_agents(now, &known, stored);
         self.adopt_circuits(now);
         self.start_trunks(now);
     }
 
     /// Reachability of all agents, and the sign-in of those that are new and provisioned as signed in.
-    fn seat_agents(&mut self, now: Now, known: &std::collections::HashSet<AgentId>) {
+    fn seat_agents(&mut self, now: Now, known: &HashSet<AgentId>, stored: &[StoredAgent]) {
+        let stored: HashSet<AgentId> = stored.iter().filter_map(|s| self.stored_agent(s)).collect();
         let agents: Vec<_> = self.directory.agents().map(|a| (a.id, a.signed_in)).collect();
         for (id, signed_in) in agents {
             self.reachability(now, id);
-            if signed_in && !known.contains(&id) {
+            if signed_in && !known.contains(&id) && !stored.contains(&id) {
                 // A new agent is signed out, which no refusal applies to.
                 let _ = self.queue.sign_in(now, id);
             }
         }
     }
 
+    fn stored_agent(&self, (tenant, agent, ..): &StoredAgent) -> Option<AgentId> {
+        let tenant = self.directory.tenant_by_name(tenant)?;
+        self.directory.agent_by_name(tenant.id, agent).map(|a| a.id)
+    }
+
     /// Puts back what an earlier run left: agents' states and phones' registrations.
-    pub fn restore(&mut self, now: Now, agents: &[(String, String, AgentStatus, String)], bindings: Vec<Binding>) {
+    pub(crate) fn restore(&mut self, now: Now, agents: &[StoredAgent], bindings: Vec<Binding>) {
         for binding in bindings {
             let user = binding.user.clone();
             self.sip.restore_binding(now, binding);
@@ -172,9 +182,9 @@ impl Switch {
                 self.reachability(now, agent);
             }
         }
-        for (tenant, agent, status, reason) in agents {
-            let tenant = self.directory.tenant_by_name(tenant);
-            if let Some(id) = tenant.and_then(|t| self.directory.agent_by_name(t.id, agent)).map(|a| a.id) {
+        for stored in agents {
+            let (_, _, status, reason) = stored;
+            if let Some(id) = self.stored_agent(stored) {
                 self.queue.restore(now, id, *status, reason);
             }
         }

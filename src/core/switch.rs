@@ -17,17 +17,20 @@ use crate::core::admin::Alarms;
 use crate::core::call::{Call, Leg};
 use crate::core::control::{Command, Query, Reply};
 use crate::core::ivr::Flow;
-use crate::core::journal::{Change, Seq};
+use crate::core::journal::{AgentStatus, Change, Seq};
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::core::queue::Engine;
 use crate::core::tenant::{Directory, Provision};
 use crate::core::trunk::sockets::SocketPool;
 use crate::core::trunk::tdm::CircuitEntry;
 use crate::core::trunk::{CardInput, TrunkHealth};
-use crate::proto::sip::{Endpoint, EndpointConfig, Path, SessionId, Transmit, Transport};
+use crate::proto::sip::{Binding, Endpoint, EndpointConfig, Path, SessionId, Transmit, Transport};
 
 /// Most work items that may wait at once on the appliance.
 pub const WAITING_MAX: usize = 100_000;
+
+/// An agent's state as the store has it: tenant's name, agent's name, state, why not ready.
+pub type StoredAgent = (String, String, AgentStatus, String);
 
 /// What the appliance tells the core at its start.
 #[derive(Clone, Debug)]
@@ -226,6 +229,17 @@ pub struct Switch {
 impl Switch {
     /// A core that serves `provision`, which must have passed `tenant::check`.
     pub fn new(now: Now, config: Config, provision: Provision) -> Self {
+        Self::recover(now, config, provision, &[], Vec::new())
+    }
+
+    /// As `new`, with what an earlier run left: agents' states (whose calls are gone) and phones' registrations.
+    pub fn recover(
+        now: Now,
+        config: Config,
+        provision: Provision,
+        agents: &[StoredAgent],
+        bindings: Vec<Binding>,
+    ) -> Self {
         let directory = Directory::new(&Provision::default(), None);
         let mut switch = Self {
             sip: Endpoint::new(config.sip.clone()),
@@ -260,7 +274,8 @@ impl Switch {
             timer_count: 0,
             out: VecDeque::new(),
         };
-        switch.adopt_provision(now, provision);
+        switch.adopt_provision(now, provision, agents);
+        switch.restore(now, agents, bindings);
         switch.sockets_ask();
         switch.settle(now);
         switch

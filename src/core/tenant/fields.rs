@@ -59,7 +59,7 @@ pub(super) const SIP: &[Field] =
     &[may("listen", Form::Texts), may("realm", TEXT), may("calls_max", U32), may("stop_grace_s", U32)];
 
 pub(super) const MEDIA: &[Field] =
-    &[may("address", TEXT), may("port_min", U16), may("port_max", U16), may("threads", U8), may("country", TEXT)];
+    &[may("address", TEXT), may("port_min", U16), may("port_max", U16), may("country", TEXT)];
 
 const PEER: &[Field] = &[
     needs("address"),

@@ -72,15 +72,13 @@ pub struct Media {
     pub port_min: u16,
     /// Last UDP port for RTP and RTCP.
     pub port_max: u16,
-    /// Media threads.
-    pub threads: u8,
     /// Ringback and busy tones when a tenant names no country of its own.
     pub country: String,
 }
 
 impl Default for Media {
     fn default() -> Self {
-        Self { address: "127.0.0.1".into(), port_min: 16_384, port_max: 32_767, threads: 1, country: "us".into() }
+        Self { address: "127.0.0.1".into(), port_min: 16_384, port_max: 32_767, country: "us".into() }
     }
 }
 

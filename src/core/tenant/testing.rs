@@ -42,7 +42,6 @@ pub(crate) fn provision(seed: u64) -> Provision {
     let mut r = Random::new(seed);
     let mut p = Provision::default();
     p.sip.calls_max = 1 + r.below(1_000) as u32;
-    p.media.threads = 1 + r.below(8) as u8;
     p.site = (0..r.below(3)).map(|i| Site { name: format!("site-{i}"), timezone: "Europe/Berlin".into() }).collect();
     for t in 0..1 + r.below(4) {
         let country = r.maybe(|r| r.pick(&["us", "de", "jp"]).to_string());

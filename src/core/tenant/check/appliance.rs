@@ -60,7 +60,6 @@ impl Checker<'_> {
             let what = format!("`port_max` is {}, `port_min` is {}", media.port_max, media.port_min);
             self.problem("port_max", what, "a port after port_min");
         }
-        self.in_range("threads", media.threads, 1..=64);
         self.country(&media.country);
     }
 

@@ -119,7 +119,6 @@ fn the_appliance() {
     breaks("media.port_min", |p| p.media.port_min += 1);
     breaks("media.port_max", |p| p.media.port_max -= 1);
     breaks("media.port_max", |p| p.media.port_max = p.media.port_min - 1);
-    breaks("media.threads", |p| p.media.threads = 0);
     breaks("media.country", |p| p.media.country = "uk".into());
 }
 
