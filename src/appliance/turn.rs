@@ -388,6 +388,13 @@ impl Turn {
         }
         let durable = self.store.close().map_err(RunError::Store)?;
         log::info!("stopped; everything up to change {durable} is stored");
+        for (_, held) in std::mem::take(&mut self.held) {
+            match held {
+                Held::Transmit(transmit) => self.sockets.send(transmit),
+                // All calls have ended: no circuit is to be answered any more.
+                Held::Cas { .. } => {}
+            }
+        }
         for (_, replies) in std::mem::take(&mut self.promises) {
             for (token, reply) in replies {
                 if let Some(asker) = self.askers.remove(&token) {
