@@ -232,7 +232,8 @@ fn target(mut chance: Chance<'_>) {
                 let from = peer(&mut chance);
                 let payload = packet::payload(&packet).map(<[u8]>::len);
                 plane.receive(now, socket, kind, from, &mut packet, &mut wire);
-                assert!(wire.sent <= 1, "a packet makes one at most");
+                // An event that is passed on is sent after the audio collected before it.
+                assert!(wire.sent <= 2, "{} packets for one", wire.sent);
                 assert!(payload.is_none_or(|len| len <= packet.len()));
             }
         }

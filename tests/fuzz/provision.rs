@@ -26,7 +26,7 @@ calls_max = 10
 [media]
 address = "127.0.0.1"
 port_min = 20000
-port_max = 20100
+port_max = 20101
 [[card]]
 name = "sim"
 driver = "sim-t1"
@@ -151,4 +151,11 @@ fn target(mut chance: Chance<'_>) {
 #[test]
 fn files_as_written() {
     fuzz!(512, target);
+}
+
+#[test]
+fn the_small_file_is_sound() {
+    let provision = parse(SMALL, "small.toml").unwrap_or_else(|faults| panic!("{faults:#?}"));
+    assert_eq!(provision.agent.len(), 3);
+    check_sound(&provision);
 }

@@ -24,6 +24,11 @@ const TRANSACTIONS_MAX: usize = SESSIONS_MAX * 16 + 16_384;
 /// Messages on their way; of more the oldest is lost.
 const FLIGHT_MAX: usize = 48;
 
+/// Largest UDP payload over IPv4.
+const DATAGRAM_MAX: usize = 65_507;
+/// What an answer has beyond what it repeats, at most.
+const ANSWER_MORE: usize = 1_500;
+
 /// What SIP gives meaning to.
 pub const WORDS: &[&[u8]] = &[
     b"SIP/2.0 ",
@@ -40,6 +45,7 @@ pub const WORDS: &[&[u8]] = &[
     b"Contact: *\r\n",
     b"Expires: 0\r\n",
     b"Require: 100rel\r\n",
+    b"Require: a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a\r\n",
     b"Record-Route: <sip:192.0.2.9;lr>\r\n",
     b"Route: <sip:a>, <sip:b;lr>\r\n",
     b"Via: SIP/2.0/TCP [::1]:0;branch=x\r\n",
@@ -93,7 +99,8 @@ pub fn config(seed: u64) -> EndpointConfig {
 /// What an endpoint sends is a message, whatever it was made from, and not larger than what UDP carries.
 pub fn check_sent(transmit: &Transmit) {
     let shown = || String::from_utf8_lossy(&transmit.bytes).into_owned();
-    let limits = if transmit.path.transport == Transport::Udp { Limits::datagram() } else { Limits::stream() };
+    // A response repeats each Via of the request, however many (RFC 3261 section 8.2.6.2).
+    let limits = Limits { max_headers: 1_024, max_header_bytes: 65_535, max_message_bytes: 80_000, ..Limits::stream() };
     let parsed = parse_datagram(transmit.bytes.clone(), &limits);
     assert!(parsed.is_ok(), "sent what is no message: {:?}\n{}", parsed.err(), shown());
 }
@@ -115,6 +122,8 @@ struct World {
     flight: VecDeque<(usize, Bytes)>,
     live: [Vec<SessionId>; 2],
     registrations: Vec<RegistrationId>,
+    /// Longest answer to what has just arrived, in octets: nobody is to be flooded through us.
+    answer_max: usize,
 }
 
 impl World {
@@ -132,6 +141,7 @@ impl World {
             flight: VecDeque::new(),
             live: [Vec::new(), Vec::new()],
             registrations: Vec::new(),
+            answer_max: usize::MAX,
         }
     }
 
@@ -144,10 +154,13 @@ impl World {
     /// Gives `side` a message, whole or, over TCP, in two pieces.
     fn give(&mut self, side: usize, message: Bytes, chance: &mut Chance<'_>) {
         let path = self.path(side);
-        let transactions = self.ends[side].transactions_len();
-        let most = 24 + message.len() / 16;
+        let (most, len) = (24 + message.len() / 16, message.len());
         match self.transport {
-            Transport::Udp => self.ends[side].receive(self.now, path, message),
+            Transport::Udp => {
+                let message = message.slice(..len.min(DATAGRAM_MAX));
+                self.ends[side].receive(self.now, path, message);
+                self.answer_max = len + ANSWER_MORE;
+            }
             Transport::Tcp => {
                 let (first, rest) = message.split_at(chance.below(message.len().min(65_535)));
                 for chunk in [first, rest] {
@@ -156,7 +169,8 @@ impl World {
             }
         }
         let sent = self.drain(side, chance);
-        assert!(sent <= most, "{sent} messages for one, {transactions} transactions");
+        assert!(sent <= most, "{sent} messages for one");
+        self.answer_max = usize::MAX;
     }
 
     /// Time passes for both, whose timers fire.
@@ -183,6 +197,8 @@ impl World {
                     continue;
                 }
                 check_sent(&transmit);
+                let is_answer = transmit.bytes.starts_with(b"SIP/2.0");
+                assert!(!is_answer || transmit.bytes.len() <= self.answer_max, "{} octets", transmit.bytes.len());
                 if transmit.path.remote == address(1 - side) {
                     self.flight.push_back((1 - side, transmit.bytes));
                 }
