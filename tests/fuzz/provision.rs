@@ -13,7 +13,7 @@ use crate::{files, fuzz};
 
 /// A small file with an entry of each kind; the demonstration's and the benchmark's.
 pub static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let mut all = vec![SMALL.as_bytes().to_vec(); 4];
+    let mut all = vec![SMALL.as_bytes().to_vec(); 12];
     all.extend(files("config", "toml"));
     all.extend(files("examples", "toml"));
     all

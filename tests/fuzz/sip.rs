@@ -122,7 +122,8 @@ struct World {
     flight: VecDeque<(usize, Bytes)>,
     live: [Vec<SessionId>; 2],
     registrations: Vec<RegistrationId>,
-    /// Longest answer to what has just arrived, in octets: nobody is to be flooded through us.
+    /// Longest answer that may be, in octets, after the largest message that came (a small one may call for the answer
+    /// to it once more): nobody is to be flooded through us.
     answer_max: usize,
 }
 
@@ -141,7 +142,7 @@ impl World {
             flight: VecDeque::new(),
             live: [Vec::new(), Vec::new()],
             registrations: Vec::new(),
-            answer_max: usize::MAX,
+            answer_max: ANSWER_MORE,
         }
     }
 
@@ -159,9 +160,11 @@ impl World {
             Transport::Udp => {
                 let message = message.slice(..len.min(DATAGRAM_MAX));
                 self.ends[side].receive(self.now, path, message);
-                self.answer_max = len + ANSWER_MORE;
+                self.answer_max = self.answer_max.max(len + ANSWER_MORE);
             }
             Transport::Tcp => {
+                // An earlier piece may be what is answered now.
+                self.answer_max = usize::MAX;
                 let (first, rest) = message.split_at(chance.below(message.len().min(65_535)));
                 for chunk in [first, rest] {
                     self.ends[side].receive_stream(self.now, path, chunk);
@@ -170,7 +173,6 @@ impl World {
         }
         let sent = self.drain(side, chance);
         assert!(sent <= most, "{sent} messages for one");
-        self.answer_max = usize::MAX;
     }
 
     /// Time passes for both, whose timers fire.
@@ -231,9 +233,9 @@ impl World {
                 assert!(!self.live[side].contains(&session), "a session twice");
                 self.live[side].push(session);
                 match chance.below(6) {
-                    0 => end.reject(now, session, u16::from(chance.octet()) * 4, Some(Cause::Busy), Some(3)),
-                    1 => end.challenge(now, session),
-                    2 | 3 => end.accept(now, session, sdp()),
+                    0 | 1 => end.accept(now, session, sdp()),
+                    2 => end.reject(now, session, u16::from(chance.octet()) * 4, Some(Cause::Busy), Some(3)),
+                    3 => end.challenge(now, session),
                     _ => end.provisional(now, session, 180 + u16::from(chance.octet() % 20), Some(sdp())),
                 }
             }
@@ -259,14 +261,21 @@ impl World {
 
     /// An order of an owner.
     fn order(&mut self, chance: &mut Chance<'_>) {
-        let side = chance.below(2);
+        let (side, order) = (chance.below(2), chance.below(12));
+        self.carry_out(side, order, chance);
+    }
+
+    fn carry_out(&mut self, side: usize, order: usize, chance: &mut Chance<'_>) {
         let (now, path) = (self.now, self.path(side));
-        let session = if self.live[side].is_empty() { SessionId(1) } else { *chance.pick(&self.live[side]) };
-        let odd_max = if chance.one_in(6) { 40 } else { 0 };
+        let session = match self.live[side].len() {
+            0 => SessionId(1),
+            n => self.live[side][chance.below(n)],
+        };
+        let odd_max = if chance.one_in(12) { 40 } else { 0 };
         let odd = String::from_utf8_lossy(chance.take(odd_max)).into_owned();
         let credentials = Credentials { user: "anna".into(), password: Redacted::new("pw".into()) };
         let end = &mut self.ends[side];
-        match chance.below(12) {
+        match order {
             0..=2 => {
                 let invite = Invite {
                     path,
@@ -296,7 +305,7 @@ impl World {
                     aor_user: "anna".into(),
                     domain: "cordboard".into(),
                     credentials,
-                    expires_s: u32::from(chance.octet()) * 20,
+                    expires_s: 3_600 - u32::from(chance.octet()) * 14,
                 };
                 self.registrations.push(end.register(now, registration));
             }
@@ -306,16 +315,29 @@ impl World {
         self.drain(side, chance);
     }
 
+    /// What happens undisturbed before the disturbance begins: nothing, a call, or a phone's registration.
+    fn begin(&mut self, kind: usize) {
+        let mut plain = Chance::new(&[]);
+        match kind {
+            0 => {}
+            1 => self.carry_out(0, 9, &mut plain),
+            _ => self.carry_out(0, 0, &mut plain),
+        }
+        for _ in 0..16 {
+            self.deliver(&mut plain);
+        }
+    }
+
     /// The next message arrives, or what became of it.
     fn deliver(&mut self, chance: &mut Chance<'_>) {
         let Some((side, message)) = self.flight.pop_front() else { return };
-        match chance.below(8) {
-            0 => {}
-            1 => {
+        match chance.below(16) {
+            9 => {}
+            10 => {
                 self.give(side, message.clone(), chance);
                 self.give(side, message, chance);
             }
-            2 | 3 => {
+            11 | 12 => {
                 let mut bent = message.to_vec();
                 for _ in 0..=chance.below(3) {
                     chance.bend(&mut bent, WORDS);
@@ -325,7 +347,7 @@ impl World {
                     self.flight.push_front((side, message));
                 }
             }
-            4 => {
+            13 => {
                 // Another final answer in the place of the right one, so that clients see every status.
                 let text = String::from_utf8_lossy(&message).into_owned();
                 let other = match text.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(3..)) {
@@ -334,7 +356,7 @@ impl World {
                 };
                 self.give(side, other, chance);
             }
-            5 => self.flight.push_back((side, message)),
+            14 => self.flight.push_back((side, message)),
             _ => self.give(side, message, chance),
         }
     }
@@ -385,6 +407,7 @@ impl World {
 
 fn target(mut chance: Chance<'_>) {
     let mut world = World::new(&mut chance);
+    world.begin(chance.below(4));
     while !chance.is_spent() {
         world.step(&mut chance);
     }
@@ -393,5 +416,5 @@ fn target(mut chance: Chance<'_>) {
 
 #[test]
 fn messages() {
-    fuzz!(1_024, target);
+    fuzz!(3_072, target);
 }
