@@ -16,7 +16,8 @@ fn dial_strings() {
                 assert_eq!(dialled.as_str(), text);
                 assert!(text.len() <= DIAL_STRING_MAX && !text.contains(['\r', '\n', '<', '>', '@', '"', ' ']));
                 let shown = format!("{dialled:?}");
-                assert!(text.chars().count() <= 2 || !shown.contains(&text), "{shown}");
+                let is_number = text.len() > 2 && text.bytes().all(|octet| octet.is_ascii_digit());
+                assert!(!(is_number && shown.contains(&text)), "{shown}");
                 assert_eq!(read.ok(), Some(dialled), "what is written is read again");
             }
             Err(error) => {
