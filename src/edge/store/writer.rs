@@ -117,6 +117,7 @@ struct Queue {
     next_seq: Seq,
     durable: Seq,
     closing: bool,
+    failing: bool,
     counters: Counters,
 }
 
@@ -161,7 +162,6 @@ impl Store {
             applier: Applier::new(key, recovered.provision.clone()),
             shared: Arc::clone(&shared),
             connection,
-            failing: false,
             _lock: lock,
         };
         let thread = std::thread::Builder::new()
@@ -210,6 +210,11 @@ impl Store {
     /// The number up to which all changes are durable.
     pub fn durable(&self) -> Seq {
         self.shared.queue().durable
+    }
+
+    /// Whether the disk refuses: changes are kept and tried again, nothing becomes durable meanwhile.
+    pub fn is_failing(&self) -> bool {
+        self.shared.queue().failing
     }
 
     /// What the writer has done.
@@ -302,7 +307,6 @@ struct Writer {
     shared: Arc<Shared>,
     connection: Connection,
     applier: Applier,
-    failing: bool,
     _lock: DirLock,
 }
 
@@ -337,15 +341,16 @@ impl Writer {
         0
     }
 
-    fn done(&mut self, batch: &[(Seq, Change)], refused: Vec<(Seq, String)>) {
+    fn done(&self, batch: &[(Seq, Change)], refused: Vec<(Seq, String)>) {
         let Some((last, _)) = batch.last() else { return };
-        {
+        let was_failing = {
             let mut queue = self.shared.queue();
             queue.durable = *last;
             queue.counters.commits += 1;
             queue.counters.changes += batch.len() as u64;
             queue.counters.refused += refused.len() as u64;
-        }
+            std::mem::take(&mut queue.failing)
+        };
         if let Some(callback) = lock(&self.shared.on_durable).as_ref() {
             callback(*last);
         }
@@ -353,15 +358,19 @@ impl Writer {
             log::error!(target: "store", "change {seq} is refused by the database: {reason}");
             self.shared.alarm(StoreAlarm::Refused { seq, reason });
         }
-        if std::mem::take(&mut self.failing) {
+        if was_failing {
             log::info!(target: "store", "writing works again");
             self.shared.alarm(StoreAlarm::Cleared);
         }
     }
 
-    fn failed(&mut self, error: &StoreError) {
-        self.shared.queue().counters.failures += 1;
-        if !std::mem::replace(&mut self.failing, true) {
+    fn failed(&self, error: &StoreError) {
+        let was_failing = {
+            let mut queue = self.shared.queue();
+            queue.counters.failures += 1;
+            std::mem::replace(&mut queue.failing, true)
+        };
+        if !was_failing {
             log::error!(target: "store", "nothing can be written, changes are kept and tried again: {error}");
             self.shared.alarm(StoreAlarm::Failing { reason: error.to_string() });
         }
