@@ -57,7 +57,7 @@ fi
 step formatting formatting
 step lints lints
 step documentation documentation
-step tests cargo test --workspace "$@"
+step tests cargo test --workspace --no-fail-fast "$@"
 passed=$(awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
     END { printf "%d passed, %d failed, %d ignored", passed, failed, ignored }' "$log")
 

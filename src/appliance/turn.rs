@@ -17,7 +17,7 @@ use crate::edge::clock::Clock;
 use crate::edge::console::{Asked, Console, ControlRequest, Replier};
 use crate::edge::net::{NetInput, SipSockets};
 use crate::edge::rtp::MediaHandle;
-use crate::edge::store::{AppendError, Store, StoreAlarm};
+use crate::edge::store::{Store, StoreAlarm};
 use crate::proto::sip::Transmit;
 
 /// SIP inputs taken before the timers and the other sources get their turn.
@@ -56,8 +56,6 @@ pub(super) struct Turn {
     held: VecDeque<(Seq, Held)>,
     /// The newest fact that the core emitted.
     journaled: Seq,
-    /// The disk refuses. Calls are then served all the same, under an alarm: their facts are kept and written later.
-    store_failing: bool,
     next_token: u64,
     net_inputs: Vec<NetInput>,
     stopped: bool,
@@ -113,7 +111,6 @@ impl Turn {
             promises: BTreeMap::new(),
             held: VecDeque::new(),
             journaled: 0,
-            store_failing: false,
             next_token: 1,
             net_inputs: Vec::with_capacity(NET_BATCH),
             stopped: false,
@@ -221,11 +218,9 @@ impl Turn {
             Notice::Cards | Notice::Durable => {}
             Notice::Store(StoreAlarm::Failing { reason }) => {
                 log::error!("store: {reason}; changes are kept and tried again");
-                self.store_failing = true;
                 self.switch.handle(now, Input::Alarm { name: "store-failing", subject: String::new(), stands: true });
             }
             Notice::Store(StoreAlarm::Cleared) => {
-                self.store_failing = false;
                 self.switch.handle(now, Input::Alarm { name: "store-failing", subject: String::new(), stands: false });
             }
             Notice::Store(StoreAlarm::Refused { seq, reason }) => log::error!("store: change {seq} refused: {reason}"),
@@ -236,7 +231,7 @@ impl Turn {
     fn flush(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Transmit(transmit) if transmit.is_success() => self.hold(Held::Transmit(transmit)),
+                Output::Transmit(transmit) if transmit.is_promise() => self.hold(Held::Transmit(transmit)),
                 Output::Transmit(transmit) => self.sockets.send(transmit),
                 Output::CloseConnection(connection) => self.sockets.close(connection),
                 // What follows a held answer must not overtake it.
@@ -262,14 +257,11 @@ impl Turn {
                 break;
             }
         }
-        while let Some((seq, change)) = self.store_backlog.pop_front() {
-            match self.store.append(seq, change.clone()) {
-                Ok(()) => {}
-                Err(AppendError::Full) => {
-                    self.store_backlog.push_front((seq, change));
-                    break;
-                }
-                Err(e) => log::error!("store: change {seq} lost: {e}"),
+        while self.store.has_room()
+            && let Some((seq, change)) = self.store_backlog.pop_front()
+        {
+            if let Err(e) = self.store.append(seq, change) {
+                log::error!("store: change {seq} lost: {e}");
             }
         }
         self.keep_promises();
@@ -299,7 +291,8 @@ impl Turn {
             return;
         }
         let durable = self.store.durable();
-        let failing = self.store_failing;
+        // While the disk refuses, calls are served all the same, under an alarm: their facts are kept and written later.
+        let failing = self.store.is_failing();
         while self.held.front().is_some_and(|(seq, _)| *seq <= durable || failing) {
             let Some((_, held)) = self.held.pop_front() else { break };
             match held {
@@ -388,6 +381,13 @@ impl Turn {
         }
         let durable = self.store.close().map_err(RunError::Store)?;
         log::info!("stopped; everything up to change {durable} is stored");
+        for (_, held) in std::mem::take(&mut self.held) {
+            match held {
+                Held::Transmit(transmit) => self.sockets.send(transmit),
+                // All calls have ended: no circuit is to be answered any more.
+                Held::Cas { .. } => {}
+            }
+        }
         for (_, replies) in std::mem::take(&mut self.promises) {
             for (token, reply) in replies {
                 if let Some(asker) = self.askers.remove(&token) {

@@ -14,7 +14,7 @@ use crate::edge::logging;
 #[command(name = "cordboard", version, max_term_width = 110, propagate_version = true)]
 #[command(disable_help_subcommand = true)]
 pub struct Cli {
-    /// Where the database, the control socket and the recordings are [default: data]
+    /// Where the database, the control socket and the recordings are [default: data; demo: demo-data]
     #[arg(long, global = true, env = "CORDBOARD_DATA", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// What to do.
@@ -140,10 +140,10 @@ pub struct DemoArgs {
     /// Exit after the summary; with an error if any call went wrong
     #[arg(long)]
     pub once: bool,
-    /// Print the summary as one JSON object
+    /// Print the summary as one JSON object; progress goes to standard error
     #[arg(long)]
     pub json: bool,
-    /// Callers to simulate
+    /// Callers to simulate [default: 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub calls: Option<u32>,
     /// How and how much to log.

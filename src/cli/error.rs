@@ -38,6 +38,11 @@ pub enum CliError {
         /// On this data directory.
         data_dir: PathBuf,
     },
+    /// There is no data folder.
+    NoData {
+        /// As given.
+        data_dir: PathBuf,
+    },
     /// There is no such entity.
     Missing {
         /// `agent`, `queue`, ...
@@ -102,6 +107,9 @@ impl fmt::Display for CliError {
             Self::NotRunning { data_dir } => {
                 let dir = data_dir.display();
                 write!(f, "error: no appliance runs on {dir}; start it with `cordboard run --data-dir {dir}`")
+            }
+            Self::NoData { data_dir } => {
+                write!(f, "error: there is no data folder {}; name it by --data-dir", data_dir.display())
             }
             Self::Missing { kind, name, nearest } => {
                 write!(f, "error: there is no {kind} `{name}`")?;

@@ -14,8 +14,19 @@ use crate::core::tenant::{self, Provision};
 use crate::edge::console::Client;
 use crate::edge::store::{Reader, Store, StoreAlarm, StoreError};
 
-/// What is provisioned; the default where nothing is yet.
+/// What is provisioned in a data folder that is there; the default where nothing is yet.
+///
+/// # Errors
+///
+/// [`CliError::NoData`] where there is no folder: a mistyped name must not look like an empty appliance.
 pub fn load(dir: &Path) -> Result<Provision, CliError> {
+    if !dir.try_exists().map_err(CliError::file(dir))? {
+        return Err(CliError::NoData { data_dir: dir.to_owned() });
+    }
+    load_or_new(dir)
+}
+
+fn load_or_new(dir: &Path) -> Result<Provision, CliError> {
     match Reader::open(dir).and_then(|reader| reader.provision()) {
         Ok(provision) => Ok(provision),
         Err(StoreError::Missing { .. }) => Ok(Provision::default()),
@@ -47,7 +58,7 @@ pub fn replace(
     edit: impl FnOnce(&Provision) -> Result<Provision, CliError>,
 ) -> Result<(), CliError> {
     let _alone = if dry_run { None } else { Some(lock(dir)?) };
-    let old = load(dir)?;
+    let old = load_or_new(dir)?;
     let new = edit(&old)?;
     let faults = tenant::check(&new);
     if !faults.is_empty() {

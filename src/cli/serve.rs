@@ -56,6 +56,7 @@ pub fn demo(dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), CliError> {
         calls: args.calls.unwrap_or(DEMO_CALLS),
         once: args.once,
         json: args.json,
+        logging: Some(logging.clone()),
     };
     let summary = demo::run(&options, move || drop(smol::block_on(signals.next())));
     logging.flush();

@@ -155,6 +155,8 @@ pub(crate) enum Timer {
     Redial(OfferId),
     /// When a transfer target has rung long enough.
     RingEnd(LegId),
+    /// When a trunk's peer should have answered an INVITE with at least 100 Trying.
+    PeerSilent(LegId),
     /// When a caller on a circuit has heard long enough why the call failed.
     ToneEnd(CallId),
     /// When an ended call's media measures have not come: the record is written without them.
@@ -331,6 +333,7 @@ impl Switch {
             Timer::Circuit(circuit) => self.circuit_timeout(now, circuit),
             Timer::Redial(offer) => self.redial(now, offer),
             Timer::RingEnd(leg) => self.ring_ended(now, leg),
+            Timer::PeerSilent(leg) => self.peer_silent(now, leg),
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
             Timer::Settle(call) => self.finish_record(call),
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),

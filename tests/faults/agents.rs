@@ -123,11 +123,12 @@ fn callers_overflow_after_their_time_and_at_once_when_the_queue_is_full() {
     let waiting = first.call("300");
     until("the first waits", || {
         first.step();
-        live.calls() == ["waiting help"]
+        first.is_up(waiting) && live.calls() == ["waiting help"]
     });
     let mut second = Phone::new(site.carrier(), site.server(), "5552", 45);
     let refused = second.call("300");
     ended(&live, &mut second, refused);
+    first.step();
     assert!(first.is_up(waiting), "the first still waits");
     ended(&live, &mut first, waiting);
     let overflowed = site.ended("5551");

@@ -7,6 +7,7 @@
 mod agents;
 mod cards;
 mod console;
+mod disk;
 mod fraud;
 mod hammer;
 mod kill;

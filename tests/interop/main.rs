@@ -1,6 +1,8 @@
 //! The appliance with peers that others wrote: SIPp, baresip and tshark, as processes on loopback. `tests/setup.sh`
 //! installs them; a test whose peer is missing says so and passes, unless `CORDBOARD_PEERS=required`.
 
+#![allow(clippy::disallowed_methods, reason = "peers live in real time")]
+
 mod agents;
 mod callers;
 mod harness;

@@ -157,17 +157,28 @@ impl Inside {
 
 #[test]
 fn an_agent_on_baresip_talks_with_a_client_on_a_t1_and_hands_the_call_over() {
+    talks_and_hands_over("udp", "PCMU");
+}
+
+/// The T1 speaks mu-law, so this call is transcoded; and the phone can be reached by its own stream only.
+#[test]
+fn so_does_one_over_tcp_with_a_law() {
+    talks_and_hands_over("tcp", "PCMA");
+}
+
+fn talks_and_hands_over(transport: &str, codec: &str) {
     if !have(&["baresip", "sipp"]) {
         return;
     }
-    let place = Place::new("baresip");
+    let place = Place::new(&format!("baresip-{transport}"));
     let inside = Inside::start(&place);
     let dir = place.dir().display().to_string();
     write_wav(&place.dir().join("agent.wav"), &speech(AGENT));
     let modules = MODULES.iter().find(|path| Path::new(path).is_dir()).expect("baresip's modules");
     let config = place.fill(CONFIG).replace("DIR", &dir).replace("MODULES", modules);
     std::fs::write(place.dir().join("config"), config).unwrap();
-    std::fs::write(place.dir().join("accounts"), place.fill(ACCOUNT)).unwrap();
+    let account = place.fill(ACCOUNT).replace("TRANSPORT", transport).replace("CODEC", codec);
+    std::fs::write(place.dir().join("accounts"), account).unwrap();
     std::fs::write(place.dir().join("contacts"), "").unwrap();
     let mut phone = place.start("baresip", Command::new("baresip").args(["-f", &dir]));
     wait_for("baresip to register", LONG, || inside.status().registrations == 1);

@@ -13,6 +13,10 @@ use crate::core::trunk::credentials_of;
 use crate::proto::sdp;
 use crate::proto::sip::{Invite, Path};
 
+/// A trunk's peer that has not even sent 100 Trying for so long is taken for dead, and the next one is asked. An INVITE
+/// is sent four times by then (RFC 3261 17.1.1.2). Timer B alone, 32 s, outlasts both the ringing and the caller.
+const PEER_SILENCE: Duration = Duration::from_secs(4);
+
 impl Switch {
     pub(super) fn transfer_from_flow(&mut self, now: Now, call: CallId, to: &str, ring_s: u32) {
         let Some(tenant) = self.calls.get(&call).and_then(|c| c.tenant) else { return };
@@ -50,6 +54,9 @@ impl Switch {
                 Ok(leg) => {
                     let ring = Duration::from_secs(step.ring_s.clamp(1, 600).into());
                     self.arm(now.mono + ring, Timer::RingEnd(leg));
+                    if step.peer.is_some() {
+                        self.arm(now.mono + PEER_SILENCE, Timer::PeerSilent(leg));
+                    }
                     self.set_target(call, leg);
                     return Ok(());
                 }
@@ -72,6 +79,18 @@ impl Switch {
         if self.legs.get(&leg).is_some_and(|l| !l.answered) {
             self.fail_leg(now, leg, Cause::NoAnswer);
         }
+    }
+
+    /// Timer: a peer should have said something by now.
+    pub(crate) fn peer_silent(&mut self, now: Now, leg: LegId) {
+        let Some(l) = self.legs.get(&leg) else { return };
+        if l.sip().is_none_or(|s| self.sip.is_heard(s.session)) {
+            return;
+        }
+        if let Some((trunk, peer)) = l.trunk {
+            self.penalise(now, trunk, peer);
+        }
+        self.fail_leg(now, leg, Cause::TimerExpired);
     }
 
     /// Sends an INVITE with our offer; the caller's codec comes first, so that no transcoding is needed.

@@ -34,7 +34,7 @@ impl Switch {
                 }
             }
             Event::Registered { binding } => self.registered(now, &binding),
-            Event::Unregistered { user } => self.unregistered(now, &user),
+            Event::Unregistered { user, contact } => self.unregistered(now, &user, contact),
             Event::ClientRegistration { id, result } => self.trunk_registered(now, id, result),
             Event::Probed { id, status } => self.probed(now, id, status),
             Event::CloseConnection { connection } => self.emit(Output::CloseConnection(connection)),
@@ -248,10 +248,10 @@ impl Switch {
         self.phone_changed(now, &binding.user);
     }
 
-    fn unregistered(&mut self, now: Now, user: &str) {
+    fn unregistered(&mut self, now: Now, user: &str, contact: String) {
         self.journal(Change::Registered {
             user: user.to_owned(),
-            contact: String::new(),
+            contact,
             via: String::new(),
             expires_at: Timestamp(0),
         });

@@ -151,12 +151,28 @@ fn call_ended(cdr: Cdr) -> Change {
 }
 
 /// Appends all, closes, and tells what the next opening finds.
-fn write(dir: &Path, changes: impl IntoIterator<Item = Change>) -> Recovered {
+fn append(dir: &Path, changes: impl IntoIterator<Item = Change>) -> Recovered {
     let (store, recovered) = Store::open(dir).expect("opens");
     for (seq, change) in (recovered.next_seq..).zip(changes) {
         store.append(seq, change).expect("taken");
     }
     store.close().expect("closes");
+    recovered
+}
+
+/// Sets when the process was last known to live.
+fn set_alive(dir: &Path, at: i64) {
+    let connection = schema::open_writer(dir).expect("database");
+    record::write_alive(&connection, Timestamp(at)).expect("noted");
+}
+
+fn alive(dir: &Path) -> i64 {
+    let connection = schema::open_reader(&database_path(dir)).expect("database");
+    connection.query_row("SELECT at FROM alive", [], |row| row.get(0)).expect("noted")
+}
+
+fn write(dir: &Path, changes: impl IntoIterator<Item = Change>) -> Recovered {
+    append(dir, changes);
     let (store, recovered) = Store::open(dir).expect("opens again");
     store.close().expect("closes");
     recovered
@@ -266,16 +282,38 @@ fn interrupted_calls_are_closed_at_the_last_known_time() {
         call_ended(done.clone()),
         call_started(cdr(6, 7_000)),
     ];
-    let recovered = write(folder.path(), changes);
-    assert_eq!(recovered.interrupted, 2);
-    assert_eq!(recovered.next_seq, 6);
+    append(folder.path(), changes);
+    set_alive(folder.path(), 4_600);
+    let recovered = append(folder.path(), []);
+    assert_eq!((recovered.interrupted, recovered.next_seq), (2, 6));
     let cdrs = all_cdrs(folder.path(), &CdrFilter::default());
     assert_eq!(cdrs.len(), 3);
-    assert_eq!((cdrs[0].ended_at, cdrs[0].cause), (Some(Timestamp(4_500)), Some(Cause::Interrupted)));
-    assert_eq!((cdrs[0].legs[0].ended_at, cdrs[0].legs[0].cause), (Some(Timestamp(4_500)), Some(Cause::Interrupted)));
+    // The process was known to live after the last thing that happened in this call, and before the other began.
+    assert_eq!((cdrs[0].ended_at, cdrs[0].cause), (Some(Timestamp(4_600)), Some(Cause::Interrupted)));
+    assert_eq!((cdrs[0].legs[0].ended_at, cdrs[0].legs[0].cause), (Some(Timestamp(4_600)), Some(Cause::Interrupted)));
     assert_eq!(cdrs[1], done, "an ended call stays as it ended");
     assert_eq!((cdrs[2].ended_at, cdrs[2].cause), (Some(Timestamp(7_000)), Some(Cause::Interrupted)));
     assert_eq!(write(folder.path(), []).interrupted, 0);
+}
+
+#[test]
+fn the_time_is_noted_with_each_commit_and_while_calls_are_up() {
+    let folder = Folder::new("alive");
+    append(folder.path(), [call_started(cdr(2, 1_000))]);
+    assert!(alive(folder.path()) > 1_000_000_000_000, "a commit notes the time");
+
+    set_alive(folder.path(), 5_000);
+    let mut connection = schema::open_writer(folder.path()).expect("database");
+    let key = secret::SecretKey::load_or_create(folder.path()).expect("key");
+    let applier = apply::Applier::new(key, Provision::default());
+    applier.beat(&mut connection).expect("beats");
+    assert!(alive(folder.path()) > 1_000_000_000_000, "a call is up");
+
+    // Opening closes the call; from then on nothing is up.
+    append(folder.path(), []);
+    set_alive(folder.path(), 5_000);
+    applier.beat(&mut connection).expect("beats");
+    assert_eq!(alive(folder.path()), 5_000, "nothing to note without calls");
 }
 
 #[test]

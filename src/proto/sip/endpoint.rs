@@ -307,6 +307,15 @@ impl Endpoint {
         self.order(now, session, |session, io| session.refuse(io, 401, &challenge));
     }
 
+    /// Whether the party that we called has sent any response, be it 100 Trying. False for a session that is gone.
+    pub fn is_heard(&self, session: SessionId) -> bool {
+        self.sessions.get(&session).is_some_and(|s| match &s.phase {
+            Phase::Calling(calling) => calling.provisional,
+            Phase::Ringing(_) | Phase::Up => true,
+            Phase::Closing | Phase::Gone => false,
+        })
+    }
+
     /// Ends a session by BYE, CANCEL or refusal, as its state demands. No further events for it.
     pub fn hangup(&mut self, now: Now, session: SessionId, cause: Cause) {
         self.order(now, session, |session, io| session.hang_up(io, cause));

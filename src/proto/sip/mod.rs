@@ -61,9 +61,16 @@ pub struct Transmit {
 }
 
 impl Transmit {
-    /// Whether it is a 2xx response (RFC 3261 section 7.2): it promises the peer that what it asked for is done.
-    pub fn is_success(&self) -> bool {
-        self.bytes.starts_with(b"SIP/2.0 2")
+    /// Whether it is a 2xx response (RFC 3261 section 7.2) that promises the peer that what it asked for is done. One to
+    /// CANCEL or OPTIONS promises nothing (sections 9.2 and 11.2), and the one to CANCEL belongs before the 487.
+    pub fn is_promise(&self) -> bool {
+        const CSEQ: &[u8] = b"\r\nCSeq:";
+        if !self.bytes.starts_with(b"SIP/2.0 2") {
+            return false;
+        }
+        let at = self.bytes.windows(CSEQ.len()).position(|w| w.eq_ignore_ascii_case(CSEQ));
+        let line = at.and_then(|at| self.bytes.get(at + CSEQ.len()..)?.split(|octet| *octet == b'\r').next());
+        !line.is_some_and(|line| line.ends_with(b" CANCEL") || line.ends_with(b" OPTIONS"))
     }
 }
 

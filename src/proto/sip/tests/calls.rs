@@ -152,6 +152,16 @@ fn cancel_waits_for_a_provisional_response() {
 }
 
 #[test]
+fn the_answer_to_a_cancel_promises_nothing() {
+    let path = World::new().path(Side::A);
+    let is_promise = |text: &'static str| Transmit { path, bytes: Bytes::from_static(text.as_bytes()) }.is_promise();
+    assert!(is_promise("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 1 INVITE\r\n\r\n"));
+    assert!(!is_promise("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 1 CANCEL\r\n\r\n"));
+    assert!(!is_promise("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 1 OPTIONS\r\n\r\n"));
+    assert!(!is_promise("SIP/2.0 487 Request Terminated\r\nCSeq: 1 INVITE\r\n\r\n"));
+}
+
+#[test]
 fn an_answer_that_crosses_the_cancel_is_acknowledged_and_ended() {
     let mut w = World::new();
     let (a, b) = w.ring();
