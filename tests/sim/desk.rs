@@ -80,6 +80,10 @@ pub struct Desk {
     pub agents: HashMap<String, (AgentStatus, String)>,
     pub replies: Vec<Reply>,
     pub stopped: bool,
+    /// What we sent to addresses that no party has.
+    pub strays: Vec<Bytes>,
+    /// How often the core wanted to be called.
+    pub wakes: usize,
     /// Our bits on each timeslot, as last set.
     pub hooks: BTreeMap<u8, u8>,
     /// Sockets that the plane may still bind.
@@ -138,6 +142,8 @@ impl Desk {
             agents: HashMap::new(),
             replies: Vec::new(),
             stopped: false,
+            strays: Vec::new(),
+            wakes: 0,
             hooks: BTreeMap::new(),
             sockets_left: 2_000,
             dead: HashSet::new(),
@@ -189,6 +195,15 @@ impl Desk {
         let result = act(self.end(party), now);
         self.settle();
         result
+    }
+
+    /// A datagram from the carrier's address, by hand.
+    pub fn datagram(&mut self, text: &str) {
+        let remote = SocketAddr::from(([127, 0, 0, 2], 5099));
+        let path = Path { transport: Transport::Udp, local: our_address(), remote, connection: 0 };
+        let bytes = Bytes::copy_from_slice(text.replace('\n', "\r\n").as_bytes());
+        self.switch.handle(self.now, Input::Datagram { path, bytes });
+        self.settle();
     }
 
     /// The newest INVITE at a party for this user, and forgets it.
@@ -335,6 +350,7 @@ impl Desk {
     fn due(&mut self) {
         let now = self.now;
         if self.switch.poll_timeout().is_some_and(|t| t <= now.mono) {
+            self.wakes += 1;
             self.switch.handle_timeout(now);
         }
         for end in self.ends.values_mut() {
@@ -455,7 +471,9 @@ impl Desk {
     fn output(&mut self, output: Output) {
         match output {
             Output::Transmit(t) => {
-                let party = PARTIES.into_iter().find(|p| p.address() == t.path.remote).expect("a known party");
+                let Some(party) = PARTIES.into_iter().find(|p| p.address() == t.path.remote) else {
+                    return self.strays.push(t.bytes);
+                };
                 let path =
                     Path { transport: Transport::Udp, local: party.address(), remote: our_address(), connection: 0 };
                 let now = self.now;
