@@ -232,7 +232,9 @@ impl Desk {
     }
 
     pub fn refer(&mut self, party: Party, session: SessionId, to: &str) {
-        self.with(party, |e, now| e.refer(now, session, &format!("sip:{to}@127.0.0.1")));
+        self.with(party, |e, now| {
+            e.refer(now, session, &if to.contains('@') { format!("sip:{to}") } else { format!("sip:{to}@127.0.0.1") })
+        });
     }
 
     /// Answers the INVITE that rings at the agent's phone.
@@ -586,6 +588,7 @@ impl Desk {
         let status = self.switch.status();
         assert_eq!(status.calls, 0, "calls are left over");
         assert_eq!(status.double_offers, 0);
+        assert!(status.answered + status.abandoned <= status.offered, "{status:?}");
         assert_eq!(status.agents_busy, 0, "an agent is busy for ever: {:?}", self.agents);
         assert_eq!(self.started, self.cdrs.len(), "every call has one record");
         assert!(self.ports.is_empty(), "ports left open: {:?}", self.ports);

@@ -311,6 +311,32 @@ fn a_transfer_goes_through_though_its_agent_left_at_once() {
 }
 
 #[test]
+fn an_attended_transfer_is_refused_and_rings_nobody() {
+    let mut desk = desk();
+    let (client, ana) = talking(&mut desk);
+    desk.refer(Party::Phones, ana, "ben@127.0.0.1?Replaces=a%3Bto-tag%3Db&x=");
+    assert!(desk.heard(Party::Phones, |e| matches!(e, Event::ReferProgress { status: 501, .. })));
+    assert!(desk.rings(Party::Phones, "ben").is_none());
+    assert!(desk.client_port().bridge.is_some());
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
+fn a_circuit_whose_audio_fails_takes_no_address() {
+    let mut desk = desk();
+    desk.seize(2, "100");
+    desk.pass(Duration::from_millis(450));
+    let (&port, _) = desk.ports.iter().find(|(_, p)| p.circuit.is_some()).expect("it listens");
+    desk.media_event(MediaEvent::Failed { port });
+    assert!(desk.ports.is_empty(), "it listens no more");
+    desk.seconds(8);
+    assert_eq!(desk.started, 0);
+    desk.far(2, em_wink::Input::Release(Cause::Normal));
+    over(desk);
+}
+
+#[test]
 fn a_client_may_leave_during_a_transfer() {
     let mut desk = desk();
     let (client, ana) = talking(&mut desk);

@@ -279,8 +279,11 @@ impl Switch {
     }
 
     fn port_failed(&mut self, now: Now, port: PortId) {
-        if let Some(&PortOwner::Leg(leg)) = self.ports.get(&port) {
-            self.fail_leg(now, leg, Cause::NetworkOutOfOrder);
+        match self.ports.get(&port) {
+            Some(&PortOwner::Leg(leg)) => self.fail_leg(now, leg, Cause::NetworkOutOfOrder),
+            // No digit will be heard there.
+            Some(&PortOwner::Circuit(circuit)) => self.release_circuit(now, circuit, Cause::NetworkOutOfOrder),
+            _ => {}
         }
     }
 }
