@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cordboard::base::{Cause, Circuit, Codec, DialString, Instant, Now, PlayId, PortId, Redacted, Timestamp};
-use cordboard::core::control::{Command, Reply};
+use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::journal::{AgentStatus, Cdr, Change};
 use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent, PortStats};
 use cordboard::core::switch::{Config, Input, Output, Switch};
@@ -580,6 +580,21 @@ impl Desk {
         if let Some(other) = other.and_then(|o| self.ports.get_mut(&o)) {
             other.bridge = None;
         }
+    }
+
+    /// What must hold at any time: nothing plays into a conversation, and who waits or is held hears something.
+    pub fn check_sounds(&mut self) {
+        for (id, port) in &self.ports {
+            assert!(port.bridge.is_none() || port.sound == Sound::Nothing, "{id} hears {port:?} in a conversation");
+        }
+        self.switch.handle(self.now, Input::Query { token: 2, query: Query::Calls });
+        self.settle();
+        let Some(Reply::Calls { calls }) = self.replies.pop() else { panic!("the calls") };
+        let in_state = |name: &str| calls.iter().filter(|c| c.state.starts_with(name)).count();
+        let bridged = self.ports.values().filter(|p| p.bridge.is_some()).count() / 2;
+        let music = self.ports.values().filter(|p| matches!(p.sound, Sound::Music(_))).count();
+        let (talking, waiting) = (in_state("talking"), in_state("waiting"));
+        assert!(bridged + music >= talking + waiting, "{bridged} bridges, {music} on music: {calls:?}");
     }
 
     /// What must hold when everybody has hung up and the timers have run out.

@@ -71,6 +71,7 @@ impl Walk {
         let ms = [0, 0, 0, 10, 300, 2_000, 2_000, 20_000][self.below(8)];
         self.desk.pass(Duration::from_millis(ms));
         self.desk.switch.check_invariants();
+        self.desk.check_sounds();
         assert_eq!(self.desk.switch.status().double_offers, 0);
     }
 
