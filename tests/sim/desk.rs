@@ -116,6 +116,11 @@ pub fn description(port: u16, direction: sdp::Direction) -> Bytes {
 
 impl Desk {
     pub fn new(seed: u64, provision: Provision) -> Self {
+        Self::with_sockets(seed, provision, 2_000)
+    }
+
+    /// As `new`, with so many RTP sockets and no more.
+    pub fn with_sockets(seed: u64, provision: Provision, sockets_left: u16) -> Self {
         let now = Now { mono: Instant::from_micros(1), wall: Timestamp(1_800_000_000_000) };
         let config = Config {
             first_call: 1,
@@ -145,7 +150,7 @@ impl Desk {
             strays: Vec::new(),
             wakes: 0,
             hooks: BTreeMap::new(),
-            sockets_left: 2_000,
+            sockets_left,
             dead: HashSet::new(),
             ends: PARTIES.into_iter().map(|p| (p, Endpoint::new(endpoint(seed ^ (p as u64 + 7))))).collect(),
             far: circuits.collect(),

@@ -337,6 +337,37 @@ fn a_circuit_whose_audio_fails_takes_no_address() {
 }
 
 #[test]
+fn a_phone_that_dies_while_it_rings_is_free_again() {
+    let mut desk = desk();
+    let client = desk.client("100");
+    assert!(desk.rings(Party::Phones, "ana").is_some());
+    desk.dead.insert(Party::Phones);
+    desk.hangup(Party::Carrier, client);
+    assert_eq!(desk.record().cause, Some(Cause::Abandoned));
+    // RFC 3261 9.1: 64 T1 after the CANCEL the INVITE counts as cancelled, whatever the phone says.
+    desk.seconds(70);
+    desk.dead.clear();
+    let client = desk.client("100");
+    assert!(desk.rings(Party::Phones, "ana").is_some(), "ana is rung again");
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
+fn a_phone_that_dies_in_a_conversation_is_free_again() {
+    let mut desk = desk();
+    let (client, _) = talking(&mut desk);
+    desk.dead.insert(Party::Phones);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(70);
+    desk.dead.clear();
+    let client = desk.client("100");
+    assert!(desk.rings(Party::Phones, "ana").is_some(), "ana is rung again");
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
 fn a_client_may_leave_during_a_transfer() {
     let mut desk = desk();
     let (client, ana) = talking(&mut desk);

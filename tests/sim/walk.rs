@@ -160,10 +160,11 @@ impl Walk {
 
     fn provision(&mut self) {
         let mut changed: Provision = provision(PROVISION);
-        match self.below(4) {
+        match self.below(5) {
             0 => changed.agent.truncate(1),
             1 => changed.queue.clear(),
             2 => changed.number.truncate(1),
+            3 => changed.span.clear(),
             _ => {}
         }
         self.desk.command(Command::Provision { provision: Box::new(changed) });
@@ -193,6 +194,12 @@ impl Walk {
     }
 
     fn wind_down(mut self) {
+        if self.dice.chance(0.3) {
+            self.desk.command(Command::Stop);
+            self.desk.command(Command::Stop);
+            self.desk.seconds(3);
+            assert!(self.desk.stopped, "the second order ends all calls");
+        }
         self.relief();
         self.desk.seconds(40);
         for timeslot in 1..=24 {
@@ -215,7 +222,8 @@ impl Walk {
 fn whatever_happens_everything_ends() {
     for seed in crate::seeds(&[1, 2, 3, 4, 5, 6]) {
         println!("seed {seed}");
-        let desk = Desk::new(seed, provision(PROVISION));
+        // Every other centre is short of sockets.
+        let desk = Desk::with_sockets(seed, provision(PROVISION), if seed.is_multiple_of(2) { 8 } else { 2_000 });
         let mut walk = Walk { desk, dice: Dice::new(seed), sessions: Vec::new(), ringing: Vec::new() };
         for _ in 0..1_500 {
             walk.step();
