@@ -37,6 +37,12 @@ pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     for fault in &appliance.prompt_faults {
         log::warn!("prompt: {fault}");
     }
+    if appliance.numbers == 0 {
+        let dir = dir.display();
+        log::warn!(
+            "no number is provisioned: `cordboard provision apply FILE --data-dir {dir}` says who may call what"
+        );
+    }
     if appliance.interrupted > 0 {
         log::warn!("{} calls of the last run were interrupted; their records are closed", appliance.interrupted);
     }
