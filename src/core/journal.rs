@@ -66,7 +66,7 @@ pub struct Cdr {
     pub tenant: String,
     /// `voice`.
     pub medium: String,
-    /// Way of the call's first leg.
+    /// Outbound when an agent's phone dialled out, else inbound.
     pub direction: Direction,
     /// Caller as delivered (ANI).
     pub from: DialString,

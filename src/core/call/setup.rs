@@ -93,6 +93,7 @@ impl Switch {
             role: new.role,
             signal: new.signal,
             port: None,
+            rings: false,
             answered: false,
             held: false,
             phone: new.agent,

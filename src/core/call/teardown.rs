@@ -107,15 +107,15 @@ impl Switch {
 
     /// The target could not be reached this way: the next one, unless the party itself said no.
     fn target_failed(&mut self, now: Now, call: CallId, cause: Cause) {
-        let final_word = matches!(cause, Cause::Busy | Cause::NoAnswer | Cause::Rejected | Cause::UnallocatedNumber);
-        if !final_word && self.try_next_route(now, call).is_ok() {
+        if !is_final_word(cause) && self.try_next_route(now, call).is_ok() {
             return;
         }
         if let Some(c) = self.calls.get_mut(&call) {
             c.route.clear();
             c.state = CallState::Flow;
         }
-        self.flow_transfer_failed(now, call, cause);
+        self.transfer_over(now, call, cause);
+        self.drain_flow(now, call);
     }
 
     /// The agent of the call is through with it: wrap-up, or ready.
@@ -222,6 +222,11 @@ impl Switch {
             self.end_call(now, call, Cause::Interrupted);
         }
     }
+}
+
+/// Whether the party itself said no, so that another way to it would bring the same.
+pub(super) fn is_final_word(cause: Cause) -> bool {
+    matches!(cause, Cause::Busy | Cause::NoAnswer | Cause::Rejected | Cause::UnallocatedNumber)
 }
 
 /// What the parties of an ended call are told.
