@@ -386,6 +386,7 @@ fn a_transfer_back_into_the_queue_is_recorded_apart() {
     desk.command(sign_in("ben"));
     desk.command(Command::Pause { tenant: "acme".into(), agent: "ana".into(), reason: "lunch".into() });
     desk.refer(Party::Phones, ana, "100");
+    assert!(desk.heard(Party::Phones, |e| matches!(e, Event::ReferProgress { status: 200, .. })), "ana's phone knows");
     assert_eq!(desk.client_port().recording, None, "waiting is not recorded");
     assert_eq!(desk.agent("ana"), AgentStatus::NotReady);
     desk.agent_answers("ben");
