@@ -136,7 +136,8 @@ pub enum Change {
         /// As far as known.
         cdr: Box<Cdr>,
     },
-    /// A call went on: the record so far (written on answer, on each leg's start and end, and on queue events).
+    /// A call went on: the record so far (written when a queue is entered and when an agent or
+    /// target answers).
     CallChanged {
         /// As far as known.
         cdr: Box<Cdr>,
