@@ -194,7 +194,9 @@ impl Port {
         };
         let Some(frames) = &mut self.frames else { return };
         frames.heard = heard.then_some((octets, pcm));
-        if let Some(detector) = &mut frames.detector {
+        // What a timeslot has not delivered yet comes late, not never: silence in its place would split a digit.
+        let late = !heard && matches!(self.attachment, Attachment::Tdm(_));
+        if let Some(detector) = frames.detector.as_mut().filter(|_| !late) {
             for event in detector.process(&pcm) {
                 if let DtmfEvent::Down(digit) = event {
                     events.push(MediaEvent::Digit { port: self.id, digit, source: DigitSource::InBand });

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::base::{CallId, Cause, DialString, Redacted, Timestamp};
-use crate::core::journal::{AgentStatus, CallEvent, Cdr, Change, Direction, LegRecord};
+use crate::core::journal::{AgentStatus, CallEvent, Cdr, Change, Direction, ENQUEUED, LegRecord};
 use crate::core::tenant::Provision;
 
 /// A folder of its own that goes with the test.
@@ -294,6 +294,20 @@ fn interrupted_calls_are_closed_at_the_last_known_time() {
     assert_eq!(cdrs[1], done, "an ended call stays as it ended");
     assert_eq!((cdrs[2].ended_at, cdrs[2].cause), (Some(Timestamp(7_000)), Some(Cause::Interrupted)));
     assert_eq!(write(folder.path(), []).interrupted, 0);
+}
+
+#[test]
+fn an_interrupted_call_counts_as_answered_by_its_flow_unless_it_waited_in_vain() {
+    let folder = Folder::new("interrupted-answer");
+    let mut served = cdr(2, 1_000);
+    served.legs[0].answered_at = Some(Timestamp(1_200));
+    let mut waiting = cdr(4, 2_000);
+    waiting.legs[0].answered_at = Some(Timestamp(2_200));
+    waiting.events.push(CallEvent { at: Timestamp(2_300), what: ENQUEUED.into(), detail: "sales".into() });
+    append(folder.path(), [call_started(served), call_started(waiting)]);
+    append(folder.path(), []);
+    let answers: Vec<_> = all_cdrs(folder.path(), &CdrFilter::default()).iter().map(|c| c.answered_at).collect();
+    assert_eq!(answers, [Some(Timestamp(1_200)), None]);
 }
 
 #[test]
