@@ -166,8 +166,8 @@ fn command(chance: &mut Chance<'_>) -> MediaCommand {
 fn arriving(chance: &mut Chance<'_>, sequence: &mut u16, corpus: &[Vec<u8>], last: &[u8]) -> Vec<u8> {
     match chance.below(8) {
         0 => chance.bent(corpus, &[]),
-        1 => chance.bent(&[last.to_vec()], &[]),
-        2 => chance.take(200).to_vec(),
+        1 if chance.one_in(2) => chance.bent(&[last.to_vec()], &[]),
+        1 => chance.take(60).to_vec(),
         kind => {
             *sequence = sequence.wrapping_add(1 + if chance.one_in(10) { u16::from(chance.octet()) << 8 } else { 0 });
             let header = Header {
@@ -232,7 +232,8 @@ fn target(mut chance: Chance<'_>) {
                 let from = peer(&mut chance);
                 let payload = packet::payload(&packet).map(<[u8]>::len);
                 plane.receive(now, socket, kind, from, &mut packet, &mut wire);
-                assert!(wire.sent <= 1, "a packet makes one at most");
+                // An event that is passed on is sent after the audio collected before it.
+                assert!(wire.sent <= 2, "{} packets for one", wire.sent);
                 assert!(payload.is_none_or(|len| len <= packet.len()));
             }
         }
@@ -249,5 +250,5 @@ fn target(mut chance: Chance<'_>) {
 
 #[test]
 fn packets_and_commands() {
-    fuzz!(3_072, target);
+    fuzz!(6_144, target);
 }

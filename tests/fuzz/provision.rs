@@ -13,7 +13,7 @@ use crate::{files, fuzz};
 
 /// A small file with an entry of each kind; the demonstration's and the benchmark's.
 pub static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let mut all = vec![SMALL.as_bytes().to_vec(); 4];
+    let mut all = vec![SMALL.as_bytes().to_vec(); 12];
     all.extend(files("config", "toml"));
     all.extend(files("examples", "toml"));
     all
@@ -26,7 +26,7 @@ calls_max = 10
 [media]
 address = "127.0.0.1"
 port_min = 20000
-port_max = 20100
+port_max = 20101
 [[card]]
 name = "sim"
 driver = "sim-t1"
@@ -151,4 +151,11 @@ fn target(mut chance: Chance<'_>) {
 #[test]
 fn files_as_written() {
     fuzz!(512, target);
+}
+
+#[test]
+fn the_small_file_is_sound() {
+    let provision = parse(SMALL, "small.toml").unwrap_or_else(|faults| panic!("{faults:#?}"));
+    assert_eq!(provision.agent.len(), 3);
+    check_sound(&provision);
 }

@@ -24,6 +24,11 @@ const TRANSACTIONS_MAX: usize = SESSIONS_MAX * 16 + 16_384;
 /// Messages on their way; of more the oldest is lost.
 const FLIGHT_MAX: usize = 48;
 
+/// Largest UDP payload over IPv4.
+const DATAGRAM_MAX: usize = 65_507;
+/// What an answer has beyond what it repeats, at most.
+const ANSWER_MORE: usize = 1_500;
+
 /// What SIP gives meaning to.
 pub const WORDS: &[&[u8]] = &[
     b"SIP/2.0 ",
@@ -40,6 +45,7 @@ pub const WORDS: &[&[u8]] = &[
     b"Contact: *\r\n",
     b"Expires: 0\r\n",
     b"Require: 100rel\r\n",
+    b"Require: a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a\r\n",
     b"Record-Route: <sip:192.0.2.9;lr>\r\n",
     b"Route: <sip:a>, <sip:b;lr>\r\n",
     b"Via: SIP/2.0/TCP [::1]:0;branch=x\r\n",
@@ -93,7 +99,8 @@ pub fn config(seed: u64) -> EndpointConfig {
 /// What an endpoint sends is a message, whatever it was made from, and not larger than what UDP carries.
 pub fn check_sent(transmit: &Transmit) {
     let shown = || String::from_utf8_lossy(&transmit.bytes).into_owned();
-    let limits = if transmit.path.transport == Transport::Udp { Limits::datagram() } else { Limits::stream() };
+    // A response repeats each Via of the request, however many (RFC 3261 section 8.2.6.2).
+    let limits = Limits { max_headers: 1_024, max_header_bytes: 65_535, max_message_bytes: 80_000, ..Limits::stream() };
     let parsed = parse_datagram(transmit.bytes.clone(), &limits);
     assert!(parsed.is_ok(), "sent what is no message: {:?}\n{}", parsed.err(), shown());
 }
@@ -115,6 +122,9 @@ struct World {
     flight: VecDeque<(usize, Bytes)>,
     live: [Vec<SessionId>; 2],
     registrations: Vec<RegistrationId>,
+    /// Longest answer that may be, in octets, after the largest message that came (a small one may call for the answer
+    /// to it once more): nobody is to be flooded through us.
+    answer_max: usize,
 }
 
 impl World {
@@ -132,6 +142,7 @@ impl World {
             flight: VecDeque::new(),
             live: [Vec::new(), Vec::new()],
             registrations: Vec::new(),
+            answer_max: ANSWER_MORE,
         }
     }
 
@@ -144,11 +155,16 @@ impl World {
     /// Gives `side` a message, whole or, over TCP, in two pieces.
     fn give(&mut self, side: usize, message: Bytes, chance: &mut Chance<'_>) {
         let path = self.path(side);
-        let transactions = self.ends[side].transactions_len();
-        let most = 24 + message.len() / 16;
+        let (most, len) = (24 + message.len() / 16, message.len());
         match self.transport {
-            Transport::Udp => self.ends[side].receive(self.now, path, message),
+            Transport::Udp => {
+                let message = message.slice(..len.min(DATAGRAM_MAX));
+                self.ends[side].receive(self.now, path, message);
+                self.answer_max = self.answer_max.max(len + ANSWER_MORE);
+            }
             Transport::Tcp => {
+                // An earlier piece may be what is answered now.
+                self.answer_max = usize::MAX;
                 let (first, rest) = message.split_at(chance.below(message.len().min(65_535)));
                 for chunk in [first, rest] {
                     self.ends[side].receive_stream(self.now, path, chunk);
@@ -156,7 +172,7 @@ impl World {
             }
         }
         let sent = self.drain(side, chance);
-        assert!(sent <= most, "{sent} messages for one, {transactions} transactions");
+        assert!(sent <= most, "{sent} messages for one");
     }
 
     /// Time passes for both, whose timers fire.
@@ -183,6 +199,8 @@ impl World {
                     continue;
                 }
                 check_sent(&transmit);
+                let is_answer = transmit.bytes.starts_with(b"SIP/2.0");
+                assert!(!is_answer || transmit.bytes.len() <= self.answer_max, "{} octets", transmit.bytes.len());
                 if transmit.path.remote == address(1 - side) {
                     self.flight.push_back((1 - side, transmit.bytes));
                 }
@@ -215,9 +233,9 @@ impl World {
                 assert!(!self.live[side].contains(&session), "a session twice");
                 self.live[side].push(session);
                 match chance.below(6) {
-                    0 => end.reject(now, session, u16::from(chance.octet()) * 4, Some(Cause::Busy), Some(3)),
-                    1 => end.challenge(now, session),
-                    2 | 3 => end.accept(now, session, sdp()),
+                    0 | 1 => end.accept(now, session, sdp()),
+                    2 => end.reject(now, session, u16::from(chance.octet()) * 4, Some(Cause::Busy), Some(3)),
+                    3 => end.challenge(now, session),
                     _ => end.provisional(now, session, 180 + u16::from(chance.octet() % 20), Some(sdp())),
                 }
             }
@@ -243,14 +261,21 @@ impl World {
 
     /// An order of an owner.
     fn order(&mut self, chance: &mut Chance<'_>) {
-        let side = chance.below(2);
+        let (side, order) = (chance.below(2), chance.below(12));
+        self.carry_out(side, order, chance);
+    }
+
+    fn carry_out(&mut self, side: usize, order: usize, chance: &mut Chance<'_>) {
         let (now, path) = (self.now, self.path(side));
-        let session = if self.live[side].is_empty() { SessionId(1) } else { *chance.pick(&self.live[side]) };
-        let odd_max = if chance.one_in(6) { 40 } else { 0 };
+        let session = match self.live[side].len() {
+            0 => SessionId(1),
+            n => self.live[side][chance.below(n)],
+        };
+        let odd_max = if chance.one_in(12) { 40 } else { 0 };
         let odd = String::from_utf8_lossy(chance.take(odd_max)).into_owned();
         let credentials = Credentials { user: "anna".into(), password: Redacted::new("pw".into()) };
         let end = &mut self.ends[side];
-        match chance.below(12) {
+        match order {
             0..=2 => {
                 let invite = Invite {
                     path,
@@ -280,7 +305,7 @@ impl World {
                     aor_user: "anna".into(),
                     domain: "cordboard".into(),
                     credentials,
-                    expires_s: u32::from(chance.octet()) * 20,
+                    expires_s: 3_600 - u32::from(chance.octet()) * 14,
                 };
                 self.registrations.push(end.register(now, registration));
             }
@@ -290,16 +315,29 @@ impl World {
         self.drain(side, chance);
     }
 
+    /// What happens undisturbed before the disturbance begins: nothing, a call, or a phone's registration.
+    fn begin(&mut self, kind: usize) {
+        let mut plain = Chance::new(&[]);
+        match kind {
+            0 => {}
+            1 => self.carry_out(0, 9, &mut plain),
+            _ => self.carry_out(0, 0, &mut plain),
+        }
+        for _ in 0..16 {
+            self.deliver(&mut plain);
+        }
+    }
+
     /// The next message arrives, or what became of it.
     fn deliver(&mut self, chance: &mut Chance<'_>) {
         let Some((side, message)) = self.flight.pop_front() else { return };
-        match chance.below(8) {
-            0 => {}
-            1 => {
+        match chance.below(16) {
+            9 => {}
+            10 => {
                 self.give(side, message.clone(), chance);
                 self.give(side, message, chance);
             }
-            2 | 3 => {
+            11 | 12 => {
                 let mut bent = message.to_vec();
                 for _ in 0..=chance.below(3) {
                     chance.bend(&mut bent, WORDS);
@@ -309,7 +347,7 @@ impl World {
                     self.flight.push_front((side, message));
                 }
             }
-            4 => {
+            13 => {
                 // Another final answer in the place of the right one, so that clients see every status.
                 let text = String::from_utf8_lossy(&message).into_owned();
                 let other = match text.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(3..)) {
@@ -318,7 +356,7 @@ impl World {
                 };
                 self.give(side, other, chance);
             }
-            5 => self.flight.push_back((side, message)),
+            14 => self.flight.push_back((side, message)),
             _ => self.give(side, message, chance),
         }
     }
@@ -369,6 +407,7 @@ impl World {
 
 fn target(mut chance: Chance<'_>) {
     let mut world = World::new(&mut chance);
+    world.begin(chance.below(4));
     while !chance.is_spent() {
         world.step(&mut chance);
     }
@@ -377,5 +416,5 @@ fn target(mut chance: Chance<'_>) {
 
 #[test]
 fn messages() {
-    fuzz!(1_024, target);
+    fuzz!(3_072, target);
 }
