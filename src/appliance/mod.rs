@@ -21,7 +21,7 @@ use crate::core::switch::{Config, Input, Switch};
 use crate::core::tenant::{Directory, Provision};
 use crate::edge::cards::{Cards, CardsError};
 use crate::edge::clock::{Clock, wall};
-use crate::edge::console::{Asked, Console, ConsoleError, ControlRequest};
+use crate::edge::console::{Asked, Console, ConsoleError, ControlRequest, Watcher};
 use crate::edge::logging::Logging;
 use crate::edge::net::{Limits, ListenError, SipSockets};
 use crate::edge::prompts::Prompts;
@@ -219,6 +219,11 @@ impl Appliance {
             self.requests.send(asked).await.ok()?;
             answered.recv().await.ok()
         })
+    }
+
+    /// For a console that may only look. Answered until the appliance ends.
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(self.requests.clone())
     }
 
     /// Waits until the appliance ends.

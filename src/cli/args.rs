@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::bench::BenchArgs;
 use crate::base::CallId;
+use crate::edge::console::serial::SerialAddress;
 use crate::edge::logging;
 
 /// Contact-centre appliance: trunk cards, SIP, IVR, queue, agents, call records.
@@ -129,6 +130,9 @@ pub struct RunArgs {
     /// Apply this provisioning before serving
     #[arg(long, value_name = "FILE")]
     pub provision: Option<PathBuf>,
+    /// Serve a serial console for watching, 8N1, at 115200 baud unless said otherwise
+    #[arg(long, env = "CORDBOARD_SERIAL", value_name = "DEVICE[:BAUD]")]
+    pub serial: Option<SerialAddress>,
     /// How and how much to log.
     #[command(flatten)]
     pub log: LogArgs,

@@ -5,11 +5,11 @@ use std::path::Path;
 use toml::{Table as Entry, Value};
 
 use super::args::EntityCommand;
-use super::table::Table;
 use super::{CliError, edit, output, provision};
 use crate::core::fault::did_you_mean;
 use crate::core::tenant::provision as schema;
 use crate::core::tenant::{Provision, expand};
+use crate::edge::console::Table;
 
 /// A kind of entity: a table of the provisioning file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

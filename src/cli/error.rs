@@ -7,6 +7,7 @@ use crate::appliance::RunError;
 use crate::core::fault::Fault;
 use crate::demo::DemoError;
 use crate::edge::console::ClientError;
+use crate::edge::console::serial::SerialError;
 use crate::edge::store::StoreError;
 
 /// Why a command failed.
@@ -63,6 +64,8 @@ pub enum CliError {
     Logging(io::Error),
     /// Signals cannot be waited for.
     Signals(io::Error),
+    /// The serial console did not start.
+    Serial(SerialError),
     /// The appliance did not start, or broke down.
     Run(RunError),
     /// The demonstration could not run.
@@ -130,6 +133,7 @@ impl fmt::Display for CliError {
             }
             Self::Logging(source) => write!(f, "error: cannot start the log: {source}"),
             Self::Signals(source) => write!(f, "error: cannot wait for signals: {source}"),
+            Self::Serial(source) => write!(f, "error: {source}"),
             Self::Run(source) => write!(f, "error: {source}"),
             Self::Demo(source) => write!(f, "error: {source}"),
             Self::Reported => Ok(()),
@@ -149,6 +153,7 @@ impl std::error::Error for CliError {
             }
             Self::Store(source) => Some(source),
             Self::Client(source) => Some(source),
+            Self::Serial(source) => Some(source),
             Self::Run(source) => Some(source),
             Self::Demo(source) => Some(source),
             _ => None,

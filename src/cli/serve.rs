@@ -13,6 +13,7 @@ use crate::appliance::{Appliance, Options};
 use crate::core::control::Command;
 use crate::demo::{self, DemoOptions};
 use crate::edge::console::Client;
+use crate::edge::console::serial::SerialConsole;
 use crate::edge::logging::{Format, Logging};
 use crate::proto::sip::Transport;
 
@@ -25,6 +26,8 @@ pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     let provision = args.provision.as_deref().map(files::read_provision).transpose()?;
     let logging = logging(&args.log, LevelFilter::Info)?;
     let signals = signals()?;
+    // Before anything serves: what is wrong with it is then said at once.
+    let serial = args.serial.clone().map(SerialConsole::open).transpose().map_err(CliError::Serial)?;
     let options = Options { data_dir: dir.to_owned(), provision, logging: Some(logging.clone()), seed: None };
     let appliance = Appliance::start(options).map_err(CliError::Run)?;
     for (transport, address) in &appliance.listeners {
@@ -46,8 +49,12 @@ pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     if appliance.interrupted > 0 {
         log::warn!("calls interrupted in the last run, their records now closed: {}", appliance.interrupted);
     }
+    let serial = serial.map(|console| console.serve(appliance.watcher())).transpose().map_err(CliError::Serial)?;
     stop_on_signal(signals, dir.to_owned())?;
     let ended = appliance.wait();
+    if let Some(serial) = serial {
+        serial.finish();
+    }
     log::info!("ended");
     logging.flush();
     ended.map_err(CliError::Run)
