@@ -17,7 +17,7 @@ use crate::edge::clock::Clock;
 use crate::edge::console::{Asked, Console, ControlRequest, Replier};
 use crate::edge::net::{NetInput, SipSockets};
 use crate::edge::rtp::MediaHandle;
-use crate::edge::store::{AppendError, Store, StoreAlarm};
+use crate::edge::store::{Store, StoreAlarm};
 use crate::proto::sip::Transmit;
 
 /// SIP inputs taken before the timers and the other sources get their turn.
@@ -257,14 +257,11 @@ impl Turn {
                 break;
             }
         }
-        while let Some((seq, change)) = self.store_backlog.pop_front() {
-            match self.store.append(seq, change.clone()) {
-                Ok(()) => {}
-                Err(AppendError::Full) => {
-                    self.store_backlog.push_front((seq, change));
-                    break;
-                }
-                Err(e) => log::error!("store: change {seq} lost: {e}"),
+        while self.store.has_room()
+            && let Some((seq, change)) = self.store_backlog.pop_front()
+        {
+            if let Err(e) = self.store.append(seq, change) {
+                log::error!("store: change {seq} lost: {e}");
             }
         }
         self.keep_promises();

@@ -59,11 +59,23 @@ impl fmt::Display for CallId {
 }
 
 impl std::str::FromStr for CallId {
-    type Err = std::num::ParseIntError;
+    type Err = NoCallId;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(s, 16).map(CallId)
+        u64::from_str_radix(s, 16).map(CallId).map_err(|_| NoCallId)
     }
 }
+
+/// A text that is no [`CallId`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoCallId;
+
+impl fmt::Display for NoCallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected up to 16 hexadecimal digits")
+    }
+}
+
+impl std::error::Error for NoCallId {}
 
 impl Serialize for CallId {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {

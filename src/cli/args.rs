@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::bench::BenchArgs;
 use crate::base::CallId;
+use crate::edge::console::serial::SerialAddress;
 use crate::edge::logging;
 
 /// Contact-centre appliance: trunk cards, SIP, IVR, queue, agents, call records.
@@ -14,7 +15,7 @@ use crate::edge::logging;
 #[command(name = "cordboard", version, max_term_width = 110, propagate_version = true)]
 #[command(disable_help_subcommand = true)]
 pub struct Cli {
-    /// Where the database, the control socket and the recordings are [default: data]
+    /// Where the database, the control socket and the recordings are [default: data; demo: demo-data]
     #[arg(long, global = true, env = "CORDBOARD_DATA", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// What to do.
@@ -129,6 +130,9 @@ pub struct RunArgs {
     /// Apply this provisioning before serving
     #[arg(long, value_name = "FILE")]
     pub provision: Option<PathBuf>,
+    /// Serve a serial console for watching, 8N1, at 115200 baud unless said otherwise
+    #[arg(long, env = "CORDBOARD_SERIAL", value_name = "DEVICE[:BAUD]")]
+    pub serial: Option<SerialAddress>,
     /// How and how much to log.
     #[command(flatten)]
     pub log: LogArgs,
@@ -140,10 +144,10 @@ pub struct DemoArgs {
     /// Exit after the summary; with an error if any call went wrong
     #[arg(long)]
     pub once: bool,
-    /// Print the summary as one JSON object
+    /// Print the summary as one JSON object; progress goes to standard error
     #[arg(long)]
     pub json: bool,
-    /// Callers to simulate
+    /// Callers to simulate [default: 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub calls: Option<u32>,
     /// How and how much to log.

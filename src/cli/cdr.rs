@@ -20,17 +20,18 @@ pub fn export(dir: &Path, args: &CdrArgs) -> Result<(), CliError> {
         until: args.until.as_deref().map(|text| time(text, now)).transpose()?,
         limit: args.limit,
     };
+    let reader = match Reader::open(dir) {
+        Ok(reader) => Some(reader),
+        // Nothing was ever recorded here.
+        Err(StoreError::Missing { .. }) if dir.is_dir() => None,
+        Err(StoreError::Missing { .. }) => return Err(CliError::NoData { data_dir: dir.to_owned() }),
+        Err(error) => return Err(error.into()),
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut line = |text: &str| writeln!(out, "{text}").map_err(CliError::Output);
     if !args.json {
         line(CDR_CSV_HEADER)?;
     }
-    let reader = match Reader::open(dir) {
-        Ok(reader) => Some(reader),
-        // Nothing was ever recorded here.
-        Err(StoreError::Missing { .. }) if dir.is_dir() => None,
-        Err(error) => return Err(error.into()),
-    };
     // A record that cannot be read must not keep the others back.
     let mut failed = None;
     for cdr in reader.iter().flat_map(|reader| reader.cdrs(&filter)) {

@@ -107,7 +107,23 @@ fn explain(key: &str, message: &str) -> String {
     {
         return format!("unknown field `{key}`; did you mean `{guess}`?");
     }
-    message.to_owned()
+    in_plain_words(message)
+}
+
+/// What the reader of types calls a type, and what an operator does.
+const PLAIN: [(&str, &str); 7] = [
+    ("expected u8", "expected a whole number of 0 to 255"),
+    ("expected u16", "expected a whole number of 0 to 65535"),
+    ("expected u32", "expected a whole number, 0 or more"),
+    ("expected u64", "expected a whole number, 0 or more"),
+    ("expected f64", "expected a number"),
+    ("expected a sequence", "expected a list in [ ]"),
+    ("expected a map", "expected a table in { }"),
+];
+
+fn in_plain_words(message: &str) -> String {
+    let plain = PLAIN.iter().find_map(|(typed, plain)| Some(format!("{}{plain}", message.strip_suffix(typed)?)));
+    plain.unwrap_or_else(|| message.to_owned())
 }
 
 /// A TOML value, when the text is one and nothing more.
@@ -146,6 +162,7 @@ mod tests {
         let error = assigned(Kind::Agent, &["rings_s=15", "ring_s=soon", "nonsense", "wrap_up_s=-1"]).unwrap_err();
         assert!(error.contains("did you mean `ring_s`"), "{error}");
         assert!(error.contains("`ring_s=soon`: invalid type"), "{error}");
+        assert!(error.contains("expected a whole number") && !error.contains("u32"), "{error}");
         assert!(error.contains("`nonsense`: expected KEY=VALUE"), "{error}");
         assert_eq!(error.lines().count(), 4, "{error}");
         assert!(assigned(Kind::Agent, &["ringo="]).is_err(), "an unknown field cannot be cleared");

@@ -5,11 +5,11 @@ use std::path::Path;
 use toml::{Table as Entry, Value};
 
 use super::args::EntityCommand;
-use super::table::Table;
 use super::{CliError, edit, output, provision};
 use crate::core::fault::did_you_mean;
 use crate::core::tenant::provision as schema;
 use crate::core::tenant::{Provision, expand};
+use crate::edge::console::Table;
 
 /// A kind of entity: a table of the provisioning file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +51,12 @@ impl Kind {
             Self::Span => "span",
             Self::Card => "card",
         }
+    }
+
+    /// The table's name with its article, for messages.
+    fn with_article(self) -> String {
+        let article = if matches!(self, Self::Agent) { "an" } else { "a" };
+        format!("{article} {}", self.as_str())
     }
 
     /// Whether names are unique within a tenant only, and given as `TENANT/NAME`.
@@ -163,7 +169,7 @@ impl World {
         names.iter().position(|n| n == name).ok_or_else(|| CliError::Missing {
             kind: kind.as_str(),
             name: name.to_owned(),
-            nearest: did_you_mean(name, names.iter().map(String::as_str)).map(str::to_owned),
+            nearest: nearest(name, &names),
         })
     }
 
@@ -172,6 +178,15 @@ impl World {
             self.0.try_into().map_err(|error: toml::de::Error| CliError::Usage(error.message().to_owned()))?;
         expand(&mut provision).map_err(|error| CliError::Usage(error.to_string()))?;
         Ok(provision)
+    }
+}
+
+/// The name that was probably meant: one mistyped, or one whose tenant was left out and that no other tenant has.
+fn nearest(name: &str, names: &[String]) -> Option<String> {
+    let mut namesakes = names.iter().filter(|full| full.split_once('/').is_some_and(|(_, short)| short == name));
+    match (namesakes.next(), namesakes.next()) {
+        (Some(only), None) => Some(only.clone()),
+        _ => did_you_mean(name, names.iter().map(String::as_str)).map(str::to_owned),
     }
 }
 
@@ -206,8 +221,11 @@ fn show(world: &World, kind: Kind, name: &str, json: bool) -> Result<(), CliErro
 fn add(old: &Provision, kind: Kind, name: &str, fields: &[String]) -> Result<Provision, CliError> {
     let mut world = World::new(old)?;
     if world.position(kind, name).is_ok() {
-        let kind = kind.as_str();
-        return Err(CliError::Usage(format!("there is a {kind} `{name}` already; `cordboard {kind} set` changes it")));
+        return Err(CliError::Usage(format!(
+            "there is {} `{name}` already; `cordboard {} set` changes it",
+            kind.with_article(),
+            kind.as_str()
+        )));
     }
     let mut entry = Entry::new();
     match (kind.scoped(), name.split_once('/')) {
@@ -216,7 +234,7 @@ fn add(old: &Provision, kind: Kind, name: &str, fields: &[String]) -> Result<Pro
             entry.insert("name".into(), name.into());
         }
         (true, None) => {
-            return Err(CliError::Usage(format!("`{name}`: a {} is named TENANT/NAME", kind.as_str())));
+            return Err(CliError::Usage(format!("`{name}`: {} is named TENANT/NAME", kind.with_article())));
         }
         (false, _) => drop(entry.insert(kind.name_field().into(), name.into())),
     }
@@ -318,6 +336,8 @@ mod tests {
     fn names_are_looked_up_and_guessed() {
         let missing = set(&sample(), Kind::Agent, "acme/anna", &fields(&["ring_s=9"])).unwrap_err();
         assert!(missing.to_string().contains("did you mean `acme/ana`"), "{missing}");
+        let unscoped = remove(&sample(), Kind::Agent, "ana").unwrap_err();
+        assert!(unscoped.to_string().contains("did you mean `acme/ana`"), "{unscoped}");
         let twice = add(&sample(), Kind::Number, "100", &fields(&["tenant=acme", "flow=main"])).unwrap_err();
         assert!(twice.to_string().contains("already"), "{twice}");
         let unscoped = add(&sample(), Kind::Agent, "bob", &[]).unwrap_err();

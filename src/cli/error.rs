@@ -7,6 +7,7 @@ use crate::appliance::RunError;
 use crate::core::fault::Fault;
 use crate::demo::DemoError;
 use crate::edge::console::ClientError;
+use crate::edge::console::serial::SerialError;
 use crate::edge::store::StoreError;
 
 /// Why a command failed.
@@ -38,6 +39,18 @@ pub enum CliError {
         /// On this data directory.
         data_dir: PathBuf,
     },
+    /// There is no data folder.
+    NoData {
+        /// As given.
+        data_dir: PathBuf,
+    },
+    /// A file to restore is no backup, or no whole one.
+    NoBackup {
+        /// Which.
+        path: PathBuf,
+        /// What was found.
+        finding: String,
+    },
     /// There is no such entity.
     Missing {
         /// `agent`, `queue`, ...
@@ -51,6 +64,8 @@ pub enum CliError {
     Logging(io::Error),
     /// Signals cannot be waited for.
     Signals(io::Error),
+    /// The serial console did not start.
+    Serial(SerialError),
     /// The appliance did not start, or broke down.
     Run(RunError),
     /// The demonstration could not run.
@@ -103,6 +118,12 @@ impl fmt::Display for CliError {
                 let dir = data_dir.display();
                 write!(f, "error: no appliance runs on {dir}; start it with `cordboard run --data-dir {dir}`")
             }
+            Self::NoData { data_dir } => {
+                write!(f, "error: there is no data folder {}; name it by --data-dir", data_dir.display())
+            }
+            Self::NoBackup { path, finding } => {
+                write!(f, "error: {} is not a whole backup: {finding}; nothing was changed", path.display())
+            }
             Self::Missing { kind, name, nearest } => {
                 write!(f, "error: there is no {kind} `{name}`")?;
                 match nearest {
@@ -112,6 +133,7 @@ impl fmt::Display for CliError {
             }
             Self::Logging(source) => write!(f, "error: cannot start the log: {source}"),
             Self::Signals(source) => write!(f, "error: cannot wait for signals: {source}"),
+            Self::Serial(source) => write!(f, "error: {source}"),
             Self::Run(source) => write!(f, "error: {source}"),
             Self::Demo(source) => write!(f, "error: {source}"),
             Self::Reported => Ok(()),
@@ -131,6 +153,7 @@ impl std::error::Error for CliError {
             }
             Self::Store(source) => Some(source),
             Self::Client(source) => Some(source),
+            Self::Serial(source) => Some(source),
             Self::Run(source) => Some(source),
             Self::Demo(source) => Some(source),
             _ => None,

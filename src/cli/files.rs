@@ -9,6 +9,7 @@ use serde_json::json;
 use toml::de::{DeTable, DeValue};
 
 use super::{CliError, output};
+use crate::core::fault::Fault;
 use crate::core::ivr::{self, Flow};
 use crate::core::tenant::{self, LoadError, Loaded, Provision};
 
@@ -42,16 +43,12 @@ pub fn read_provision(path: &Path) -> Result<Provision, CliError> {
 pub fn check(files: &[impl AsRef<Path>], json: bool) -> Result<(), CliError> {
     let mut faults = Vec::new();
     let mut sound = Vec::new();
-    for path in files {
-        let path = path.as_ref();
-        let verdict = if is_flow(&read(path)?) {
-            read_flow(path).map(|_| "flow")
-        } else {
-            read_provision(path).map(|_| "provisioning")
-        };
-        match verdict {
+    for path in files.iter().map(AsRef::as_ref) {
+        match verdict(path) {
             Ok(what) => sound.push(format!("{}: {what}, no faults\n", path.display())),
             Err(CliError::Faults(more)) => faults.extend(more),
+            // The other files are still of interest.
+            Err(CliError::File { source, .. }) => faults.push(unreadable(path, &source)),
             Err(error) => return Err(error),
         }
     }
@@ -66,6 +63,16 @@ pub fn check(files: &[impl AsRef<Path>], json: bool) -> Result<(), CliError> {
     }
     output::write(sound.concat().as_bytes())?;
     if faults.is_empty() { Ok(()) } else { Err(CliError::Faults(faults)) }
+}
+
+fn verdict(path: &Path) -> Result<&'static str, CliError> {
+    if is_flow(&read(path)?) { read_flow(path).map(|_| "flow") } else { read_provision(path).map(|_| "provisioning") }
+}
+
+fn unreadable(path: &Path, source: &io::Error) -> Fault {
+    let expected =
+        if source.kind() == io::ErrorKind::InvalidData { "text in UTF-8" } else { "a file that can be read" };
+    Fault { file: path.display().to_string(), line: 0, column: 0, what: source.to_string(), expected: expected.into() }
 }
 
 /// `cordboard flow draw`.

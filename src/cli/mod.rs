@@ -15,7 +15,6 @@ mod maintain;
 mod output;
 mod provision;
 mod serve;
-mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -13,6 +13,7 @@ use crate::appliance::{Appliance, Options};
 use crate::core::control::Command;
 use crate::demo::{self, DemoOptions};
 use crate::edge::console::Client;
+use crate::edge::console::serial::SerialConsole;
 use crate::edge::logging::{Format, Logging};
 use crate::proto::sip::Transport;
 
@@ -25,6 +26,8 @@ pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     let provision = args.provision.as_deref().map(files::read_provision).transpose()?;
     let logging = logging(&args.log, LevelFilter::Info)?;
     let signals = signals()?;
+    // Before anything serves: what is wrong with it is then said at once.
+    let serial = args.serial.clone().map(SerialConsole::open).transpose().map_err(CliError::Serial)?;
     let options = Options { data_dir: dir.to_owned(), provision, logging: Some(logging.clone()), seed: None };
     let appliance = Appliance::start(options).map_err(CliError::Run)?;
     for (transport, address) in &appliance.listeners {
@@ -35,13 +38,23 @@ pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
         log::info!("listening on {transport}:{address}");
     }
     for fault in &appliance.prompt_faults {
-        log::warn!("prompt: {fault}");
+        log::warn!("{fault}");
+    }
+    if appliance.numbers == 0 {
+        let dir = dir.display();
+        log::warn!(
+            "no number is provisioned: `cordboard provision apply FILE --data-dir {dir}` says who may call what"
+        );
     }
     if appliance.interrupted > 0 {
-        log::warn!("{} calls of the last run were interrupted; their records are closed", appliance.interrupted);
+        log::warn!("calls interrupted in the last run, their records now closed: {}", appliance.interrupted);
     }
+    let serial = serial.map(|console| console.serve(appliance.watcher())).transpose().map_err(CliError::Serial)?;
     stop_on_signal(signals, dir.to_owned())?;
     let ended = appliance.wait();
+    if let Some(serial) = serial {
+        serial.finish();
+    }
     log::info!("ended");
     logging.flush();
     ended.map_err(CliError::Run)
@@ -56,6 +69,7 @@ pub fn demo(dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), CliError> {
         calls: args.calls.unwrap_or(DEMO_CALLS),
         once: args.once,
         json: args.json,
+        logging: Some(logging.clone()),
     };
     let summary = demo::run(&options, move || drop(smol::block_on(signals.next())));
     logging.flush();

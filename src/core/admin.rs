@@ -151,6 +151,8 @@ impl Switch {
         });
         self.queue.provision(now, agents.collect(), queues.collect());
         self.seat_agents(now, &known, stored);
+        let directory = &self.directory;
+        self.pin_failures.retain(|agent, _| directory.agent(*agent).is_some());
         self.adopt_circuits(now);
         self.start_trunks(now);
     }

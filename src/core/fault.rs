@@ -37,6 +37,12 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// A TOML syntax error as octet offset, what is wrong, and what was expected (empty where the reader does not say).
+pub fn syntax(error: &toml::de::Error) -> (usize, &str, &str) {
+    let (what, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
+    (error.span().map_or(0, |span| span.start), what, expected)
+}
+
 /// Where the lines of a text begin: turns octet offsets into places without reading the text again.
 #[derive(Clone, Debug)]
 pub struct Lines<'t> {

@@ -4,7 +4,7 @@
 //! says when it wants to be called again. The handlers live beside their subject: `call/`, `trunk/`, `admin.rs`.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::base::{
     AgentId, CallId, CardId, Circuit, FlowId, Instant, LegId, Now, OfferId, PlayId, PortId, TrunkId, WorkItemId,
 };
 use crate::core::admin::Alarms;
-use crate::core::call::{Call, Leg};
+use crate::core::call::{Call, Leg, Redial, Role};
 use crate::core::control::{Command, Query, Reply};
 use crate::core::ivr::Flow;
 use crate::core::journal::{AgentStatus, Change, Seq};
@@ -151,6 +151,8 @@ pub(crate) enum Timer {
     Flow(CallId),
     /// When a circuit's signalling machine wants to be called.
     Circuit(Circuit),
+    /// When an offer that found no resources is tried again.
+    Redial(OfferId),
     /// When a transfer target has rung long enough.
     RingEnd(LegId),
     /// When a trunk's peer should have answered an INVITE with at least 100 Trying.
@@ -202,8 +204,11 @@ pub struct Switch {
     pub(crate) by_session: HashMap<SessionId, LegId>,
     pub(crate) by_offer: HashMap<OfferId, LegId>,
     pub(crate) by_item: HashMap<WorkItemId, CallId>,
+    pub(crate) redials: HashMap<OfferId, Redial>,
     pub(crate) ports: HashMap<PortId, PortOwner>,
     pub(crate) circuits: BTreeMap<Circuit, CircuitEntry>,
+    /// Spans in alarm or gone, provisioned or not.
+    pub(crate) spans_down: HashSet<(CardId, u8)>,
     pub(crate) trunks: HashMap<TrunkId, TrunkHealth>,
     pub(crate) sockets: SocketPool,
     pub(crate) counters: Counters,
@@ -256,8 +261,10 @@ impl Switch {
             by_session: HashMap::new(),
             by_offer: HashMap::new(),
             by_item: HashMap::new(),
+            redials: HashMap::new(),
             ports: HashMap::new(),
             circuits: BTreeMap::new(),
+            spans_down: HashSet::new(),
             trunks: HashMap::new(),
             sockets: SocketPool::default(),
             counters: Counters::default(),
@@ -327,6 +334,7 @@ impl Switch {
         match timer {
             Timer::Flow(call) => self.flow_timeout(now, call),
             Timer::Circuit(circuit) => self.circuit_timeout(now, circuit),
+            Timer::Redial(offer) => self.redial(now, offer),
             Timer::RingEnd(leg) => self.ring_ended(now, leg),
             Timer::PeerSilent(leg) => self.peer_silent(now, leg),
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
@@ -427,9 +435,32 @@ impl Switch {
             assert_eq!(*id, call.id);
             call_invariants(self, call);
         }
+        self.check_indices();
         assert_eq!(self.by_session.len(), self.legs.values().filter(|l| l.sip().is_some()).count());
         self.queue.check_invariants();
         self.sip.check_invariants();
+    }
+}
+
+impl Switch {
+    /// Every index points at what lives, and phones count as in use as long as they are.
+    fn check_indices(&self) {
+        let mut engaged: HashMap<AgentId, u32> = HashMap::new();
+        let phones = self.legs.values().filter(|l| !matches!(l.role, Role::Agent { .. })).filter_map(|l| l.phone);
+        for agent in phones.chain(self.releasing.values().copied()) {
+            *engaged.entry(agent).or_default() += 1;
+        }
+        assert_eq!(self.engaged, engaged, "phones in use");
+        for (offer, leg) in &self.by_offer {
+            assert!(self.legs.contains_key(leg), "{offer} rings at {leg}, which is gone");
+        }
+        for (item, call) in &self.by_item {
+            assert!(self.calls.contains_key(call), "{item} waits for {call}, which is gone");
+        }
+        for (circuit, entry) in &self.circuits {
+            let leg = entry.leg().is_none_or(|leg| self.legs.contains_key(&leg));
+            assert!(leg, "circuit {circuit} serves a leg that is gone");
+        }
     }
 }
 

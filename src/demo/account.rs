@@ -1,7 +1,7 @@
 //! What the demonstration's people heard and what went wrong, and the summary of it.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -76,11 +76,15 @@ impl Account {
 
     /// Progress goes to standard error when standard output is for a machine.
     pub fn line(&self, text: &str) {
-        let line = format!("{:6.1} s  {text}", self.elapsed().as_secs_f64());
+        self.print(&format!("{:6.1} s  {text}", self.elapsed().as_secs_f64()));
+    }
+
+    /// The same without the time.
+    pub fn print(&self, text: &str) {
         if self.quiet {
-            eprintln!("{line}");
+            eprintln!("{text}");
         } else {
-            println!("{line}");
+            say(text);
         }
     }
 
@@ -166,8 +170,7 @@ impl Summary {
     pub fn print(&self) {
         let bold = std::io::stdout().is_terminal();
         let (on, off) = if bold { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-        println!();
-        println!("{on}Summary{off}");
+        say(&format!("\n{on}Summary{off}"));
         let rows = [
             ("calls offered", self.offered.to_string()),
             ("answered by agents", self.answered.to_string()),
@@ -183,10 +186,15 @@ impl Summary {
             ("data", self.data_dir.clone()),
         ];
         for (name, value) in rows {
-            println!("  {name:<20} {value}");
+            say(&format!("  {name:<20} {value}"));
         }
         for error in &self.error_texts {
-            println!("  error: {error}");
+            say(&format!("  error: {error}"));
         }
     }
+}
+
+/// Writes a line to standard output. The calls go on when its reader went away, as `head` does.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -10,7 +10,8 @@ mod talk;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use smol::LocalExecutor;
@@ -22,6 +23,7 @@ use crate::core::fault::Fault;
 use crate::core::tenant::{self, Provision};
 use crate::edge::clock::Clock;
 use crate::edge::console::ControlRequest;
+use crate::edge::logging::Logging;
 use crate::edge::store::{CdrFilter, Reader, StoreError};
 use crate::proto::sip::Transport;
 use account::{Account, News};
@@ -34,13 +36,19 @@ const AGENTS: [(&str, &str, u64); 4] =
     [("ana", "ana-secret", 1), ("ben", "ben-secret", 2), ("carla", "carla-secret", 3), ("dirk", "dirk-secret", 4)];
 /// Seed of the first caller's signal.
 const FIRST_CALLER: u64 = 101;
-/// Time between two callers.
+/// Time between two callers: at first faster than four agents can answer, so that some wait.
 const BETWEEN: Duration = Duration::from_millis(600);
-/// Longest demonstration.
+/// Callers that come so fast; a rush without end would only show people giving up.
+const RUSH: usize = 16;
+/// Time between two callers after the rush.
+const BETWEEN_LATER: Duration = Duration::from_millis(1500);
+/// Time for the agents' phones to take back their registrations.
+const GOODBYE: Duration = Duration::from_millis(600);
+/// Longest demonstration of the rush alone.
 const DEMO_MAX: Duration = Duration::from_secs(240);
 
 /// How to run the demonstration.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DemoOptions {
     /// Where the data goes.
     pub data_dir: PathBuf,
@@ -48,8 +56,10 @@ pub struct DemoOptions {
     pub calls: u32,
     /// End after the summary.
     pub once: bool,
-    /// Print the summary as one JSON object; progress goes to standard error.
+    /// Print the summary as one JSON object; everything else goes to standard error.
     pub json: bool,
+    /// The process's log, whose levels may then be changed while it runs.
+    pub logging: Option<Logging>,
 }
 
 /// Why the demonstration could not run.
@@ -63,6 +73,8 @@ pub enum DemoError {
     Store(StoreError),
     /// The appliance went away.
     Gone,
+    /// Somebody ended it before its summary.
+    Interrupted,
 }
 
 impl fmt::Display for DemoError {
@@ -77,13 +89,15 @@ impl fmt::Display for DemoError {
             }
             Self::Store(e) => e.fmt(f),
             Self::Gone => f.write_str("the appliance ended unexpectedly"),
+            Self::Interrupted => f.write_str("the demonstration was ended before its summary"),
         }
     }
 }
 
 impl std::error::Error for DemoError {}
 
-/// Runs the demonstration up to its summary, and with `once` unset goes on serving until `stop` returns.
+/// Runs the demonstration up to its summary, and with `once` unset goes on serving until `stop` returns. When it returns
+/// earlier, the demonstration ends then.
 ///
 /// # Errors
 /// Whatever kept it from running; calls that went wrong are in the summary instead.
@@ -98,21 +112,40 @@ pub fn run(options: &DemoOptions, stop: impl FnOnce() + Send + 'static) -> Resul
     }
     let before = records(options)?;
     let executor = LocalExecutor::new();
-    smol::block_on(executor.run(play(&executor, &appliance, &mut account, clock, server, options.calls)))?;
+    let (news, heard) = channel();
+    let callers: Vec<u64> = (0..u64::from(options.calls)).map(|n| FIRST_CALLER + n).collect();
+    let agents = AGENTS.iter().map(|(_, _, seed)| *seed).collect();
+    let stage = Stage { clock, server, news, agents, callers, over: Rc::default() };
+    let mut stopped = smol::unblock(stop);
+    let interrupted = async {
+        (&mut stopped).await;
+        Err(DemoError::Interrupted)
+    };
+    let played = play(&executor, &appliance, &mut account, &stage, &heard);
+    let played = smol::block_on(executor.run(smol::future::or(played, interrupted)));
+    if let Err(error) = played {
+        // The second order ends the calls in progress.
+        appliance.ask(ControlRequest::Command(Command::Stop));
+        appliance.ask(ControlRequest::Command(Command::Stop));
+        appliance.wait().map_err(DemoError::Run)?;
+        return Err(error);
+    }
     let status = settled(&appliance)?;
     let cdrs = records(options)?.saturating_sub(before);
     let data = options.data_dir.display().to_string();
     let summary = account.summary(&status, cdrs, data, u64::from(options.calls));
     if options.json {
-        println!("{}", serde_json::to_string(&summary).unwrap_or_default());
+        account::say(&serde_json::to_string(&summary).unwrap_or_default());
     } else {
         summary.print();
     }
     if !options.once {
-        invite_guest(server, options);
+        account.print(&invitation(server, options));
         // The agents' phones stay, so that whoever calls is answered.
-        smol::block_on(executor.run(smol::unblock(stop)));
+        smol::block_on(executor.run(stopped));
     }
+    stage.over.set(true);
+    smol::block_on(executor.run(smol::Timer::after(GOODBYE)));
     appliance.ask(ControlRequest::Command(Command::Stop));
     appliance.wait().map_err(DemoError::Run)?;
     Ok(summary)
@@ -129,7 +162,7 @@ fn start(options: &DemoOptions) -> Result<(Appliance, bool), DemoError> {
         Appliance::start(RunOptions {
             data_dir: options.data_dir.clone(),
             provision: Some(provision.clone()),
-            logging: None,
+            logging: options.logging.clone(),
             seed: None,
         })
     };
@@ -152,29 +185,25 @@ async fn play<'a>(
     executor: &LocalExecutor<'a>,
     appliance: &Appliance,
     account: &mut Account,
-    clock: Clock,
-    server: SocketAddr,
-    calls: u32,
+    stage: &Stage,
+    heard: &Receiver<News>,
 ) -> Result<(), DemoError> {
-    let (news, heard): (Sender<News>, Receiver<News>) = channel();
-    let callers: Vec<u64> = (0..u64::from(calls)).map(|n| FIRST_CALLER + n).collect();
-    let agents = AGENTS.iter().map(|(_, _, seed)| *seed).collect();
-    let stage = Stage { clock, server, news, agents, callers: callers.clone() };
     let control = appliance.sims.first().map(|(_, control)| control.clone()).ok_or(DemoError::Gone)?;
     for (name, password, seed) in AGENTS {
         executor.spawn(people::agent(stage.clone(), name, password, seed)).detach();
     }
     let mut card = CardCallers::new(stage.clone(), control);
-    let mut next = clock.mono() + Duration::from_millis(800);
-    let mut waiting = callers.iter().copied().enumerate();
-    while account.outcomes.len() < callers.len() && account.elapsed() < DEMO_MAX {
+    let mut next = stage.clock.mono() + Duration::from_millis(800);
+    let mut waiting = stage.callers.iter().copied().enumerate();
+    let longest = DEMO_MAX + BETWEEN_LATER * u32::try_from(stage.callers.len()).unwrap_or(u32::MAX);
+    while account.outcomes.len() < stage.callers.len() && account.elapsed() < longest {
         while let Ok(news) = heard.try_recv() {
             account.take(news);
         }
-        if clock.mono() >= next
+        if stage.clock.mono() >= next
             && let Some((n, seed)) = waiting.next()
         {
-            next += BETWEEN;
+            next += if n < RUSH { BETWEEN } else { BETWEEN_LATER };
             let key = if n % 3 == 2 { '2' } else { '1' };
             if n % 2 == 0 {
                 card.dial(seed, key);
@@ -220,14 +249,15 @@ fn records(options: &DemoOptions) -> Result<u64, DemoError> {
     Ok(complete.count() as u64)
 }
 
-fn invite_guest(server: SocketAddr, options: &DemoOptions) {
-    println!();
-    println!("The appliance goes on serving. Try it with a softphone on this machine:");
-    println!("  register as  guest  with password  guest  at  {server}  (UDP or TCP)");
-    println!(
-        "  dial 100 to hear the menu (the agents say their reference melody); dial *1, code 2009, PIN 4719, to sign in as an agent and be rung"
-    );
-    println!("  look at it:  cordboard status --data-dir {}", options.data_dir.display());
-    println!("  records:     cordboard cdr export --data-dir {}", options.data_dir.display());
-    println!("Ctrl-C ends it.");
+fn invitation(server: SocketAddr, options: &DemoOptions) -> String {
+    let data = options.data_dir.display();
+    format!(
+        "\nThe appliance goes on serving. Try it with a softphone on this machine:\n\
+         \x20 register      as `guest`, password `guest`, at {server}, UDP or TCP\n\
+         \x20 dial 100      for the menu; an agent says a melody\n\
+         \x20 dial *1       code 2009, PIN 4719, to be an agent yourself and be rung\n\
+         \x20 look at it    cordboard status --data-dir {data}\n\
+         \x20 records       cordboard cdr export --data-dir {data}\n\
+         Ctrl-C ends it."
+    )
 }

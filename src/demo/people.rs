@@ -1,6 +1,8 @@
 //! The demonstration's agents and callers: small scripts around a phone or the far end of the card.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub(super) struct Stage {
     pub news: Sender<News>,
     pub agents: Vec<u64>,
     pub callers: Vec<u64>,
+    /// Set when the agents shall go home.
+    pub over: Rc<Cell<bool>>,
 }
 
 impl Stage {
@@ -43,13 +47,14 @@ impl Stage {
     }
 }
 
-/// An agent: registers, answers every call, talks until the other side hangs up.
+/// An agent: registers, answers every call, talks until the other side hangs up, and takes its phone along at the end, so
+/// that none is left in the registrar.
 pub(super) async fn agent(stage: Stage, name: &'static str, password: &'static str, seed: u64) -> std::io::Result<()> {
     let local = SocketAddr::new(stage.server.ip(), 0);
     let mut phone = Phone::new(stage.clock, local, stage.server, Codec::ALL.to_vec(), seed)?;
-    phone.register(name, password);
+    let registration = phone.register(name, password);
     let mut ringing = None;
-    loop {
+    while !stage.over.get() {
         let until = ringing.as_ref().map_or_else(|| stage.soon(Duration::from_millis(200)), |(due, _, _)| *due);
         match phone.next(until).await? {
             Some(Event::Incoming(incoming)) => {
@@ -78,6 +83,9 @@ pub(super) async fn agent(stage: Stage, name: &'static str, password: &'static s
             stage.tell(News::Heard { listener: seed, speaker });
         }
     }
+    phone.unregister(registration);
+    while phone.next(stage.soon(Duration::from_millis(100))).await?.is_some() {}
+    Ok(())
 }
 
 /// A caller over SIP: listens, presses a key, waits, talks, hangs up; an impatient one leaves while waiting.

@@ -13,7 +13,8 @@ use crate::demo::talk::Talk;
 use crate::edge::clock::Clock;
 use crate::proto::sdp;
 use crate::proto::sip::{
-    ClientRegistration, Credentials, Endpoint, EndpointConfig, Event, Invite, Path, SessionId, Transport,
+    ClientRegistration, Credentials, Endpoint, EndpointConfig, Event, Invite, Path, RegistrationId, SessionId,
+    Transport,
 };
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -74,7 +75,7 @@ impl Phone {
     }
 
     /// Registers as `user`; [`Event::ClientRegistration`] follows.
-    pub fn register(&mut self, user: &str, password: &str) {
+    pub fn register(&mut self, user: &str, password: &str) -> RegistrationId {
         let registration = ClientRegistration {
             path: self.path(),
             registrar_uri: format!("sip:{}", self.server),
@@ -83,7 +84,12 @@ impl Phone {
             credentials: Credentials { user: user.to_owned(), password: Redacted::new(password.to_owned()) },
             expires_s: 300,
         };
-        self.endpoint.register(self.clock.now(), registration);
+        self.endpoint.register(self.clock.now(), registration)
+    }
+
+    /// Takes a registration back.
+    pub fn unregister(&mut self, registration: RegistrationId) {
+        self.endpoint.unregister(self.clock.now(), registration);
     }
 
     /// Calls a number.

@@ -67,7 +67,7 @@ fn target(mut chance: Chance<'_>) {
     let mut octets = Vec::new();
     while !chance.is_spent() && octets.len() < STREAM_MAX {
         match chance.below(8) {
-            0 => octets.extend_from_slice(*chance.pick(&[&b"\r\n"[..], b"\r\n\r\n", b"\n", b"\0", b"\r\n\r\n\r\n"])),
+            0 => octets.extend_from_slice(chance.pick::<&[u8]>(&[b"\r\n", b"\r\n\r\n", b"\n", b"\0", b"\r\n\r\n\r\n"])),
             1 => octets.extend_from_slice(chance.take(100)),
             2 => octets.extend(chance.bent(&CORPUS, sip::WORDS)),
             _ => octets.extend(chance.pick::<Vec<u8>>(&CORPUS)),

@@ -1,6 +1,9 @@
 //! A working day in virtual time, on the real core: seeded, with the invariants checked after each step.
 //! `SEED=n cargo test --test sim` repeats one; the seed is printed.
 
+mod desk;
+mod scripts;
+mod walk;
 mod world;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Answering the client, joining two legs, hold, and what a caller hears meanwhile.
+//! Media of legs: ports and descriptions, answering the client, ringing, and what the media plane tells.
 
 use bytes::Bytes;
 
@@ -46,19 +46,25 @@ impl Switch {
         if let Some(answer) = &sip.answer {
             return Ok(answer.clone());
         }
-        let offer = sip.offer.clone().ok_or(Cause::IncompatibleMedia)?;
+        let offer = sip.remote.clone();
         let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
         let local = self.local_description(socket, Codec::ALL.to_vec());
-        let Ok((answer, agreed)) = sdp::answer(&offer, &local) else {
-            self.socket_back(socket);
-            return Err(Cause::IncompatibleMedia);
+        let (answer, agreed) = match offer.map(|offer| sdp::answer(&offer, &local)) {
+            Some(Ok((answer, agreed))) => (answer, Some(agreed)),
+            Some(Err(_)) => {
+                self.socket_back(socket);
+                return Err(Cause::IncompatibleMedia);
+            }
+            // RFC 3261 13.2.1: an INVITE without an offer wants ours in the 2xx; its answer comes in the ACK.
+            None => (sdp::offer(&local), None),
         };
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenRtp { port, socket });
         self.own_port(client, Some(port));
         if let Some(sip) = self.legs.get_mut(&client).and_then(|l| l.sip_mut()) {
             sip.local = Some(local);
-            sip.agreed = Some(agreed);
+            sip.answer_due = agreed.is_none();
+            sip.agreed = agreed;
             sip.answer = Some(answer.clone());
         }
         self.set_stream(client);
@@ -66,7 +72,7 @@ impl Switch {
     }
 
     /// Makes sure that an unanswered client hears what is played: early media (RFC 3960) over SIP; a circuit's
-    /// audio is through anyway.
+    /// audio is through anyway. Who made no offer can be sent no early media, and is answered.
     pub(super) fn open_client_audio(&mut self, now: Now, call: CallId) {
         let Some(client) = self.calls.get(&call).map(|c| c.client) else { return };
         let Some(leg) = self.legs.get(&client) else { return };
@@ -75,6 +81,9 @@ impl Switch {
             return;
         }
         let session = sip.session;
+        if sip.remote.is_none() {
+            return self.answer_client(now, call);
+        }
         let answer = match self.open_client_media(call) {
             Ok(answer) => answer,
             Err(cause) => return self.end_call(now, call, cause),
@@ -113,6 +122,7 @@ impl Switch {
     fn mark_answered(&mut self, now: Now, leg: LegId) {
         let Some(l) = self.legs.get_mut(&leg) else { return };
         l.answered = true;
+        l.held = l.holds();
         if let Some(record) = self.calls.get_mut(&l.call).and_then(|c| c.leg_record(l.index)) {
             record.answered_at = Some(now.wall);
         }
@@ -143,20 +153,26 @@ impl Switch {
         local.version += 1;
         let (answer, agreed) = sdp::answer(remote, local)?;
         sip.agreed = Some(agreed);
+        sip.remote = Some(remote.clone());
         self.set_stream(leg);
         Ok(answer)
     }
 
     /// A target or agent rings, perhaps with early media.
     pub(crate) fn leg_rings(&mut self, now: Now, leg: LegId, status: u16, media: bool) {
-        let Some(l) = self.legs.get(&leg) else { return };
-        let (call, role) = (l.call, l.role);
-        if role != Role::Target {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        let call = l.call;
+        // What is passed on already needs no repeating (RFC 3261 13.3.1.1), and early media outdoes ringing.
+        if l.role != Role::Target || l.early_media {
             return;
         }
         if media {
+            l.early_media = true;
             self.open_client_audio(now, call);
             return self.join(call, leg);
+        }
+        if status != 180 || std::mem::replace(&mut l.rings, true) {
+            return;
         }
         let Some(client) = self.calls.get(&call).map(|c| c.client) else { return };
         let Some(c) = self.legs.get_mut(&client) else { return };
@@ -164,12 +180,11 @@ impl Switch {
             (false, Signal::Sip(sip)) if sip.progress < 180 => {
                 sip.progress = 180;
                 let session = sip.session;
-                if status == 180 {
-                    self.sip.provisional(now, session, 180, None);
-                }
+                self.sip.provisional(now, session, 180, None);
             }
-            (false, Signal::Sip(_)) => {}
-            (true, _) | (false, Signal::Tdm(_)) => self.client_tone(call, ToneKind::Ringback),
+            (false, Signal::Sip(sip)) if sip.progress == 180 => {}
+            // Whoever hears us already, early or late, must hear the ringing from us.
+            _ => self.client_tone(call, ToneKind::Ringback),
         }
     }
 
@@ -201,66 +216,6 @@ impl Switch {
                 self.refer_answered(now, call, from, to);
             }
             _ => self.release_leg(now, leg, Cause::Normal),
-        }
-    }
-
-    /// The client talks to this leg from now on.
-    pub(super) fn connect(&mut self, now: Now, call: CallId, leg: LegId) {
-        self.answer_client(now, call);
-        let Some(c) = self.calls.get_mut(&call) else { return };
-        if c.state == CallState::Ending {
-            return;
-        }
-        c.state = CallState::Talking(leg);
-        c.flow_play = None;
-        c.note(now, "bridged", "");
-        if c.cdr.answered_at.is_none() {
-            c.cdr.answered_at = Some(now.wall);
-            self.counters.answered += 1;
-        }
-        self.join(call, leg);
-        self.record(call);
-        self.journal_progress(call);
-    }
-
-    /// Joins the client's port with the leg's.
-    pub(super) fn join(&mut self, call: CallId, leg: LegId) {
-        let (Some(a), Some(b)) = (self.client_port(call), self.legs.get(&leg).and_then(|l| l.port)) else { return };
-        self.media(MediaCommand::Bridge { a, b });
-    }
-
-    /// Starts recording where the queue says so.
-    fn record(&mut self, call: CallId) {
-        let Some(c) = self.calls.get(&call) else { return };
-        let wanted = c.queue.and_then(|q| self.directory.queue(q)).is_some_and(|q| q.record);
-        let name = format!("{}/{call}", if c.cdr.tenant.is_empty() { "none" } else { &c.cdr.tenant });
-        if let (true, Some(port)) = (wanted, self.client_port(call)) {
-            self.media(MediaCommand::Record { port, name: name.into() });
-        }
-    }
-
-    /// A leg went on hold or came back: the other party hears music meanwhile.
-    pub(crate) fn hold_changed(&mut self, now: Now, leg: LegId) {
-        let Some(l) = self.legs.get_mut(&leg) else { return };
-        // The peer holds us when it no longer wants to hear us (RFC 3264 8.4).
-        let held = l.sip().and_then(|s| s.agreed.as_ref()).is_some_and(|a| !a.send);
-        if held == l.held {
-            return;
-        }
-        l.held = held;
-        let Some(c) = self.calls.get_mut(&l.call) else { return };
-        c.note(now, if held { "hold" } else { "resume" }, "");
-        let CallState::Talking(party) = c.state else { return };
-        let (call, client) = (c.id, c.client);
-        let other = if leg == client { party } else { client };
-        let both_free = ![leg, other].iter().any(|id| self.legs.get(id).is_some_and(|l| l.held));
-        let Some(port) = self.legs.get(&other).and_then(|l| l.port) else { return };
-        if both_free {
-            self.join(call, party);
-        } else if held {
-            let play = self.fresh_play();
-            self.media(MediaCommand::Unbridge { port });
-            self.media(MediaCommand::Music { port, play, source: None });
         }
     }
 
@@ -324,8 +279,11 @@ impl Switch {
     }
 
     fn port_failed(&mut self, now: Now, port: PortId) {
-        if let Some(&PortOwner::Leg(leg)) = self.ports.get(&port) {
-            self.fail_leg(now, leg, Cause::NetworkOutOfOrder);
+        match self.ports.get(&port) {
+            Some(&PortOwner::Leg(leg)) => self.fail_leg(now, leg, Cause::NetworkOutOfOrder),
+            // No digit will be heard there.
+            Some(&PortOwner::Circuit(circuit)) => self.release_circuit(now, circuit, Cause::NetworkOutOfOrder),
+            _ => {}
         }
     }
 }

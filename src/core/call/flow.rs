@@ -54,13 +54,15 @@ impl Switch {
 
     /// Timer: a step's wait may be over.
     pub(crate) fn flow_timeout(&mut self, now: Now, call: CallId) {
-        if let Some(run) = self.calls.get_mut(&call).and_then(|c| c.run.as_mut()) {
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        c.flow_wake = c.flow_wake.filter(|at| *at > now.mono);
+        if let Some(run) = c.run.as_mut() {
             run.handle_timeout(now);
             self.drain_flow(now, call);
         }
     }
 
-    fn drain_flow(&mut self, now: Now, call: CallId) {
+    pub(super) fn drain_flow(&mut self, now: Now, call: CallId) {
         loop {
             let Some(c) = self.calls.get_mut(&call) else { return };
             if c.state == CallState::Ending {
@@ -69,8 +71,16 @@ impl Switch {
             let Some(step) = c.run.as_mut().and_then(Run::poll_output) else { break };
             self.do_step(now, call, step);
         }
-        let due = self.calls.get(&call).and_then(|c| c.run.as_ref()).and_then(Run::poll_timeout);
-        if let Some(due) = due {
+        self.arm_flow(call);
+    }
+
+    /// Sets the run's timer, unless one is set that fires in time: every key that is pressed moves the run's end of
+    /// waiting, and must not leave a timer behind.
+    fn arm_flow(&mut self, call: CallId) {
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        let Some(due) = c.run.as_ref().and_then(Run::poll_timeout) else { return };
+        if c.flow_wake.is_none_or(|at| at > due) {
+            c.flow_wake = Some(due);
             self.arm(due, Timer::Flow(call));
         }
     }
@@ -142,8 +152,8 @@ impl Switch {
         result.is_ok()
     }
 
-    /// The transfer that a flow asked for has failed.
-    pub(super) fn flow_transfer_failed(&mut self, now: Now, call: CallId, cause: Cause) {
+    /// The transfer that a flow asked for has failed; the caller drains the run.
+    pub(super) fn transfer_over(&mut self, now: Now, call: CallId, cause: Cause) {
         let result = match cause {
             Cause::Busy => TransferResult::Busy,
             Cause::NoAnswer | Cause::NoUserResponding => TransferResult::NoAnswer,
@@ -157,7 +167,7 @@ impl Switch {
             self.media(MediaCommand::StopPlay { port });
         }
         if self.calls.get(&call).is_some_and(|c| c.run.is_some()) {
-            self.run_flow(now, call, FlowInput::TransferEnded(result));
+            self.feed_flow(now, call, FlowInput::TransferEnded(result));
         } else {
             self.end_call(now, call, cause);
         }

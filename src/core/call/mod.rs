@@ -14,16 +14,20 @@ mod bridge;
 mod flow;
 mod offer;
 mod setup;
+mod talk;
 mod teardown;
 mod transfer;
 
+pub(crate) use offer::Redial;
 pub(crate) use setup::{NewCall, NewLeg};
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::base::{AgentId, CallId, Cause, Circuit, LegId, OfferId, PlayId, PortId, QueueId, TenantId, WorkItemId};
+use crate::base::{
+    AgentId, CallId, Cause, Circuit, Instant, LegId, OfferId, PlayId, PortId, QueueId, TenantId, WorkItemId,
+};
 use crate::base::{Now, TrunkId};
 use crate::core::ivr::Run;
 use crate::core::journal::{CDR_EVENTS_MAX, CallEvent, Cdr, LegRecord};
@@ -76,8 +80,14 @@ pub(crate) struct Call {
     pub run: Option<Run>,
     /// The flow's playback that its run waits for.
     pub flow_play: Option<PlayId>,
+    /// The earliest timer set for the run; a later one is set when it fires.
+    pub flow_wake: Option<Instant>,
     /// Queue whose agent talks (for recording and service level).
     pub queue: Option<QueueId>,
+    /// The conversation is being recorded.
+    pub recording: bool,
+    /// Recordings begun; each has a name of its own.
+    pub recordings: u32,
     /// Ports closed but not yet confirmed with their measures.
     pub ports_closing: usize,
     /// Trunks still to be tried for the ringing target, with the number as dialled.
@@ -112,7 +122,10 @@ impl Call {
             state: CallState::Flow,
             run: None,
             flow_play: None,
+            flow_wake: None,
             queue: None,
+            recording: false,
+            recordings: 0,
             ports_closing: 0,
             route: VecDeque::new(),
             cdr,
@@ -180,10 +193,12 @@ pub(crate) struct SipLeg {
     pub session: SessionId,
     /// Our description, once a socket was taken.
     pub local: Option<sdp::Local>,
-    /// The peer's offer that waits for our answer.
-    pub offer: Option<sdp::Remote>,
-    /// Our answer, once given in a provisional response: the final one repeats it (RFC 3261 13.2.1).
+    /// The peer's newest description.
+    pub remote: Option<sdp::Remote>,
+    /// Our description, once given in a provisional response: the final one repeats it (RFC 3261 13.2.1).
     pub answer: Option<Bytes>,
+    /// Our newest description is an offer whose answer comes in the ACK (RFC 3261 13.2.2.4, 14.2).
+    pub answer_due: bool,
     /// What both ends agreed.
     pub agreed: Option<sdp::Agreed>,
     /// Status of a provisional response already sent.
@@ -192,7 +207,7 @@ pub(crate) struct SipLeg {
 
 impl SipLeg {
     pub fn new(session: SessionId) -> Self {
-        Self { session, local: None, offer: None, answer: None, agreed: None, progress: 0 }
+        Self { session, local: None, remote: None, answer: None, answer_due: false, agreed: None, progress: 0 }
     }
 }
 
@@ -204,6 +219,10 @@ pub(crate) struct Leg {
     pub role: Role,
     pub signal: Signal,
     pub port: Option<PortId>,
+    /// A target whose ringing was passed on to the client.
+    pub rings: bool,
+    /// A target that the client hears before the answer.
+    pub early_media: bool,
     pub answered: bool,
     /// The peer put us on hold.
     pub held: bool,
@@ -214,6 +233,11 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
+    /// Whether the peer holds us: it does not want to hear us (RFC 3264 8.4).
+    pub fn holds(&self) -> bool {
+        self.sip().and_then(|s| s.agreed.as_ref()).is_some_and(|a| !a.send)
+    }
+
     pub fn sip(&self) -> Option<&SipLeg> {
         match &self.signal {
             Signal::Sip(s) => Some(s),
@@ -232,7 +256,7 @@ impl Leg {
 /// The cause that a call's record shows when its client goes: leaving while waiting is an abandon (E.600 2.9).
 pub(crate) fn client_gone_cause(state: CallState, cause: Cause) -> Cause {
     match state {
-        CallState::Waiting(_) if cause == Cause::Normal => Cause::Abandoned,
+        CallState::Waiting(_) if matches!(cause, Cause::Normal | Cause::NormalUnspecified) => Cause::Abandoned,
         _ => cause,
     }
 }

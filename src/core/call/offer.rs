@@ -1,20 +1,37 @@
 //! Waiting in the queue, and the offers that end it.
 
+use std::time::Duration;
+
 use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, WorkItemId};
-use crate::core::call::{CallState, NewLeg, Role, RouteStep, Wait};
+use crate::core::call::{CallState, LEGS_PER_CALL_MAX, NewLeg, Role, RouteStep, Wait};
 use crate::core::ivr::{Input as FlowInput, QueueExit, say};
-use crate::core::journal::{AgentStatus, Change, Direction};
+use crate::core::journal::{AgentStatus, Change, Direction, ENQUEUED};
 use crate::core::media::{MediaCommand, ToneKind};
 use crate::core::queue::{EnqueueError, OfferEnd, Output as QueueOutput};
-use crate::core::switch::Switch;
+use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::Treatment;
+
+/// Pause before an offer that found no socket or session is tried again. The media plane binds more within a few
+/// milliseconds; a call that ends gives its own back.
+const REDIAL_AFTER: Duration = Duration::from_millis(100);
+/// Tries after the first.
+const REDIALS_MAX: u8 = 20;
+
+/// An offer that waits for resources of ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Redial {
+    offer: OfferId,
+    item: WorkItemId,
+    agent: AgentId,
+    tries: u8,
+}
 
 impl Switch {
     pub(crate) fn on_queue(&mut self, now: Now, output: QueueOutput) {
         match output {
             QueueOutput::Offer { offer, item, agent } => self.offer(now, offer, item, agent),
             QueueOutput::Withdraw { offer, why, .. } => self.withdraw(now, offer, why),
-            QueueOutput::Overflow { item } => self.overflow(now, item),
+            QueueOutput::Overflow { item } => self.dequeued(now, item, "overflow", QueueExit::Overflow),
             QueueOutput::Announce { item, position, expected_wait_s } => {
                 self.announce(item, position, expected_wait_s);
             }
@@ -41,7 +58,7 @@ impl Switch {
         }
         self.by_item.insert(item, call);
         if let Some(c) = self.calls.get_mut(&call) {
-            c.note(now, "enqueued", name);
+            c.note(now, ENQUEUED, name);
             c.queue = Some(queue);
             c.flow_play = None;
             c.state = CallState::Waiting(Wait { item, queue, since: now, announcement: None });
@@ -88,29 +105,59 @@ impl Switch {
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "offered", name);
         }
-        let leg = self.agent_path(agent).and_then(|(uri, path)| {
-            let step = RouteStep {
-                trunk: None,
-                peer: None,
-                circuit: None,
-                path: Some(path),
-                number: String::new(),
-                uri,
-                agent: Some(agent),
-                ring_s: 0,
-            };
-            self.dial(now, call, &step, Role::Agent { agent, offer }).ok()
-        });
-        match leg {
-            Some(leg) => {
+        self.ring_agent(now, Redial { offer, item, agent, tries: 0 });
+    }
+
+    /// Rings the agent's phone. Want of our own resources says nothing about the agent, who would be marked by a
+    /// refusal: it is tried again, and in the end the caller leaves the queue.
+    fn ring_agent(&mut self, now: Now, redial: Redial) {
+        let Redial { offer, item, agent, tries } = redial;
+        let Some(&call) = self.by_item.get(&item) else { return };
+        let Some((uri, path)) = self.agent_path(agent) else {
+            return self.queue.refused(now, offer, OfferEnd::Unreachable);
+        };
+        if self.calls.get(&call).is_some_and(|c| c.cdr.legs.len() >= LEGS_PER_CALL_MAX) {
+            return self.give_up_waiting(now, item);
+        }
+        let step = RouteStep {
+            trunk: None,
+            peer: None,
+            circuit: None,
+            path: Some(path),
+            number: String::new(),
+            uri,
+            agent: Some(agent),
+            ring_s: 0,
+        };
+        match self.dial(now, call, &step, Role::Agent { agent, offer }) {
+            Ok(leg) => {
                 self.by_offer.insert(offer, leg);
             }
-            None => self.queue.refused(now, offer, OfferEnd::Unreachable),
+            Err(Cause::ResourceUnavailable) if tries < REDIALS_MAX => {
+                self.redials.insert(offer, Redial { tries: tries + 1, ..redial });
+                self.arm(now.mono + REDIAL_AFTER, Timer::Redial(offer));
+            }
+            Err(Cause::ResourceUnavailable) => self.give_up_waiting(now, item),
+            Err(_) => self.queue.refused(now, offer, OfferEnd::Unreachable),
         }
+    }
+
+    /// Timer: an offer that found no resources is tried again, if it still lives.
+    pub(crate) fn redial(&mut self, now: Now, offer: OfferId) {
+        if let Some(redial) = self.redials.remove(&offer) {
+            self.ring_agent(now, redial);
+        }
+    }
+
+    /// We cannot connect the caller: the flow goes on as if the queue were full.
+    fn give_up_waiting(&mut self, now: Now, item: WorkItemId) {
+        self.queue.leave(now, item);
+        self.dequeued(now, item, "no-resources", QueueExit::Full);
     }
 
     /// The queue took an offer back: nobody answered in time, or the caller left.
     fn withdraw(&mut self, now: Now, offer: OfferId, why: OfferEnd) {
+        self.redials.remove(&offer);
         let Some(leg) = self.by_offer.get(&offer).copied() else { return };
         let cause = if why == OfferEnd::NoAnswer { Cause::NoAnswer } else { Cause::Normal };
         let call = self.legs.get(&leg).map(|l| l.call);
@@ -142,10 +189,10 @@ impl Switch {
             return self.release_leg(now, leg, Cause::Normal);
         }
         self.by_offer.remove(&offer);
-        let name = self.directory.agent(agent).map(|a| a.name.clone());
-        let Some(c) = self.calls.get_mut(&call) else { return };
-        let Some(wait) = c.take_wait(now) else { return };
-        c.cdr.agent = name;
+        let Some((c, wait)) = self.calls.get_mut(&call).and_then(|c| c.take_wait(now).map(|wait| (c, wait))) else {
+            self.queue.finished(now, agent);
+            return self.release_leg(now, leg, Cause::Normal);
+        };
         c.agent = Some(agent);
         self.by_item.remove(&wait.item);
         let waited = now.mono.since(wait.since.mono);
@@ -155,15 +202,16 @@ impl Switch {
         self.connect(now, call, leg);
     }
 
-    fn overflow(&mut self, now: Now, item: WorkItemId) {
+    /// The caller left the queue without an agent; the flow goes on.
+    fn dequeued(&mut self, now: Now, item: WorkItemId, what: &str, exit: QueueExit) {
         let Some(call) = self.by_item.remove(&item) else { return };
         let Some(c) = self.calls.get_mut(&call) else { return };
         c.take_wait(now);
-        c.note(now, "overflow", "");
+        c.note(now, what, "");
         if let Some(port) = self.client_port(call) {
             self.media(MediaCommand::StopPlay { port });
         }
-        self.run_flow(now, call, FlowInput::Dequeued(QueueExit::Overflow));
+        self.run_flow(now, call, FlowInput::Dequeued(exit));
     }
 
     fn agent_changed(&mut self, now: Now, agent: AgentId, status: AgentStatus, reason: String) {

@@ -93,6 +93,8 @@ impl Switch {
             role: new.role,
             signal: new.signal,
             port: None,
+            rings: false,
+            early_media: false,
             answered: false,
             held: false,
             phone: new.agent,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::{CallId, Cause, LegId, Now, PortId};
 use crate::core::call::{CallState, Leg, Role, Signal, client_gone_cause};
-use crate::core::journal::{Change, Direction};
+use crate::core::journal::Change;
 use crate::core::media::{MediaCommand, PortStats, ToneKind};
 use crate::core::switch::{PortOwner, Switch, Timer};
 
@@ -107,15 +107,15 @@ impl Switch {
 
     /// The target could not be reached this way: the next one, unless the party itself said no.
     fn target_failed(&mut self, now: Now, call: CallId, cause: Cause) {
-        let final_word = matches!(cause, Cause::Busy | Cause::NoAnswer | Cause::Rejected | Cause::UnallocatedNumber);
-        if !final_word && self.try_next_route(now, call).is_ok() {
+        if !is_final_word(cause) && self.try_next_route(now, call).is_ok() {
             return;
         }
         if let Some(c) = self.calls.get_mut(&call) {
             c.route.clear();
             c.state = CallState::Flow;
         }
-        self.flow_transfer_failed(now, call, cause);
+        self.transfer_over(now, call, cause);
+        self.drain_flow(now, call);
     }
 
     /// The agent of the call is through with it: wrap-up, or ready.
@@ -207,10 +207,7 @@ impl Switch {
             return;
         }
         let Some(mut c) = self.calls.remove(&call) else { return };
-        // Where the flow alone served the caller, its answer counts.
-        if c.cdr.answered_at.is_none() && c.queue.is_none() && c.cdr.direction == Direction::Inbound {
-            c.cdr.answered_at = c.cdr.legs.first().and_then(|l| l.answered_at);
-        }
+        c.cdr.settle_answer();
         self.journal(Change::CallEnded { cdr: Box::new(c.cdr) });
     }
 
@@ -222,6 +219,11 @@ impl Switch {
             self.end_call(now, call, Cause::Interrupted);
         }
     }
+}
+
+/// Whether the party itself said no, so that another way to it would bring the same.
+pub(super) fn is_final_word(cause: Cause) -> bool {
+    matches!(cause, Cause::Busy | Cause::NoAnswer | Cause::Rejected | Cause::UnallocatedNumber)
 }
 
 /// What the parties of an ended call are told.

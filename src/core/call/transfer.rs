@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::base::{CallId, Cause, Codec, LegId, Now, PortId};
+use crate::core::call::teardown::is_final_word;
 use crate::core::call::{CallState, LEGS_PER_CALL_MAX, Role, RouteStep, Signal, SipLeg};
 use crate::core::media::{MediaCommand, ToneKind};
 use crate::core::switch::{Switch, Timer};
@@ -25,7 +26,7 @@ impl Switch {
             c.route = route;
         }
         if let Err(cause) = self.try_next_route(now, call) {
-            self.flow_transfer_failed(now, call, cause);
+            self.transfer_over(now, call, cause);
         }
     }
 
@@ -122,7 +123,8 @@ impl Switch {
         };
         let Some(session) = self.sip.invite(now, invite) else {
             self.socket_back(socket);
-            return Err(Cause::ResourceUnavailable);
+            let full = self.sip.sessions_len() >= self.config.sip.sessions_max;
+            return Err(if full { Cause::ResourceUnavailable } else { Cause::InvalidNumber });
         };
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenRtp { port, socket });
@@ -150,6 +152,10 @@ impl Switch {
         if l.role == Role::Client || call.state != CallState::Talking(leg) {
             return Err(603);
         }
+        // A call to replace (RFC 3891) would be rung a second time instead: no transfer is better than a wrong one.
+        if target.split_once('?').is_some_and(|(_, headers)| headers.to_ascii_lowercase().contains("replaces=")) {
+            return Err(501);
+        }
         let parsed = SipTarget::parse(target).ok_or(416u16)?;
         let ours = parsed.host == self.provision.sip.realm
             || parsed.address.is_some_and(|a| self.config.listeners.iter().any(|(_, l)| l.ip() == a.ip()));
@@ -168,6 +174,10 @@ impl Switch {
             self.notify_referrer(now, from, 200);
             self.release_leg(now, from, Cause::Normal);
             self.agent_finished(now, call);
+            self.stop_recording(call);
+            if let Some(port) = self.client_port(call) {
+                self.media(MediaCommand::StopPlay { port });
+            }
             return self.enter_flow(now, call, flow);
         }
         let Some(tenant) = tenant else { return };
@@ -184,7 +194,12 @@ impl Switch {
                 self.client_tone(call, ToneKind::Ringback);
                 self.notify_referrer(now, from, 180);
             }
-            Err(cause) => self.notify_referrer(now, from, cause.sip_status()),
+            Err(cause) => {
+                if let Some(c) = self.calls.get_mut(&call) {
+                    c.route.clear();
+                }
+                self.notify_referrer(now, from, cause.sip_status());
+            }
         }
     }
 
@@ -207,7 +222,7 @@ impl Switch {
 
     /// The party that should take over did not: back to the one that handed over, if it is still there.
     pub(super) fn refer_failed(&mut self, now: Now, call: CallId, from: LegId, cause: Cause) {
-        if self.try_next_route(now, call).is_ok() {
+        if !is_final_word(cause) && self.try_next_route(now, call).is_ok() {
             return;
         }
         if !self.legs.contains_key(&from) {
@@ -216,15 +231,16 @@ impl Switch {
         self.notify_referrer(now, from, cause.sip_status());
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "refer-failed", cause.as_str());
+            c.route.clear();
             c.state = CallState::Talking(from);
         }
-        self.join(call, from);
+        self.meet(call, from);
     }
 }
 
 /// The caller's codec first.
 fn sdp_preference(sip: &SipLeg) -> Vec<Codec> {
-    let offered = || sip.offer.as_ref()?.audio.as_ref()?.codecs.first().map(|(_, codec)| *codec);
+    let offered = || sip.remote.as_ref()?.audio.as_ref()?.codecs.first().map(|(_, codec)| *codec);
     let first = sip.agreed.as_ref().map(|a| a.codec).or_else(offered);
     let mut codecs = Codec::ALL.to_vec();
     codecs.sort_by_key(|c| Some(*c) != first);

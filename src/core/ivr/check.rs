@@ -1,12 +1,12 @@
 //! From a flow's text to a [`Flow`], or to every fault in it.
 
-use toml::de::{DeTable, Error};
+use toml::de::DeTable;
 
 use super::flow::{Flow, Node, NodeId};
 use super::read::{Fields, Reader, Value};
 use super::template::is_attribute_name;
 use super::{DISCOVERED, STEPS_MAX, TEXT_MAX, steps};
-use crate::core::fault::{Fault, did_you_mean};
+use crate::core::fault::{self, Fault, did_you_mean};
 
 /// Reads a flow's text; `file` is the name that faults show. Reports every fault at once, in the order of the text. A
 /// text that is not TOML is not looked at any further.
@@ -20,7 +20,8 @@ pub fn check(text: &str, file: &str) -> Result<Flow, Vec<Fault>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader::new(file, text);
     for error in &errors {
-        syntax_fault(&mut reader, error);
+        let (at, what, expected) = fault::syntax(error);
+        reader.fault(at, what, expected);
     }
     let flow = if errors.is_empty() { read(&mut reader, document.get_ref(), file) } else { None };
     let mut faults = reader.faults;
@@ -32,11 +33,6 @@ pub fn check(text: &str, file: &str) -> Result<Flow, Vec<Fault>> {
             Err(faults)
         }
     }
-}
-
-fn syntax_fault(r: &mut Reader<'_>, error: &Error) {
-    let (what, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
-    r.fault(error.span().map_or(0, |span| span.start), what, expected);
 }
 
 fn read<'d>(r: &mut Reader<'d>, document: &'d DeTable<'d>, file: &str) -> Option<Flow> {

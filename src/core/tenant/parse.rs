@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::core::fault::{Fault, Lines, did_you_mean};
+use crate::core::fault::{self, Fault, Lines, did_you_mean};
 use crate::core::tenant::check::{self, Problem};
 use crate::core::tenant::expand::expand;
 use crate::core::tenant::fields::{ENTRIES, Field, Form, MEDIA, SIP};
@@ -100,9 +100,9 @@ impl<'t> Reader<'t> {
     fn read(mut self, load: Option<Load<'_>>) -> Result<Provision, Vec<Fault>> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         if !errors.is_empty() {
-            for error in errors {
-                let at = error.span().map_or(0, |span| span.start);
-                self.fault(at, error.message(), "TOML");
+            for error in &errors {
+                let (at, what, expected) = fault::syntax(error);
+                self.fault(at, what, expected);
             }
             return Err(self.finish());
         }
@@ -129,6 +129,7 @@ impl<'t> Reader<'t> {
             let (key_a, key_b) = ((a.file != file, &a.file, a.line), (b.file != file, &b.file, b.line));
             key_a.cmp(&key_b).then(a.column.cmp(&b.column))
         });
+        self.faults.dedup();
         let left_out = self.faults.len().saturating_sub(FAULTS_MAX);
         if left_out > 0 {
             self.faults.truncate(FAULTS_MAX);

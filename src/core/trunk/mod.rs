@@ -6,6 +6,7 @@
 //! what may be dialled, and `sockets` keeps local RTP ports ready.
 
 mod auth;
+mod health;
 mod route;
 mod sip;
 pub(crate) mod sockets;
@@ -14,5 +15,6 @@ pub(crate) mod tdm;
 
 pub use tdm::CardInput;
 
-pub(crate) use route::{TrunkHealth, credentials_of};
+pub(crate) use health::TrunkHealth;
+pub(crate) use route::credentials_of;
 pub(crate) use target::SipTarget;

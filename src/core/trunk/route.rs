@@ -2,44 +2,16 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::base::{Circuit, Now, TenantId, TrunkId};
 use crate::core::call::RouteStep;
-use crate::core::switch::{Switch, Timer};
+use crate::core::switch::Switch;
 use crate::core::tenant::directory::{PeerEntry, TrunkEntry, TrunkKind};
 use crate::core::trunk::SipTarget;
-use crate::proto::sip::{ClientRegistration, Credentials, Path, ProbeId, RegistrationId, Transport};
-
-/// A peer that failed by status 503 or silence is passed over for so long, unless all others fail as well.
-const PENALTY: Duration = Duration::from_secs(30);
+use crate::proto::sip::{Credentials, Path, Transport};
 
 /// Circuits of one trunk that a call tries when both ends seize them at once.
 const CIRCUITS_TRIED: usize = 3;
-
-/// Health of a trunk.
-#[derive(Default, Debug)]
-pub(crate) struct TrunkHealth {
-    pub peers: Vec<PeerHealth>,
-    pub registration: Option<RegistrationId>,
-    /// Last answer of the registrar: seconds granted, or the status of the refusal.
-    pub registered: Option<Result<u32, u16>>,
-    pub calls: u64,
-}
-
-/// Health of a SIP peer.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct PeerHealth {
-    pub probe: Option<ProbeId>,
-    pub down: bool,
-    pub penalty_until: Option<crate::base::Instant>,
-}
-
-impl PeerHealth {
-    fn usable(&self, now: Now) -> bool {
-        !self.down && self.penalty_until.is_none_or(|until| until <= now.mono)
-    }
-}
 
 impl Switch {
     /// All ways to reach `to` for a tenant, best first: a SIP URI, an agent's phone, or a number by trunk prefixes.
@@ -159,105 +131,13 @@ impl Switch {
         keyed.into_iter().map(|(_, _, _, index, path)| (index, path)).collect()
     }
 
-    fn peer_path(&self, peer: &PeerEntry) -> Option<Path> {
+    pub(super) fn peer_path(&self, peer: &PeerEntry) -> Option<Path> {
         self.path_between(peer.transport, peer.address)
     }
 
     /// Circuits of the trunk that are idle and in service; the lowest first.
     fn idle_circuits(&self, trunk: TrunkId) -> impl Iterator<Item = Circuit> {
         self.circuits.iter().filter(move |(_, c)| c.trunk == trunk && c.available()).map(|(circuit, _)| *circuit)
-    }
-
-    /// A peer did not answer, or answered 503: others come first for a while.
-    pub(crate) fn penalise(&mut self, now: Now, trunk: TrunkId, peer: usize) {
-        if let Some(p) = self.trunks.get_mut(&trunk).and_then(|t| t.peers.get_mut(peer)) {
-            p.penalty_until = Some(now.mono + PENALTY);
-        }
-    }
-
-    /// Starts probing and registering for all SIP trunks, after (re-)provisioning.
-    pub(crate) fn start_trunks(&mut self, now: Now) {
-        let old = std::mem::take(&mut self.trunks);
-        for health in old.values() {
-            if let Some(id) = health.registration {
-                self.sip.unregister(now, id);
-            }
-        }
-        let trunks: Vec<TrunkEntry> = self.directory.trunks().cloned().collect();
-        for trunk in trunks {
-            let id = trunk.id;
-            let mut health =
-                TrunkHealth { peers: vec![PeerHealth::default(); trunk.peers.len()], ..Default::default() };
-            health.calls = old.get(&id).map_or(0, |t| t.calls);
-            for (index, peer) in trunk.peers.iter().enumerate().filter(|(_, p)| p.options_s > 0) {
-                // Spread the first probes, so that many peers are not asked in one instant.
-                let spread = Duration::from_millis(self.random() % (u64::from(peer.options_s) * 100 + 1));
-                self.arm(now.mono + spread, Timer::Probe(id, index));
-            }
-            if trunk.register {
-                health.registration = self.start_registration(now, &trunk);
-            }
-            self.trunks.insert(id, health);
-        }
-    }
-
-    fn start_registration(&mut self, now: Now, trunk: &TrunkEntry) -> Option<RegistrationId> {
-        let peer = trunk.peers.first()?;
-        let path = self.peer_path(peer)?;
-        let credentials = credentials_of(trunk)?;
-        let request = ClientRegistration {
-            path,
-            registrar_uri: format!("sip:{}", path.remote),
-            aor_user: credentials.user.clone(),
-            domain: peer.address.ip().to_string(),
-            credentials,
-            expires_s: 600,
-        };
-        Some(self.sip.register(now, request))
-    }
-
-    /// Timer: asks a peer whether it lives.
-    pub(crate) fn probe_peer(&mut self, now: Now, trunk: TrunkId, index: usize) {
-        let Some(peer) = self.directory.trunk(trunk).and_then(|t| t.peers.get(index)).copied() else { return };
-        if peer.options_s == 0 || self.stopping {
-            return;
-        }
-        self.arm(now.mono + Duration::from_secs(peer.options_s.into()), Timer::Probe(trunk, index));
-        let Some(path) = self.peer_path(&peer) else { return };
-        let waiting = self.trunks.get(&trunk).and_then(|t| t.peers.get(index)).is_some_and(|p| p.probe.is_some());
-        if waiting {
-            return;
-        }
-        let probe = self.sip.probe(now, path, format!("sip:{}", path.remote));
-        if let Some(p) = self.trunks.get_mut(&trunk).and_then(|t| t.peers.get_mut(index)) {
-            p.probe = Some(probe);
-        }
-    }
-
-    /// A probe ended: any answer but 503 shows life (a peer that knows no OPTIONS is a living peer).
-    pub(crate) fn probed(&mut self, now: Now, probe: ProbeId, status: Option<u16>) {
-        for (trunk, health) in &mut self.trunks {
-            for (index, peer) in health.peers.iter_mut().enumerate().filter(|(_, p)| p.probe == Some(probe)) {
-                peer.probe = None;
-                peer.down = status.is_none_or(|s| s == 503);
-                if !peer.down {
-                    peer.penalty_until = None;
-                }
-                let name = self.directory.trunk(*trunk).map_or("", |t| t.name.as_str());
-                self.alarms.set(now, "peer-down", format!("{name} peer {}", index + 1), peer.down);
-            }
-        }
-    }
-
-    /// The registrar answered.
-    pub(crate) fn trunk_registered(&mut self, now: Now, id: RegistrationId, result: Result<u32, u16>) {
-        for (trunk, health) in &mut self.trunks {
-            if health.registration == Some(id) {
-                health.registered = Some(result);
-                let name = self.directory.trunk(*trunk).map_or("", |t| t.name.as_str());
-                self.alarms.set(now, "trunk-not-registered", name.to_owned(), result.is_err());
-            }
-        }
     }
 }
 

@@ -18,7 +18,7 @@ impl Switch {
                 self.with_leg(session, |s, leg| s.progress(now, leg, status, sdp))
             }
             Event::Answered { session, sdp } => self.with_leg(session, |s, leg| s.sip_answered(now, leg, sdp)),
-            Event::Acked { .. } => {}
+            Event::Acked { session, sdp } => self.with_leg(session, |s, leg| s.acked(now, leg, sdp)),
             Event::Failed { session, status, cause } => {
                 self.with_leg(session, |s, leg| s.sip_failed(now, leg, status, cause))
             }
@@ -34,7 +34,7 @@ impl Switch {
                 }
             }
             Event::Registered { binding } => self.registered(now, &binding),
-            Event::Unregistered { user } => self.unregistered(now, &user),
+            Event::Unregistered { user, contact } => self.unregistered(now, &user, contact),
             Event::ClientRegistration { id, result } => self.trunk_registered(now, id, result),
             Event::Probed { id, status } => self.probed(now, id, status),
             Event::CloseConnection { connection } => self.emit(Output::CloseConnection(connection)),
@@ -69,7 +69,8 @@ impl Switch {
         let Some((tenant, flow)) = self.directory.number(&incoming.request_user) else {
             return self.sip.reject(now, incoming.session, 404, Some(Cause::UnallocatedNumber), None);
         };
-        let Some(call) = self.sip_call(now, incoming, Some(trunk), None) else { return };
+        let caller = (Some(trunk), None);
+        let Some(call) = self.sip_call(now, incoming, Direction::Inbound, caller) else { return };
         if let Some(c) = self.calls.get_mut(&call) {
             c.tenant = Some(tenant);
         }
@@ -87,7 +88,9 @@ impl Switch {
         if local.is_none() && routes.is_empty() {
             return self.sip.reject(now, incoming.session, 404, Some(Cause::NoRoute), None);
         }
-        let Some(call) = self.sip_call(now, incoming, None, Some(agent)) else { return };
+        // A phone that dials one of our numbers is a caller like any other.
+        let direction = if local.is_some() { Direction::Inbound } else { Direction::Outbound };
+        let Some(call) = self.sip_call(now, incoming, direction, (None, Some(agent))) else { return };
         if let Some(c) = self.calls.get_mut(&call) {
             c.tenant = Some(tenant);
         }
@@ -102,8 +105,8 @@ impl Switch {
         &mut self,
         now: Now,
         incoming: Incoming,
-        trunk: Option<TrunkId>,
-        agent: Option<AgentId>,
+        direction: Direction,
+        (trunk, agent): (Option<TrunkId>, Option<AgentId>),
     ) -> Option<crate::base::CallId> {
         let session = incoming.session;
         let caller = incoming.asserted_user.as_deref().unwrap_or(&incoming.from_user);
@@ -119,14 +122,8 @@ impl Switch {
                 return None;
             }
         };
-        // RFC 3261 13.2.1: an INVITE without an offer wants ours in the 2xx, its answer comes in the ACK.
-        let Some(offer) = offer else {
-            self.sip.reject(now, session, 488, Some(Cause::IncompatibleMedia), None);
-            return None;
-        };
         let mut leg = SipLeg::new(session);
-        leg.offer = Some(offer);
-        let direction = if agent.is_some() { Direction::Outbound } else { Direction::Inbound };
+        leg.remote = offer;
         let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, agent };
         Some(self.new_call(now, new))
     }
@@ -135,6 +132,23 @@ impl Switch {
         let early = body.as_deref().and_then(|b| sdp::parse(b).ok());
         let media = early.is_some_and(|remote| self.conclude(leg, &remote).is_ok());
         self.leg_rings(now, leg, status, media);
+    }
+
+    /// The ACK for a 2xx of ours: with the answer, where the 2xx had our offer.
+    fn acked(&mut self, now: Now, leg: LegId, body: Option<Bytes>) {
+        let Some(sip) = self.legs.get_mut(&leg).and_then(|l| l.sip_mut()) else { return };
+        if !std::mem::take(&mut sip.answer_due) {
+            return;
+        }
+        let first = sip.agreed.is_none();
+        let remote = body.as_deref().and_then(|b| sdp::parse(b).ok());
+        let agreed = remote.is_some_and(|remote| self.conclude(leg, &remote).is_ok());
+        if agreed {
+            self.hold_changed(now, leg);
+        } else if first {
+            // Without an answer there is no stream; an earlier one goes on as it was.
+            self.fail_leg(now, leg, Cause::IncompatibleMedia);
+        }
     }
 
     fn sip_answered(&mut self, now: Now, leg: LegId, body: Option<Bytes>) {
@@ -157,6 +171,7 @@ impl Switch {
         let Some(sip) = l.sip_mut() else { return Ok(()) };
         let Some(local) = &sip.local else { return Ok(()) };
         sip.agreed = Some(sdp::conclude(local, remote)?);
+        sip.remote = Some(remote.clone());
         self.set_stream(leg);
         Ok(())
     }
@@ -177,7 +192,7 @@ impl Switch {
         };
         let answer = match body.as_deref().map(sdp::parse).transpose() {
             Err(_) => Err(488),
-            Ok(None) => self.current_offer(leg).ok_or(488),
+            Ok(None) => self.offer_again(leg).ok_or(488),
             Ok(Some(remote)) => self.answer_offer(leg, &remote).map_err(|_| 488),
         };
         let accepted = answer.is_ok();
@@ -192,10 +207,20 @@ impl Switch {
         let sip = self.legs.get_mut(&leg)?.sip_mut()?;
         let local = sip.local.as_mut()?;
         local.version += 1;
+        // What is agreed, and nothing new; the peer may offer another codec later.
+        let mut local = local.clone();
         if let Some(agreed) = &sip.agreed {
             local.codecs = vec![agreed.codec];
         }
-        Some(sdp::offer(local))
+        // RFC 3264 section 8: a description never loses a media line.
+        Some(sip.remote.as_ref().map_or_else(|| sdp::offer(&local), |previous| sdp::reoffer(&local, previous)))
+    }
+
+    /// Our offer in answer to a re-INVITE that has none.
+    fn offer_again(&mut self, leg: LegId) -> Option<Bytes> {
+        let offer = self.current_offer(leg)?;
+        self.legs.get_mut(&leg)?.sip_mut()?.answer_due = true;
+        Some(offer)
     }
 
     fn reanswered(&mut self, now: Now, leg: LegId, answer: Result<Option<Bytes>, u16>) {
@@ -204,6 +229,7 @@ impl Switch {
                 if let Some(remote) = body.as_deref().and_then(|b| sdp::parse(b).ok()) {
                     // An answer that fits nothing leaves the stream as it is.
                     let _ = self.conclude(leg, &remote);
+                    self.hold_changed(now, leg);
                 }
             }
             // RFC 3261 12.2.1.2: 481 and 408 end the dialog.
@@ -224,10 +250,10 @@ impl Switch {
         self.phone_changed(now, &binding.user);
     }
 
-    fn unregistered(&mut self, now: Now, user: &str) {
+    fn unregistered(&mut self, now: Now, user: &str, contact: String) {
         self.journal(Change::Registered {
             user: user.to_owned(),
-            contact: String::new(),
+            contact,
             via: String::new(),
             expires_at: Timestamp(0),
         });

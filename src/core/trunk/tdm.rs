@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use crate::base::{CardId, Cause, Circuit, DialString, LegId, Now, PortId, TrunkId};
+use crate::base::{CardId, Cause, Circuit, DialString, Instant, LegId, Now, PortId, TrunkId};
 use crate::core::call::{NewCall, Signal};
 use crate::core::journal::Direction;
 use crate::core::media::MediaCommand;
 use crate::core::switch::{Output, PortOwner, Switch, Timer};
 use crate::core::tenant::Directory;
 use crate::proto::cas::Bits;
-use crate::proto::cas::em_wink::{Config, EmWink, Event as CasEvent, Input as CasInput, Output as CasOutput};
+use crate::proto::cas::em_wink::{self, Config, EmWink, Event as CasEvent, Input as CasInput, Output as CasOutput};
 
 /// What a card tells the core.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,8 +54,9 @@ pub(crate) struct CircuitEntry {
     leg: Option<LegId>,
     /// Port that listens for address digits before there is a leg.
     port: Option<PortId>,
-    digits: String,
     blocked: bool,
+    /// The earliest timer set for `em`; a later one is set when it fires.
+    wake: Option<Instant>,
 }
 
 impl CircuitEntry {
@@ -64,7 +65,12 @@ impl CircuitEntry {
         !self.blocked && self.leg.is_none() && self.port.is_none() && self.em.is_idle()
     }
 
-    /// Why it is out of service, if it is.
+    /// The leg that it carries.
+    pub fn leg(&self) -> Option<LegId> {
+        self.leg
+    }
+
+    /// Whether it is out of service.
     pub fn blocked(&self) -> bool {
         self.blocked
     }
@@ -81,14 +87,20 @@ impl Switch {
                 em: EmWink::new(Config::default()),
                 leg: None,
                 port: None,
-                digits: String::new(),
                 blocked: false,
+                wake: None,
             });
             entry.trunk = trunk;
+        }
+        // A span may have gone into alarm before it was provisioned.
+        for (card, span) in self.spans_down.clone() {
+            self.block(now, |c| c.card == card && c.span == span, true);
         }
         let gone: Vec<Circuit> = self.circuits.keys().filter(|c| !wanted.contains(c)).copied().collect();
         for circuit in gone {
             self.circuit_down(now, circuit);
+            // On-hook, whatever it was about to do.
+            self.cas(now, circuit, CasInput::Alarm(true));
             self.circuits.remove(&circuit);
         }
     }
@@ -100,10 +112,17 @@ impl Switch {
             }
             CardInput::Span { span, alarm } => {
                 self.alarms.set(now, "span-alarm", format!("card {} span {span}", card.0), alarm.is_some());
+                if alarm.is_some() {
+                    self.spans_down.insert((card, span));
+                } else {
+                    self.spans_down.remove(&(card, span));
+                }
                 self.block(now, |c| c.card == card && c.span == span, alarm.is_some());
             }
             CardInput::Gone => {
                 self.alarms.set(now, "card-gone", format!("card {}", card.0), true);
+                let spans: HashSet<u8> = self.circuits.keys().filter(|c| c.card == card).map(|c| c.span).collect();
+                self.spans_down.extend(spans.into_iter().map(|span| (card, span)));
                 self.block(now, |c| c.card == card, true);
             }
         }
@@ -112,10 +131,13 @@ impl Switch {
     /// Takes circuits out of service (their calls end, others are untouched) or back in.
     fn block(&mut self, now: Now, which: impl Fn(&Circuit) -> bool, blocked: bool) {
         let hit: Vec<Circuit> = self.circuits.keys().filter(|c| which(c)).copied().collect();
-        for circuit in hit {
-            if let Some(entry) = self.circuits.get_mut(&circuit) {
+        // All first: a call that loses its circuit must not try the next one of the same span.
+        for circuit in &hit {
+            if let Some(entry) = self.circuits.get_mut(circuit) {
                 entry.blocked = blocked;
             }
+        }
+        for circuit in hit {
             if blocked {
                 self.circuit_down(now, circuit);
             }
@@ -143,6 +165,7 @@ impl Switch {
     /// Timer: a circuit's wink, guard or digit time is over.
     pub(crate) fn circuit_timeout(&mut self, now: Now, circuit: Circuit) {
         if let Some(entry) = self.circuits.get_mut(&circuit) {
+            entry.wake = entry.wake.filter(|at| *at > now.mono);
             entry.em.handle_timeout(now.mono);
             self.drain_cas(now, circuit, false);
         }
@@ -152,7 +175,11 @@ impl Switch {
         while let Some(output) = self.circuits.get_mut(&circuit).and_then(|c| c.em.poll_output()) {
             self.on_cas(now, circuit, output, answers);
         }
-        if let Some(due) = self.circuits.get(&circuit).and_then(|c| c.em.poll_timeout()) {
+        let Some(entry) = self.circuits.get_mut(&circuit) else { return };
+        if let Some(due) = entry.em.poll_timeout()
+            && entry.wake.is_none_or(|at| at > due)
+        {
+            entry.wake = Some(due);
             self.arm(due, Timer::Circuit(circuit));
         }
     }
@@ -202,7 +229,6 @@ impl Switch {
     fn listen(&mut self, circuit: Circuit) {
         let port = PortId(self.fresh());
         if let Some(entry) = self.circuits.get_mut(&circuit) {
-            entry.digits.clear();
             entry.port = Some(port);
             self.ports.insert(port, PortOwner::Circuit(circuit));
             self.media(MediaCommand::OpenTdm { port, circuit, detect_dtmf: true });
@@ -273,6 +299,9 @@ impl Switch {
         leg: LegId,
         number: &str,
     ) -> Result<(Signal, Option<PortId>), Cause> {
+        if !em_wink::is_address(number) {
+            return Err(Cause::InvalidNumber);
+        }
         let digits = DialString::new(number).map_err(|_| Cause::InvalidNumber)?;
         let entry = self.circuits.get_mut(&circuit).filter(|c| c.available()).ok_or(Cause::NoCircuit)?;
         entry.leg = Some(leg);

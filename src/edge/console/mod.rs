@@ -6,9 +6,13 @@
 //! 0600.
 
 mod client;
+pub mod render;
+pub mod serial;
 mod server;
+mod table;
 #[cfg(test)]
 mod tests;
+mod watcher;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -21,6 +25,8 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{Client, ClientError};
 pub use server::{Asked, Console, Replier};
+pub use table::Table;
+pub use watcher::{WatchError, Watcher};
 
 use crate::core::control::{Command, Query};
 

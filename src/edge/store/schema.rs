@@ -56,9 +56,10 @@ pub fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
 /// Opens a database file that another process may be writing, to read.
 ///
 /// # Errors
-/// [`StoreError::Missing`], [`StoreError::Damaged`] when it is none of ours, [`StoreError::TooNew`], [`StoreError::Sql`].
+/// [`StoreError::Missing`], [`StoreError::Io`] when the folder may not be read, [`StoreError::Damaged`] when it is none of
+/// ours, [`StoreError::TooNew`], [`StoreError::Sql`].
 pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    if !path.exists() {
+    if !path.try_exists().map_err(StoreError::io(path))? {
         return Err(StoreError::Missing { path: path.to_path_buf() });
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -15,6 +15,10 @@ use crate::edge::store::lock::DirLock;
 use crate::edge::store::record::{self, AgentState, Registration};
 use crate::edge::store::secret::SecretKey;
 use crate::edge::store::{AppendError, StoreError, provisioning, schema};
+
+/// Least time from the start of one commit to the next. A change that comes alone is written at once; under load, some
+/// milliseconds' changes share the cost of reaching the disk.
+const COMMITS_APART: Duration = Duration::from_millis(2);
 
 /// Most changes that may wait to be written.
 pub const WAITING_MAX: usize = 65_536;
@@ -196,6 +200,12 @@ impl Store {
         Ok(())
     }
 
+    /// Whether [`append`](Self::append) would find room.
+    pub fn has_room(&self) -> bool {
+        let queue = self.shared.queue();
+        queue.waiting.len() < WAITING_MAX && queue.octets < WAITING_OCTETS_MAX
+    }
+
     /// Has `callback` called from the writer thread, after each commit, with the number up to which all changes are
     /// durable. It should only pass the number on. Replaces the one before.
     pub fn on_durable(&self, callback: OnDurable) {
@@ -252,13 +262,20 @@ impl Shared {
         lock(&self.queue)
     }
 
-    /// Waits for changes; an empty batch when none came for [`BEAT`]. None when the store closes and nothing is left.
-    fn next_batch(&self) -> Option<Vec<(Seq, Change)>> {
+    /// Waits for changes, and then until `not_before`, so that what comes meanwhile shares the commit; an empty batch when
+    /// none came for [`BEAT`]. None when the store closes and nothing is left.
+    fn next_batch(&self, not_before: Instant) -> Option<Vec<(Seq, Change)>> {
         let nothing = |queue: &mut Queue| queue.waiting.is_empty() && !queue.closing;
         let (mut queue, _) =
             self.work.wait_timeout_while(self.queue(), BEAT, nothing).unwrap_or_else(PoisonError::into_inner);
         if queue.waiting.is_empty() && queue.closing {
             return None;
+        }
+        let early = not_before.saturating_duration_since(Instant::now());
+        if !queue.waiting.is_empty() && !queue.closing && !early.is_zero() {
+            drop(queue);
+            std::thread::sleep(early);
+            queue = self.queue();
         }
         let count = queue.waiting.len().min(BATCH_MAX);
         let batch: Vec<(Seq, Change)> = queue.waiting.drain(..count).collect();
@@ -314,7 +331,9 @@ impl Writer {
     /// Writes until the store closes. Tells how many changes could not be written.
     fn run(mut self) -> usize {
         let mut attempts_left = CLOSING_ATTEMPTS;
-        while let Some(batch) = self.shared.next_batch() {
+        let mut not_before = Instant::now();
+        while let Some(batch) = self.shared.next_batch(not_before) {
+            not_before = Instant::now() + COMMITS_APART;
             if batch.is_empty() {
                 // Where the disk refuses, the next change will tell.
                 if let Err(error) = self.applier.beat(&mut self.connection) {

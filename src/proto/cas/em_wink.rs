@@ -449,7 +449,7 @@ impl EmWink {
 
     fn on_seize(&mut self, now: Instant, digits: DialString) {
         let text = digits.as_str();
-        if text.is_empty() || text.len() > ADDRESS_DIGITS_MAX || !text.chars().all(is_digit) {
+        if !is_address(text) {
             return self.tell(Event::Refused(Cause::InvalidNumber));
         }
         if self.state != State::Idle {
@@ -641,6 +641,11 @@ impl EmWink {
         let due = |timer: &Timer| self.timers[*timer as usize].filter(|&at| at <= now);
         Timer::ALL.into_iter().filter(|t| due(t).is_some()).min_by_key(due)
     }
+}
+
+/// Whether [`Input::Seize`] takes this address: 1 to [`ADDRESS_DIGITS_MAX`] digits of `0-9*#A-D`.
+pub fn is_address(text: &str) -> bool {
+    (1..=ADDRESS_DIGITS_MAX).contains(&text.len()) && text.chars().all(is_digit)
 }
 
 fn is_digit(c: char) -> bool {

@@ -157,11 +157,14 @@ impl Registrar {
     fn carry_out(&mut self, now: Now, wire: &mut Wire, binding: Binding, head: &Head, life: Duration) {
         let user = binding.user.clone();
         let uri = Uri::parse(Bytes::copy_from_slice(binding.contact.as_bytes()));
-        self.remove(&user, |entry| uri.as_ref().is_ok_and(|uri| same(&entry.binding.contact, uri)));
+        let mut gone = self.remove(&user, |entry| uri.as_ref().is_ok_and(|uri| same(&entry.binding.contact, uri)));
         if life.is_zero() {
-            self.tell_if_none(wire, &user);
+            tell_gone(wire, &user, gone);
             return;
         }
+        // One that was written differently is another one to whoever keeps them.
+        gone.retain(|contact| *contact != binding.contact);
+        tell_gone(wire, &user, gone);
         wire.event(Event::Registered { binding: binding.clone() });
         let (call_id, cseq) = (head.call_id.clone(), head.cseq);
         self.insert(wire, Entry { binding, expires: now.mono + life, serial: 0, call_id, cseq });
@@ -171,36 +174,32 @@ impl Registrar {
         let user = entry.binding.user.clone();
         entry.serial = wire.id();
         self.expiries.insert((entry.expires, entry.serial), user.clone());
-        let entries = self.users.entry(user).or_default();
+        let entries = self.users.entry(user.clone()).or_default();
         entries.push(entry);
         if entries.len() > PER_USER_MAX {
             let oldest = entries.remove(0);
             self.expiries.remove(&(oldest.expires, oldest.serial));
             wire.count("binding-displaced");
+            tell_gone(wire, &user, vec![oldest.binding.contact]);
         }
     }
 
-    fn remove(&mut self, user: &str, which: impl Fn(&Entry) -> bool) {
-        let Some(entries) = self.users.get_mut(user) else { return };
-        entries.retain(|entry| {
-            let goes = which(entry);
-            if goes {
-                self.expiries.remove(&(entry.expires, entry.serial));
-            }
-            !goes
-        });
-    }
-
-    fn tell_if_none(&mut self, wire: &mut Wire, user: &str) {
-        if self.users.get(user).is_some_and(Vec::is_empty) {
+    /// The contacts of those that went.
+    fn remove(&mut self, user: &str, which: impl Fn(&Entry) -> bool) -> Vec<String> {
+        let Some(entries) = self.users.get_mut(user) else { return Vec::new() };
+        let gone: Vec<Entry> = entries.extract_if(.., |entry| which(entry)).collect();
+        if entries.is_empty() {
             self.users.remove(user);
-            wire.event(Event::Unregistered { user: user.to_owned() });
         }
+        for entry in &gone {
+            self.expiries.remove(&(entry.expires, entry.serial));
+        }
+        gone.into_iter().map(|entry| entry.binding.contact).collect()
     }
 
     fn remove_user(&mut self, wire: &mut Wire, user: &str) {
-        self.remove(user, |_| true);
-        self.tell_if_none(wire, user);
+        let gone = self.remove(user, |_| true);
+        tell_gone(wire, user, gone);
     }
 
     fn contact_lines(&self, now: Now, user: &str) -> String {
@@ -256,10 +255,8 @@ impl Registrar {
                 break;
             }
             let Some(user) = self.expiries.remove(&(expires, serial)) else { break };
-            if let Some(entries) = self.users.get_mut(&user) {
-                entries.retain(|e| e.serial != serial);
-            }
-            self.tell_if_none(wire, &user);
+            let gone = self.remove(&user, |entry| entry.serial == serial);
+            tell_gone(wire, &user, gone);
         }
         self.schedule(wire);
     }
@@ -273,6 +270,12 @@ impl Registrar {
         assert!(self.len() <= self.max);
         assert_eq!(self.users.values().map(Vec::len).sum::<usize>(), self.expiries.len());
         assert!(self.users.values().all(|e| (1..=PER_USER_MAX).contains(&e.len())));
+    }
+}
+
+fn tell_gone(wire: &mut Wire, user: &str, contacts: Vec<String>) {
+    for contact in contacts {
+        wire.event(Event::Unregistered { user: user.to_owned(), contact });
     }
 }
 

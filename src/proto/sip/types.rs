@@ -220,10 +220,12 @@ pub enum Event {
         /// As it holds now.
         binding: Binding,
     },
-    /// A user has no binding any more.
+    /// A user's binding ended: taken back, expired, or displaced by newer ones. Others may be left.
     Unregistered {
         /// User part of the address of record.
         user: String,
+        /// Its contact, as it was registered.
+        contact: String,
     },
     /// One of our registrations was made, refreshed, or refused (it is then tried again).
     ClientRegistration {

@@ -105,7 +105,7 @@ fn ranges_are_expanded() {
 fn syntax_faults_come_alone_and_all_of_them() {
     let found = faults("[[tenant]]\nname = \n[sip]\ncalls_max == 3\nnonsense = 1\n");
     assert!(found.len() >= 2, "{found:#?}");
-    assert!(found[0].starts_with("p.toml:2:8: ") && found[0].ends_with("; expected TOML"), "{found:#?}");
+    assert!(found[0].starts_with("p.toml:2:8: ") && found[0].contains("; expected "), "{found:#?}");
     assert!(found[1].starts_with("p.toml:4:"), "{found:#?}");
     assert!(!found.iter().any(|fault| fault.contains("nonsense")), "{found:#?}");
 }

@@ -30,6 +30,16 @@ fn registered(sha256: bool, expires_s: u32) -> (World, RegistrationId) {
     (w, id)
 }
 
+/// What tells that a contact of anna's is gone.
+fn gone(contact: &str) -> Event {
+    Event::Unregistered { user: "anna".into(), contact: contact.into() }
+}
+
+/// What will tell that her present binding is gone.
+fn left(w: &World) -> Event {
+    gone(&w.b.binding("anna").expect("a binding").contact)
+}
+
 #[test]
 fn a_registration_is_made_by_digest_of_either_algorithm() {
     for sha256 in [false, true] {
@@ -49,6 +59,7 @@ fn a_registration_is_made_by_digest_of_either_algorithm() {
 fn it_is_refreshed_at_four_fifths_and_expires_when_the_client_is_gone() {
     let (mut w, id) = registered(false, 100);
     w.events(Side::B);
+    let gone = left(&w);
     w.run(79_000);
     assert_eq!(w.events(Side::A), []);
     w.run(2000);
@@ -60,7 +71,7 @@ fn it_is_refreshed_at_four_fifths_and_expires_when_the_client_is_gone() {
     w.run(98_000);
     assert!(w.b.binding("anna").is_some());
     w.run(3000);
-    assert_eq!(w.events(Side::B), [Event::Unregistered { user: "anna".into() }]);
+    assert_eq!(w.events(Side::B), [gone]);
     assert_eq!((w.b.binding("anna"), w.b.bindings_len()), (None, 0));
 }
 
@@ -68,10 +79,10 @@ fn it_is_refreshed_at_four_fifths_and_expires_when_the_client_is_gone() {
 fn leaving_takes_the_binding_away() {
     let (mut w, id) = registered(false, 3600);
     w.events(Side::B);
-    let now = w.now;
+    let (now, gone) = (w.now, left(&w));
     w.a.unregister(now, id);
     w.settle();
-    assert_eq!(w.events(Side::B), [Event::Unregistered { user: "anna".into() }]);
+    assert_eq!(w.events(Side::B), [gone]);
     assert_eq!(w.events(Side::A), []);
 }
 
@@ -126,6 +137,7 @@ fn too_brief_a_wish_is_raised_to_the_registrars_least() {
 fn bindings_survive_a_restart_and_leave_with_their_user() {
     let (mut w, _) = registered(false, 3600);
     let binding = w.b.binding("anna").cloned().expect("a binding");
+    let gone = left(&w);
     w.b = Endpoint::new(config(5));
     let now = w.now;
     w.b.restore_binding(now, binding.clone());
@@ -142,7 +154,7 @@ fn bindings_survive_a_restart_and_leave_with_their_user() {
     assert_eq!(w.b.bindings_len(), 1);
     w.b.set_users(vec![user("bob", "x")]);
     assert_eq!(w.b.bindings_len(), 0);
-    assert_eq!(w.events(Side::B).last(), Some(&Event::Unregistered { user: "anna".into() }));
+    assert_eq!(w.events(Side::B).last(), Some(&gone));
 }
 
 #[test]
@@ -274,14 +286,17 @@ fn several_contacts_the_newest_first_and_a_star_to_drop_them_all() {
     assert_eq!(w.b.binding("anna").map(|b| b.contact.as_str()), Some("sip:anna@127.0.0.1:7001"));
     // A query changes nothing.
     assert_eq!(raw(&mut w, 3, "").iter().filter(|l| l.starts_with("Contact: ")).count(), 2);
-    // One goes, the other stays.
+    // One goes and is told, the other stays.
+    let (older, newer) = ("sip:anna@127.0.0.1:7000", "sip:anna@127.0.0.1:7001");
+    w.events(Side::B);
     raw(&mut w, 5, "Contact: <sip:anna@127.0.0.1:7001>;expires=0\r\n");
-    assert_eq!(w.b.binding("anna").map(|b| b.contact.as_str()), Some("sip:anna@127.0.0.1:7000"));
+    assert_eq!(w.events(Side::B), [gone(newer)]);
+    assert_eq!(w.b.binding("anna").map(|b| b.contact.as_str()), Some(older));
     assert_eq!(raw(&mut w, 7, "Contact: *\r\nExpires: 60\r\n")[0], "SIP/2.0 400 Malformed Contact or Expires");
     assert_eq!(w.b.bindings_len(), 1);
     assert_eq!(raw(&mut w, 9, "Contact: *\r\nExpires: 0\r\n")[0], "SIP/2.0 200 OK");
     assert_eq!(w.b.bindings_len(), 0);
-    assert_eq!(w.events(Side::B).last(), Some(&Event::Unregistered { user: "anna".into() }));
+    assert_eq!(w.events(Side::B), [gone(older)]);
 }
 
 #[test]
@@ -290,6 +305,10 @@ fn a_fifth_contact_takes_the_oldest_ones_place() {
     for port in 7000..7006 {
         raw(&mut w, 2 * port, &format!("Contact: <sip:anna@127.0.0.1:{port}>\r\n"));
         w.b.check_invariants();
+    }
+    let events = w.events(Side::B);
+    for displaced in ["sip:anna@127.0.0.1:7000", "sip:anna@127.0.0.1:7001"] {
+        assert!(events.contains(&gone(displaced)), "{events:?}");
     }
     assert_eq!(w.b.bindings_len(), 4);
     assert_eq!(w.b.binding("anna").map(|b| b.contact.as_str()), Some("sip:anna@127.0.0.1:7005"));

@@ -23,6 +23,11 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| cell.chars().map(printable).collect()).collect());
     }
 
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     fn columns(&self) -> Vec<Column> {
         let column = |(n, title): (usize, &String)| {
             let cells = || self.rows.iter().filter_map(|row| row.get(n));

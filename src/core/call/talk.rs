@@ -1,0 +1,116 @@
+//! The conversation: two legs joined, held and recorded.
+
+use crate::base::{CallId, LegId, Now};
+use crate::core::call::CallState;
+use crate::core::journal::Direction;
+use crate::core::media::MediaCommand;
+use crate::core::switch::Switch;
+
+impl Switch {
+    /// The client talks to this leg from now on.
+    pub(super) fn connect(&mut self, now: Now, call: CallId, leg: LegId) {
+        self.answer_client(now, call);
+        let agent = self.agent_of(call, leg);
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        if c.state == CallState::Ending {
+            return;
+        }
+        c.state = CallState::Talking(leg);
+        c.flow_play = None;
+        c.note(now, "bridged", "");
+        if agent.is_some() {
+            c.cdr.agent = agent;
+        }
+        if c.cdr.answered_at.is_none() {
+            c.cdr.answered_at = Some(now.wall);
+            // `offered` counts those who called us; so does this.
+            self.counters.answered += u64::from(c.cdr.direction == Direction::Inbound);
+        }
+        self.meet(call, leg);
+        self.start_recording(call);
+        self.journal_progress(call);
+    }
+
+    /// The agent at whose phone the leg ends, or, where an agent dialled, that one.
+    fn agent_of(&self, call: CallId, leg: LegId) -> Option<String> {
+        let client = self.calls.get(&call)?.client;
+        let phone = |leg| self.legs.get(leg).and_then(|l| l.phone);
+        let agent = phone(&leg).or_else(|| phone(&client))?;
+        self.directory.agent(agent).map(|a| a.name.clone())
+    }
+
+    /// Joins the client's port with the leg's.
+    pub(super) fn join(&mut self, call: CallId, leg: LegId) {
+        let (Some(a), Some(b)) = (self.client_port(call), self.legs.get(&leg).and_then(|l| l.port)) else { return };
+        self.media(MediaCommand::Bridge { a, b });
+    }
+
+    /// Joins the client with the leg, unless one holds the other, who then hears music.
+    pub(super) fn meet(&mut self, call: CallId, leg: LegId) {
+        let Some(client) = self.calls.get(&call).map(|c| c.client) else { return };
+        let holds = |leg: LegId| self.legs.get(&leg).is_some_and(|l| l.held);
+        let (client_holds, leg_holds) = (holds(client), holds(leg));
+        if leg_holds {
+            self.hold_music(client);
+        }
+        if client_holds {
+            self.hold_music(leg);
+        }
+        if !client_holds && !leg_holds {
+            self.join(call, leg);
+        }
+    }
+
+    /// Music, the queue's where the call came through one.
+    fn hold_music(&mut self, leg: LegId) {
+        let Some((port, call)) = self.legs.get(&leg).and_then(|l| Some((l.port?, l.call))) else { return };
+        let queue = self.calls.get(&call).and_then(|c| c.queue).and_then(|q| self.directory.queue(q));
+        let source = queue.and_then(|q| q.music.as_deref()).map(Into::into);
+        let play = self.fresh_play();
+        self.media(MediaCommand::Unbridge { port });
+        self.media(MediaCommand::Music { port, play, source });
+    }
+
+    /// A leg's stream was agreed anew: it may have gone on hold or come back.
+    pub(crate) fn hold_changed(&mut self, now: Now, leg: LegId) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        let held = l.holds();
+        if held == l.held {
+            return;
+        }
+        l.held = held;
+        let Some(c) = self.calls.get_mut(&l.call) else { return };
+        c.note(now, if held { "hold" } else { "resume" }, "");
+        if let CallState::Talking(party) = c.state {
+            let call = c.id;
+            self.meet(call, party);
+        }
+    }
+
+    /// Starts recording where the queue of the agent who talks says so. What is recorded already goes on: a call that
+    /// an agent hands over to a number stays one recording.
+    fn start_recording(&mut self, call: CallId) {
+        let Some(port) = self.client_port(call) else { return };
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        let wanted = c.agent.and(c.queue).and_then(|q| self.directory.queue(q)).is_some_and(|q| q.record);
+        if !wanted || c.recording {
+            return;
+        }
+        c.recording = true;
+        c.recordings += 1;
+        let tenant = if c.cdr.tenant.is_empty() { "none" } else { &c.cdr.tenant };
+        let name = match c.recordings {
+            1 => format!("{tenant}/{call}"),
+            n => format!("{tenant}/{call}-{n}"),
+        };
+        self.media(MediaCommand::Record { port, name: name.into() });
+    }
+
+    /// The conversation is over, but not the call.
+    pub(super) fn stop_recording(&mut self, call: CallId) {
+        let Some(port) = self.client_port(call) else { return };
+        if self.calls.get_mut(&call).is_some_and(|c| std::mem::take(&mut c.recording)) {
+            self.media(MediaCommand::StopRecord { port });
+        }
+    }
+}

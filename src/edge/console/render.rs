@@ -1,0 +1,189 @@
+//! The views of the running appliance as text, for the command line and the serial console alike.
+
+use super::Table;
+use crate::base::Timestamp;
+use crate::core::control::{AgentView, Alarm, CallView, QueueView, Status, TrunkView};
+use crate::core::journal::AgentStatus;
+
+/// Moves the cursor home and erases what is below it (ECMA-48 CUP, ED).
+pub const CLEAR: &str = "\x1b[H\x1b[J";
+
+/// What is up and what was since start, without tables.
+pub fn summary(status: &Status, now: Timestamp) -> String {
+    let state = if status.stopping { "stopping" } else { "serving" };
+    let mut text = format!("cordboard {} {state}, up {}\n\n", status.version, ago(status.started_at, now));
+    let gone = status.answered.saturating_add(status.abandoned);
+    let percent = |part: u64| if gone == 0 { "-".to_owned() } else { format!("{:.1} %", share(part, gone)) };
+    let lines = [
+        ("calls", format!("{} now, {} waiting", status.calls, status.waiting)),
+        (
+            "since start",
+            format!("{} offered, {} answered, {} abandoned", status.offered, status.answered, status.abandoned),
+        ),
+        ("service level", format!("{} within target (abandoned calls count as missed)", percent(status.in_target))),
+        (
+            "agents",
+            format!(
+                "{} ready, {} busy, {} wrap-up, {} not ready",
+                status.agents_ready, status.agents_busy, status.agents_wrap_up, status.agents_not_ready
+            ),
+        ),
+        ("phones", format!("{} registered", status.registrations)),
+        ("offers", format!("{}, double {}", status.offers, status.double_offers)),
+    ];
+    for (name, value) in lines {
+        text.push_str(&format!("{name:<14}{value}\n"));
+    }
+    text
+}
+
+/// Counters, bounds and alarms.
+pub fn status(status: &Status, now: Timestamp) -> String {
+    let mut text = summary(status, now);
+    if !status.sip_refused.is_empty() {
+        let mut table = Table::new(["sip messages refused", "count"]);
+        for (reason, count) in &status.sip_refused {
+            table.row([reason.clone(), count.to_string()]);
+        }
+        text.push_str(&format!("\n{table}"));
+    }
+    if !status.bounds.is_empty() {
+        let mut table = Table::new(["bound", "used", "of", "refused"]);
+        for bound in &status.bounds {
+            table.row([bound.name.clone(), bound.used.to_string(), bound.max.to_string(), bound.refused.to_string()]);
+        }
+        text.push_str(&format!("\n{table}"));
+    }
+    if !status.alarms.is_empty() {
+        text.push_str(&format!("\n{}", alarms(&status.alarms, now)));
+    }
+    text
+}
+
+/// Alarms that stand.
+pub fn alarms(alarms: &[Alarm], now: Timestamp) -> Table {
+    let mut table = Table::new(["alarm", "about", "since"]);
+    for alarm in alarms {
+        table.row([alarm.name.clone(), alarm.subject.clone(), ago(alarm.since, now)]);
+    }
+    table
+}
+
+/// Calls in progress.
+pub fn calls(calls: Vec<CallView>, now: Timestamp) -> Table {
+    let mut table = Table::new(["call", "tenant", "from", "to", "since", "state"]);
+    for call in calls {
+        let since = ago(call.started_at, now);
+        table.row([call.call_id.to_string(), call.tenant, call.from, call.to, since, call.state]);
+    }
+    table
+}
+
+/// Agents and their states.
+pub fn agents(agents: Vec<AgentView>, now: Timestamp) -> Table {
+    let mut table = Table::new(["agent", "state", "since", "answered", "phone"]);
+    for agent in agents {
+        let state = match (agent.status, agent.reason.as_str()) {
+            (status, "") => status_word(status).to_owned(),
+            (status, reason) => format!("{} ({reason})", status_word(status)),
+        };
+        let name = format!("{}/{}", agent.tenant, agent.name);
+        let phone = if agent.reachable { "reachable" } else { "not registered" };
+        table.row([name, state, ago(agent.since, now), agent.answered.to_string(), phone.into()]);
+    }
+    table
+}
+
+/// Queues and who waits.
+pub fn queues(queues: Vec<QueueView>) -> Table {
+    let mut table = Table::new(["queue", "waiting", "longest", "offered", "answered", "abandoned", "in target"]);
+    for queue in queues {
+        table.row([
+            format!("{}/{}", queue.tenant, queue.name),
+            queue.waiting.to_string(),
+            span(queue.longest_wait_s),
+            queue.offered.to_string(),
+            queue.answered.to_string(),
+            queue.abandoned.to_string(),
+            queue.in_target.to_string(),
+        ]);
+    }
+    table
+}
+
+/// Trunks and their health.
+pub fn trunks(trunks: Vec<TrunkView>) -> Table {
+    let mut table = Table::new(["trunk", "kind", "calls", "health"]);
+    for trunk in trunks {
+        let mut health = trunk.health.into_iter();
+        table.row([trunk.name, trunk.kind, trunk.calls.to_string(), health.next().unwrap_or_default()]);
+        for more in health {
+            table.row([String::new(), String::new(), String::new(), more]);
+        }
+    }
+    table
+}
+
+fn status_word(status: AgentStatus) -> &'static str {
+    match status {
+        AgentStatus::Null => "signed out",
+        AgentStatus::NotReady => "not ready",
+        AgentStatus::Ready => "ready",
+        AgentStatus::Busy => "busy",
+        AgentStatus::WrapUp => "wrap-up",
+    }
+}
+
+/// How long ago, for people.
+fn ago(then: Timestamp, now: Timestamp) -> String {
+    span(u64::try_from((now.0.saturating_sub(then.0)) / 1000).unwrap_or(0))
+}
+
+/// Seconds as `42s`, `3m05s`, `2h07m`, `4d03h`.
+fn span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{:02}s", seconds % 60),
+        (0, _, _) => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+/// A share in percent.
+fn share(part: u64, whole: u64) -> f64 {
+    100.0 * part as f64 / whole as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::control::Bound;
+
+    #[test]
+    fn spans_are_short() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (185, "3m05s"), (7620, "2h07m"), (356_400, "4d03h")] {
+            assert_eq!(span(seconds), text);
+        }
+        assert_eq!(ago(Timestamp(10_000), Timestamp(5_000)), "0s");
+    }
+
+    #[test]
+    fn a_status_shows_level_bounds_and_alarms() {
+        let view = Status {
+            version: "0.1.0".into(),
+            answered: 3,
+            abandoned: 1,
+            in_target: 3,
+            bounds: vec![Bound { name: "calls".into(), used: 2, max: 10_000, refused: 0 }],
+            alarms: vec![Alarm { name: "span-red".into(), subject: "t1-1".into(), since: Timestamp(0) }],
+            ..Status::default()
+        };
+        let text = status(&view, Timestamp(90_000));
+        assert!(text.starts_with("cordboard 0.1.0 serving, up 1m30s\n"), "{text}");
+        assert!(text.contains("75.0 % within target"), "{text}");
+        assert!(text.contains("calls     2  10000        0"), "{text}");
+        assert!(text.contains("span-red  t1-1   1m30s"), "{text}");
+        assert!(status(&Status::default(), Timestamp(0)).contains("service level - within"));
+    }
+}
