@@ -98,6 +98,25 @@ fn a_timeslot_that_delivers_late_splits_no_digit() {
 }
 
 #[test]
+fn a_stall_loses_no_digit() {
+    let mut bench = Bench::new();
+    bench.open_tdm(A, 1);
+    bench.pass(2);
+    // All that the card's buffer holds has gathered while we stood still; most of it is too late to be played.
+    let digit = tone(Codec::Pcmu, '5');
+    let (first, rest) = digit.split_at(4 * 160);
+    bench.line(1).from_line.extend_from_slice(first);
+    bench.pass(1);
+    for frame in rest.chunks(160) {
+        bench.line(1).from_line.extend_from_slice(frame);
+        bench.pass(1);
+    }
+    bench.pass(3);
+    let told: String = digits(&bench.events()).iter().map(|&(_, digit, _)| digit).collect();
+    assert_eq!(told, "5");
+}
+
+#[test]
 fn tones_from_a_timeslot_are_detected() {
     let mut bench = Bench::new();
     bench.open_tdm(A, 1);
