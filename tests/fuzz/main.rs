@@ -7,9 +7,9 @@
 //! - `cargo test --test fuzz` gives each target [`RUN`] of random octets. A failure prints `BOLERO_RANDOM_SEED=N` and
 //!   the octets made as short as they get; with that variable set and the target named, the same is run again.
 //! - An hour of chance: `BOLERO_RANDOM_TEST_TIME_MS=3600000 cargo test --release --test fuzz sip -- --nocapture`.
-//! - An hour guided by coverage (`cargo install cargo-bolero`, nightly Rust):
-//!   `cargo +nightly bolero test --test fuzz -T 1h sip::messages`. What it finds comes to lie in `__fuzz__/`, and plain
-//!   `cargo test` runs it from there.
+//! - An hour guided by coverage (needs `cargo install cargo-bolero` and a nightly toolchain):
+//!   `cargo bolero test --profile release --toolchain nightly -T 1h sip::messages`. What it finds comes to lie in
+//!   `__fuzz__/` beside this file, and plain `cargo test` runs it from there.
 
 mod cas;
 mod chance;
