@@ -245,3 +245,26 @@ fn a_running_appliance_is_asked_and_told_and_ends_cleanly_on_sigterm() {
     assert!(dir.fails(1, &["status"]).contains("no appliance runs"));
     assert!(dir.ok(&["agent", "list"]).contains("acme/ana"), "what was told is stored");
 }
+
+#[test]
+fn the_readmes_provisioning_has_no_faults() {
+    let readme = include_str!("../README.md");
+    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    let dir = Dir::new();
+    for block in blocks {
+        let file = dir.file("site.toml", block);
+        dir.ok(&["check", &file]);
+        dir.ok(&["provision", "apply", &file]);
+        assert_eq!(dir.ok(&["provision", "apply", &file]), "nothing to change\n");
+    }
+}
+
+#[test]
+fn a_data_folder_that_is_not_there_is_no_empty_appliance() {
+    let dir = Dir::new();
+    for args in [&["agent", "list"][..], &["provision", "export"], &["cdr", "export"]] {
+        assert!(dir.fails(1, args).contains("--data-dir"), "{args:?}");
+    }
+    assert!(!dir.data().exists(), "looking makes nothing");
+}

@@ -110,6 +110,8 @@ pub struct Appliance {
     pub prompt_faults: Vec<String>,
     /// Calls that an earlier run left open and whose records are closed now.
     pub interrupted: usize,
+    /// Numbers provisioned at the start; without one nobody can call.
+    pub numbers: usize,
 }
 
 impl Appliance {
@@ -186,6 +188,7 @@ impl Appliance {
             .map(|s| (s.tenant.clone(), s.agent.clone(), s.status, s.reason.clone()))
             .collect();
         let bindings = recovered.registrations.iter().filter_map(|r| binding(r, &listeners)).collect();
+        let (interrupted, numbers) = (recovered.interrupted, provision.number.len());
         let mut switch = Switch::recover(now, config, provision, &states, bindings);
         for fault in &prompt_faults {
             switch.handle(now, Input::Alarm { name: "prompt-unusable", subject: fault.clone(), stands: true });
@@ -206,7 +209,7 @@ impl Appliance {
             .name("switch".into())
             .spawn(move || smol::block_on(executor.run(turn.run())))
             .map_err(|e| RunError::Start("switch thread", e))?;
-        Ok(Self { thread: Some(thread), requests, listeners, sims, prompt_faults, interrupted: recovered.interrupted })
+        Ok(Self { thread: Some(thread), requests, listeners, sims, prompt_faults, interrupted, numbers })
     }
 
     /// Asks as a console would and waits for the answer. `None`: the appliance is gone.

@@ -44,6 +44,13 @@ pub enum CliError {
         /// As given.
         data_dir: PathBuf,
     },
+    /// A file to restore is no backup, or no whole one.
+    NoBackup {
+        /// Which.
+        path: PathBuf,
+        /// What was found.
+        finding: String,
+    },
     /// There is no such entity.
     Missing {
         /// `agent`, `queue`, ...
@@ -113,6 +120,9 @@ impl fmt::Display for CliError {
             }
             Self::NoData { data_dir } => {
                 write!(f, "error: there is no data folder {}; name it by --data-dir", data_dir.display())
+            }
+            Self::NoBackup { path, finding } => {
+                write!(f, "error: {} is not a whole backup: {finding}; nothing was changed", path.display())
             }
             Self::Missing { kind, name, nearest } => {
                 write!(f, "error: there is no {kind} `{name}`")?;

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use super::{CliError, output};
-use crate::edge::store::{self, BackupOptions};
+use crate::edge::store::{self, BackupOptions, StoreError};
 
 /// `cordboard backup`.
 pub fn backup(dir: &Path, to: &Path, with_secrets: bool) -> Result<(), CliError> {
@@ -26,7 +26,13 @@ pub fn backup(dir: &Path, to: &Path, with_secrets: bool) -> Result<(), CliError>
 
 /// `cordboard restore`.
 pub fn restore(dir: &Path, from: &Path) -> Result<(), CliError> {
-    let restored = store::restore(from, dir)?;
+    let restored = store::restore(from, dir).map_err(|error| match error {
+        StoreError::Missing { path } if path == from => {
+            CliError::NoBackup { path, finding: "there is no such file".into() }
+        }
+        StoreError::Damaged { path, finding } if path == from => CliError::NoBackup { path, finding },
+        other => other.into(),
+    })?;
     let mut text = format!("restored, {} call records\n", restored.cdrs);
     if restored.secrets_lost > 0 {
         text.push_str(&format!(

@@ -66,21 +66,37 @@ pub fn replace(
     }
     let differences = tenant::diff(&old, &new);
     let mut text: String = differences.iter().map(|difference| format!("{difference}\n")).collect();
-    if !differences.is_empty() && !dry_run {
-        put(dir, new)?;
-    }
+    let running = !differences.is_empty() && !dry_run && put(dir, new)? == Done::Running;
     text.push_str(&match (differences.len(), dry_run) {
         (0, _) => "nothing to change\n".to_owned(),
         (n, true) => format!("{n} to change, not applied\n"),
         (n, false) => format!("{n} changed\n"),
     });
+    let waiting: Vec<String> = differences
+        .iter()
+        .filter(|difference| running && difference.holds_from_next_start())
+        .map(|difference| format!("{} {}", difference.kind, difference.name).trim().to_owned())
+        .collect();
+    if !waiting.is_empty() {
+        text.push_str(&format!("start the appliance anew for: {}\n", waiting.join(", ")));
+    }
     output::write(text.as_bytes())
 }
 
-fn put(dir: &Path, new: Provision) -> Result<(), CliError> {
+/// Where a provisioning was put.
+#[derive(PartialEq, Eq)]
+enum Done {
+    /// Into the running appliance, which has stored it.
+    Running,
+    /// Into the store of one that does not run.
+    Stored,
+}
+
+fn put(dir: &Path, new: Provision) -> Result<Done, CliError> {
     let provision = Box::new(new);
     if let Some(mut client) = Client::connect(dir)? {
-        return live::done(client.command(&Command::Provision { provision })?);
+        live::done(client.command(&Command::Provision { provision })?)?;
+        return Ok(Done::Running);
     }
     let (store, recovered) = Store::open(dir)?;
     let refused: Arc<Mutex<Option<String>>> = Arc::default();
@@ -98,7 +114,7 @@ fn put(dir: &Path, new: Provision) -> Result<(), CliError> {
     }
     store.close()?;
     let reason = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
-    reason.map_or(Ok(()), |reason| Err(CliError::Refused(reason)))
+    reason.map_or(Ok(Done::Stored), |reason| Err(CliError::Refused(reason)))
 }
 
 /// Waits until no other command changes the provisioning; the lock goes with the file.

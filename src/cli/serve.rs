@@ -38,10 +38,16 @@ pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
         log::info!("listening on {transport}:{address}");
     }
     for fault in &appliance.prompt_faults {
-        log::warn!("prompt: {fault}");
+        log::warn!("{fault}");
+    }
+    if appliance.numbers == 0 {
+        let dir = dir.display();
+        log::warn!(
+            "no number is provisioned: `cordboard provision apply FILE --data-dir {dir}` says who may call what"
+        );
     }
     if appliance.interrupted > 0 {
-        log::warn!("{} calls of the last run were interrupted; their records are closed", appliance.interrupted);
+        log::warn!("calls interrupted in the last run, their records now closed: {}", appliance.interrupted);
     }
     let serial = serial.map(|console| console.serve(appliance.watcher())).transpose().map_err(CliError::Serial)?;
     stop_on_signal(signals, dir.to_owned())?;

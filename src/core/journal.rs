@@ -90,6 +90,19 @@ pub struct Cdr {
     pub events: Vec<CallEvent>,
 }
 
+/// What the event of a call that comes into a queue is named.
+pub const ENQUEUED: &str = "enqueued";
+
+impl Cdr {
+    /// Completes `answered_at` at the end of the call: where the flow alone served the caller, its answer counts; who waited
+    /// in a queue and met nobody was not answered.
+    pub fn settle_answer(&mut self) {
+        if self.answered_at.is_none() && !self.events.iter().any(|event| event.what == ENQUEUED) {
+            self.answered_at = self.legs.first().and_then(|leg| leg.answered_at);
+        }
+    }
+}
+
 /// Events kept per call.
 pub const CDR_EVENTS_MAX: usize = 200;
 
@@ -123,7 +136,8 @@ pub enum Change {
         /// As far as known.
         cdr: Box<Cdr>,
     },
-    /// A call went on: the record so far (written on answer, on each leg's start and end, and on queue events).
+    /// A call went on: the record so far (written when a queue is entered and when an agent or
+    /// target answers).
     CallChanged {
         /// As far as known.
         cdr: Box<Cdr>,

@@ -4,7 +4,7 @@
 //! says when it wants to be called again. The handlers live beside their subject: `call/`, `trunk/`, `admin.rs`.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -207,6 +207,8 @@ pub struct Switch {
     pub(crate) redials: HashMap<OfferId, Redial>,
     pub(crate) ports: HashMap<PortId, PortOwner>,
     pub(crate) circuits: BTreeMap<Circuit, CircuitEntry>,
+    /// Spans in alarm or gone, provisioned or not.
+    pub(crate) spans_down: HashSet<(CardId, u8)>,
     pub(crate) trunks: HashMap<TrunkId, TrunkHealth>,
     pub(crate) sockets: SocketPool,
     pub(crate) counters: Counters,
@@ -262,6 +264,7 @@ impl Switch {
             redials: HashMap::new(),
             ports: HashMap::new(),
             circuits: BTreeMap::new(),
+            spans_down: HashSet::new(),
             trunks: HashMap::new(),
             sockets: SocketPool::default(),
             counters: Counters::default(),

@@ -73,6 +73,8 @@ pub enum DemoError {
     Store(StoreError),
     /// The appliance went away.
     Gone,
+    /// Somebody ended it before its summary.
+    Interrupted,
 }
 
 impl fmt::Display for DemoError {
@@ -87,13 +89,15 @@ impl fmt::Display for DemoError {
             }
             Self::Store(e) => e.fmt(f),
             Self::Gone => f.write_str("the appliance ended unexpectedly"),
+            Self::Interrupted => f.write_str("the demonstration was ended before its summary"),
         }
     }
 }
 
 impl std::error::Error for DemoError {}
 
-/// Runs the demonstration up to its summary, and with `once` unset goes on serving until `stop` returns.
+/// Runs the demonstration up to its summary, and with `once` unset goes on serving until `stop` returns. When it returns
+/// earlier, the demonstration ends then.
 ///
 /// # Errors
 /// Whatever kept it from running; calls that went wrong are in the summary instead.
@@ -112,7 +116,20 @@ pub fn run(options: &DemoOptions, stop: impl FnOnce() + Send + 'static) -> Resul
     let callers: Vec<u64> = (0..u64::from(options.calls)).map(|n| FIRST_CALLER + n).collect();
     let agents = AGENTS.iter().map(|(_, _, seed)| *seed).collect();
     let stage = Stage { clock, server, news, agents, callers, over: Rc::default() };
-    smol::block_on(executor.run(play(&executor, &appliance, &mut account, &stage, &heard)))?;
+    let mut stopped = smol::unblock(stop);
+    let interrupted = async {
+        (&mut stopped).await;
+        Err(DemoError::Interrupted)
+    };
+    let played = play(&executor, &appliance, &mut account, &stage, &heard);
+    let played = smol::block_on(executor.run(smol::future::or(played, interrupted)));
+    if let Err(error) = played {
+        // The second order ends the calls in progress.
+        appliance.ask(ControlRequest::Command(Command::Stop));
+        appliance.ask(ControlRequest::Command(Command::Stop));
+        appliance.wait().map_err(DemoError::Run)?;
+        return Err(error);
+    }
     let status = settled(&appliance)?;
     let cdrs = records(options)?.saturating_sub(before);
     let data = options.data_dir.display().to_string();
@@ -125,7 +142,7 @@ pub fn run(options: &DemoOptions, stop: impl FnOnce() + Send + 'static) -> Resul
     if !options.once {
         account.print(&invitation(server, options));
         // The agents' phones stay, so that whoever calls is answered.
-        smol::block_on(executor.run(smol::unblock(stop)));
+        smol::block_on(executor.run(stopped));
     }
     stage.over.set(true);
     smol::block_on(executor.run(smol::Timer::after(GOODBYE)));

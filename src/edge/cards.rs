@@ -223,8 +223,9 @@ struct Pump {
 impl Pump {
     /// Real cards interrupt every 1 ms, DAHDI's core timer every 4 or 10 ms; signalling needs no better than 5.
     const PERIOD: Duration = Duration::from_millis(5);
-    /// A host that stood still longer than this has lost the time: catching up would only flood the buffers.
-    const LATE_MS_MAX: u32 = 100;
+    /// A host that stood still longer than this has lost the time: the cards' clock then stood still as well, because
+    /// catching up would only flood the buffers.
+    const LATE_MS_MAX: u32 = 20;
 
     fn start(controls: Vec<SimControl>, clock: Clock, wake: Wake) -> io::Result<Pump> {
         let stop = Arc::new(AtomicBool::new(false));

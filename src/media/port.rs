@@ -178,28 +178,33 @@ impl Port {
         let mut pcm = [0; FRAME];
         let heard = match &mut self.attachment {
             Attachment::Rtp(end) => end.listen(&mut octets, &mut pcm),
-            Attachment::Tdm(end) => match end.read(&mut octets) {
-                Ok(true) => {
-                    self.stats.rx_packets += 1;
-                    g711::decode(codec, &octets, &mut pcm);
-                    true
-                }
-                Ok(false) => false,
-                Err(Gone) => {
+            Attachment::Tdm(end) => {
+                let Ok(behind) = end.fetch() else {
                     self.lose(events);
                     return;
+                };
+                // After a stall: what is no longer played is still listened to, so that no digit gets lost.
+                while behind && end.is_full() && end.take(&mut octets) {
+                    g711::decode(codec, &octets, &mut pcm);
+                    if let Some(detector) = self.frames.as_mut().and_then(|f| f.detector.as_mut()) {
+                        detect(detector, &pcm, self.id, events);
+                    }
                 }
-            },
+                let heard = end.take(&mut octets);
+                if heard {
+                    self.stats.rx_packets += 1;
+                    g711::decode(codec, &octets, &mut pcm);
+                }
+                heard
+            }
             Attachment::Gone => false,
         };
         let Some(frames) = &mut self.frames else { return };
         frames.heard = heard.then_some((octets, pcm));
-        if let Some(detector) = &mut frames.detector {
-            for event in detector.process(&pcm) {
-                if let DtmfEvent::Down(digit) = event {
-                    events.push(MediaEvent::Digit { port: self.id, digit, source: DigitSource::InBand });
-                }
-            }
+        // What a timeslot has not delivered yet comes late, not never: silence in its place would split a digit.
+        let late = !heard && matches!(self.attachment, Attachment::Tdm(_));
+        if let Some(detector) = frames.detector.as_mut().filter(|_| !late) {
+            detect(detector, &pcm, self.id, events);
         }
     }
 
@@ -327,5 +332,14 @@ impl Port {
             frames.heard = None;
         }
         events.push(MediaEvent::Failed { port: self.id });
+    }
+}
+
+/// Listens for digits and reports each as it begins.
+fn detect(detector: &mut Detector, pcm: &Samples, port: PortId, events: &mut Events) {
+    for event in detector.process(pcm) {
+        if let DtmfEvent::Down(digit) = event {
+            events.push(MediaEvent::Digit { port, digit, source: DigitSource::InBand });
+        }
     }
 }

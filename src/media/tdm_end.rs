@@ -7,7 +7,7 @@ use crate::media::{FRAME, Octets};
 
 /// Octets held at most: 80 ms. The card's clock and ours differ, so the store breathes.
 const STORE: usize = 4 * FRAME;
-/// When more than this is held, the delay is brought back to [`KEEP`].
+/// When more than this is held, the delay is brought back to about [`KEEP`].
 const HIGH: usize = 3 * FRAME;
 const KEEP: usize = FRAME;
 
@@ -43,9 +43,9 @@ impl TdmEnd {
         }
     }
 
-    /// Takes 20 ms that were received. `Ok(false)` leaves `frame` alone: there is less than a frame (an underrun, which
-    /// comes once per slip of the clocks).
-    pub fn read(&mut self, frame: &mut Octets) -> Result<bool, Gone> {
+    /// Fetches what the card has received. True: we are too far behind, and frames down to [`is_full`](Self::is_full) are
+    /// to be taken without being played, to bring the delay back.
+    pub fn fetch(&mut self) -> Result<bool, Gone> {
         let space = self.store.get_mut(self.held..).unwrap_or_default();
         match self.bearer.read(space) {
             Ok(read) => self.held = (self.held + read).min(STORE),
@@ -53,15 +53,22 @@ impl TdmEnd {
             // Any other failure sounds like an underrun; the span's alarms tell the rest.
             Err(_) => {}
         }
-        if self.held > HIGH {
-            self.discard(self.held - KEEP);
-        }
-        let Some(oldest) = self.store.first_chunk::<FRAME>().filter(|_| self.held >= FRAME) else {
-            return Ok(false);
-        };
+        Ok(self.held > HIGH)
+    }
+
+    /// Whether more is held than what is to be played next and what is kept.
+    pub fn is_full(&self) -> bool {
+        self.held >= KEEP + 2 * FRAME
+    }
+
+    /// Takes 20 ms that were received. False leaves `frame` alone: there is less than a frame (an underrun, which comes
+    /// once per slip of the clocks).
+    pub fn take(&mut self, frame: &mut Octets) -> bool {
+        let Some(oldest) = self.store.first_chunk::<FRAME>().filter(|_| self.held >= FRAME) else { return false };
         *frame = *oldest;
-        self.discard(FRAME);
-        Ok(true)
+        self.store.copy_within(FRAME..self.held, 0);
+        self.held -= FRAME;
+        true
     }
 
     /// Sends 20 ms. What the driver has no room for is lost: our clock is faster than the card's.
@@ -80,11 +87,5 @@ impl TdmEnd {
             Err(error) if error.kind() == ErrorKind::Gone => Err(Gone),
             Ok(_) | Err(_) => Ok(()),
         }
-    }
-
-    fn discard(&mut self, octets: usize) {
-        let octets = octets.min(self.held);
-        self.store.copy_within(octets..self.held, 0);
-        self.held -= octets;
     }
 }

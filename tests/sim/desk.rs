@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cordboard::base::{Cause, Circuit, Codec, DialString, Instant, Now, PlayId, PortId, Redacted, Timestamp};
-use cordboard::core::control::{Command, Reply};
+use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::journal::{AgentStatus, Cdr, Change};
 use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent, PortStats};
 use cordboard::core::switch::{Config, Input, Output, Switch};
@@ -80,6 +80,10 @@ pub struct Desk {
     pub agents: HashMap<String, (AgentStatus, String)>,
     pub replies: Vec<Reply>,
     pub stopped: bool,
+    /// What we sent to addresses that no party has.
+    pub strays: Vec<Bytes>,
+    /// How often the core wanted to be called.
+    pub wakes: usize,
     /// Our bits on each timeslot, as last set.
     pub hooks: BTreeMap<u8, u8>,
     /// Sockets that the plane may still bind.
@@ -112,6 +116,11 @@ pub fn description(port: u16, direction: sdp::Direction) -> Bytes {
 
 impl Desk {
     pub fn new(seed: u64, provision: Provision) -> Self {
+        Self::with_sockets(seed, provision, 2_000)
+    }
+
+    /// As `new`, with so many RTP sockets and no more.
+    pub fn with_sockets(seed: u64, provision: Provision, sockets_left: u16) -> Self {
         let now = Now { mono: Instant::from_micros(1), wall: Timestamp(1_800_000_000_000) };
         let config = Config {
             first_call: 1,
@@ -138,8 +147,10 @@ impl Desk {
             agents: HashMap::new(),
             replies: Vec::new(),
             stopped: false,
+            strays: Vec::new(),
+            wakes: 0,
             hooks: BTreeMap::new(),
-            sockets_left: 2_000,
+            sockets_left,
             dead: HashSet::new(),
             ends: PARTIES.into_iter().map(|p| (p, Endpoint::new(endpoint(seed ^ (p as u64 + 7))))).collect(),
             far: circuits.collect(),
@@ -191,6 +202,15 @@ impl Desk {
         result
     }
 
+    /// A datagram from the carrier's address, by hand.
+    pub fn datagram(&mut self, text: &str) {
+        let remote = SocketAddr::from(([127, 0, 0, 2], 5099));
+        let path = Path { transport: Transport::Udp, local: our_address(), remote, connection: 0 };
+        let bytes = Bytes::copy_from_slice(text.replace('\n', "\r\n").as_bytes());
+        self.switch.handle(self.now, Input::Datagram { path, bytes });
+        self.settle();
+    }
+
     /// The newest INVITE at a party for this user, and forgets it.
     pub fn rings(&mut self, party: Party, user: &str) -> Option<SessionId> {
         let found = self
@@ -217,7 +237,9 @@ impl Desk {
     }
 
     pub fn refer(&mut self, party: Party, session: SessionId, to: &str) {
-        self.with(party, |e, now| e.refer(now, session, &format!("sip:{to}@127.0.0.1")));
+        self.with(party, |e, now| {
+            e.refer(now, session, &if to.contains('@') { format!("sip:{to}") } else { format!("sip:{to}@127.0.0.1") })
+        });
     }
 
     /// Answers the INVITE that rings at the agent's phone.
@@ -335,6 +357,7 @@ impl Desk {
     fn due(&mut self) {
         let now = self.now;
         if self.switch.poll_timeout().is_some_and(|t| t <= now.mono) {
+            self.wakes += 1;
             self.switch.handle_timeout(now);
         }
         for end in self.ends.values_mut() {
@@ -455,7 +478,9 @@ impl Desk {
     fn output(&mut self, output: Output) {
         match output {
             Output::Transmit(t) => {
-                let party = PARTIES.into_iter().find(|p| p.address() == t.path.remote).expect("a known party");
+                let Some(party) = PARTIES.into_iter().find(|p| p.address() == t.path.remote) else {
+                    return self.strays.push(t.bytes);
+                };
                 let path =
                     Path { transport: Transport::Udp, local: party.address(), remote: our_address(), connection: 0 };
                 let now = self.now;
@@ -562,12 +587,28 @@ impl Desk {
         }
     }
 
+    /// What must hold at any time: nothing plays into a conversation, and who waits or is held hears something.
+    pub fn check_sounds(&mut self) {
+        for (id, port) in &self.ports {
+            assert!(port.bridge.is_none() || port.sound == Sound::Nothing, "{id} hears {port:?} in a conversation");
+        }
+        self.switch.handle(self.now, Input::Query { token: 2, query: Query::Calls });
+        self.settle();
+        let Some(Reply::Calls { calls }) = self.replies.pop() else { panic!("the calls") };
+        let in_state = |name: &str| calls.iter().filter(|c| c.state.starts_with(name)).count();
+        let bridged = self.ports.values().filter(|p| p.bridge.is_some()).count() / 2;
+        let music = self.ports.values().filter(|p| matches!(p.sound, Sound::Music(_))).count();
+        let (talking, waiting) = (in_state("talking"), in_state("waiting"));
+        assert!(bridged + music >= talking + waiting, "{bridged} bridges, {music} on music: {calls:?}");
+    }
+
     /// What must hold when everybody has hung up and the timers have run out.
     pub fn check_over(&self) {
         self.switch.check_invariants();
         let status = self.switch.status();
         assert_eq!(status.calls, 0, "calls are left over");
         assert_eq!(status.double_offers, 0);
+        assert!(status.answered + status.abandoned <= status.offered, "{status:?}");
         assert_eq!(status.agents_busy, 0, "an agent is busy for ever: {:?}", self.agents);
         assert_eq!(self.started, self.cdrs.len(), "every call has one record");
         assert!(self.ports.is_empty(), "ports left open: {:?}", self.ports);

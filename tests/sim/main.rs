@@ -3,6 +3,7 @@
 
 mod desk;
 mod scripts;
+mod walk;
 mod world;
 
 use std::time::Duration;

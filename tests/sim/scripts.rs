@@ -60,15 +60,104 @@ fn an_invite_without_an_offer_is_answered_by_ours() {
     over(desk);
 }
 
+/// A request of a caller without a stack of its own.
+fn request(method: &str, cseq: u32, to_tag: &str, body: &str) -> String {
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
+    format!(
+        "{method} sip:100@127.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.2:5099;branch=z9hG4bK{method}{cseq}\n\
+         Max-Forwards: 70\nFrom: <sip:5550001@127.0.0.2>;tag=a\nTo: <sip:100@127.0.0.1>{to_tag}\nCall-ID: by-hand\n\
+         CSeq: {cseq} {method}\nContact: <sip:5550001@127.0.0.2:5099>\n{kind}Content-Length: {}\n\n{body}",
+        body.replace('\n', "\r\n").len()
+    )
+}
+
+fn answer(port: u16, direction: &str) -> String {
+    format!(
+        "v=0\no=- 1 1 IN IP4 127.0.0.2\ns=-\nc=IN IP4 127.0.0.9\nt=0 0\nm=audio {port} RTP/AVP 8\n\
+         a=rtpmap:8 PCMA/8000\na={direction}\n"
+    )
+}
+
 #[test]
-fn a_session_progress_without_media_does_not_hide_the_ringing() {
+fn the_ack_answers_our_late_offer() {
     let mut desk = desk();
-    desk.client("200");
+    desk.datagram(&request("INVITE", 1, "", ""));
+    let ours = desk.strays.iter().map(|b| String::from_utf8_lossy(b).into_owned()).find(|t| t.contains(" 200 OK"));
+    let ours = ours.expect("the flow answered");
+    assert!(ours.contains("m=audio") && ours.contains("PCMU") && ours.contains("PCMA"), "our whole offer: {ours}");
+    let tag = ours.lines().find(|l| l.starts_with("To:")).and_then(|l| l.split("tag=").nth(1)).expect("our tag");
+    let tag = format!(";tag={}", tag.trim());
+    desk.datagram(&request("ACK", 1, &tag, &answer(20_000, "sendrecv")));
+    assert_eq!(desk.client_port().remote, Some(20_000), "the stream goes where the ACK says");
+    desk.agent_answers("ana");
+    assert!(desk.client_port().bridge.is_some());
+    // A re-INVITE without an offer: ours again, and the answer, which holds us, in the ACK.
+    desk.datagram(&request("INVITE", 2, &tag, ""));
+    desk.datagram(&request("ACK", 2, &tag, &answer(20_000, "sendonly")));
+    assert!(desk.client_port().bridge.is_none(), "the client holds");
+    desk.datagram(&request("BYE", 3, &tag, ""));
+    assert_eq!(desk.record().cause, Some(Cause::Normal));
+    over(desk);
+}
+
+#[test]
+fn early_media_follows_ringing() {
+    let mut desk = desk();
+    let client = desk.client("200");
+    let rang = |e: &Event| matches!(e, Event::Provisional { session, status: 180, .. } if *session == client);
+    assert!(desk.heard(Party::Carrier, rang));
     let target = desk.rings(Party::Carrier, "85551234").expect("the target rings");
-    // The endpoint under test has sent its 180 already; a second leg proves the order 183, 180.
+    let early = description(31_000, Flow::SendRecv);
+    desk.with(Party::Carrier, |e, now| e.provisional(now, target, 183, Some(early)));
+    assert!(desk.client_port().bridge.is_some(), "the client hears the target");
     desk.with(Party::Carrier, |e, now| e.reject(now, target, 486, None, None));
     desk.seconds(1);
     assert_eq!(desk.record().cause, Some(Cause::Busy));
+    over(desk);
+}
+
+#[test]
+fn keys_leave_no_timers_behind() {
+    let mut desk = desk();
+    desk.client("400");
+    desk.seconds(2);
+    let port = desk.port_to(20_000);
+    for _ in 0..25 {
+        desk.media_event(MediaEvent::Digit { port, digit: '1', source: DigitSource::Event });
+        desk.pass(Duration::from_millis(10));
+    }
+    let wakes = desk.wakes;
+    desk.seconds(9);
+    assert!(desk.wakes - wakes < 10, "{} wakes for one pause between digits", desk.wakes - wakes);
+    over(desk);
+}
+
+#[test]
+fn a_transfer_that_fails_in_a_loop_ends() {
+    let mut text = provision(PROVISION);
+    for flow in text.flow.iter_mut().filter(|f| f.name == "out") {
+        flow.text = "[flow]\nstart = \"out\"\n[step.out]\ndo = \"transfer\"\nto = \"777\"\non_fail = \"out\"\n".into();
+    }
+    // A small stack: steps must not nest.
+    let walk = move || {
+        let mut desk = Desk::new(1, text);
+        desk.client("200");
+        assert_eq!(desk.record().cause, Some(Cause::TemporaryFailure));
+        over(desk);
+    };
+    let thread = std::thread::Builder::new().stack_size(512 * 1024).spawn(walk).expect("a thread");
+    thread.join().expect("the loop ends");
+}
+
+#[test]
+fn a_span_that_is_provisioned_in_alarm_is_out_of_service() {
+    let mut without = provision(PROVISION);
+    without.span.clear();
+    let mut desk = Desk::new(1, without);
+    desk.card(CardInput::Span { span: 1, alarm: Some("red") });
+    desk.command(Command::Provision { provision: Box::new(provision(PROVISION)) });
+    desk.client("300");
+    assert_eq!(desk.record().cause, Some(Cause::NoRoute));
     over(desk);
 }
 
@@ -222,6 +311,63 @@ fn a_transfer_goes_through_though_its_agent_left_at_once() {
 }
 
 #[test]
+fn an_attended_transfer_is_refused_and_rings_nobody() {
+    let mut desk = desk();
+    let (client, ana) = talking(&mut desk);
+    desk.refer(Party::Phones, ana, "ben@127.0.0.1?Replaces=a%3Bto-tag%3Db&x=");
+    assert!(desk.heard(Party::Phones, |e| matches!(e, Event::ReferProgress { status: 501, .. })));
+    assert!(desk.rings(Party::Phones, "ben").is_none());
+    assert!(desk.client_port().bridge.is_some());
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
+fn a_circuit_whose_audio_fails_takes_no_address() {
+    let mut desk = desk();
+    desk.seize(2, "100");
+    desk.pass(Duration::from_millis(450));
+    let (&port, _) = desk.ports.iter().find(|(_, p)| p.circuit.is_some()).expect("it listens");
+    desk.media_event(MediaEvent::Failed { port });
+    assert!(desk.ports.is_empty(), "it listens no more");
+    desk.seconds(8);
+    assert_eq!(desk.started, 0);
+    desk.far(2, em_wink::Input::Release(Cause::Normal));
+    over(desk);
+}
+
+#[test]
+fn a_phone_that_dies_while_it_rings_is_free_again() {
+    let mut desk = desk();
+    let client = desk.client("100");
+    assert!(desk.rings(Party::Phones, "ana").is_some());
+    desk.dead.insert(Party::Phones);
+    desk.hangup(Party::Carrier, client);
+    assert_eq!(desk.record().cause, Some(Cause::Abandoned));
+    // RFC 3261 9.1: 64 T1 after the CANCEL the INVITE counts as cancelled, whatever the phone says.
+    desk.seconds(70);
+    desk.dead.clear();
+    let client = desk.client("100");
+    assert!(desk.rings(Party::Phones, "ana").is_some(), "ana is rung again");
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
+fn a_phone_that_dies_in_a_conversation_is_free_again() {
+    let mut desk = desk();
+    let (client, _) = talking(&mut desk);
+    desk.dead.insert(Party::Phones);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(70);
+    desk.dead.clear();
+    let client = desk.client("100");
+    assert!(desk.rings(Party::Phones, "ana").is_some(), "ana is rung again");
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
 fn a_client_may_leave_during_a_transfer() {
     let mut desk = desk();
     let (client, ana) = talking(&mut desk);
@@ -240,6 +386,7 @@ fn a_transfer_back_into_the_queue_is_recorded_apart() {
     desk.command(sign_in("ben"));
     desk.command(Command::Pause { tenant: "acme".into(), agent: "ana".into(), reason: "lunch".into() });
     desk.refer(Party::Phones, ana, "100");
+    assert!(desk.heard(Party::Phones, |e| matches!(e, Event::ReferProgress { status: 200, .. })), "ana's phone knows");
     assert_eq!(desk.client_port().recording, None, "waiting is not recorded");
     assert_eq!(desk.agent("ana"), AgentStatus::NotReady);
     desk.agent_answers("ben");

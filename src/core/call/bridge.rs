@@ -162,16 +162,16 @@ impl Switch {
     pub(crate) fn leg_rings(&mut self, now: Now, leg: LegId, status: u16, media: bool) {
         let Some(l) = self.legs.get_mut(&leg) else { return };
         let call = l.call;
-        // Once it is passed on, a repeated 180 (RFC 3261 13.3.1.1) says nothing new.
-        if l.role != Role::Target || l.rings {
+        // What is passed on already needs no repeating (RFC 3261 13.3.1.1), and early media outdoes ringing.
+        if l.role != Role::Target || l.early_media {
             return;
         }
-        l.rings = media || status == 180;
         if media {
+            l.early_media = true;
             self.open_client_audio(now, call);
             return self.join(call, leg);
         }
-        if status != 180 {
+        if status != 180 || std::mem::replace(&mut l.rings, true) {
             return;
         }
         let Some(client) = self.calls.get(&call).map(|c| c.client) else { return };
@@ -279,8 +279,11 @@ impl Switch {
     }
 
     fn port_failed(&mut self, now: Now, port: PortId) {
-        if let Some(&PortOwner::Leg(leg)) = self.ports.get(&port) {
-            self.fail_leg(now, leg, Cause::NetworkOutOfOrder);
+        match self.ports.get(&port) {
+            Some(&PortOwner::Leg(leg)) => self.fail_leg(now, leg, Cause::NetworkOutOfOrder),
+            // No digit will be heard there.
+            Some(&PortOwner::Circuit(circuit)) => self.release_circuit(now, circuit, Cause::NetworkOutOfOrder),
+            _ => {}
         }
     }
 }

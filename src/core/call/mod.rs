@@ -219,8 +219,10 @@ pub(crate) struct Leg {
     pub role: Role,
     pub signal: Signal,
     pub port: Option<PortId>,
-    /// A target that rings, and whose ringing was passed on.
+    /// A target whose ringing was passed on to the client.
     pub rings: bool,
+    /// A target that the client hears before the answer.
+    pub early_media: bool,
     pub answered: bool,
     /// The peer put us on hold.
     pub held: bool,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, WorkItemId};
 use crate::core::call::{CallState, LEGS_PER_CALL_MAX, NewLeg, Role, RouteStep, Wait};
 use crate::core::ivr::{Input as FlowInput, QueueExit, say};
-use crate::core::journal::{AgentStatus, Change, Direction};
+use crate::core::journal::{AgentStatus, Change, Direction, ENQUEUED};
 use crate::core::media::{MediaCommand, ToneKind};
 use crate::core::queue::{EnqueueError, OfferEnd, Output as QueueOutput};
 use crate::core::switch::{Switch, Timer};
@@ -58,7 +58,7 @@ impl Switch {
         }
         self.by_item.insert(item, call);
         if let Some(c) = self.calls.get_mut(&call) {
-            c.note(now, "enqueued", name);
+            c.note(now, ENQUEUED, name);
             c.queue = Some(queue);
             c.flow_play = None;
             c.state = CallState::Waiting(Wait { item, queue, since: now, announcement: None });

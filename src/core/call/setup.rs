@@ -94,6 +94,7 @@ impl Switch {
             signal: new.signal,
             port: None,
             rings: false,
+            early_media: false,
             answered: false,
             held: false,
             phone: new.agent,

@@ -61,11 +61,14 @@ impl Switch {
         }
     }
 
+    /// Music, the queue's where the call came through one.
     fn hold_music(&mut self, leg: LegId) {
-        let Some(port) = self.legs.get(&leg).and_then(|l| l.port) else { return };
+        let Some((port, call)) = self.legs.get(&leg).and_then(|l| Some((l.port?, l.call))) else { return };
+        let queue = self.calls.get(&call).and_then(|c| c.queue).and_then(|q| self.directory.queue(q));
+        let source = queue.and_then(|q| q.music.as_deref()).map(Into::into);
         let play = self.fresh_play();
         self.media(MediaCommand::Unbridge { port });
-        self.media(MediaCommand::Music { port, play, source: None });
+        self.media(MediaCommand::Music { port, play, source });
     }
 
     /// A leg's stream was agreed anew: it may have gone on hold or come back.

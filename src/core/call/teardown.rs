@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::{CallId, Cause, LegId, Now, PortId};
 use crate::core::call::{CallState, Leg, Role, Signal, client_gone_cause};
-use crate::core::journal::{Change, Direction};
+use crate::core::journal::Change;
 use crate::core::media::{MediaCommand, PortStats, ToneKind};
 use crate::core::switch::{PortOwner, Switch, Timer};
 
@@ -207,10 +207,7 @@ impl Switch {
             return;
         }
         let Some(mut c) = self.calls.remove(&call) else { return };
-        // Where the flow alone served the caller, its answer counts.
-        if c.cdr.answered_at.is_none() && c.queue.is_none() && c.cdr.direction == Direction::Inbound {
-            c.cdr.answered_at = c.cdr.legs.first().and_then(|l| l.answered_at);
-        }
+        c.cdr.settle_answer();
         self.journal(Change::CallEnded { cdr: Box::new(c.cdr) });
     }
 

@@ -152,6 +152,10 @@ impl Switch {
         if l.role == Role::Client || call.state != CallState::Talking(leg) {
             return Err(603);
         }
+        // A call to replace (RFC 3891) would be rung a second time instead: no transfer is better than a wrong one.
+        if target.split_once('?').is_some_and(|(_, headers)| headers.to_ascii_lowercase().contains("replaces=")) {
+            return Err(501);
+        }
         let parsed = SipTarget::parse(target).ok_or(416u16)?;
         let ours = parsed.host == self.provision.sip.realm
             || parsed.address.is_some_and(|a| self.config.listeners.iter().any(|(_, l)| l.ip() == a.ip()));

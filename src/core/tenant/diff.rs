@@ -39,6 +39,20 @@ pub enum Action {
     Remove,
 }
 
+/// Settings, and entries whole (no field named), that are read when the appliance starts and not again.
+const AT_START: [(&str, &[&str]); 4] =
+    [("sip", &["listen", "realm"]), ("media", &["address", "port_min", "port_max"]), ("card", &[]), ("span", &[])];
+
+impl Difference {
+    /// Whether a running appliance goes on as before until it is started again.
+    pub fn holds_from_next_start(&self) -> bool {
+        let named = |field: &String, names: &[&str]| field.split([' ', '.']).next().is_some_and(|f| names.contains(&f));
+        AT_START.iter().any(|(kind, names)| {
+            *kind == self.kind && (names.is_empty() || self.fields.iter().any(|field| named(field, names)))
+        })
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.action {
@@ -207,6 +221,20 @@ mod tests {
 
     fn printed(old: &Provision, new: &Provision) -> Vec<String> {
         diff(old, new).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_read_at_the_start_says_so() {
+        let old = provision("[sip]\ncalls_max = 5\n");
+        let waits = |text: &str| diff(&old, &provision(text)).iter().map(Difference::holds_from_next_start).collect();
+        let both: Vec<bool> = waits("[sip]\ncalls_max = 6\n[media]\nport_max = 20001\n");
+        assert_eq!(both, [false, true]);
+        let mixed: Vec<bool> = waits("[sip]\ncalls_max = 6\nlisten = ['udp:127.0.0.1:5070']\n");
+        assert_eq!(mixed, [true]);
+        let entries: Vec<bool> = waits(
+            "[sip]\ncalls_max = 5\n[media]\ncountry = 'de'\n[[card]]\nname = 'c'\ndriver = 'sim-t1'\n[[tenant]]\nname = 'a'\n",
+        );
+        assert_eq!(entries, [false, true, false]);
     }
 
     const BASE: &str = r#"

@@ -87,7 +87,7 @@ impl Switch {
             }
             self.arm(at, Timer::Probe(entry.id, index));
         }
-        let registration = if entry.register { self.start_registration(now, &entry) } else { None };
+        let registration = if entry.register && !self.stopping { self.start_registration(now, &entry) } else { None };
         TrunkHealth { entry, peers, registration, registered: None, calls }
     }
 

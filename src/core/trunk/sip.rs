@@ -207,11 +207,13 @@ impl Switch {
         let sip = self.legs.get_mut(&leg)?.sip_mut()?;
         let local = sip.local.as_mut()?;
         local.version += 1;
+        // What is agreed, and nothing new; the peer may offer another codec later.
+        let mut local = local.clone();
         if let Some(agreed) = &sip.agreed {
             local.codecs = vec![agreed.codec];
         }
         // RFC 3264 section 8: a description never loses a media line.
-        Some(sip.remote.as_ref().map_or_else(|| sdp::offer(local), |previous| sdp::reoffer(local, previous)))
+        Some(sip.remote.as_ref().map_or_else(|| sdp::offer(&local), |previous| sdp::reoffer(&local, previous)))
     }
 
     /// Our offer in answer to a re-INVITE that has none.

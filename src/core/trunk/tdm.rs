@@ -92,6 +92,10 @@ impl Switch {
             });
             entry.trunk = trunk;
         }
+        // A span may have gone into alarm before it was provisioned.
+        for (card, span) in self.spans_down.clone() {
+            self.block(now, |c| c.card == card && c.span == span, true);
+        }
         let gone: Vec<Circuit> = self.circuits.keys().filter(|c| !wanted.contains(c)).copied().collect();
         for circuit in gone {
             self.circuit_down(now, circuit);
@@ -108,10 +112,17 @@ impl Switch {
             }
             CardInput::Span { span, alarm } => {
                 self.alarms.set(now, "span-alarm", format!("card {} span {span}", card.0), alarm.is_some());
+                if alarm.is_some() {
+                    self.spans_down.insert((card, span));
+                } else {
+                    self.spans_down.remove(&(card, span));
+                }
                 self.block(now, |c| c.card == card && c.span == span, alarm.is_some());
             }
             CardInput::Gone => {
                 self.alarms.set(now, "card-gone", format!("card {}", card.0), true);
+                let spans: HashSet<u8> = self.circuits.keys().filter(|c| c.card == card).map(|c| c.span).collect();
+                self.spans_down.extend(spans.into_iter().map(|span| (card, span)));
                 self.block(now, |c| c.card == card, true);
             }
         }

@@ -66,8 +66,10 @@ pub struct LogLevel {
 
 /// A line as read.
 #[derive(Debug)]
-enum Line {
+pub enum Line {
+    /// For the appliance.
     Request(Box<ControlRequest>),
+    /// For the log.
     Log(LogLevel),
 }
 
@@ -79,8 +81,11 @@ struct Kind {
     log: Option<IgnoredAny>,
 }
 
-/// Reads a line; the error says what is wrong with it.
-fn read_line(line: &[u8]) -> Result<Line, LineError> {
+/// Reads a line, with or without its line feed. Its length is for the caller to bound: see [`LINE_MAX`].
+///
+/// # Errors
+/// [`LineError`] says what is wrong with it, in words for whoever wrote it.
+pub fn read_line(line: &[u8]) -> Result<Line, LineError> {
     #[derive(Deserialize)]
     struct Log {
         log: LogLevel,
@@ -94,9 +99,12 @@ fn read_line(line: &[u8]) -> Result<Line, LineError> {
     }
 }
 
+/// Why a line is not understood.
 #[derive(Debug)]
-enum LineError {
+pub enum LineError {
+    /// It is not JSON, or not of the form that its key asks for.
     Json(serde_json::Error),
+    /// It has none of the keys that tell the kinds of line apart, or more than one.
     Kind,
 }
 
@@ -111,6 +119,15 @@ impl fmt::Display for LineError {
         match self {
             Self::Json(error) => write!(f, "not understood: {error}"),
             Self::Kind => f.write_str("not understood: expected exactly one of `command`, `query`, `log`"),
+        }
+    }
+}
+
+impl std::error::Error for LineError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Json(error) => Some(error),
+            Self::Kind => None,
         }
     }
 }

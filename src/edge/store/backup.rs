@@ -43,14 +43,18 @@ pub struct Restored {
 /// `progress` gets the octets copied and the octets in all.
 ///
 /// # Errors
-/// [`StoreError::Missing`], [`StoreError::Damaged`] when the copy does not pass SQLite's check, [`StoreError::Sealed`] when
-/// the key is asked for and there is none, [`StoreError::Io`], [`StoreError::Sql`].
+/// [`StoreError::OwnFile`] when `to` is a file that the appliance keeps; [`StoreError::Missing`], [`StoreError::Damaged`] when
+/// the copy does not pass SQLite's check, [`StoreError::Sealed`] when the key is asked for and there is none,
+/// [`StoreError::Io`], [`StoreError::Sql`].
 pub fn backup(
     dir: &Path,
     to: &Path,
     options: BackupOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), StoreError> {
+    if is_own(dir, to) {
+        return Err(StoreError::OwnFile { path: to.to_owned() });
+    }
     let key = match (options.with_secrets, SecretKey::load(dir)?) {
         (true, None) => return Err(StoreError::Sealed { what: SecretKey::path(dir).display().to_string() }),
         (true, key) => key,
@@ -198,6 +202,17 @@ fn set_aside(database: &Path) -> Result<Option<PathBuf>, StoreError> {
         }
     }
     Ok(Some(before))
+}
+
+/// Whether `path` names a file that the appliance keeps in its data folder: a running writer would go on with what was
+/// there before, and nobody would ever see it again.
+fn is_own(dir: &Path, path: &Path) -> bool {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let here = matches!((folder.canonicalize(), dir.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    let database = schema::database_path(dir);
+    let (wal, shm) = (with_suffix(&database, "-wal"), with_suffix(&database, "-shm"));
+    let own = [database, wal, shm, SecretKey::path(dir), DirLock::path(dir)];
+    here && path.file_name().is_some_and(|name| own.iter().any(|own| own.file_name() == Some(name)))
 }
 
 fn put_in_place(partial: &Path, path: &Path) -> Result<(), StoreError> {

@@ -31,6 +31,11 @@ pub enum StoreError {
         /// The newest that this release knows.
         known: u32,
     },
+    /// A backup may not replace a file that the appliance keeps in the data folder.
+    OwnFile {
+        /// Which.
+        path: PathBuf,
+    },
     /// A stored value has a form that no release writes.
     Undecodable {
         /// Table and key.
@@ -82,6 +87,9 @@ impl fmt::Display for StoreError {
             }
             Self::TooNew { found, known } => {
                 write!(f, "the database has schema version {found}, this release knows up to {known}; use a newer one")
+            }
+            Self::OwnFile { path } => {
+                write!(f, "{}: the appliance itself keeps this file; name another one", path.display())
             }
             Self::Undecodable { what } => write!(f, "{what}: the stored value cannot be read"),
             Self::Sealed { what } => write!(f, "{what}: the secret does not open with the key at hand"),

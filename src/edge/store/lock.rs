@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -17,13 +17,18 @@ pub struct DirLock {
 }
 
 impl DirLock {
+    /// The file that is locked.
+    pub fn path(dir: &Path) -> PathBuf {
+        dir.join("lock")
+    }
+
     /// Makes the folder (mode 0700) where there is none, and takes its lock.
     ///
     /// # Errors
     /// [`StoreError::Running`] when another process has it; [`StoreError::Io`].
     pub fn take(dir: &Path) -> Result<Self, StoreError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(StoreError::io(dir))?;
-        let path = dir.join("lock");
+        let path = Self::path(dir);
         let mut options = OpenOptions::new();
         let mut file = options
             .read(true)

@@ -151,6 +151,7 @@ fn interrupt(cdr: &mut Cdr, alive: Timestamp) {
         leg.ended_at = Some(last);
         leg.cause = Some(Cause::Interrupted);
     }
+    cdr.settle_answer();
     cdr.events.push(CallEvent { at: last, what: "interrupted".into(), detail: "the appliance stopped".into() });
     cdr.ended_at = Some(last);
     cdr.cause = Some(Cause::Interrupted);

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::base::{CallId, Cause, DialString, Redacted, Timestamp};
-use crate::core::journal::{AgentStatus, CallEvent, Cdr, Change, Direction, LegRecord};
+use crate::core::journal::{AgentStatus, CallEvent, Cdr, Change, Direction, ENQUEUED, LegRecord};
 use crate::core::tenant::Provision;
 
 /// A folder of its own that goes with the test.
@@ -297,6 +297,20 @@ fn interrupted_calls_are_closed_at_the_last_known_time() {
 }
 
 #[test]
+fn an_interrupted_call_counts_as_answered_by_its_flow_unless_it_waited_in_vain() {
+    let folder = Folder::new("interrupted-answer");
+    let mut served = cdr(2, 1_000);
+    served.legs[0].answered_at = Some(Timestamp(1_200));
+    let mut waiting = cdr(4, 2_000);
+    waiting.legs[0].answered_at = Some(Timestamp(2_200));
+    waiting.events.push(CallEvent { at: Timestamp(2_300), what: ENQUEUED.into(), detail: "sales".into() });
+    append(folder.path(), [call_started(served), call_started(waiting)]);
+    append(folder.path(), []);
+    let answers: Vec<_> = all_cdrs(folder.path(), &CdrFilter::default()).iter().map(|c| c.answered_at).collect();
+    assert_eq!(answers, [Some(Timestamp(1_200)), None]);
+}
+
+#[test]
 fn the_time_is_noted_with_each_commit_and_while_calls_are_up() {
     let folder = Folder::new("alive");
     append(folder.path(), [call_started(cdr(2, 1_000))]);
@@ -513,6 +527,10 @@ fn a_backup_of_a_running_store_restores() {
     assert!(last.0 > 0 && last.0 == last.1, "{last:?}");
     assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
     assert!(matches!(restore(&file, folder.path()), Err(StoreError::Running { .. })));
+    for own in ["cordboard.db", "cordboard.db-wal", "secret.key", "lock"] {
+        let refused = backup(folder.path(), &folder.path().join(own), with, &mut |_, _| {});
+        assert!(matches!(refused, Err(StoreError::OwnFile { .. })), "{own}: {refused:?}");
+    }
 
     // On another machine the key comes with the file, and does not stay in the database.
     let restored = restore(&file, other.path()).expect("restored");

@@ -82,6 +82,22 @@ fn tones_are_detected_where_no_events_can_come() {
 }
 
 #[test]
+fn a_timeslot_that_delivers_late_splits_no_digit() {
+    let mut bench = Bench::new();
+    bench.open_tdm(A, 1);
+    for digit in "110".chars() {
+        for (n, frame) in tone(Codec::Pcmu, digit).chunks(160).enumerate() {
+            // In the middle of the digit nothing has come for two frames, then all of it at once.
+            bench.pass(if n == 3 { 2 } else { 0 });
+            bench.line(1).from_line.extend_from_slice(frame);
+            bench.pass(1);
+        }
+    }
+    let told: String = digits(&bench.events()).iter().map(|&(_, digit, _)| digit).collect();
+    assert_eq!(told, "110");
+}
+
+#[test]
 fn tones_from_a_timeslot_are_detected() {
     let mut bench = Bench::new();
     bench.open_tdm(A, 1);

@@ -124,6 +124,17 @@ impl Session {
         }
     }
 
+    /// The dialog is about to end: how the transfer went (RFC 3515 section 2.4.5) is told first, though an earlier
+    /// NOTIFY is still out.
+    pub fn flush_refer(&mut self, io: &mut Io<'_>) {
+        if let Some(subscription) = &mut self.refers.subscription
+            && let Some(status) = subscription.next.take_if(|status| *status >= 200)
+        {
+            subscription.notify = None;
+            self.notify_refer(io, status);
+        }
+    }
+
     /// A NOTIFY of ours ended, with this status.
     pub fn notify_done(&mut self, io: &mut Io<'_>, client: Option<ClientId>, status: u16) {
         let Some(subscription) = &mut self.refers.subscription else { return };

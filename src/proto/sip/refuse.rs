@@ -117,14 +117,16 @@ pub(super) fn unsupported(request: &Request) -> Option<Refusal> {
     if request.method == Method::Cancel {
         return None;
     }
-    let mut lines = String::new();
+    // One line and no blanks: the answer to a list of a thousand short tags must not be larger than the request.
+    let mut tags = String::new();
     for row in request.headers.get_all(&HeaderName::Require) {
         let row = row.value();
         for tag in split_top(&row, b',').filter(|t| !t.is_empty()) {
-            lines.push_str(&format!("Unsupported: {}\r\n", String::from_utf8_lossy(tag)));
+            tags.push_str(if tags.is_empty() { "Unsupported: " } else { "," });
+            tags.push_str(&String::from_utf8_lossy(tag));
         }
     }
-    if lines.is_empty() { None } else { refusal(420, "Bad Extension", lines) }
+    if tags.is_empty() { None } else { refusal(420, "Bad Extension", tags + "\r\n") }
 }
 
 /// What is wrong with a new INVITE's body and limits.

@@ -272,6 +272,7 @@ impl Session {
             Phase::Ringing(_) => self.refuse(io, cause.sip_status(), &reason_line(cause)),
             Phase::Up => {
                 self.silent = true;
+                self.flush_refer(io);
                 self.drop_pending(io);
                 // RFC 3261 section 15: no BYE before the ACK, or before there is no hope for it.
                 if self.unacked.is_some() {

@@ -120,7 +120,7 @@ fn a_refusal_says_what_would_do() {
     for (text, line) in [
         (request("MESSAGE", ""), "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, REFER, NOTIFY"),
         (request("DANCE", ""), "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, REFER, NOTIFY"),
-        (request("OPTIONS", "Require: a, b\r\n"), "Unsupported: b"),
+        (request("OPTIONS", "Require: a, b\r\n"), "Unsupported: a,b"),
         (
             request("INVITE", "Content-Type: text/plain\r\n").replace("h: 0\r\n\r\n", "h: 1\r\n\r\nx"),
             "Accept: application/sdp",
@@ -233,6 +233,23 @@ fn a_broken_stream_is_closed_and_a_ping_gets_its_pong() {
     let flood = vec![b'x'; 70_000];
     w.b.receive_stream(now, Path { connection: 8, ..path }, &flood);
     assert_eq!(w.events(Side::B), [Event::CloseConnection { connection: 8 }]);
+}
+
+#[test]
+fn a_refusal_is_not_much_larger_than_what_it_refuses() {
+    let tags = "a,".repeat(4_000);
+    let lines = "Via: SIP/2.0/UDP h;branch=z9hG4bKx\r\n".repeat(300);
+    for text in [
+        request("OPTIONS", &format!("Require: {tags}\r\n").repeat(7)),
+        request("OPTIONS", &lines),
+        request("DANCE", ""),
+        request("REGISTER", ""),
+    ] {
+        let mut w = World::new();
+        w.give_b(text.clone());
+        let (_, answer) = w.wire.first().expect("an answer");
+        assert!(answer.len() <= text.len() + 400, "{} octets for {}", answer.len(), text.len());
+    }
 }
 
 #[test]

@@ -1,0 +1,81 @@
+//! Lines on the control socket.
+
+use std::sync::LazyLock;
+
+use cordboard::core::control::{Command, Query};
+use cordboard::core::tenant::{check, parse};
+use cordboard::edge::console::{ControlRequest, Line, read_line};
+
+use crate::chance::Chance;
+use crate::fuzz;
+use crate::provision;
+
+static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let text = String::from_utf8_lossy(&provision::CORPUS[0]).into_owned();
+    let provision = Box::new(parse(&text, "p.toml").expect("a good file"));
+    let (tenant, agent) = ("acme".to_owned(), "a1".to_owned());
+    let commands = [
+        Command::Provision { provision },
+        Command::SignIn { tenant: tenant.clone(), agent: agent.clone() },
+        Command::Pause { tenant, agent, reason: "lunch \u{1f35e}".into() },
+        Command::Hangup { call: cordboard::base::CallId(u64::MAX) },
+        Command::Stop,
+    ];
+    let mut all: Vec<Vec<u8>> = commands.iter().map(|c| serde_json::to_vec(c).expect("JSON")).collect();
+    all.extend([Query::Status, Query::Trunks].iter().map(|q| serde_json::to_vec(q).expect("JSON")));
+    all.push(br#"{"log":{"module":"net","level":"debug"}}"#.to_vec());
+    // The provisioning has most to read.
+    all.extend(vec![all[0].clone(); 6]);
+    all
+});
+
+const WORDS: &[&[u8]] = &[
+    b"[[[[[[[[[[[[[[[[",
+    b"null",
+    b"true",
+    b"{}",
+    b"\"query\":1,",
+    b"\"\\ud800\"",
+    b"1e400",
+    b"-0.0",
+    b"\"command\":",
+];
+
+/// What was read is written and read to the same.
+fn check_again(request: &ControlRequest) {
+    let line = match request {
+        ControlRequest::Command(command) => serde_json::to_vec(command),
+        ControlRequest::Query(query) => serde_json::to_vec(query),
+    };
+    match read_line(&line.expect("JSON")) {
+        Ok(Line::Request(again)) => assert_eq!(*again, *request),
+        other => panic!("{request:?} became {other:?}"),
+    }
+}
+
+fn target(mut chance: Chance<'_>) {
+    let mut line = if chance.one_in(16) { chance.take(400).to_vec() } else { chance.bent(&CORPUS, WORDS) };
+    if chance.one_in(32) {
+        line = [b"{\"command\":".to_vec(), b"[".repeat(60_000)].concat();
+    }
+    match read_line(&line) {
+        Ok(Line::Request(request)) => {
+            check_again(&request);
+            if let ControlRequest::Command(Command::Provision { provision }) = *request
+                && check(&provision).is_empty()
+            {
+                provision::check_sound(&provision);
+            }
+        }
+        Ok(Line::Log(change)) => assert!(change.module.len() + change.level.len() <= line.len()),
+        Err(error) => {
+            let reason = error.to_string();
+            assert!(!reason.is_empty() && reason.len() <= 2 * line.len() + 400, "the reason quotes without bound");
+        }
+    }
+}
+
+#[test]
+fn lines() {
+    fuzz!(512, target);
+}

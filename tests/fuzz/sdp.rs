@@ -1,0 +1,96 @@
+//! Session descriptions through offer and answer.
+
+use std::net::IpAddr;
+
+use cordboard::base::Codec;
+use cordboard::proto::sdp::{self, Agreed, BODY_MAX, Direction, LINES_MAX, Local};
+
+use crate::chance::Chance;
+use crate::fuzz;
+
+const OFFERS: &[&str] = &[
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
+     a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
+     a=ptime:20\r\na=maxptime:60\r\na=sendrecv\r\na=rtcp:4005 IN IP4 192.0.2.9\r\n",
+    "v=0\r\no=x 2890844526 2890844526 IN IP6 2001:db8::1\r\ns= \r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\n\
+     m=audio 49170 RTP/AVP 96 0\r\na=rtpmap:96 pcmu/8000/1\r\na=sendonly\r\nm=video 51372 RTP/AVP 31\r\n\
+     m=image 6000 udptl t38\r\na=T38FaxVersion:0\r\n",
+    "v=0\no=- 0 0 IN IP4 0.0.0.0\ns=-\nc=IN IP4 0.0.0.0\nt=0 0\na=inactive\nm=audio 0 RTP/AVP 0\nm=audio 9 RTP/AVP 8\n",
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=M\u{fc}ller\r\nt=0 0\r\nm=audio 4000/2 RTP/SAVP 0\r\nc=IN IP4 224.2.1.1/127\r\n\
+     m=audio 65535 RTP/AVP 8\r\nc=IN IP4 10.0.0.1\r\nb=AS:64\r\nk=clear:x\r\n",
+];
+
+const WORDS: &[&[u8]] = &[
+    b"a=rtpmap:0 PCMA/8000\r\n",
+    b"a=rtpmap:127 PCMU/8000\r\n",
+    b"a=ptime:NaN\r\n",
+    b"a=ptime:inf\r\n",
+    b"a=rtcp:1 IN IP6 ::1\r\n",
+    b"c=IN IP4 255.255.255.255\r\n",
+    b"m=audio 1 RTP/AVP 0\r\n",
+    b"a=recvonly\r\n",
+    b"RTP/AVP",
+];
+
+fn local(chance: &mut Chance<'_>) -> Local {
+    let addresses = ["192.0.2.7", "2001:db8::7"].map(|text| text.parse::<IpAddr>().expect("an address"));
+    let codecs = [vec![Codec::Pcmu, Codec::Pcma], vec![Codec::Pcma], vec![]];
+    let directions = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+    Local {
+        address: *chance.pick(&addresses),
+        port: 20_000,
+        session_id: u64::from(chance.word()),
+        version: u64::MAX,
+        codecs: chance.pick(&codecs).clone(),
+        direction: *chance.pick(&directions),
+    }
+}
+
+fn check_agreed(agreed: &Agreed, local: &Local) {
+    assert!(local.codecs.contains(&agreed.codec));
+    assert!(agreed.payload_type < 128 && agreed.telephone_event.is_none_or(|pt| pt < 128));
+    assert!((10..=60).contains(&agreed.ptime_ms) && agreed.ptime_ms.is_multiple_of(10));
+    assert!(agreed.remote.port() != 0 && agreed.remote_rtcp.port() != 0);
+    assert!(!agreed.remote.ip().is_multicast());
+    assert!(!agreed.send || local.direction.sends());
+    assert!(!agreed.receive || local.direction.receives());
+}
+
+fn target(mut chance: Chance<'_>) {
+    let corpus: Vec<Vec<u8>> = OFFERS.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let local = local(&mut chance);
+    let body = if chance.one_in(8) { chance.take(2_000).to_vec() } else { chance.bent(&corpus, WORDS) };
+    let remote = match sdp::parse(&body) {
+        Ok(remote) => remote,
+        Err(error) => {
+            assert!(matches!(error.sip_status(), 400 | 488) && !error.to_string().is_empty());
+            return;
+        }
+    };
+    assert!(body.len() <= BODY_MAX && remote.lines.len() <= LINES_MAX);
+    if let Ok(agreed) = sdp::conclude(&local, &remote) {
+        check_agreed(&agreed, &local);
+    }
+    if let Ok((answer, agreed)) = sdp::answer(&remote, &local) {
+        check_agreed(&agreed, &local);
+        assert!(answer.len() <= body.len() + 1_024, "an answer mirrors the lines and no more");
+        let read = sdp::parse(&answer).expect("our answer is a description");
+        assert_eq!(read.lines.len(), remote.lines.len(), "RFC 3264 section 6: a line for each line");
+        let ours = read.audio.expect("the stream that was accepted");
+        assert_eq!(Some(ours.line), remote.audio.as_ref().map(|audio| audio.line));
+        assert_eq!(ours.codecs, [(agreed.payload_type, agreed.codec)]);
+        for (n, (theirs, mine)) in remote.lines.iter().zip(&read.lines).enumerate() {
+            assert!(theirs.media.eq_ignore_ascii_case(&mine.media), "line {n}");
+            assert_eq!(mine.port != 0, n == ours.line, "line {n}: all but one are refused");
+        }
+    }
+    let offer = sdp::reoffer(&local, &remote);
+    let read = sdp::parse(&offer).expect("our offer is a description");
+    assert!(read.lines.len() >= remote.lines.len(), "RFC 3264 section 8: no line is ever lost");
+    assert!(offer.len() <= body.len() + 1_024);
+}
+
+#[test]
+fn descriptions() {
+    fuzz!(2_048, target);
+}
