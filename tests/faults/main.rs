@@ -15,5 +15,6 @@ mod phone;
 mod process;
 mod prompts;
 mod provisioning;
+mod serial;
 mod site;
 mod stop;

@@ -15,8 +15,13 @@ pub struct Process(Child);
 impl Process {
     /// Starts it on the site's data folder and waits until it serves.
     pub fn start(site: &Site, provision: Option<&Path>) -> Self {
+        Self::start_with(site, provision, &[])
+    }
+
+    /// The same, with further arguments.
+    pub fn start_with(site: &Site, provision: Option<&Path>, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cordboard"));
-        command.arg("run").arg("--data-dir").arg(site.data());
+        command.arg("run").arg("--data-dir").arg(site.data()).args(more);
         if let Some(file) = provision {
             command.arg("--provision").arg(file);
         }

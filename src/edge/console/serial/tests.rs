@@ -1,6 +1,7 @@
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use smol::channel::{Receiver, Sender};
 
@@ -250,6 +251,8 @@ impl Terminal {
 struct Rig {
     link: PathBuf,
     alarms: Option<Sender<Vec<Alarm>>>,
+    /// Questions answered so far.
+    answered: Arc<AtomicUsize>,
     answering: Option<JoinHandle<()>>,
     console: Option<SerialThread>,
 }
@@ -265,13 +268,15 @@ impl Rig {
         console.reopen = (Duration::from_millis(10), Duration::from_millis(40));
         let (requests, asked) = smol::channel::bounded(4);
         let (alarms, set) = smol::channel::unbounded();
-        let answering = thread::spawn(move || Self::answer(&asked, &set));
-        let console = console.serve(Watcher::new(requests)).unwrap();
-        (Self { link, alarms: Some(alarms), answering: Some(answering), console: Some(console) }, terminal)
+        let answered = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&answered);
+        let answering = thread::spawn(move || Self::answer(&asked, &set, &count));
+        let console = Some(console.serve(Watcher::new(requests)).unwrap());
+        (Self { link, alarms: Some(alarms), answered, answering: Some(answering), console }, terminal)
     }
 
     /// Until `set` is closed.
-    fn answer(asked: &Receiver<Asked>, set: &Receiver<Vec<Alarm>>) {
+    fn answer(asked: &Receiver<Asked>, set: &Receiver<Vec<Alarm>>, answered: &AtomicUsize) {
         let mut alarms = Vec::new();
         while !set.is_closed() {
             alarms = set.try_recv().unwrap_or(alarms);
@@ -281,6 +286,7 @@ impl Rig {
             };
             let ControlRequest::Query(query) = request else { panic!("an order from the serial line: {request:?}") };
             replier.send(answer(&query, &alarms));
+            answered.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -353,9 +359,13 @@ fn a_line_that_is_pulled_out_is_served_again_when_it_is_back() {
 fn a_terminal_that_takes_nothing_holds_up_nobody() {
     let (mut rig, mut terminal) = Rig::start();
     terminal.reads("cordboard> ");
-    // Nobody reads; a pseudo-terminal holds some kilobytes, then it is full.
+    // Nobody reads; a pseudo-terminal holds some kilobytes of these 200, then it is full.
     for _ in 0..20 {
         terminal.types(b"queues\r");
+    }
+    // More than one reading of the port holds: what was to be written in between has been given up.
+    while rig.answered.load(Ordering::Relaxed) < 15 {
+        thread::sleep(Duration::from_millis(5));
     }
     rig.stop();
     // Full to the brim, and yet the thread ends.
