@@ -216,6 +216,7 @@ impl Switch {
             offered: self.counters.offered,
             answered: self.counters.answered,
             abandoned: self.counters.abandoned,
+            queue_answered: counters.answered,
             in_target: self.counters.in_target,
             calls: self.calls.len() as u64,
             waiting: self.by_item.len() as u64,

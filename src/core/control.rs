@@ -145,7 +145,10 @@ pub struct Status {
     pub answered: u64,
     /// Calls whose caller left the queue before an agent answered.
     pub abandoned: u64,
-    /// Of the calls that left a queue, those answered within the queue's target; abandoned ones count as missed.
+    /// Calls that an agent took out of a queue.
+    pub queue_answered: u64,
+    /// Of these, the ones answered within the queue's target. The service level is their share in `queue_answered` and
+    /// `abandoned` together: abandoned calls count as missed.
     pub in_target: u64,
     /// Calls now.
     pub calls: u64,

@@ -148,7 +148,7 @@ impl Account {
         for alarm in &status.alarms {
             error_texts.push(format!("alarm {} {}", alarm.name, alarm.subject));
         }
-        let decided = status.answered + status.abandoned;
+        let decided = status.queue_answered + status.abandoned;
         Summary {
             offered: status.offered,
             answered: status.answered,

@@ -58,6 +58,14 @@ generate --ext 400 --calls 2000 --rate 200 --hold 0 --warm 1
 row 'bridged call, signalling only, CPU; failed' "$(field cpu_per_completed_call=) ms; $(field 'fail=')" '`--ext 400 --calls 2000 --rate 200 --hold 0 --warm 1`'
 generate --ext 100 --calls 4000 --rate 400 --hold 0 --warm 1
 row 'answer and hang up, CPU; failed' "$(field cpu_per_completed_call=) ms; $(field 'fail=')" '`--ext 100 --calls 4000 --rate 400 --hold 0 --warm 1`'
+share() { sed -n 's/.*server_cpu=[^(]*(\([0-9.]*\)% core.*/\1 %/p' "$work/out"; }
+generate --ext 400 --calls 6000 --rate 1000 --hold 0 --warm 1
+row '1,000 bridged calls a second: share of the core; failed' "$(share); $(field 'fail=')" '`--ext 400 --calls 6000 --rate 1000 --hold 0 --warm 1`'
+generate --ext 100 --calls 15000 --rate 3000 --hold 0 --warm 1
+row '3,000 answered calls a second: share of the core; failed' "$(share); $(field 'fail=')" '`--ext 100 --calls 15000 --rate 3000 --hold 0 --warm 1`'
+stop
+
+start
 generate --ext 202 --calls 400 --rate 50 --fixed --hold 1 --holdagent --warm 1 --measure 4
 row "caller's entry to agent's INVITE, p50 / p99" "$(quantile 'invite->agentINVITE' p50) / $(quantile 'invite->agentINVITE' p99) ms" '`--ext 202 --calls 400 --rate 50 --fixed --hold 1 --holdagent --warm 1 --measure 4`'
 stop
@@ -65,7 +73,7 @@ stop
 start
 generate --ext 200 --calls 510 --rate 50 --fixed --hold 2 --holdagent --warm 1 --measure 25 --media
 row "agent free to next INVITE, 500 waiting with music, p50 / p99" "$(quantile 'agentfree->nextINVITE' p50) / $(quantile 'agentfree->nextINVITE' p99) ms" '`--ext 200 --calls 510 --rate 50 --fixed --hold 2 --holdagent --warm 1 --measure 25 --media`'
-row '500 waiting with music, share of a core; double offers' "$(sed -n 's/.*server_cpu=[^(]*(\([0-9.]*\)% core.*/\1 %/p' "$work/out"); $(field double_ring=)" 'the same run'
+row '500 waiting with music: share of the core; double offers' "$(share); $(field double_ring=)" 'the same run'
 stop
 
 row 'start to first 200 OK, 500 agents' "$("$binary" bench start examples/bench.toml | sed 's/^start: //')" '`cordboard bench start examples/bench.toml`'

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use crate::core::media::MediaCommand;
 use crate::core::switch::Switch;
 
-/// Sockets kept ready: one call needs two, and binding more takes a round to the media thread.
-const LOW_WATER: usize = 64;
+/// Sockets kept ready: one call needs two, and binding more takes a round to the media thread, in which a burst of calls
+/// can come.
+const LOW_WATER: usize = 256;
 /// Sockets asked for at once.
-const BATCH: u16 = 128;
+const BATCH: u16 = 256;
 
 /// Free sockets, used in turn so that a port rests as long as possible between two calls.
 #[derive(Default, Debug)]

@@ -12,7 +12,7 @@ pub const CLEAR: &str = "\x1b[H\x1b[J";
 pub fn summary(status: &Status, now: Timestamp) -> String {
     let state = if status.stopping { "stopping" } else { "serving" };
     let mut text = format!("cordboard {} {state}, up {}\n\n", status.version, ago(status.started_at, now));
-    let gone = status.answered.saturating_add(status.abandoned);
+    let gone = status.queue_answered.saturating_add(status.abandoned);
     let percent = |part: u64| if gone == 0 { "-".to_owned() } else { format!("{:.1} %", share(part, gone)) };
     let lines = [
         ("calls", format!("{} now, {} waiting", status.calls, status.waiting)),
@@ -172,7 +172,7 @@ mod tests {
     fn a_status_shows_level_bounds_and_alarms() {
         let view = Status {
             version: "0.1.0".into(),
-            answered: 3,
+            queue_answered: 3,
             abandoned: 1,
             in_target: 3,
             bounds: vec![Bound { name: "calls".into(), used: 2, max: 10_000, refused: 0 }],
