@@ -76,5 +76,5 @@ row "agent free to next INVITE, 500 waiting with music, p50 / p99" "$(quantile '
 row '500 waiting with music: share of the core; double offers' "$(share); $(field double_ring=)" 'the same run'
 stop
 
-row 'start to first 200 OK, 500 agents' "$("$binary" bench start examples/bench.toml | sed 's/^start: //')" '`cordboard bench start examples/bench.toml`'
+row 'start to first 200 OK, 500 agents' "$("$binary" bench start examples/bench.toml | sed 's/^start: //; s/ to the first 200 OK//')" '`cordboard bench start examples/bench.toml`'
 cp "$work/log" "${FIGURES_LOG:-/dev/null}"
