@@ -102,16 +102,15 @@ fn a_stall_loses_no_digit() {
     let mut bench = Bench::new();
     bench.open_tdm(A, 1);
     bench.pass(2);
-    // All that the card's buffer holds has gathered while we stood still; most of it is too late to be played.
-    let digit = tone(Codec::Pcmu, '5');
-    let (first, rest) = digit.split_at(4 * 160);
-    bench.line(1).from_line.extend_from_slice(first);
-    bench.pass(1);
-    for frame in rest.chunks(160) {
-        bench.line(1).from_line.extend_from_slice(frame);
+    // While we stood still a digit of 50 ms and a pause of 30 ms have gathered, all that the card's buffer holds: half of
+    // it is too late to be played.
+    let mut gathered = tone(Codec::Pcmu, '5').get(..400).expect("50 ms of the digit").to_vec();
+    gathered.resize(640, g711::silence(Codec::Pcmu));
+    bench.line(1).from_line.extend_from_slice(&gathered);
+    for _ in 0..6 {
         bench.pass(1);
+        bench.line(1).from_line.extend_from_slice(&[g711::silence(Codec::Pcmu); 160]);
     }
-    bench.pass(3);
     let told: String = digits(&bench.events()).iter().map(|&(_, digit, _)| digit).collect();
     assert_eq!(told, "5");
 }
