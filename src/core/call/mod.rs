@@ -8,6 +8,8 @@
 //!                │ ^                 │ overflow                 │  ^
 //!                │ └─────────────────┘                   REFER  v  │ answered / failed
 //!                └──transfer──> Connecting ──answered──────> Referring
+//!                │                   │
+//!                └──────failed───────┴──> Toning (an unanswered caller on a circuit hears why) ──> Ending
 //! ```
 
 mod bridge;
