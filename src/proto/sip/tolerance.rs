@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use sip_codec::headers::{Address, Via};
 
+use super::message::split_top;
+
 /// What a datagram without a message means.
 pub(super) fn is_keep_alive(datagram: &[u8]) -> bool {
     // RFC 5626 section 4.4.1 (CRLF), and the lone NUL or blank that phones send to hold a NAT binding open.
@@ -85,22 +87,61 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|w| w.eq_ignore_ascii_case(what))
 }
 
-/// An address header's value.
+/// An address header's value. What the strict parser refuses is tried once more with its user part, display name and
+/// port as they were meant.
 pub(super) fn address(value: &[u8], header: &'static str) -> Option<Address> {
-    Address::parse(value, header).ok().or_else(|| Address::parse(&escape_hash(value)?, header).ok())
+    Address::parse(value, header).ok().or_else(|| {
+        let escaped = escape_hash(value);
+        let quoted = quote_display_name(escaped.as_deref().unwrap_or(value));
+        Address::parse(&without_empty_port(&quoted), header).ok()
+    })
 }
 
-/// One Via value, with blanks around the colon of `host : port` allowed (RFC 3261 section 25.1: COLON is SWS ":" SWS).
-pub(super) fn via(value: &[u8]) -> Option<Via> {
-    if let Ok(via) = Via::parse_one(value) {
-        return Some(via);
+/// The display name in quotes where it has none and is no row of tokens (RFC 3261 section 25.1): people have accents,
+/// brackets and at signs in their names. A comma would begin another address, so such a value stays as it is.
+fn quote_display_name(value: &[u8]) -> Vec<u8> {
+    let bracket = value.iter().position(|&b| b == b'<').unwrap_or_default();
+    let (name, rest) = value.split_at(bracket);
+    let name = name.trim_ascii();
+    if name.is_empty() || name.iter().any(|b| matches!(b, b'"' | b',' | b'\\' | b';') || b.is_ascii_control()) {
+        return value.to_vec();
     }
-    let colon = value.iter().position(|&b| b == b':')?;
-    let (before, after) = value.split_at(colon);
-    let mut tight = before.trim_ascii_end().to_vec();
-    tight.push(b':');
-    tight.extend_from_slice(after.get(1..).unwrap_or_default().trim_ascii_start());
-    Via::parse_one(&tight).ok()
+    [b"\"", name, b"\" ", rest].concat()
+}
+
+/// `host:` as `host`: RFC 3986 section 3.2.3 has an empty port, RFC 3261 has not.
+fn without_empty_port(value: &[u8]) -> Vec<u8> {
+    let empty = value.windows(2).position(|w| matches!(w, b":>" | b":;"));
+    let Some(at) = empty else { return value.to_vec() };
+    let (before, after) = value.split_at(at);
+    [before, after.get(1..).unwrap_or_default()].concat()
+}
+
+/// One Via value, with blanks around the colon of `host : port` (RFC 3261 section 25.1: COLON is SWS ":" SWS), a
+/// semicolon at its end, and parameters that have an equals sign and no value. Empty parameters are refused, as RFC 4475
+/// section 3.1.2.1 wants it.
+pub(super) fn via(value: &[u8]) -> Option<Via> {
+    Via::parse_one(value).ok().or_else(|| Via::parse_one(&tidy_via(value)).ok())
+}
+
+fn tidy_via(value: &[u8]) -> Vec<u8> {
+    let value = value.trim_ascii();
+    let mut parts = split_top(value.strip_suffix(b";").unwrap_or(value), b';');
+    let sent_by = parts.next().unwrap_or_default();
+    // Not a colon within the brackets of an IPv6 reference.
+    let bracket = sent_by.iter().rposition(|&b| b == b']').unwrap_or_default();
+    let mut out = match sent_by.iter().skip(bracket).position(|&b| b == b':') {
+        Some(colon) => {
+            let (before, after) = sent_by.split_at(bracket + colon);
+            [before.trim_ascii_end(), b":", after.get(1..).unwrap_or_default().trim_ascii()].concat()
+        }
+        None => sent_by.trim_ascii_end().to_vec(),
+    };
+    for part in parts {
+        out.push(b';');
+        out.extend_from_slice(part.strip_suffix(b"=").unwrap_or(part));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -161,5 +202,23 @@ mod tests {
         let via = via(b"SIP/2.0/UDP h : 5060 ;branch=z9hG4bK1").expect("a Via");
         assert_eq!(via.port, Some(5060));
         assert_eq!(via.branch(), Some(&b"z9hG4bK1"[..]));
+        let via = super::via(b"SIP/2.0/UDP [2001:db8::1] : 5061 ; rport=;branch=z9hG4bK1;").expect("a Via");
+        assert_eq!((via.port, via.branch()), (Some(5061), Some(&b"z9hG4bK1"[..])));
+    }
+
+    #[test]
+    fn display_names_are_quoted_where_that_helps_and_ports_may_be_empty() {
+        for (value, name) in [
+            ("J\u{fc}rgen M\u{fc}ller <sip:a@b>;tag=1", "J\u{fc}rgen M\u{fc}ller"),
+            ("Anna (12) <sip:a@b:>;tag=1", "Anna (12)"),
+            ("a@b <sip:a@b>;tag=1", "a@b"),
+        ] {
+            let address = address(value.as_bytes(), "From").expect("an address");
+            assert_eq!(address.display_name.as_deref(), Some(name.as_bytes()));
+            assert_eq!(address.tag(), Some(&b"1"[..]));
+        }
+        // RFC 4475 sections 3.1.2.6 and 3.1.2.15.
+        assert!(address(b"\"Mr. J. User <sip:j.user@example.com>", "To").is_none());
+        assert!(address(b"Bell, Alexander <sip:a.g.bell@example.com>;tag=43", "From").is_none());
     }
 }
