@@ -47,18 +47,6 @@ fn calls_over_tcp() {
 }
 
 #[test]
-fn the_stock_caller_of_sipp() {
-    if !have(&["sipp"]) {
-        return;
-    }
-    let place = Place::new("stock");
-    let appliance = Appliance::start(&place, &provision());
-    place.sipp(2, "-uac", &["-s", "200", "-m", "40", "-r", "20", "-d", "500"]).succeeds(LONG);
-    assert_eq!(appliance.cdrs().len(), 40);
-    appliance.stop();
-}
-
-#[test]
 fn callers_give_up_hold_ask_and_authenticate() {
     if !have(&["sipp"]) {
         return;

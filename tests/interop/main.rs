@@ -9,4 +9,5 @@ mod harness;
 mod hostile;
 mod phone;
 mod providers;
+mod stock;
 mod wire;

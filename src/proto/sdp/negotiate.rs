@@ -117,7 +117,10 @@ fn attribute(name: &str, value: Option<String>) -> Attribute {
 }
 
 fn write(local: &Local, medias: Vec<Media>) -> Bytes {
-    let mut session = Session::new(Origin::with_ip_addr(local.session_id, local.version, local.address), "cordboard");
+    let mut origin = Origin::with_ip_addr(local.session_id, local.version, local.address);
+    // "-" would be as good (RFC 8866 section 5.2), but SIPp's own scenario `regexp` is not alone in expecting a word.
+    origin.username = Some("cordboard".into());
+    let mut session = Session::new(origin, "cordboard");
     session.connection = Some(Connection::from_ip_addr(local.address));
     session.times = vec![Time { start_time: 0, stop_time: 0, repeats: Vec::new() }];
     session.medias = medias;

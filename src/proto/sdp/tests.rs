@@ -34,7 +34,7 @@ fn our_offer_is_what_we_say_it_is() {
     let text = String::from_utf8(offer(&local()).to_vec()).unwrap();
     assert_eq!(
         text,
-        "v=0\r\no=- 7 1 IN IP4 192.0.2.1\r\ns=cordboard\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+        "v=0\r\no=cordboard 7 1 IN IP4 192.0.2.1\r\ns=cordboard\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
          m=audio 16384 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
          a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
     );
