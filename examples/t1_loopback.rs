@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use cordboard::base::{Codec, DialString, Instant};
+use cordboard::base::{DialString, Instant, Law};
 use cordboard::dsp::{dtmf, g711};
 use cordboard::proto::cas::Bits;
 use cordboard::proto::cas::em_wink::{Config, EmWink, Event, Input, Output};
@@ -136,7 +136,7 @@ impl Near {
     fn listen(&mut self) -> Result<(), Error> {
         let (mut octets, mut samples) = ([0; FRAME], [0; FRAME]);
         let n = self.bearer.read(&mut octets)?;
-        g711::decode(Codec::Pcmu, octets.get(..n).unwrap_or_default(), &mut samples);
+        g711::decode(Law::Mu, octets.get(..n).unwrap_or_default(), &mut samples);
         let heard = samples.get(..n).unwrap_or_default();
         let events: Vec<_> = self.detector.iter_mut().flat_map(|d| d.process(heard)).collect();
         for event in events {

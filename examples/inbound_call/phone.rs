@@ -42,10 +42,17 @@ impl Phone {
     }
 
     pub fn answer(&mut self, now: Now, call: Ringing) {
-        let codecs = Codec::ALL.to_vec();
+        let codecs = Codec::USUAL.to_vec();
         let direction = sdp::Direction::SendRecv;
-        let local =
-            sdp::Local { address: ADDRESS.0.into(), port: 50_000, session_id: 1, version: 1, codecs, direction };
+        let local = sdp::Local {
+            address: ADDRESS.0.into(),
+            port: 50_000,
+            session_id: 1,
+            version: 1,
+            codecs,
+            comfort_noise: false,
+            direction,
+        };
         match sdp::parse(&call.offer).and_then(|offer| sdp::answer(&offer, &local)) {
             Ok((answer, _)) => self.endpoint.accept(now, call.session, answer),
             Err(_) => self.endpoint.reject(now, call.session, 488, None, None),

@@ -9,7 +9,7 @@ pub mod time;
 pub mod tone;
 
 pub use cause::Cause;
-pub use codec::Codec;
+pub use codec::{Codec, Law};
 pub use id::*;
 pub use number::DialString;
 pub use redact::Redacted;

@@ -111,6 +111,7 @@ fn bench_sdp(count: u32) -> Result<(), CliError> {
         session_id: 1,
         version: 1,
         codecs: vec![Codec::Pcmu, Codec::Pcma],
+        comfort_noise: false,
         direction: Direction::SendRecv,
     };
     let offer = sdp::offer(&local);

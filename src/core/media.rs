@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::base::{Circuit, PlayId, PortId};
 pub use crate::base::{Codec, ToneKind};
+pub use crate::proto::sdp::Others;
 
 /// How a leg's RTP stream is sent and received, as agreed by offer and answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,8 +17,14 @@ pub struct StreamParams {
     pub codec: Codec,
     /// RTP payload type of `codec`.
     pub payload_type: u8,
+    /// What else the peer may send; we send `codec` only.
+    pub others: Others,
     /// Payload type for RFC 4733 events, when both ends know them.
     pub telephone_event: Option<u8>,
+    /// Payload type of comfort noise (RFC 3389), when both agree to it.
+    pub comfort_noise: Option<u8>,
+    /// Whether we stop sending while our party is silent, where comfort noise is agreed.
+    pub silence_suppression: bool,
     /// Milliseconds of audio per packet that we send (10..=60).
     pub ptime_ms: u8,
     /// Where the peer's description says to send. The plane latches on the source of the first valid packet instead

@@ -209,7 +209,7 @@ async fn play<'a>(
                 card.dial(seed, key);
             } else {
                 // Every third SIP caller speaks A-law only; one of eight has no patience.
-                let codecs = if n % 6 == 1 { vec![Codec::Pcma] } else { Codec::ALL.to_vec() };
+                let codecs = if n % 6 == 1 { vec![Codec::Pcma] } else { Codec::USUAL.to_vec() };
                 let patience = (n % 8 == 7).then_some(Duration::from_secs(4));
                 executor.spawn(people::sip_caller(stage.clone(), seed, key, codecs, patience)).detach();
             }

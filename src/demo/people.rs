@@ -51,7 +51,7 @@ impl Stage {
 /// that none is left in the registrar.
 pub(super) async fn agent(stage: Stage, name: &'static str, password: &'static str, seed: u64) -> std::io::Result<()> {
     let local = SocketAddr::new(stage.server.ip(), 0);
-    let mut phone = Phone::new(stage.clock, local, stage.server, Codec::ALL.to_vec(), seed)?;
+    let mut phone = Phone::new(stage.clock, local, stage.server, Codec::USUAL.to_vec(), seed)?;
     let registration = phone.register(name, password);
     let mut ringing = None;
     while !stage.over.get() {

@@ -119,6 +119,7 @@ impl Phone {
             session_id: self.session_id,
             version: 1,
             codecs: self.codecs.clone(),
+            comfort_noise: false,
             direction: sdp::Direction::SendRecv,
         })
     }

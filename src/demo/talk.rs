@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use rtp_rs::{RtpPacketBuilder, RtpReader};
 
-use crate::dsp::g711;
+use crate::dsp::coder::Coder;
 use crate::dsp::reference::{Recognizer, ReferenceSignal};
 use crate::proto::sdp::Agreed;
 
@@ -20,6 +20,8 @@ pub(super) struct Talk {
     /// Whether the voice is on; silence otherwise.
     pub speaking: bool,
     ear: Recognizer,
+    hearing: Coder,
+    saying: Coder,
     keys: VecDeque<char>,
     pressing: Option<Press>,
     sequence: u16,
@@ -42,6 +44,8 @@ impl Talk {
             voice: ReferenceSignal::new(seed),
             speaking: true,
             ear: Recognizer::new(),
+            hearing: Coder::default(),
+            saying: Coder::default(),
             keys: VecDeque::new(),
             pressing: None,
             sequence: seed as u16,
@@ -76,7 +80,7 @@ impl Talk {
         let payload = rtp.payload();
         let n = payload.len().min(pcm.len());
         if let (Some(out), Some(octets)) = (pcm.get_mut(..n), payload.get(..n)) {
-            g711::decode(self.agreed.codec, octets, out);
+            self.hearing.decode(self.agreed.codec, octets, out);
             self.ear.push(out);
         }
     }
@@ -95,7 +99,7 @@ impl Talk {
             self.voice.fill(&mut pcm);
         }
         let mut octets = [0u8; SAMPLES];
-        g711::encode(self.agreed.codec, &pcm, &mut octets);
+        self.saying.encode(self.agreed.codec, &pcm, &mut octets);
         self.packet(self.agreed.payload_type, self.timestamp, false, &octets)
     }
 

@@ -3,25 +3,25 @@
 //! Linear samples are 16 bits: 14-bit mu-law values times 4, 13-bit A-law values times 8. Encoding truncates the low
 //! bits, as G.191's reference implementation does.
 
-use crate::base::Codec;
+use crate::base::Law;
 
 /// The octet of a pause: the smallest positive value of the law.
-pub const fn silence(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcmu => 0xff,
-        Codec::Pcma => 0xd5,
+pub const fn silence(law: Law) -> u8 {
+    match law {
+        Law::Mu => 0xff,
+        Law::A => 0xd5,
     }
 }
 
 /// Encodes as many samples as both slices hold.
-pub fn encode(codec: Codec, pcm: &[i16], out: &mut [u8]) {
-    match codec {
-        Codec::Pcmu => {
+pub fn encode(law: Law, pcm: &[i16], out: &mut [u8]) {
+    match law {
+        Law::Mu => {
             for (o, &x) in out.iter_mut().zip(pcm) {
                 *o = MU_ENCODE[usize::from((x as u16) >> 2)];
             }
         }
-        Codec::Pcma => {
+        Law::A => {
             for (o, &x) in out.iter_mut().zip(pcm) {
                 *o = A_ENCODE[usize::from((x as u16) >> 4)];
             }
@@ -30,10 +30,10 @@ pub fn encode(codec: Codec, pcm: &[i16], out: &mut [u8]) {
 }
 
 /// Decodes as many octets as both slices hold.
-pub fn decode(codec: Codec, octets: &[u8], out: &mut [i16]) {
-    let table = match codec {
-        Codec::Pcmu => &MU_DECODE,
-        Codec::Pcma => &A_DECODE,
+pub fn decode(law: Law, octets: &[u8], out: &mut [i16]) {
+    let table = match law {
+        Law::Mu => &MU_DECODE,
+        Law::A => &A_DECODE,
     };
     for (o, &x) in out.iter_mut().zip(octets) {
         *o = table[usize::from(x)];
@@ -41,11 +41,11 @@ pub fn decode(codec: Codec, octets: &[u8], out: &mut [i16]) {
 }
 
 /// Converts between the laws (G.711 tables 3 and 4), or copies; as many octets as both slices hold.
-pub fn transcode(from: Codec, to: Codec, octets: &[u8], out: &mut [u8]) {
+pub fn transcode(from: Law, to: Law, octets: &[u8], out: &mut [u8]) {
     let table = match (from, to) {
-        (Codec::Pcmu, Codec::Pcma) => &MU_TO_A,
-        (Codec::Pcma, Codec::Pcmu) => &A_TO_MU,
-        (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => {
+        (Law::Mu, Law::A) => &MU_TO_A,
+        (Law::A, Law::Mu) => &A_TO_MU,
+        (Law::Mu, Law::Mu) | (Law::A, Law::A) => {
             let n = octets.len().min(out.len());
             out[..n].copy_from_slice(&octets[..n]);
             return;
@@ -204,21 +204,21 @@ const fn a_to_mu_magnitude(a: u8) -> u8 {
 mod tests {
     use super::*;
 
-    const LAWS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+    const LAWS: [Law; 2] = [Law::Mu, Law::A];
 
-    fn encode_one(codec: Codec, x: i16) -> u8 {
+    fn encode_one(law: Law, x: i16) -> u8 {
         let mut out = [0];
-        encode(codec, &[x], &mut out);
+        encode(law, &[x], &mut out);
         out[0]
     }
 
-    fn decode_one(codec: Codec, x: u8) -> i16 {
+    fn decode_one(law: Law, x: u8) -> i16 {
         let mut out = [0];
-        decode(codec, &[x], &mut out);
+        decode(law, &[x], &mut out);
         out[0]
     }
 
-    fn transcode_one(from: Codec, to: Codec, x: u8) -> u8 {
+    fn transcode_one(from: Law, to: Law, x: u8) -> u8 {
         let mut out = [0];
         transcode(from, to, &[x], &mut out);
         out[0]
@@ -228,17 +228,17 @@ mod tests {
     fn known_points_of_the_tables() {
         // G.711 table 2a: decoder output values 0, 2, 33 x 31 .. 8031 (14 bits), here times 4.
         for (octet, sample) in [(0xff, 0), (0xfe, 8), (0xf0, 120), (0xef, 132), (0x80, 32_124), (0x00, -32_124)] {
-            assert_eq!(decode_one(Codec::Pcmu, octet), sample, "{octet:#x}");
+            assert_eq!(decode_one(Law::Mu, octet), sample, "{octet:#x}");
         }
         // G.711 table 1a: decoder output values 1, 3, .. 4032 (13 bits), here times 8.
         for (octet, sample) in [(0xd5, 8), (0xd4, 24), (0xc5, 264), (0xaa, 32_256), (0x2a, -32_256), (0x55, -8)] {
-            assert_eq!(decode_one(Codec::Pcma, octet), sample, "{octet:#x}");
+            assert_eq!(decode_one(Law::A, octet), sample, "{octet:#x}");
         }
-        assert_eq!(encode_one(Codec::Pcmu, i16::MAX), 0x80);
-        assert_eq!(encode_one(Codec::Pcmu, i16::MIN), 0x00);
-        assert_eq!(encode_one(Codec::Pcmu, -1), 0x7f);
-        assert_eq!(encode_one(Codec::Pcma, i16::MAX), 0xaa);
-        assert_eq!(encode_one(Codec::Pcma, i16::MIN), 0x2a);
+        assert_eq!(encode_one(Law::Mu, i16::MAX), 0x80);
+        assert_eq!(encode_one(Law::Mu, i16::MIN), 0x00);
+        assert_eq!(encode_one(Law::Mu, -1), 0x7f);
+        assert_eq!(encode_one(Law::A, i16::MAX), 0xaa);
+        assert_eq!(encode_one(Law::A, i16::MIN), 0x2a);
         for law in LAWS {
             assert_eq!(encode_one(law, 0), silence(law));
         }
@@ -249,7 +249,7 @@ mod tests {
         for law in LAWS {
             for octet in 0..=255 {
                 // Mu-law has two zeros; the negative one comes back as the positive.
-                let expected = if (law, octet) == (Codec::Pcmu, 0x7f) { 0xff } else { octet };
+                let expected = if (law, octet) == (Law::Mu, 0x7f) { 0xff } else { octet };
                 assert_eq!(encode_one(law, decode_one(law, octet)), expected, "{law:?} {octet:#x}");
             }
         }
@@ -272,11 +272,11 @@ mod tests {
 
     #[test]
     fn conversion_between_laws_is_nearest_within_one_step_and_keeps_the_sign() {
-        for (from, to) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+        for (from, to) in [(Law::Mu, Law::A), (Law::A, Law::Mu)] {
             for octet in 0..=255u8 {
                 let got = transcode_one(from, to, octet);
                 assert_eq!(got & 0x80, octet & 0x80, "{from:?} {octet:#x}");
-                let magnitude = |o: u8| if to == Codec::Pcmu { !o & 0x7f } else { (o ^ 0x55) & 0x7f };
+                let magnitude = |o: u8| if to == Law::Mu { !o & 0x7f } else { (o ^ 0x55) & 0x7f };
                 let nearest = encode_one(to, decode_one(from, octet));
                 let apart = i16::from(magnitude(got)) - i16::from(magnitude(nearest));
                 assert!(apart.abs() <= 1, "{from:?} {octet:#x}: {apart}");
@@ -287,19 +287,19 @@ mod tests {
     #[test]
     fn the_ends_of_the_tables() {
         // Mu-law has a value at zero, A-law has none: zero goes up to A-law's first value, and that to mu-law's second.
-        assert_eq!(transcode_one(Codec::Pcmu, Codec::Pcma, 0xff), 0xd5);
-        assert_eq!(transcode_one(Codec::Pcma, Codec::Pcmu, 0xd5), 0xfe);
-        assert_eq!(transcode_one(Codec::Pcmu, Codec::Pcma, 0x80), 0xaa);
-        assert_eq!(transcode_one(Codec::Pcma, Codec::Pcmu, 0xaa), 0x80);
+        assert_eq!(transcode_one(Law::Mu, Law::A, 0xff), 0xd5);
+        assert_eq!(transcode_one(Law::A, Law::Mu, 0xd5), 0xfe);
+        assert_eq!(transcode_one(Law::Mu, Law::A, 0x80), 0xaa);
+        assert_eq!(transcode_one(Law::A, Law::Mu, 0xaa), 0x80);
     }
 
     #[test]
     fn mu_a_mu_changes_at_most_by_one_step_and_then_no_more() {
         for octet in 0..=255u8 {
-            let once = transcode_one(Codec::Pcma, Codec::Pcmu, transcode_one(Codec::Pcmu, Codec::Pcma, octet));
+            let once = transcode_one(Law::A, Law::Mu, transcode_one(Law::Mu, Law::A, octet));
             let apart = i16::from(once) - i16::from(octet);
             assert!(apart.abs() <= 1, "{octet:#x}: {apart}");
-            let twice = transcode_one(Codec::Pcma, Codec::Pcmu, transcode_one(Codec::Pcmu, Codec::Pcma, once));
+            let twice = transcode_one(Law::A, Law::Mu, transcode_one(Law::Mu, Law::A, once));
             assert_eq!(once, twice, "{octet:#x}");
         }
     }
@@ -307,9 +307,9 @@ mod tests {
     #[test]
     fn lengths_may_differ() {
         let mut out = [7u8; 3];
-        encode(Codec::Pcmu, &[0], &mut out);
+        encode(Law::Mu, &[0], &mut out);
         assert_eq!(out, [0xff, 7, 7]);
-        transcode(Codec::Pcmu, Codec::Pcmu, &[1, 2], &mut out[..1]);
+        transcode(Law::Mu, Law::Mu, &[1, 2], &mut out[..1]);
         assert_eq!(out, [1, 7, 7]);
     }
 }

@@ -32,21 +32,21 @@ pub fn measure(pcm: &[i16]) -> Dbm0 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Codec;
+    use crate::base::Law;
     use crate::dsp::g711;
 
     #[test]
     fn the_digital_milliwatt_is_0_dbm0() {
         // G.711 tables 5 and 6: the periodic sequences of 1 kHz at 0 dBm0.
         let cases = [
-            (Codec::Pcma, [0x34, 0x21, 0x21, 0x34, 0xb4, 0xa1, 0xa1, 0xb4]),
-            (Codec::Pcmu, [0x1e, 0x0b, 0x0b, 0x1e, 0x9e, 0x8b, 0x8b, 0x9e]),
+            (Law::A, [0x34, 0x21, 0x21, 0x34, 0xb4, 0xa1, 0xa1, 0xb4]),
+            (Law::Mu, [0x1e, 0x0b, 0x0b, 0x1e, 0x9e, 0x8b, 0x8b, 0x9e]),
         ];
-        for (codec, octets) in cases {
+        for (law, octets) in cases {
             let mut pcm = [0; 8];
-            g711::decode(codec, &octets, &mut pcm);
+            g711::decode(law, &octets, &mut pcm);
             let Dbm0(level) = measure(&pcm);
-            assert!(level.abs() < 0.15, "{codec:?}: {level}");
+            assert!(level.abs() < 0.15, "{law:?}: {level}");
         }
     }
 

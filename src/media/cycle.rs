@@ -149,10 +149,9 @@ impl Plane {
         }
         for &place in &self.framed {
             let Some(peer) = self.ports.get(place).and_then(Option::as_ref).map(|port| port.peer) else { continue };
-            let peer = peer.and_then(|peer| self.ports.get(peer)?.as_ref()?.heard());
-            let heard = peer.map(|(codec, octets)| (codec, *octets));
+            let heard = peer.and_then(|peer| self.ports.get(peer)?.as_ref()?.heard()).cloned();
             if let Some(port) = self.ports.get_mut(place).and_then(Option::as_mut)
-                && port.speak(now, number, heard, self.recorder.as_mut(), &mut self.events, wire)
+                && port.speak(now, number, heard.as_ref(), self.recorder.as_mut(), &mut self.events, wire)
             {
                 self.changed.push(place);
             }

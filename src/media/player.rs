@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{Codec, PlayId};
+use crate::base::{Law, PlayId};
 use crate::dsp::{g711, tone};
 use crate::media::prompt::{Loop, Prompt};
 use crate::media::{FRAME, Octets};
@@ -63,18 +63,18 @@ impl Player {
         self.play
     }
 
-    /// Writes the next 20 ms in `codec`; `number` counts frames since the origin of time. Returns whether more follows.
-    pub fn next(&mut self, codec: Codec, number: u64, frame: &mut Octets) -> bool {
+    /// Writes the next 20 ms in a law; `number` counts frames since the origin of time. Returns whether more follows.
+    pub fn next(&mut self, law: Law, number: u64, frame: &mut Octets) -> bool {
         match &mut self.source {
-            Source::Pieces { pieces, piece, position } => fill(pieces, piece, position, codec, frame),
+            Source::Pieces { pieces, piece, position } => fill(pieces, piece, position, law, frame),
             Source::Tone(generator) => {
                 let mut pcm = [0; FRAME];
                 generator.fill(&mut pcm);
-                g711::encode(codec, &pcm, frame);
+                g711::encode(law, &pcm, frame);
                 true
             }
             Source::Music(music) => {
-                music.frame(codec, number, frame);
+                music.frame(law, number, frame);
                 true
             }
         }
@@ -82,8 +82,8 @@ impl Player {
 }
 
 /// Pieces follow each other without a gap, also inside a frame. The rest of the last frame is silence.
-fn fill(pieces: &[Piece], piece: &mut usize, position: &mut usize, codec: Codec, frame: &mut Octets) -> bool {
-    frame.fill(g711::silence(codec));
+fn fill(pieces: &[Piece], piece: &mut usize, position: &mut usize, law: Law, frame: &mut Octets) -> bool {
+    frame.fill(g711::silence(law));
     let mut filled = 0;
     while let Some(current) = pieces.get(*piece) {
         let rest = frame.get_mut(filled..).unwrap_or_default();
@@ -91,7 +91,7 @@ fn fill(pieces: &[Piece], piece: &mut usize, position: &mut usize, codec: Codec,
             break;
         }
         let taken = match current {
-            Piece::Prompt(prompt) => prompt.read(codec, *position, rest),
+            Piece::Prompt(prompt) => prompt.read(law, *position, rest),
             Piece::Silence(samples) => samples.saturating_sub(*position).min(rest.len()),
         };
         filled += taken;
@@ -117,14 +117,14 @@ mod tests {
         let mut player =
             Player::pieces(PlayId(1), vec![prompt(100, 8_000), Piece::Silence(40), prompt(0, 1), prompt(60, -8_000)]);
         let mut frame = [0; FRAME];
-        assert!(player.next(Codec::Pcmu, 0, &mut frame));
+        assert!(player.next(Law::Mu, 0, &mut frame));
         let mut pcm = [0; FRAME];
-        g711::decode(Codec::Pcmu, &frame, &mut pcm);
+        g711::decode(Law::Mu, &frame, &mut pcm);
         assert!(pcm[..100].iter().all(|&s| s > 7_000));
         assert!(pcm[100..140].iter().all(|&s| s == 0));
         assert!(pcm[140..].iter().all(|&s| s < -7_000));
-        assert!(!player.next(Codec::Pcmu, 1, &mut frame));
-        g711::decode(Codec::Pcmu, &frame, &mut pcm);
+        assert!(!player.next(Law::Mu, 1, &mut frame));
+        g711::decode(Law::Mu, &frame, &mut pcm);
         assert!(pcm[..40].iter().all(|&s| s < -7_000));
         assert!(pcm[40..].iter().all(|&s| s == 0), "the last frame ends in silence");
     }
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn nothing_to_play_ends_at_once() {
         let mut frame = [0; FRAME];
-        assert!(!Player::pieces(PlayId(1), Vec::new()).next(Codec::Pcma, 0, &mut frame));
-        assert!(!Player::pieces(PlayId(1), vec![Piece::Silence(0)]).next(Codec::Pcma, 0, &mut frame));
+        assert!(!Player::pieces(PlayId(1), Vec::new()).next(Law::A, 0, &mut frame));
+        assert!(!Player::pieces(PlayId(1), vec![Piece::Silence(0)]).next(Law::A, 0, &mut frame));
         assert_eq!(frame, [0xd5; FRAME]);
     }
 
@@ -141,7 +141,7 @@ mod tests {
     fn a_playback_of_whole_frames_ends_with_its_last_frame() {
         let mut player = Player::pieces(PlayId(1), vec![prompt(320, 8_000)]);
         let mut frame = [0; FRAME];
-        assert!(player.next(Codec::Pcmu, 0, &mut frame));
-        assert!(!player.next(Codec::Pcmu, 1, &mut frame));
+        assert!(player.next(Law::Mu, 0, &mut frame));
+        assert!(!player.next(Law::Mu, 1, &mut frame));
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::base::{Codec, Instant, PortId};
+use crate::base::{Codec, Instant, Law, PortId};
 use crate::core::media::{DigitSource, MediaEvent, PortStats};
+use crate::dsp::coder::{self, Coder};
 use crate::dsp::dtmf::{Detector, DtmfEvent};
 use crate::dsp::g711;
 use crate::media::digits::{DigitSender, Step};
@@ -60,12 +61,21 @@ pub enum Path {
     Frames,
 }
 
+/// What a party said in a frame, as it came and linear.
+#[derive(Clone)]
+pub struct Heard {
+    codec: Codec,
+    octets: Octets,
+    pcm: Samples,
+}
+
 /// What a port needs while its path is [`Path::Frames`].
 #[derive(Default)]
 pub struct Frames {
-    /// What the party said in this frame, in the port's own law and linear.
-    heard: Option<(Octets, Samples)>,
+    heard: Option<Heard>,
     detector: Option<Box<Detector>>,
+    /// What the party hears, where it is made here.
+    coder: Coder,
 }
 
 /// One port.
@@ -174,18 +184,19 @@ impl Port {
     /// First step of a frame: fetch what the party says, and look for digits in it.
     pub fn listen(&mut self, events: &mut Events) {
         let codec = self.codec();
-        let mut octets = [g711::silence(codec); FRAME];
+        let mut octets = [coder::silence(codec); FRAME];
         let mut pcm = [0; FRAME];
         let heard = match &mut self.attachment {
             Attachment::Rtp(end) => end.listen(&mut octets, &mut pcm),
             Attachment::Tdm(end) => {
+                let law = end.law();
                 let Ok(behind) = end.fetch() else {
                     self.lose(events);
                     return;
                 };
                 // After a stall: what is no longer played is still listened to, so that no digit gets lost.
                 while behind && end.is_full() && end.take(&mut octets) {
-                    g711::decode(codec, &octets, &mut pcm);
+                    g711::decode(law, &octets, &mut pcm);
                     if let Some(detector) = self.frames.as_mut().and_then(|f| f.detector.as_mut()) {
                         detect(detector, &pcm, self.id, events);
                     }
@@ -193,14 +204,14 @@ impl Port {
                 let heard = end.take(&mut octets);
                 if heard {
                     self.stats.rx_packets += 1;
-                    g711::decode(codec, &octets, &mut pcm);
+                    g711::decode(law, &octets, &mut pcm);
                 }
                 heard
             }
             Attachment::Gone => false,
         };
         let Some(frames) = &mut self.frames else { return };
-        frames.heard = heard.then_some((octets, pcm));
+        frames.heard = heard.then_some(Heard { codec, octets, pcm });
         // What a timeslot has not delivered yet comes late, not never: silence in its place would split a digit.
         let late = !heard && matches!(self.attachment, Attachment::Tdm(_));
         if let Some(detector) = frames.detector.as_mut().filter(|_| !late) {
@@ -209,9 +220,8 @@ impl Port {
     }
 
     /// What the party said in this frame; `None` when nothing.
-    pub fn heard(&self) -> Option<(Codec, &Octets)> {
-        let (octets, _) = self.frames.as_ref()?.heard.as_ref()?;
-        Some((self.codec(), octets))
+    pub fn heard(&self) -> Option<&Heard> {
+        self.frames.as_ref()?.heard.as_ref()
     }
 
     /// Second step of a frame: choose what the party hears and send it. `peer` is what the bridged party said. Returns
@@ -220,18 +230,18 @@ impl Port {
         &mut self,
         now: Instant,
         number: u64,
-        peer: Option<(Codec, Octets)>,
+        peer: Option<&Heard>,
         recorder: &mut dyn RecordSink,
         events: &mut Events,
         wire: &mut impl Wire,
     ) -> bool {
         let codec = self.codec();
-        let mut octets = [g711::silence(codec); FRAME];
+        let mut octets = [coder::silence(codec); FRAME];
         let sent_digits = !self.digits.is_idle();
         let mut pcm = [0; FRAME];
         let (audible, mut changed) = match self.next_digit_step(&mut pcm, events) {
-            Some(step) => (self.speak_digit(now, codec, step, &pcm, &mut octets, wire), false),
-            None => self.speak_audio(codec, number, peer, &mut octets, events),
+            Some(step) => (self.speak_digit(now, step, &pcm, &mut octets, wire), false),
+            None => self.speak_audio(number, peer, &mut pcm, &mut octets, events),
         };
         changed |= sent_digits && self.digits.is_idle();
         match &mut self.attachment {
@@ -244,7 +254,7 @@ impl Port {
             Attachment::Gone => {}
         }
         changed |= matches!(self.attachment, Attachment::Gone);
-        self.record(codec, &octets, recorder, events) || changed
+        self.record(codec, &octets, &pcm, recorder, events) || changed
     }
 
     /// The next step of digits being sent; commands that are complete are reported on the way.
@@ -261,11 +271,18 @@ impl Port {
         }
     }
 
+    /// Samples made here to octets for the party.
+    fn encode(&mut self, pcm: &Samples, octets: &mut Octets) {
+        let codec = self.codec();
+        if let Some(frames) = &mut self.frames {
+            frames.coder.encode(codec, pcm, octets);
+        }
+    }
+
     /// Returns whether `octets` are to be heard.
     fn speak_digit(
         &mut self,
         now: Instant,
-        codec: Codec,
         step: Step,
         pcm: &Samples,
         octets: &mut Octets,
@@ -273,7 +290,7 @@ impl Port {
     ) -> bool {
         match (step, &mut self.attachment) {
             (Step::Tone, _) => {
-                g711::encode(codec, pcm, octets);
+                self.encode(pcm, octets);
                 true
             }
             (Step::Event { begins, event }, Attachment::Rtp(end)) => {
@@ -287,35 +304,65 @@ impl Port {
     /// Returns whether `octets` are to be heard, and whether a playback ended.
     fn speak_audio(
         &mut self,
-        codec: Codec,
         number: u64,
-        peer: Option<(Codec, Octets)>,
+        peer: Option<&Heard>,
+        pcm: &mut Samples,
         octets: &mut Octets,
         events: &mut Events,
     ) -> (bool, bool) {
+        let codec = self.codec();
+        let Some(Frames { coder, .. }) = self.frames.as_deref_mut() else { return (false, false) };
         if let Some(player) = &mut self.player {
-            let ended = !player.next(codec, number, octets);
+            let ended = match codec.law() {
+                Some(law) => !player.next(law, number, octets),
+                None => {
+                    let ended = !player.next(Law::Mu, number, octets);
+                    g711::decode(Law::Mu, octets, pcm);
+                    coder.encode(codec, pcm, octets);
+                    ended
+                }
+            };
             if ended {
                 events.push(MediaEvent::PlayDone { port: self.id, play: player.play() });
                 self.player = None;
             }
             return (true, ended);
         }
-        if let Some((from, heard)) = peer {
-            g711::transcode(from, codec, &heard, octets);
+        match peer {
+            Some(heard) if heard.codec == codec => {
+                *octets = heard.octets;
+                *pcm = heard.pcm;
+            }
+            Some(heard) => match (heard.codec.law(), codec.law()) {
+                (Some(from), Some(to)) => g711::transcode(from, to, &heard.octets, octets),
+                _ => {
+                    *pcm = heard.pcm;
+                    coder.encode(codec, pcm, octets);
+                }
+            },
+            None => {}
         }
         // A bridged party hears silence rather than nothing while the other says nothing.
         (self.peer.is_some(), false)
     }
 
     /// Returns whether the recording ended by an error.
-    fn record(&mut self, codec: Codec, spoken: &Octets, recorder: &mut dyn RecordSink, events: &mut Events) -> bool {
+    fn record(
+        &mut self,
+        codec: Codec,
+        octets: &Octets,
+        pcm: &Samples,
+        recorder: &mut dyn RecordSink,
+        events: &mut Events,
+    ) -> bool {
         let Some(name) = &self.recording else { return false };
         let silence = [0; FRAME];
         let heard = self.frames.as_ref().and_then(|frames| frames.heard.as_ref());
-        let left = heard.map_or(&silence, |(_, pcm)| pcm);
-        let mut right = [0; FRAME];
-        g711::decode(codec, spoken, &mut right);
+        let left = heard.map_or(&silence, |heard| &heard.pcm);
+        let mut right = *pcm;
+        if let Some(law) = codec.law() {
+            g711::decode(law, octets, &mut right);
+        }
         if recorder.frame(name, left, &right).is_ok() {
             return false;
         }

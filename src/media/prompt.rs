@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::Codec;
+use crate::base::Law;
 use crate::dsp::g711;
 use crate::media::{FRAME, Octets};
 
@@ -16,12 +16,12 @@ pub struct Prompt {
 impl Prompt {
     /// From linear samples at 8 kHz.
     pub fn new(pcm: &[i16]) -> Prompt {
-        let encoded = |codec| {
+        let encoded = |law| {
             let mut octets = vec![0; pcm.len()].into_boxed_slice();
-            g711::encode(codec, pcm, &mut octets);
+            g711::encode(law, pcm, &mut octets);
             octets
         };
-        Prompt { ulaw: encoded(Codec::Pcmu), alaw: encoded(Codec::Pcma) }
+        Prompt { ulaw: encoded(Law::Mu), alaw: encoded(Law::A) }
     }
 
     /// Length in samples.
@@ -30,16 +30,16 @@ impl Prompt {
     }
 
     /// The octets in a law.
-    pub fn octets(&self, codec: Codec) -> &[u8] {
-        match codec {
-            Codec::Pcmu => &self.ulaw,
-            Codec::Pcma => &self.alaw,
+    pub fn octets(&self, law: Law) -> &[u8] {
+        match law {
+            Law::Mu => &self.ulaw,
+            Law::A => &self.alaw,
         }
     }
 
     /// Copies from `position` into `to`; returns how many octets there were.
-    pub fn read(&self, codec: Codec, position: usize, to: &mut [u8]) -> usize {
-        let from = self.octets(codec).get(position..).unwrap_or_default();
+    pub fn read(&self, law: Law, position: usize, to: &mut [u8]) -> usize {
+        let from = self.octets(law).get(position..).unwrap_or_default();
         let len = from.len().min(to.len());
         if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
             to.copy_from_slice(from);
@@ -62,9 +62,9 @@ impl Loop {
     }
 
     /// The frame with this number since the origin of time. A rest of less than a frame at the prompt's end is left out.
-    pub fn frame(&self, codec: Codec, number: u64, to: &mut Octets) {
+    pub fn frame(&self, law: Law, number: u64, to: &mut Octets) {
         let frames = (self.prompt.samples() / FRAME).max(1) as u64;
-        self.prompt.read(codec, (number % frames) as usize * FRAME, to);
+        self.prompt.read(law, (number % frames) as usize * FRAME, to);
     }
 }
 
@@ -76,11 +76,11 @@ mod tests {
     fn both_laws_have_the_same_length() {
         let prompt = Prompt::new(&[0, 1_000, -1_000, 30_000]);
         assert_eq!(prompt.samples(), 4);
-        assert_eq!(prompt.octets(Codec::Pcmu).len(), prompt.octets(Codec::Pcma).len());
+        assert_eq!(prompt.octets(Law::Mu).len(), prompt.octets(Law::A).len());
         let mut to = [0; 3];
-        assert_eq!(prompt.read(Codec::Pcmu, 2, &mut to), 2);
-        assert_eq!(to[..2], prompt.octets(Codec::Pcmu)[2..]);
-        assert_eq!(prompt.read(Codec::Pcmu, 99, &mut to), 0);
+        assert_eq!(prompt.read(Law::Mu, 2, &mut to), 2);
+        assert_eq!(to[..2], prompt.octets(Law::Mu)[2..]);
+        assert_eq!(prompt.read(Law::Mu, 99, &mut to), 0);
     }
 
     #[test]
@@ -90,10 +90,10 @@ mod tests {
         let looped = Loop::new(prompt.clone()).expect("long enough");
         let mut first = [0; FRAME];
         let mut third = [0; FRAME];
-        looped.frame(Codec::Pcma, 0, &mut first);
-        looped.frame(Codec::Pcma, 2, &mut third);
+        looped.frame(Law::A, 0, &mut first);
+        looped.frame(Law::A, 2, &mut third);
         assert_eq!(first, third);
-        assert_eq!(first[..], prompt.octets(Codec::Pcma)[..FRAME]);
+        assert_eq!(first[..], prompt.octets(Law::A)[..FRAME]);
         assert!(Loop::new(Arc::new(Prompt::new(&pcm[..159]))).is_none());
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::base::{Codec, Instant};
 use crate::core::media::{PortStats, StreamParams};
-use crate::dsp::{g711, plc};
+use crate::dsp::coder::{self, Coder};
+use crate::dsp::plc;
 use crate::media::jitter::{Inserted, JitterBuffer, PAYLOAD_MAX, Popped};
 use crate::media::latch::Latch;
 use crate::media::random::Random;
@@ -331,12 +332,14 @@ impl RtpEnd {
 struct Playout {
     jitter: JitterBuffer,
     concealment: plc::Concealer,
+    /// Hears the peer, and goes on in its place where it fails.
+    coder: Coder,
     gap: bool,
 }
 
 impl Playout {
     fn new() -> Playout {
-        Playout { jitter: JitterBuffer::new(), concealment: plc::Concealer::new(), gap: false }
+        Playout { jitter: JitterBuffer::new(), concealment: plc::Concealer::new(), coder: Coder::default(), gap: false }
     }
 
     fn reset(&mut self) {
@@ -345,19 +348,19 @@ impl Playout {
     }
 
     fn next(&mut self, codec: Codec, frame: &mut Octets, pcm: &mut Samples) -> bool {
-        let popped = self.jitter.pop(g711::silence(codec), frame);
+        let popped = self.jitter.pop(coder::silence(codec), frame);
         match popped {
             Popped::Audio => {
-                g711::decode(codec, frame, pcm);
+                self.coder.decode(codec, frame, pcm);
                 self.concealment.good(pcm);
-                if self.gap {
-                    // The seam after a gap was smoothed.
-                    g711::encode(codec, pcm, frame);
+                // The seam after a gap was smoothed; of G.722 that would take the higher sub-band away.
+                if self.gap && codec.law().is_some() {
+                    self.coder.encode(codec, pcm, frame);
                 }
             }
             Popped::Gap => {
                 self.concealment.conceal(pcm);
-                g711::encode(codec, pcm, frame);
+                self.coder.encode(codec, pcm, frame);
             }
             Popped::Idle => pcm.fill(0),
         }

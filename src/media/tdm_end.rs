@@ -1,8 +1,8 @@
 //! The end of a port on a card's timeslot.
 
-use cordboard_hal::{Bearer, ErrorKind, Law};
+use cordboard_hal::{Bearer, ErrorKind};
 
-use crate::base::{Circuit, Codec};
+use crate::base::{Circuit, Codec, Law};
 use crate::media::{FRAME, Octets};
 
 /// Octets held at most: 80 ms. The card's clock and ours differ, so the store breathes.
@@ -36,10 +36,18 @@ impl TdmEnd {
     }
 
     /// The law of the timeslot.
-    pub fn codec(&self) -> Codec {
+    pub fn law(&self) -> Law {
         match self.bearer.law() {
-            Law::Ulaw => Codec::Pcmu,
-            Law::Alaw => Codec::Pcma,
+            cordboard_hal::Law::Ulaw => Law::Mu,
+            cordboard_hal::Law::Alaw => Law::A,
+        }
+    }
+
+    /// The law as a codec.
+    pub fn codec(&self) -> Codec {
+        match self.law() {
+            Law::Mu => Codec::Pcmu,
+            Law::A => Codec::Pcma,
         }
     }
 

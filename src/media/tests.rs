@@ -23,6 +23,11 @@ const SOCKET_A: u16 = 20_000;
 const SOCKET_B: u16 = 20_002;
 const EVENT_PT: u8 = 101;
 
+/// The law that a test's codec is.
+fn law(codec: Codec) -> crate::base::Law {
+    codec.law().expect("a law of G.711")
+}
+
 /// A packet that the plane sent.
 #[derive(Clone, Debug)]
 struct Sent {
@@ -220,6 +225,9 @@ fn stream(codec: Codec, remote: SocketAddr) -> StreamParams {
         codec,
         payload_type: codec.payload_type(),
         telephone_event: Some(EVENT_PT),
+        others: Default::default(),
+        comfort_noise: None,
+        silence_suppression: false,
         ptime_ms: 20,
         remote,
         remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),

@@ -3,8 +3,8 @@
 
 use std::f64::consts::TAU;
 
-use cordboard::base::{Codec, ToneKind};
-use cordboard::dsp::{dtmf, g711, mix, music, plc, reference, resample, tone};
+use cordboard::base::{Law, ToneKind};
+use cordboard::dsp::{dtmf, g711, g722, mix, music, plc, reference, resample, tone};
 use divan::{Bencher, black_box};
 
 const FRAME: usize = 160;
@@ -29,24 +29,50 @@ fn frames(bencher: Bencher, mut f: impl FnMut(&[i16])) {
     });
 }
 
-#[divan::bench(args = [Codec::Pcmu, Codec::Pcma])]
-fn g711_encode(bencher: Bencher, codec: Codec) {
+#[divan::bench(args = [Law::Mu, Law::A])]
+fn g711_encode(bencher: Bencher, law: Law) {
     let mut out = [0; FRAME];
-    frames(bencher, |pcm| g711::encode(codec, pcm, black_box(&mut out)));
+    frames(bencher, |pcm| g711::encode(law, pcm, black_box(&mut out)));
 }
 
-#[divan::bench(args = [Codec::Pcmu, Codec::Pcma])]
-fn g711_decode(bencher: Bencher, codec: Codec) {
+#[divan::bench(args = [Law::Mu, Law::A])]
+fn g711_decode(bencher: Bencher, law: Law) {
     let octets: [u8; FRAME] = std::array::from_fn(|i| (i * 37) as u8);
     let mut out = [0; FRAME];
-    bencher.bench_local(|| g711::decode(codec, black_box(&octets), black_box(&mut out)));
+    bencher.bench_local(|| g711::decode(law, black_box(&octets), black_box(&mut out)));
 }
 
 #[divan::bench]
 fn g711_transcode(bencher: Bencher) {
     let octets: [u8; FRAME] = std::array::from_fn(|i| (i * 37) as u8);
     let mut out = [0; FRAME];
-    bencher.bench_local(|| g711::transcode(Codec::Pcmu, Codec::Pcma, black_box(&octets), black_box(&mut out)));
+    bencher.bench_local(|| g711::transcode(Law::Mu, Law::A, black_box(&octets), black_box(&mut out)));
+}
+
+/// A narrow-band party's frame for a wide-band one.
+#[divan::bench]
+fn g722_narrow_encode(bencher: Bencher) {
+    let (mut coder, mut out) = (g722::Narrow::default(), [0; FRAME]);
+    frames(bencher, |pcm| coder.encode(pcm, black_box(&mut out)));
+}
+
+/// A wide-band party's frame for a narrow-band one.
+#[divan::bench]
+fn g722_narrow_decode(bencher: Bencher) {
+    let octets: [u8; FRAME] = std::array::from_fn(|i| (i * 37) as u8);
+    let (mut coder, mut out) = (g722::Narrow::default(), [0; FRAME]);
+    bencher.bench_local(|| coder.decode(black_box(&octets), black_box(&mut out)));
+}
+
+/// The whole codec, both ways.
+#[divan::bench]
+fn g722_wide(bencher: Bencher) {
+    let (mut encoder, mut decoder) = (g722::Encoder::default(), g722::Decoder::default());
+    let (mut octets, mut out) = ([0; FRAME / 2], [0; FRAME]);
+    frames(bencher, |pcm| {
+        encoder.encode(pcm, black_box(&mut octets));
+        decoder.decode(&octets, black_box(&mut out));
+    });
 }
 
 #[divan::bench]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cordboard::base::{Cause, Codec, Instant, Redacted};
-use cordboard::dsp::g711;
+use cordboard::dsp::coder::Coder;
 use cordboard::dsp::reference::{Recognizer, ReferenceSignal};
 use cordboard::edge::clock::Clock;
 use cordboard::proto::sdp;
@@ -90,7 +90,7 @@ impl Phone {
             rtp,
             local,
             server,
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::USUAL.to_vec(),
             habit: Habit::PickUp,
             user: user.to_owned(),
             password: format!("{user}-secret"),
@@ -169,6 +169,7 @@ impl Phone {
             session_id: 1 + self.calls.len() as u64,
             version: 1,
             codecs: self.codecs.clone(),
+            comfort_noise: false,
             direction: sdp::Direction::SendRecv,
         }
     }
@@ -329,7 +330,7 @@ impl Talk {
         let Ok(rtp) = RtpReader::new(packet) else { return };
         if rtp.payload_type() == self.agreed.payload_type {
             let mut pcm = vec![0; rtp.payload().len()];
-            g711::decode(self.agreed.codec, rtp.payload(), &mut pcm);
+            Coder::default().decode(self.agreed.codec, rtp.payload(), &mut pcm);
             self.ear.push(&pcm);
             self.heard.extend(&pcm);
         }
@@ -349,7 +350,7 @@ impl Talk {
         let mut pcm = [0; SAMPLES];
         self.voice.fill(&mut pcm);
         let mut octets = [0; SAMPLES];
-        g711::encode(self.agreed.codec, &pcm, &mut octets);
+        Coder::default().encode(self.agreed.codec, &pcm, &mut octets);
         self.packet(self.agreed.payload_type, self.timestamp, false, &octets)
     }
 

@@ -23,6 +23,9 @@ const OFFERS: &[&str] = &[
 const WORDS: &[&[u8]] = &[
     b"a=rtpmap:0 PCMA/8000\r\n",
     b"a=rtpmap:127 PCMU/8000\r\n",
+    b"a=rtpmap:9 G722/8000\r\n",
+    b"a=rtpmap:13 CN/8000\r\n",
+    b"m=audio 1 RTP/AVP 9 13 0 8 101\r\n",
     b"a=ptime:NaN\r\n",
     b"a=ptime:inf\r\n",
     b"a=rtcp:1 IN IP6 ::1\r\n",
@@ -34,7 +37,7 @@ const WORDS: &[&[u8]] = &[
 
 fn local(chance: &mut Chance<'_>) -> Local {
     let addresses = ["192.0.2.7", "2001:db8::7"].map(|text| text.parse::<IpAddr>().expect("an address"));
-    let codecs = [vec![Codec::Pcmu, Codec::Pcma], vec![Codec::Pcma], vec![]];
+    let codecs = [vec![Codec::Pcmu, Codec::Pcma], Codec::ALL.to_vec(), vec![]];
     let directions = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
     Local {
         address: *chance.pick(&addresses),
@@ -42,6 +45,7 @@ fn local(chance: &mut Chance<'_>) -> Local {
         session_id: u64::from(chance.word()),
         version: u64::MAX,
         codecs: chance.pick(&codecs).clone(),
+        comfort_noise: chance.one_in(2),
         direction: *chance.pick(&directions),
     }
 }
@@ -49,6 +53,8 @@ fn local(chance: &mut Chance<'_>) -> Local {
 fn check_agreed(agreed: &Agreed, local: &Local) {
     assert!(local.codecs.contains(&agreed.codec));
     assert!(agreed.payload_type < 128 && agreed.telephone_event.is_none_or(|pt| pt < 128));
+    assert!(agreed.comfort_noise.is_none() || local.comfort_noise);
+    assert!(agreed.others.iter().flatten().all(|(_, codec)| local.codecs.contains(codec)));
     assert!((10..=60).contains(&agreed.ptime_ms) && agreed.ptime_ms.is_multiple_of(10));
     assert!(agreed.remote.port() != 0 && agreed.remote_rtcp.port() != 0);
     assert!(!agreed.remote.ip().is_multicast());

@@ -111,7 +111,15 @@ pub fn provision(text: &str) -> Provision {
 /// A description of a party that takes media at this port.
 pub fn description(port: u16, direction: sdp::Direction) -> Bytes {
     let address = "127.0.0.9".parse().expect("an address");
-    sdp::offer(&sdp::Local { address, port, session_id: 1, version: 1, codecs: Codec::ALL.to_vec(), direction })
+    sdp::offer(&sdp::Local {
+        address,
+        port,
+        session_id: 1,
+        version: 1,
+        codecs: Codec::USUAL.to_vec(),
+        comfort_noise: false,
+        direction,
+    })
 }
 
 impl Desk {

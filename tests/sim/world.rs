@@ -503,7 +503,8 @@ fn description(port: u16) -> Bytes {
         port,
         session_id: 1,
         version: 1,
-        codecs: cordboard::base::Codec::ALL.to_vec(),
+        codecs: cordboard::base::Codec::USUAL.to_vec(),
+        comfort_noise: false,
         direction: sdp::Direction::SendRecv,
     })
 }

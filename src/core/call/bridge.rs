@@ -22,6 +22,11 @@ impl Switch {
         }
     }
 
+    /// The codecs that are provisioned, preferred first.
+    pub(crate) fn codecs(&self) -> Vec<Codec> {
+        self.provision.media.codecs.iter().filter_map(|name| Codec::from_name(name)).collect()
+    }
+
     /// Our description for a socket.
     pub(crate) fn local_description(&mut self, socket: u16, codecs: Vec<Codec>) -> sdp::Local {
         sdp::Local {
@@ -30,6 +35,7 @@ impl Switch {
             session_id: self.fresh(),
             version: 1,
             codecs,
+            comfort_noise: self.provision.media.comfort_noise,
             direction: sdp::Direction::SendRecv,
         }
     }
@@ -48,7 +54,7 @@ impl Switch {
         }
         let offer = sip.remote.clone();
         let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
-        let local = self.local_description(socket, Codec::ALL.to_vec());
+        let local = self.local_description(socket, self.codecs());
         let (answer, agreed) = match offer.map(|offer| sdp::answer(&offer, &local)) {
             Some(Ok((answer, agreed))) => (answer, Some(agreed)),
             Some(Err(_)) => {
@@ -135,7 +141,10 @@ impl Switch {
         let stream = StreamParams {
             codec: agreed.codec,
             payload_type: agreed.payload_type,
+            others: agreed.others,
             telephone_event: agreed.telephone_event,
+            comfort_noise: agreed.comfort_noise,
+            silence_suppression: self.provision.media.silence_suppression,
             ptime_ms: agreed.ptime_ms,
             remote: agreed.remote,
             remote_rtcp: agreed.remote_rtcp,

@@ -103,7 +103,7 @@ impl Switch {
     ) -> Result<(Signal, Option<PortId>), Cause> {
         let c = self.calls.get(&call).ok_or(Cause::TemporaryFailure)?;
         let client = self.legs.get(&c.client).and_then(|l| l.sip());
-        let codecs = client.map_or_else(|| Codec::ALL.to_vec(), sdp_preference);
+        let codecs = client.map_or_else(|| self.codecs(), |client| sdp_preference(client, self.codecs()));
         let from_user = c.cdr.from.as_str().to_owned();
         let from_user = if from_user.is_empty() { "anonymous".to_owned() } else { from_user };
         let credentials = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(credentials_of);
@@ -239,10 +239,9 @@ impl Switch {
 }
 
 /// The caller's codec first.
-fn sdp_preference(sip: &SipLeg) -> Vec<Codec> {
+fn sdp_preference(sip: &SipLeg, mut codecs: Vec<Codec>) -> Vec<Codec> {
     let offered = || sip.remote.as_ref()?.audio.as_ref()?.codecs.first().map(|(_, codec)| *codec);
     let first = sip.agreed.as_ref().map(|a| a.codec).or_else(offered);
-    let mut codecs = Codec::ALL.to_vec();
     codecs.sort_by_key(|c| Some(*c) != first);
     codecs
 }

@@ -58,8 +58,15 @@ const FLAG: Form = Form::Flag;
 pub(super) const SIP: &[Field] =
     &[may("listen", Form::Texts), may("realm", TEXT), may("calls_max", U32), may("stop_grace_s", U32)];
 
-pub(super) const MEDIA: &[Field] =
-    &[may("address", TEXT), may("port_min", U16), may("port_max", U16), may("country", TEXT)];
+pub(super) const MEDIA: &[Field] = &[
+    may("address", TEXT),
+    may("port_min", U16),
+    may("port_max", U16),
+    may("country", TEXT),
+    may("codecs", Form::Texts),
+    may("comfort_noise", FLAG),
+    may("silence_suppression", FLAG),
+];
 
 const PEER: &[Field] = &[
     needs("address"),

@@ -74,11 +74,28 @@ pub struct Media {
     pub port_max: u16,
     /// Ringback and busy tones when a tenant names no country of its own.
     pub country: String,
+    /// Codecs that are spoken on SIP legs, preferred first: `pcmu`, `pcma`, `g722`. Our offers name them in this order,
+    /// but the caller's first; in answers the other side's order decides.
+    pub codecs: Vec<String>,
+    /// Whether comfort noise (RFC 3389) is offered and agreed to, so that peers may send nothing while their party is
+    /// silent.
+    pub comfort_noise: bool,
+    /// Whether we ourselves send nothing while our party is silent, where comfort noise is agreed. Only what is mixed,
+    /// transcoded or played here is meant; relayed packets go as they come.
+    pub silence_suppression: bool,
 }
 
 impl Default for Media {
     fn default() -> Self {
-        Self { address: "127.0.0.1".into(), port_min: 16_384, port_max: 32_767, country: "us".into() }
+        Self {
+            address: "127.0.0.1".into(),
+            port_min: 16_384,
+            port_max: 32_767,
+            country: "us".into(),
+            codecs: vec!["pcmu".into(), "pcma".into()],
+            comfort_noise: false,
+            silence_suppression: false,
+        }
     }
 }
 

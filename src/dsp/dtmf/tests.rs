@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::Codec;
+use crate::base::Law;
 use crate::dsp::g711;
 use crate::dsp::level;
 
@@ -43,12 +43,12 @@ fn synthesise(digits: &str, s: Signal) -> Vec<f64> {
     out
 }
 
-fn quantise(signal: &[f64], codec: Codec) -> Vec<i16> {
+fn quantise(signal: &[f64], law: Law) -> Vec<i16> {
     let pcm: Vec<i16> = signal.iter().map(|&x| x.round().clamp(-32_768.0, 32_767.0) as i16).collect();
     let mut octets = vec![0; pcm.len()];
-    g711::encode(codec, &pcm, &mut octets);
+    g711::encode(law, &pcm, &mut octets);
     let mut out = vec![0; pcm.len()];
-    g711::decode(codec, &octets, &mut out);
+    g711::decode(law, &octets, &mut out);
     out
 }
 
@@ -77,13 +77,13 @@ impl Noise {
 }
 
 fn assert_hears(s: Signal) {
-    for codec in [Codec::Pcmu, Codec::Pcma] {
-        assert_eq!(detect(&quantise(&synthesise(DIGITS, s), codec)), DIGITS, "{s:?} {codec:?}");
+    for law in [Law::Mu, Law::A] {
+        assert_eq!(detect(&quantise(&synthesise(DIGITS, s), law)), DIGITS, "{s:?} {law:?}");
     }
 }
 
 fn assert_deaf(s: Signal) {
-    assert_eq!(detect(&quantise(&synthesise(DIGITS, s), Codec::Pcmu)), "", "{s:?}");
+    assert_eq!(detect(&quantise(&synthesise(DIGITS, s), Law::Mu)), "", "{s:?}");
 }
 
 #[test]
@@ -157,14 +157,14 @@ fn a_dropout_of_10_ms_does_not_split_a_digit() {
     for lead in 0..64 {
         let mut signal = synthesise("5", Signal { on: 1600, lead, ..PLAIN });
         signal[lead + 700..lead + 780].fill(0.0);
-        assert_eq!(detect(&quantise(&signal, Codec::Pcmu)), "5", "lead {lead}");
+        assert_eq!(detect(&quantise(&signal, Law::Mu)), "5", "lead {lead}");
     }
 }
 
 #[test]
 fn digits_without_a_pause_between_are_told_apart() {
     let signal = synthesise("159D", Signal { on: 640, off: 0, ..PLAIN });
-    assert_eq!(detect(&quantise(&signal, Codec::Pcma)), "159D");
+    assert_eq!(detect(&quantise(&signal, Law::A)), "159D");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn noise_15_db_below_does_no_harm() {
         // The pair has -9 dBm0; uniform noise in -p..p has the power p^2 / 3.
         let peak = f64::from(Dbm0(-24.0).peak()) * 1.5f64.sqrt();
         signal.iter_mut().for_each(|x| *x += noise.next() * peak);
-        assert_eq!(detect(&quantise(&signal, Codec::Pcmu)), DIGITS, "seed {seed:#x}, lead {lead}");
+        assert_eq!(detect(&quantise(&signal, Law::Mu)), DIGITS, "seed {seed:#x}, lead {lead}");
     }
 }
 
@@ -187,7 +187,7 @@ fn a_prompt_heard_through_a_hybrid_does_not_hide_digits() {
         let mut signal = synthesise(DIGITS, Signal { low: -9.0, high: -7.0, on: 640, off: 640, lead, ..PLAIN });
         // -16 dBm0 of speech through 12 dB of echo return loss.
         signal.iter_mut().zip(&voice[lead * 40..]).for_each(|(x, v)| *x += v * f64::from(Dbm0(-28.0).peak()));
-        assert_eq!(detect(&quantise(&signal, Codec::Pcmu)), DIGITS, "lead {lead}");
+        assert_eq!(detect(&quantise(&signal, Law::Mu)), DIGITS, "lead {lead}");
     }
 }
 
@@ -196,7 +196,7 @@ fn noise_alone_is_no_digit() {
     let seed = 0x5eed_0003;
     let mut noise = Noise(seed);
     let signal: Vec<f64> = (0..8000 * 60).map(|_| noise.next() * 12_000.0).collect();
-    assert_eq!(detect(&quantise(&signal, Codec::Pcmu)), "", "seed {seed:#x}");
+    assert_eq!(detect(&quantise(&signal, Law::Mu)), "", "seed {seed:#x}");
 }
 
 /// Gain and half width in Hz of each formant.
@@ -244,7 +244,7 @@ fn ten_minutes_of_voice_like_sound_talk_off_nothing() {
     // Vowels without a pause: denser than any speech, which has hisses and pauses between.
     for seed in 1..=10 {
         let signal: Vec<f64> = voice_like(seed, 8000 * 60).iter().map(|x| x * 9000.0).collect();
-        assert_eq!(detect(&quantise(&signal, Codec::Pcmu)), "", "seed {seed}");
+        assert_eq!(detect(&quantise(&signal, Law::Mu)), "", "seed {seed}");
     }
 }
 
@@ -267,7 +267,7 @@ fn durations_are_within_12_ms() {
         for lead in (0..64).step_by(7) {
             let signal = synthesise("8", Signal { on: ms * 8, lead, ..PLAIN });
             let mut detector = Detector::new();
-            let pcm = quantise(&signal, Codec::Pcmu);
+            let pcm = quantise(&signal, Law::Mu);
             let events: Vec<_> = detector.process(&pcm).collect();
             let [DtmfEvent::Down('8'), DtmfEvent::Up { digit: '8', duration_ms }] = events[..] else {
                 panic!("{ms} ms, lead {lead}: {events:?}");
@@ -295,7 +295,7 @@ fn our_generator_is_heard_and_has_its_levels() {
 
 #[test]
 fn an_iterator_that_is_dropped_still_takes_its_samples() {
-    let pcm = quantise(&synthesise("7", PLAIN), Codec::Pcmu);
+    let pcm = quantise(&synthesise("7", PLAIN), Law::Mu);
     let mut detector = Detector::new();
     drop(detector.process(&pcm[..320]));
     assert_eq!(detector.digit(), Some('7'));
@@ -304,7 +304,7 @@ fn an_iterator_that_is_dropped_still_takes_its_samples() {
 
 #[test]
 fn frames_of_any_size_give_the_same_events() {
-    let pcm = quantise(&synthesise(DIGITS, PLAIN), Codec::Pcma);
+    let pcm = quantise(&synthesise(DIGITS, PLAIN), Law::A);
     let whole: Vec<_> = Detector::new().process(&pcm).collect();
     for size in [1, 7, 64, 80, 160, 333] {
         let mut detector = Detector::new();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::Codec;
+use crate::base::Law;
 use crate::dsp::{dtmf, g711, mix, music, plc};
 
 fn signal(seed: u64, len: usize) -> Vec<i16> {
@@ -12,11 +12,11 @@ fn signal(seed: u64, len: usize) -> Vec<i16> {
 fn through_the_laws(pcm: &[i16]) -> Vec<i16> {
     let mut a = vec![0; pcm.len()];
     let mut b = vec![0; pcm.len()];
-    g711::encode(Codec::Pcmu, pcm, &mut a);
-    g711::transcode(Codec::Pcmu, Codec::Pcma, &a, &mut b);
-    g711::transcode(Codec::Pcma, Codec::Pcmu, &b, &mut a);
+    g711::encode(Law::Mu, pcm, &mut a);
+    g711::transcode(Law::Mu, Law::A, &a, &mut b);
+    g711::transcode(Law::A, Law::Mu, &b, &mut a);
     let mut out = vec![0; pcm.len()];
-    g711::decode(Codec::Pcmu, &a, &mut out);
+    g711::decode(Law::Mu, &a, &mut out);
     out
 }
 

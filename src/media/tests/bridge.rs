@@ -64,7 +64,7 @@ fn unlike_codecs_are_transcoded() {
         bench.pass(1);
     }
     let mut expected = [0; 160];
-    crate::dsp::g711::transcode(Codec::Pcmu, Codec::Pcma, &[0x80; 160], &mut expected);
+    crate::dsp::g711::transcode(crate::base::Law::Mu, crate::base::Law::A, &[0x80; 160], &mut expected);
     let sent = bench.sent(SOCKET_B);
     assert_eq!(sent.len(), 10, "silence first, then the audio");
     assert!(sent[0].header().marker);

@@ -1,5 +1,5 @@
-//! Session descriptions (SDP, RFC 8866) and their offer/answer model (RFC 3264), for one audio stream of G.711 with
-//! telephone events (RFC 4733) over RTP/AVP (RFC 3551).
+//! Session descriptions (SDP, RFC 8866) and their offer/answer model (RFC 3264), for one audio stream of G.711 or
+//! G.722 with telephone events (RFC 4733) and comfort noise (RFC 3389) over RTP/AVP (RFC 3551).
 //!
 //! [`parse`] turns a body into what it says about audio; [`offer`], [`answer`] and [`conclude`] are the three moves of
 //! RFC 3264. Every description that is not ours is outside input: bounded in size, never a panic, refused with a reason.
@@ -25,6 +25,9 @@ pub const LINES_MAX: usize = 16;
 
 /// Payload type of telephone events in our own offers, from the dynamic range of RFC 3551 section 6.
 pub const TELEPHONE_EVENT: u8 = 101;
+
+/// Static payload type of comfort noise at 8 kHz (RFC 3389 section 4).
+pub const COMFORT_NOISE: u8 = 13;
 
 /// Milliseconds of audio per packet when nobody says otherwise (RFC 3551 section 4.2).
 pub const PTIME_DEFAULT_MS: u8 = 20;
@@ -99,6 +102,8 @@ pub struct Local {
     pub version: u64,
     /// What we speak, preferred first. Decides in our offers; in answers the offerer's order does.
     pub codecs: Vec<Codec>,
+    /// Whether we agree to comfort noise, so that either side may stop sending while its party is silent.
+    pub comfort_noise: bool,
     /// What we want to do.
     pub direction: Direction,
 }
@@ -138,11 +143,16 @@ pub struct Audio {
     pub codecs: Vec<(u8, Codec)>,
     /// Its payload type of telephone events at 8 kHz (RFC 4733).
     pub telephone_event: Option<u8>,
+    /// Its payload type of comfort noise at 8 kHz (RFC 3389).
+    pub comfort_noise: Option<u8>,
     /// Milliseconds per packet that it asks for: a multiple of 10, 10..=60.
     pub ptime_ms: u8,
     /// What it wants to do. The address 0.0.0.0 (hold as in RFC 2543) counts as not receiving.
     pub direction: Direction,
 }
+
+/// Payload types and codecs beside the one that is spoken.
+pub type Others = [Option<(u8, Codec)>; Codec::ALL.len() - 1];
 
 /// What both sides agreed on.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -151,8 +161,12 @@ pub struct Agreed {
     pub codec: Codec,
     /// Its RTP payload type.
     pub payload_type: u8,
+    /// What else the peer may send without another word: the other codecs of its answer (RFC 3264 section 6.1).
+    pub others: Others,
     /// Payload type of telephone events, when both know them.
     pub telephone_event: Option<u8>,
+    /// Payload type of comfort noise, when both agree to it.
+    pub comfort_noise: Option<u8>,
     /// Milliseconds of audio per packet that we send: a multiple of 10, 10..=60.
     pub ptime_ms: u8,
     /// Where to send RTP.
@@ -195,7 +209,7 @@ impl fmt::Display for SdpError {
             Self::NoAudio => f.write_str("no audio over RTP/AVP offered"),
             Self::Refused => f.write_str("audio refused by the answer"),
             Self::Address => f.write_str("no usable connection address for audio"),
-            Self::NoCommonCodec => f.write_str("no common codec: PCMU and PCMA are spoken here"),
+            Self::NoCommonCodec => f.write_str("no common codec"),
         }
     }
 }

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 
-use super::{Agreed, Audio, Direction, Local, MediaLine, PTIME_DEFAULT_MS, Remote, SdpError, TELEPHONE_EVENT};
+use super::{
+    Agreed, Audio, COMFORT_NOISE, Direction, Local, MediaLine, Others, PTIME_DEFAULT_MS, Remote, SdpError,
+    TELEPHONE_EVENT,
+};
 
 /// Our offer: one audio stream with our codecs and telephone events (RFC 3264 section 5).
 pub fn offer(local: &Local) -> Bytes {
@@ -31,7 +34,8 @@ pub fn reoffer(local: &Local, previous: &Remote) -> Bytes {
 /// [`SdpError::NoAudio`] and [`SdpError::NoCommonCodec`]: refuse the request by [`SdpError::sip_status`].
 pub fn answer(remote_offer: &Remote, local: &Local) -> Result<(Bytes, Agreed), SdpError> {
     let audio = remote_offer.audio.as_ref().ok_or(SdpError::NoAudio)?;
-    let agreed = agree(local, audio)?;
+    // The answer names one codec, so nothing else may come.
+    let agreed = Agreed { others: Others::default(), ..agree(local, audio)? };
     let medias = remote_offer.lines.iter().enumerate();
     let medias = medias.map(|(n, line)| if n == audio.line { accepted(local, &agreed) } else { refused(line) });
     Ok((write(local, medias.collect()), agreed))
@@ -52,13 +56,19 @@ pub fn conclude(local_offer: &Local, remote_answer: &Remote) -> Result<Agreed, S
 }
 
 fn agree(local: &Local, audio: &Audio) -> Result<Agreed, SdpError> {
-    let common = audio.codecs.iter().find(|(_, codec)| local.codecs.contains(codec));
-    let &(payload_type, codec) = common.ok_or(SdpError::NoCommonCodec)?;
+    let mut common = audio.codecs.iter().filter(|(_, codec)| local.codecs.contains(codec));
+    let &(payload_type, codec) = common.next().ok_or(SdpError::NoCommonCodec)?;
+    let mut others = Others::default();
+    for (other, &found) in others.iter_mut().zip(common) {
+        *other = Some(found);
+    }
     let direction = local.direction.facing(audio.direction);
     Ok(Agreed {
         codec,
         payload_type,
+        others,
         telephone_event: audio.telephone_event,
+        comfort_noise: audio.comfort_noise.filter(|_| local.comfort_noise),
         ptime_ms: audio.ptime_ms,
         remote: audio.rtp,
         remote_rtcp: audio.rtcp,
@@ -69,13 +79,14 @@ fn agree(local: &Local, audio: &Audio) -> Result<Agreed, SdpError> {
 
 fn offered(local: &Local) -> Media {
     let codecs: Vec<_> = local.codecs.iter().map(|codec| (codec.payload_type(), codec.name())).collect();
-    audio(local.port, &codecs, Some(TELEPHONE_EVENT), PTIME_DEFAULT_MS, local.direction)
+    let noise = local.comfort_noise.then_some(COMFORT_NOISE);
+    audio(local.port, &codecs, noise, Some(TELEPHONE_EVENT), PTIME_DEFAULT_MS, local.direction)
 }
 
 fn accepted(local: &Local, agreed: &Agreed) -> Media {
     let direction = Direction::new(agreed.send, agreed.receive);
     let codecs = [(agreed.payload_type, agreed.codec.name())];
-    audio(local.port, &codecs, agreed.telephone_event, agreed.ptime_ms, direction)
+    audio(local.port, &codecs, agreed.comfort_noise, agreed.telephone_event, agreed.ptime_ms, direction)
 }
 
 /// RFC 3264 section 6: a refused stream has port 0 and otherwise the line of the offer.
@@ -83,10 +94,18 @@ fn refused(line: &MediaLine) -> Media {
     media(line.media.clone(), 0, line.protocol.clone(), line.formats.clone(), Vec::new())
 }
 
-fn audio(port: u16, codecs: &[(u8, &str)], event: Option<u8>, ptime_ms: u8, direction: Direction) -> Media {
-    let formats: Vec<String> = codecs.iter().map(|(pt, _)| pt).chain(event.iter()).map(u8::to_string).collect();
+fn audio(
+    port: u16,
+    codecs: &[(u8, &str)],
+    noise: Option<u8>,
+    event: Option<u8>,
+    ptime_ms: u8,
+    direction: Direction,
+) -> Media {
+    let audible: Vec<(u8, &str)> = codecs.iter().copied().chain(noise.map(|pt| (pt, "CN"))).collect();
+    let formats: Vec<String> = audible.iter().map(|(pt, _)| pt).chain(event.iter()).map(u8::to_string).collect();
     let mut attributes: Vec<Attribute> =
-        codecs.iter().map(|(pt, name)| attribute("rtpmap", Some(format!("{pt} {name}/8000")))).collect();
+        audible.iter().map(|(pt, name)| attribute("rtpmap", Some(format!("{pt} {name}/8000")))).collect();
     if let Some(pt) = event {
         attributes.push(attribute("rtpmap", Some(format!("{pt} telephone-event/8000"))));
         // RFC 4733 section 2.4.1: 0-15 are the digits, * # and A-D.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media, ParserError, Session};
 
-use super::{Audio, BODY_MAX, Direction, LINES_MAX, MediaLine, PTIME_DEFAULT_MS, Remote, SdpError};
+use super::{Audio, BODY_MAX, COMFORT_NOISE, Direction, LINES_MAX, MediaLine, PTIME_DEFAULT_MS, Remote, SdpError};
 use crate::base::Codec;
 
 /// Most formats of one media line that are looked at; payload types have seven bits.
@@ -59,7 +59,7 @@ fn audio(session: &Session, line: usize, media: &Media) -> Result<Audio, SdpErro
     let connection = media.connections.first().or(session.connection.as_ref()).ok_or(SdpError::Address)?;
     let address = unicast(connection)?;
     let rtp = SocketAddr::new(address, media.port);
-    let (codecs, telephone_event) = formats(media);
+    let Formats { codecs, telephone_event, comfort_noise } = formats(media);
     let stated = direction(&media.attributes).or_else(|| direction(&session.attributes)).unwrap_or_default();
     // RFC 3264 section 8.4: the address 0.0.0.0 asks that nothing be sent, whatever the direction attribute says.
     let direction = Direction::new(stated.sends(), stated.receives() && !address.is_unspecified());
@@ -69,6 +69,7 @@ fn audio(session: &Session, line: usize, media: &Media) -> Result<Audio, SdpErro
         rtcp: rtcp(&media.attributes, rtp),
         codecs,
         telephone_event,
+        comfort_noise,
         ptime_ms: ptime_ms(&media.attributes),
         direction,
     })
@@ -80,26 +81,36 @@ fn unicast(connection: &Connection) -> Result<IpAddr, SdpError> {
     if address.is_multicast() || broadcast { Err(SdpError::Address) } else { Ok(address) }
 }
 
-/// The codecs that we know in the order of the `m=` line, and the telephone event's payload type.
-fn formats(media: &Media) -> (Vec<(u8, Codec)>, Option<u8>) {
-    let mut codecs: Vec<(u8, Codec)> = Vec::new();
-    let mut telephone_event = None;
+/// The codecs that we know in the order of the `m=` line, and the payload types of what is not sound.
+#[derive(Default)]
+struct Formats {
+    codecs: Vec<(u8, Codec)>,
+    telephone_event: Option<u8>,
+    comfort_noise: Option<u8>,
+}
+
+fn formats(media: &Media) -> Formats {
+    let mut found = Formats::default();
     for format in media.fmt.split_ascii_whitespace().take(FORMATS_MAX) {
         let Some(payload_type) = format.parse::<u8>().ok().filter(|&pt| pt < 128) else { continue };
         match encoding(payload_type, &media.attributes) {
-            Some(Encoding::Codec(codec)) if codecs.iter().all(|&(pt, _)| pt != payload_type) => {
-                codecs.push((payload_type, codec));
+            Some(Encoding::Codec(codec)) if found.codecs.iter().all(|&(pt, _)| pt != payload_type) => {
+                found.codecs.push((payload_type, codec));
             }
-            Some(Encoding::TelephoneEvent) => telephone_event = telephone_event.or(Some(payload_type)),
+            Some(Encoding::TelephoneEvent) => {
+                found.telephone_event = found.telephone_event.or(Some(payload_type));
+            }
+            Some(Encoding::ComfortNoise) => found.comfort_noise = found.comfort_noise.or(Some(payload_type)),
             Some(Encoding::Codec(_)) | None => {}
         }
     }
-    (codecs, telephone_event)
+    found
 }
 
 enum Encoding {
     Codec(Codec),
     TelephoneEvent,
+    ComfortNoise,
 }
 
 /// What a payload type stands for: its `a=rtpmap`, else the static table of RFC 3551 section 6.
@@ -108,7 +119,9 @@ fn encoding(payload_type: u8, attributes: &[Attribute]) -> Option<Encoding> {
         let (pt, encoding) = v.trim().split_once(' ')?;
         (pt.parse::<u8>().ok()? == payload_type).then(|| encoding.trim())
     }) else {
-        return [Codec::Pcmu, Codec::Pcma].into_iter().find(|c| c.payload_type() == payload_type).map(Encoding::Codec);
+        let noise = (payload_type == COMFORT_NOISE).then_some(Encoding::ComfortNoise);
+        let known = Codec::ALL.into_iter().find(|c| c.payload_type() == payload_type).map(Encoding::Codec);
+        return known.or(noise);
     };
     let mut parts = map.split('/');
     let (name, rate, channels) = (parts.next()?, parts.next()?, parts.next().unwrap_or("1"));
@@ -119,7 +132,10 @@ fn encoding(payload_type: u8, attributes: &[Attribute]) -> Option<Encoding> {
     if name.eq_ignore_ascii_case("telephone-event") {
         return Some(Encoding::TelephoneEvent);
     }
-    [Codec::Pcmu, Codec::Pcma].into_iter().find(|c| name.eq_ignore_ascii_case(c.name())).map(Encoding::Codec)
+    if name.eq_ignore_ascii_case("CN") {
+        return Some(Encoding::ComfortNoise);
+    }
+    Codec::from_name(name).map(Encoding::Codec)
 }
 
 /// `a=rtcp:PORT [IN IP4|IP6 ADDRESS]` (RFC 3605 section 2.1), else the port above RTP (RFC 3550 section 11).

@@ -9,6 +9,7 @@ fn local() -> Local {
         session_id: 7,
         version: 1,
         codecs: vec![Codec::Pcmu, Codec::Pcma],
+        comfort_noise: false,
         direction: Direction::SendRecv,
     }
 }
@@ -241,4 +242,45 @@ fn mutated_descriptions_never_panic_and_answers_parse() {
             assert!((10..=60).contains(&agreed.ptime_ms), "seed {seed:#x} round {round}");
         }
     }
+}
+
+#[test]
+fn g722_is_agreed_where_it_is_spoken_at_its_odd_clock_rate() {
+    let wide = Local { codecs: Codec::ALL.to_vec(), ..local() };
+    let (text, agreed) = {
+        let (bytes, agreed) = answer(&parse(&body(&[C, "m=audio 4000 RTP/AVP 9 0"])).unwrap(), &wide).unwrap();
+        (String::from_utf8(bytes.to_vec()).unwrap(), agreed)
+    };
+    assert_eq!((agreed.codec, agreed.payload_type), (Codec::G722, 9));
+    assert!(text.contains("m=audio 16384 RTP/AVP 9\r\na=rtpmap:9 G722/8000\r\n"), "{text}");
+    let (_, narrow) = agreed_with(&[C, "m=audio 4000 RTP/AVP 9 0"]).unwrap();
+    assert_eq!(narrow.codec, Codec::Pcmu, "not provisioned");
+    let true_rate = parse(&body(&[C, "m=audio 4000 RTP/AVP 9", "a=rtpmap:9 G722/16000"])).unwrap();
+    assert_eq!(answer(&true_rate, &wide).unwrap_err(), SdpError::NoCommonCodec, "RFC 3551 4.5.2");
+    let text = String::from_utf8(offer(&wide).to_vec()).unwrap();
+    assert!(text.contains("RTP/AVP 0 8 9 101\r\n") && text.contains("a=rtpmap:9 G722/8000\r\n"), "{text}");
+}
+
+#[test]
+fn comfort_noise_takes_two() {
+    let quiet = Local { comfort_noise: true, ..local() };
+    assert!(std::str::from_utf8(&offer(&quiet)).unwrap().contains("RTP/AVP 0 8 13 101\r\na=rtpmap:0 PCMU/8000"));
+    let answered = |lines: &[&str], local: &Local| {
+        let (bytes, agreed) = answer(&parse(&body(lines)).unwrap(), local).unwrap();
+        (String::from_utf8(bytes.to_vec()).unwrap().contains("CN/8000"), agreed.comfort_noise)
+    };
+    assert_eq!(answered(&[C, "m=audio 4000 RTP/AVP 0 13"], &quiet), (true, Some(13)));
+    assert_eq!(answered(&[C, "m=audio 4000 RTP/AVP 0 98", "a=rtpmap:98 cn/8000"], &quiet), (true, Some(98)));
+    assert_eq!(answered(&[C, "m=audio 4000 RTP/AVP 0 98", "a=rtpmap:98 CN/16000"], &quiet), (false, None));
+    assert_eq!(answered(&[C, "m=audio 4000 RTP/AVP 0"], &quiet), (false, None));
+    assert_eq!(answered(&[C, "m=audio 4000 RTP/AVP 0 13"], &local()), (false, None));
+}
+
+#[test]
+fn all_codecs_of_an_answer_may_come() {
+    let ours = Local { codecs: Codec::ALL.to_vec(), ..local() };
+    let agreed = conclude(&ours, &parse(&body(&[C, "m=audio 4000 RTP/AVP 8 18 9 0 101"])).unwrap()).unwrap();
+    assert_eq!((agreed.codec, agreed.others), (Codec::Pcma, [Some((9, Codec::G722)), Some((0, Codec::Pcmu))]));
+    let (_, agreed) = agreed_with(&[C, "m=audio 4000 RTP/AVP 8 0"]).unwrap();
+    assert_eq!(agreed.others, [None, None], "our answers name one codec");
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::Checker;
+use crate::base::Codec;
 use crate::core::tenant::address;
 use crate::core::tenant::directory::PREFIX_LENGTH_MAX;
 use crate::core::tenant::provision::{Peer, Trunk};
@@ -61,6 +62,26 @@ impl Checker<'_> {
             self.problem("port_max", what, "a port after port_min");
         }
         self.country(&media.country);
+        self.codecs(&media.codecs);
+        if media.silence_suppression && !media.comfort_noise {
+            let what = "`silence_suppression` without `comfort_noise`".to_owned();
+            self.problem("silence_suppression", what, "comfort_noise = true with it");
+        }
+    }
+
+    fn codecs(&mut self, codecs: &[String]) {
+        let known = Codec::ALL.map(|codec| codec.name().to_lowercase());
+        let mut seen = HashSet::new();
+        for (index, name) in codecs.iter().enumerate() {
+            let field = format!("codecs[{index}]");
+            self.one_of(&field, name, &known.each_ref().map(String::as_str));
+            if !seen.insert(name) {
+                self.problem(&field, format!("{name:?} is there twice"), "each codec once");
+            }
+        }
+        if codecs.is_empty() {
+            self.problem("codecs", "`codecs` is empty".to_owned(), "a codec at least, e.g. pcmu");
+        }
     }
 
     fn cards_and_spans(&mut self) {
