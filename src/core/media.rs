@@ -183,6 +183,21 @@ pub struct PortStats {
     pub rx_lost: u64,
     /// Packets dropped: late, duplicate, wrong source or payload type, malformed.
     pub rx_dropped: u64,
+    /// Of those: from a source that is not the peer's.
+    #[serde(default)]
+    pub rx_strange: u64,
+    /// Of those: of a payload type that was not agreed.
+    #[serde(default)]
+    pub rx_unknown: u64,
+    /// Of those: after their time. Only where play-out is here; relayed packets have no time.
+    #[serde(default)]
+    pub rx_late: u64,
+    /// Milliseconds of audio that were lost or late, so that something was made up in their place.
+    #[serde(default)]
+    pub concealed_ms: u64,
+    /// Mean time that play-out waited for late packets.
+    #[serde(default)]
+    pub playout_ms: u32,
     /// Interarrival jitter in microseconds (RFC 3550 section 6.4.1).
     pub jitter_us: u32,
 }

@@ -2,6 +2,7 @@
 //! 20 ms path. Sample scale: full scale of `i16` is the A-law overload point, so 0 dBm0 is [`level::DBM0_PEAK`].
 
 pub mod coder;
+pub mod comfort_noise;
 pub mod dtmf;
 pub mod g711;
 pub mod g722;
@@ -12,6 +13,7 @@ mod oscillator;
 pub mod plc;
 pub mod reference;
 pub mod resample;
+pub mod stretch;
 pub mod tone;
 
 /// Samples per second of everything in this layer.

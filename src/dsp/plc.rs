@@ -56,6 +56,11 @@ impl Concealer {
         self.history[HISTORY - tail.len()..].copy_from_slice(tail);
     }
 
+    /// What was heard last, oldest first.
+    pub fn history(&self) -> &[i16] {
+        &self.history
+    }
+
     /// Overwrites `frame`, which did not arrive.
     pub fn conceal(&mut self, frame: &mut [i16]) {
         if self.gap == 0 {

@@ -44,8 +44,13 @@ impl Plane {
             return;
         }
         let arrival = end.admit(now, from, packet, &mut port.stats);
-        if let (Arrival::Audio(header), Path::Frames) = (arrival, path) {
-            end.buffer(&header, packet, &mut port.stats);
+        if let (Arrival::Other(_), false) = (arrival, end.irregular) {
+            end.irregular = true;
+            self.route_pair(now, place);
+            return self.receive_irregular(now, place, arrival, packet);
+        }
+        if let (Arrival::Audio(header) | Arrival::Other(header), Path::Frames) = (arrival, path) {
+            end.buffer(now, &header, packet, &mut port.stats);
         }
         match (arrival, path) {
             (Arrival::Audio(header), Path::Relay(peer)) => self.relay(now, place, peer, &header, false, packet, wire),
@@ -59,7 +64,16 @@ impl Plane {
                     _ => {}
                 }
             }
-            (Arrival::Audio(_) | Arrival::Nothing, _) => {}
+            (Arrival::Audio(_) | Arrival::Other(_) | Arrival::Nothing, _) => {}
+        }
+    }
+
+    /// The first packet that a relay cannot carry on: the port is on the path of frames from now on.
+    #[cold]
+    fn receive_irregular(&mut self, now: Instant, place: usize, arrival: Arrival, packet: &[u8]) {
+        let (Arrival::Other(header), Some(port)) = (arrival, self.port(place)) else { return };
+        if let (Attachment::Rtp(end), Path::Frames) = (&mut port.attachment, port.path) {
+            end.buffer(now, &header, packet, &mut port.stats);
         }
     }
 
@@ -144,7 +158,7 @@ impl Plane {
         let number = frame_number(due);
         for &place in &self.framed {
             if let Some(port) = self.ports.get_mut(place).and_then(Option::as_mut) {
-                port.listen(&mut self.events);
+                port.listen(now, &mut self.events);
             }
         }
         for &place in &self.framed {

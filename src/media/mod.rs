@@ -12,11 +12,13 @@
 //! - *idle*: nobody wants the audio; packets are counted and telephone events reported.
 
 mod cycle;
+mod delay;
 mod digits;
 mod jitter;
 mod latch;
 mod plane;
 mod player;
+mod playout;
 mod port;
 mod prompt;
 mod random;

@@ -152,13 +152,17 @@ impl Port {
         }
     }
 
-    /// Codec and presence of telephone events, if the port wants nothing but its peer's packets: two ports that agree
-    /// in both are a plain relay.
-    pub fn plain(&self) -> Option<(Codec, bool)> {
+    /// Codec, presence of telephone events and packet time, if the port wants nothing but its peer's packets: two ports
+    /// that agree in all are a plain relay.
+    pub fn plain(&self) -> Option<(Codec, bool, u8)> {
         let Attachment::Rtp(end) = &self.attachment else { return None };
         let stream = end.stream.as_ref()?;
-        let busy = self.player.is_some() || !self.digits.is_idle() || self.recording.is_some() || self.detects();
-        (!busy).then_some((stream.codec, stream.telephone_event.is_some()))
+        let busy = end.irregular
+            || self.player.is_some()
+            || !self.digits.is_idle()
+            || self.recording.is_some()
+            || self.detects();
+        (!busy).then_some((stream.codec, stream.telephone_event.is_some(), stream.ptime_ms))
     }
 
     /// Brings buffers and detectors in line with the path. Allocates; runs on commands only.
@@ -182,12 +186,12 @@ impl Port {
     }
 
     /// First step of a frame: fetch what the party says, and look for digits in it.
-    pub fn listen(&mut self, events: &mut Events) {
+    pub fn listen(&mut self, now: Instant, events: &mut Events) {
         let codec = self.codec();
         let mut octets = [coder::silence(codec); FRAME];
         let mut pcm = [0; FRAME];
         let heard = match &mut self.attachment {
-            Attachment::Rtp(end) => end.listen(&mut octets, &mut pcm),
+            Attachment::Rtp(end) => end.listen(now, &mut octets, &mut pcm),
             Attachment::Tdm(end) => {
                 let law = end.law();
                 let Ok(behind) = end.fetch() else {
@@ -206,14 +210,14 @@ impl Port {
                     self.stats.rx_packets += 1;
                     g711::decode(law, &octets, &mut pcm);
                 }
-                heard
+                heard.then_some(codec)
             }
-            Attachment::Gone => false,
+            Attachment::Gone => None,
         };
         let Some(frames) = &mut self.frames else { return };
-        frames.heard = heard.then_some(Heard { codec, octets, pcm });
+        frames.heard = heard.map(|codec| Heard { codec, octets, pcm });
         // What a timeslot has not delivered yet comes late, not never: silence in its place would split a digit.
-        let late = !heard && matches!(self.attachment, Attachment::Tdm(_));
+        let late = heard.is_none() && matches!(self.attachment, Attachment::Tdm(_));
         if let Some(detector) = frames.detector.as_mut().filter(|_| !late) {
             detect(detector, &pcm, self.id, events);
         }
@@ -245,7 +249,14 @@ impl Port {
         };
         changed |= sent_digits && self.digits.is_idle();
         match &mut self.attachment {
-            Attachment::Rtp(end) if audible => end.send_audio(now, &octets, &mut self.stats, wire),
+            Attachment::Rtp(end) if audible => {
+                if let Some(law) = codec.law().filter(|_| end.suppresses()) {
+                    g711::decode(law, &octets, &mut pcm);
+                }
+                if !end.suppress(now, &pcm, &mut self.stats, wire) {
+                    end.send_audio(now, &octets, &mut self.stats, wire);
+                }
+            }
             Attachment::Rtp(end) => end.flush(now, &mut self.stats, wire),
             Attachment::Tdm(end) => match end.write(&octets) {
                 Ok(()) => self.stats.tx_packets += 1,

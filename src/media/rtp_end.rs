@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::base::{Codec, Instant};
 use crate::core::media::{PortStats, StreamParams};
-use crate::dsp::coder::{self, Coder};
-use crate::dsp::plc;
-use crate::media::jitter::{Inserted, JitterBuffer, PAYLOAD_MAX, Popped};
+use crate::dsp::comfort_noise;
+use crate::media::jitter::{Inserted, PAYLOAD_MAX};
 use crate::media::latch::Latch;
+use crate::media::playout::Playout;
 use crate::media::random::Random;
 use crate::media::reception::Reception;
 use crate::media::reports::Control;
@@ -16,9 +16,10 @@ use crate::media::transmission::Transmission;
 use crate::media::{FRAME, Octets, Samples, SocketKind, Wire};
 use crate::proto::rtp::packet::{self, HEADER_LEN, Header};
 use crate::proto::rtp::telephone_event::{EventReceiver, TelephoneEvent};
+use crate::proto::sdp::COMFORT_NOISE;
 
-/// Comfort noise (RFC 3389, static payload type 13): a sign of life, not audio.
-const COMFORT_NOISE: u8 = 13;
+/// Frames of a pause between two packets of comfort noise: 200 ms.
+const NOISE_EVERY: u32 = 10;
 /// Audio stays off this long after a packet of a passing event that did not end it.
 const EVENT_HOLD: Duration = Duration::from_millis(100);
 /// Shortest and longest packet time in milliseconds.
@@ -29,10 +30,20 @@ const PTIME_MS: (u8, u8) = (10, 60);
 pub enum Arrival {
     /// Audio, for whoever wants it.
     Audio(Header),
+    /// Audio in another codec than the stream's, or comfort noise: not to be relayed as it is.
+    Other(Header),
     /// A telephone event; the digit if it is a new one.
     Event(Header, TelephoneEvent, Option<char>),
     /// Nothing to go on with: dropped, or only a sign of life.
     Nothing,
+}
+
+/// Whether the peer may send this beside the stream's codec and events. Comfort noise has a static payload type (RFC 3551
+/// table 4), which some peers send without a word.
+#[cold]
+fn is_other(stream: &StreamParams, payload_type: u8) -> bool {
+    let noise = stream.comfort_noise.unwrap_or(COMFORT_NOISE);
+    payload_type == noise || stream.others.iter().flatten().any(|(other, _)| *other == payload_type)
 }
 
 /// State of one RTP leg: its stream in both directions.
@@ -53,6 +64,11 @@ pub struct RtpEnd {
     /// Timestamp of the event that we send ourselves.
     event_timestamp: u32,
     muted_until: Instant,
+    /// The stream's peer sends something that only frames can carry on. Holds until the stream is set anew.
+    pub(super) irregular: bool,
+    silence: comfort_noise::Detector,
+    /// Frames of silence that were not sent, of the current pause.
+    suppressed: u32,
 }
 
 /// An event of the bridged peer on its way through.
@@ -81,6 +97,9 @@ impl RtpEnd {
             passing: None,
             event_timestamp: 0,
             muted_until: Instant::ZERO,
+            irregular: false,
+            silence: comfort_noise::Detector::default(),
+            suppressed: 0,
         }
     }
 
@@ -91,14 +110,10 @@ impl RtpEnd {
             self.latch.release();
             self.control.release();
         }
-        if before.is_some_and(|before| before.codec != stream.codec)
-            && let Some(playout) = &mut self.playout
-        {
-            playout.reset();
-        }
         self.heard = now;
         self.silence_told = false;
         self.packer = Packer::default();
+        self.irregular = false;
         self.stream = Some(stream);
     }
 
@@ -127,16 +142,15 @@ impl RtpEnd {
             return Arrival::Nothing;
         };
         let is_event = stream.telephone_event == Some(header.payload_type);
-        if header.payload_type != stream.payload_type && !is_event {
-            if header.payload_type == COMFORT_NOISE && self.latch.source() == Some(from) {
-                self.heard = now;
-            } else {
-                stats.rx_dropped += 1;
-            }
+        let regular = header.payload_type == stream.payload_type || is_event;
+        if !regular && !is_other(stream, header.payload_type) {
+            stats.rx_dropped += 1;
+            stats.rx_unknown += 1;
             return Arrival::Nothing;
         }
         if !self.latch.admit(now, from, stream.remote, stream.latch) {
             stats.rx_dropped += 1;
+            stats.rx_strange += 1;
             return Arrival::Nothing;
         }
         self.heard = now;
@@ -150,7 +164,11 @@ impl RtpEnd {
         {
             playout.reset();
         }
-        if is_event { self.admit_event(header, packet, stats) } else { Arrival::Audio(header) }
+        match (is_event, regular) {
+            (true, _) => self.admit_event(header, packet, stats),
+            (false, true) => Arrival::Audio(header),
+            (false, false) => Arrival::Other(header),
+        }
     }
 
     #[cold]
@@ -286,31 +304,77 @@ impl RtpEnd {
             self.packer.stop();
         }
         match (&self.playout, listening) {
-            (None, true) => self.playout = Some(Box::new(Playout::new())),
+            (None, true) => self.playout = Some(Box::new(Playout::new(self.codec()))),
             (Some(_), false) => self.playout = None,
             _ => {}
         }
     }
 
     /// Puts audio into the jitter buffer, if somebody listens.
-    pub fn buffer(&mut self, header: &Header, packet: &[u8], stats: &mut PortStats) {
-        let Some(playout) = &mut self.playout else { return };
-        let inserted = match packet::payload(packet) {
-            Some(payload) => playout.jitter.insert(header.timestamp, payload),
-            None => Inserted::Refused,
-        };
-        if inserted != Inserted::Kept {
+    pub fn buffer(&mut self, now: Instant, header: &Header, packet: &[u8], stats: &mut PortStats) {
+        let (Some(playout), Some(stream)) = (&mut self.playout, &self.stream) else { return };
+        let Some(payload) = packet::payload(packet) else {
             stats.rx_dropped += 1;
+            return;
+        };
+        let other = |(payload_type, codec): &(u8, Codec)| (*payload_type == header.payload_type).then_some(*codec);
+        let codec = match header.payload_type {
+            regular if regular == stream.payload_type => Some(stream.codec),
+            _ => stream.others.iter().flatten().find_map(other),
+        };
+        let Some(codec) = codec else { return playout.pause(payload) };
+        match playout.insert(now, codec, header, payload) {
+            Inserted::Kept => {}
+            Inserted::Late => {
+                stats.rx_dropped += 1;
+                stats.rx_late += 1;
+            }
+            Inserted::Duplicate | Inserted::Refused => stats.rx_dropped += 1,
         }
     }
 
-    /// The next 20 ms of what the peer says; `false` when it says nothing.
-    pub fn listen(&mut self, frame: &mut Octets, pcm: &mut Samples) -> bool {
-        let codec = self.codec();
-        match &mut self.playout {
-            Some(playout) => playout.next(codec, frame, pcm),
-            None => false,
+    /// The next 20 ms of what the peer says, and in which codec; `None` when it says nothing.
+    pub fn listen(&mut self, now: Instant, frame: &mut Octets, pcm: &mut Samples) -> Option<Codec> {
+        let playout = self.playout.as_mut()?;
+        playout.next(now, frame, pcm).then(|| playout.codec())
+    }
+
+    /// Milliseconds that had to be made up, and the mean delay of play-out.
+    pub fn playout_ms(&self) -> (u64, u32) {
+        self.playout.as_ref().map_or((0, 0), |playout| (playout.concealed_ms(), playout.delay_ms()))
+    }
+
+    /// Whether silence is looked for.
+    pub fn suppresses(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.silence_suppression && stream.comfort_noise.is_some())
+    }
+
+    /// Whether silence need not be sent: the first frame of a pause and every tenth say what its noise is like.
+    pub fn suppress(&mut self, now: Instant, pcm: &Samples, stats: &mut PortStats, wire: &mut impl Wire) -> bool {
+        let Some(stream) = self.stream.as_ref().filter(|stream| stream.silence_suppression && stream.send) else {
+            return false;
+        };
+        let Some(noise) = stream.comfort_noise else { return false };
+        let to = self.destination(stream);
+        let Some(level) = self.silence.quiet(pcm) else {
+            self.suppressed = 0;
+            return false;
+        };
+        if self.suppressed == 0 {
+            self.flush(now, stats, wire);
         }
+        if self.suppressed.is_multiple_of(NOISE_EVERY) {
+            let timestamp = self.out.timestamp_at(now);
+            let header = self.out.make(now, timestamp, FRAME as u32, 1);
+            let mut packet = [level; HEADER_LEN + 1];
+            if let Some(head) = packet.first_chunk_mut::<HEADER_LEN>() {
+                *head = Header { payload_type: noise, ..header }.to_octets();
+            }
+            wire.send(self.socket, SocketKind::Rtp, to, &packet);
+            stats.tx_packets += 1;
+        }
+        self.suppressed = self.suppressed.wrapping_add(1);
+        true
     }
 
     /// Whether the peer should be heard but was not for `limit`; true once per silence.
@@ -324,48 +388,6 @@ impl RtpEnd {
         let fell = !self.silence_told && now - self.heard >= limit;
         self.silence_told |= fell;
         fell
-    }
-}
-
-/// Jitter buffer and concealment of what it lacks.
-#[derive(Debug)]
-struct Playout {
-    jitter: JitterBuffer,
-    concealment: plc::Concealer,
-    /// Hears the peer, and goes on in its place where it fails.
-    coder: Coder,
-    gap: bool,
-}
-
-impl Playout {
-    fn new() -> Playout {
-        Playout { jitter: JitterBuffer::new(), concealment: plc::Concealer::new(), coder: Coder::default(), gap: false }
-    }
-
-    fn reset(&mut self) {
-        self.jitter.reset();
-        self.gap = false;
-    }
-
-    fn next(&mut self, codec: Codec, frame: &mut Octets, pcm: &mut Samples) -> bool {
-        let popped = self.jitter.pop(coder::silence(codec), frame);
-        match popped {
-            Popped::Audio => {
-                self.coder.decode(codec, frame, pcm);
-                self.concealment.good(pcm);
-                // The seam after a gap was smoothed; of G.722 that would take the higher sub-band away.
-                if self.gap && codec.law().is_some() {
-                    self.coder.encode(codec, pcm, frame);
-                }
-            }
-            Popped::Gap => {
-                self.concealment.conceal(pcm);
-                self.coder.encode(codec, pcm, frame);
-            }
-            Popped::Idle => pcm.fill(0),
-        }
-        self.gap = popped == Popped::Gap;
-        popped != Popped::Idle
     }
 }
 
