@@ -66,5 +66,5 @@ pub fn path_to_core() -> Path {
 }
 
 fn path(local: SocketAddr, remote: SocketAddr) -> Path {
-    Path { transport: Transport::Udp, local, remote, connection: 0 }
+    Path::new(Transport::Udp, local, remote)
 }

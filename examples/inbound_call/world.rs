@@ -107,7 +107,11 @@ impl World {
                 }
                 Output::Media(command) => self.media(command),
                 Output::Journal { seq, change } => self.fact(seq, change),
-                Output::CloseConnection(_) | Output::Reply { .. } | Output::Stopped => {}
+                Output::CloseConnection(_)
+                | Output::ServeTls(_)
+                | Output::TlsProfile(_)
+                | Output::Reply { .. }
+                | Output::Stopped => {}
             }
         }
     }

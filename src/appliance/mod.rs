@@ -4,6 +4,7 @@
 //! the recorder, the store's writer, and a pump for simulated cards. Bounded queues join them; what overflows waits in
 //! the switch thread, which then takes no new input until it is through.
 
+mod certificates;
 mod turn;
 
 use std::fmt;
@@ -196,6 +197,7 @@ impl Appliance {
 
         let sims = cards.sim_controls();
         let turn = Turn::new(
+            options.data_dir.clone(),
             clock,
             switch,
             sockets,
@@ -260,13 +262,13 @@ fn make_private_dir(dir: &std::path::Path) -> Result<(), RunError> {
 /// A stored registration as the endpoint wants it. A stream's connection is gone; it is made anew when needed.
 fn binding(stored: &Registration, listeners: &[(Transport, SocketAddr)]) -> Option<Binding> {
     let (transport, remote) = stored.via.split_once(':')?;
-    let transport = if transport == "tcp" { Transport::Tcp } else { Transport::Udp };
+    let transport = Transport::from_name(transport)?;
     let remote: SocketAddr = remote.parse().ok()?;
     let local = listeners.iter().find(|(t, l)| *t == transport && l.is_ipv4() == remote.is_ipv4())?.1;
     Some(Binding {
         user: stored.user.clone(),
         contact: stored.contact.clone(),
-        path: SipPath { transport, local, remote, connection: 0 },
+        path: SipPath::new(transport, local, remote),
         expires_at: stored.expires_at,
     })
 }

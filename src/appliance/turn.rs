@@ -1,13 +1,14 @@
 //! The switch thread's loop: everything that came in, one by one, into the core; everything it wants, out; then wait.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
 
 use smol::channel::Receiver;
 use smol::future::FutureExt;
 
 use crate::appliance::RunError;
 use crate::base::{Circuit, Instant, Now};
-use crate::core::control::Reply;
+use crate::core::control::{Bound, Reply};
 use crate::core::journal::{Change, Seq};
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::core::switch::{Input, Output, Switch};
@@ -39,9 +40,10 @@ pub(super) enum Notice {
 }
 
 pub(super) struct Turn {
-    clock: Clock,
-    switch: Switch,
-    sockets: SipSockets,
+    pub(super) data_dir: PathBuf,
+    pub(super) clock: Clock,
+    pub(super) switch: Switch,
+    pub(super) sockets: SipSockets,
     cards: Cards,
     media: MediaHandle,
     store: Store,
@@ -87,6 +89,7 @@ enum Woken {
 impl Turn {
     #[allow(clippy::too_many_arguments, reason = "the one place where all parts meet")]
     pub fn new(
+        data_dir: PathBuf,
         clock: Clock,
         switch: Switch,
         sockets: SipSockets,
@@ -97,6 +100,7 @@ impl Turn {
         inboxes: Inboxes,
     ) -> Self {
         Self {
+            data_dir,
             clock,
             switch,
             sockets,
@@ -181,6 +185,7 @@ impl Turn {
                     NetInput::Chunk { path, bytes } => Input::Stream { path, bytes },
                     NetInput::Closed { connection } => Input::ConnectionClosed(connection),
                     NetInput::Failed { path } => Input::TransportFailed(path),
+                    NetInput::Identified { connection, domains } => Input::Identified { connection, domains },
                 },
             );
         }
@@ -234,6 +239,8 @@ impl Turn {
                 Output::Transmit(transmit) if transmit.is_promise() => self.hold(Held::Transmit(transmit)),
                 Output::Transmit(transmit) => self.sockets.send(transmit),
                 Output::CloseConnection(connection) => self.sockets.close(connection),
+                Output::ServeTls(settings) => self.serve_tls(settings.as_deref()),
+                Output::TlsProfile(profile) => self.set_profile(&profile),
                 // What follows a held answer must not overtake it.
                 Output::SetCas { circuit, bits, answers } if answers || self.holds(circuit) => {
                     self.hold(Held::Cas { circuit, bits });
@@ -317,7 +324,16 @@ impl Turn {
         }
     }
 
-    fn reply(&mut self, token: u64, reply: Reply) {
+    fn reply(&mut self, token: u64, mut reply: Reply) {
+        if let Reply::Status(status) = &mut reply {
+            let bound = |(name, used, max, refused): (&str, usize, usize, u64)| Bound {
+                name: name.to_owned(),
+                used: used as u64,
+                max: max as u64,
+                refused,
+            };
+            status.bounds.extend(self.sockets.bounds().map(bound));
+        }
         if let Some(asker) = self.askers.remove(&token) {
             asker.send(reply);
         }

@@ -15,7 +15,6 @@ use crate::demo::{self, DemoOptions};
 use crate::edge::console::Client;
 use crate::edge::console::serial::SerialConsole;
 use crate::edge::logging::{Format, Logging};
-use crate::proto::sip::Transport;
 
 /// Callers of a demonstration when nobody says how many.
 const DEMO_CALLS: u32 = 12;
@@ -31,11 +30,7 @@ pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     let options = Options { data_dir: dir.to_owned(), provision, logging: Some(logging.clone()), seed: None };
     let appliance = Appliance::start(options).map_err(CliError::Run)?;
     for (transport, address) in &appliance.listeners {
-        let transport = match transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        };
-        log::info!("listening on {transport}:{address}");
+        log::info!("listening on {}:{address}", transport.name());
     }
     for fault in &appliance.prompt_faults {
         log::warn!("{fault}");
@@ -83,23 +78,37 @@ fn logging(args: &LogArgs, level: LevelFilter) -> Result<Logging, CliError> {
 }
 
 fn signals() -> Result<Signals, CliError> {
-    Signals::new([Signal::Term, Signal::Int]).map_err(CliError::Signals)
+    Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(CliError::Signals)
 }
 
 /// Turns the first signal into an order to stop, given over the control socket as an operator would.
 fn stop_on_signal(mut signals: Signals, dir: PathBuf) -> Result<(), CliError> {
     let wait = move || {
-        smol::block_on(signals.next());
+        next_stop(&mut signals, &dir);
         log::info!("stopping: new calls are refused, calls in progress go on until they end or the grace is over");
         give_stop(&dir);
-        smol::block_on(signals.next());
+        next_stop(&mut signals, &dir);
         log::warn!("a second signal: calls in progress are ended now");
         give_stop(&dir);
-        smol::block_on(signals.next());
+        next_stop(&mut signals, &dir);
         eprintln!("stopped by a third signal");
         std::process::exit(1);
     };
     thread::Builder::new().name("signals".into()).spawn(wait).map(drop).map_err(CliError::Signals)
+}
+
+/// Waits for a signal to stop; SIGHUP in between has certificates read anew.
+fn next_stop(signals: &mut Signals, dir: &Path) {
+    while let Some(Ok(Signal::Hup)) = smol::block_on(signals.next()) {
+        log::info!("SIGHUP: certificates and keys are read anew");
+        let read = Client::connect(dir).and_then(|client| match client {
+            Some(mut client) => client.command(&Command::ReadCertificates).map(drop),
+            None => Ok(()),
+        });
+        if let Err(error) = read {
+            log::error!("certificates were not read: {error}");
+        }
+    }
 }
 
 /// Orders from a thread of its own: the answer may take long, and the next signal must be heard meanwhile.

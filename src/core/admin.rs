@@ -62,6 +62,10 @@ impl Switch {
             }
             Command::Resume { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.resume(now, a)),
             Command::Hangup { call } => self.hangup(now, call),
+            Command::ReadCertificates => {
+                self.read_certificates(now);
+                Ok(None)
+            }
             Command::Stop => {
                 self.stop(now);
                 Ok(None)
@@ -154,6 +158,7 @@ impl Switch {
         let directory = &self.directory;
         self.pin_failures.retain(|agent, _| directory.agent(*agent).is_some());
         self.adopt_circuits(now);
+        self.read_certificates(now);
         self.start_trunks(now);
     }
 
@@ -302,7 +307,7 @@ impl Switch {
                     reason: state.reason.to_owned(),
                     since: state.since,
                     answered: state.answered,
-                    reachable: self.agent_path(state.id).is_some(),
+                    reachable: self.is_reachable(state.id),
                 })
             })
             .collect();
@@ -360,7 +365,7 @@ impl Switch {
             .enumerate()
             .map(|(i, peer)| {
                 let down = health.and_then(|h| h.peers.get(i)).is_some_and(|p| p.down);
-                format!("{} {}", peer.address, if down { "down" } else { "up" })
+                format!("{} {}", peer.socket(), if down { "down" } else { "up" })
             })
             .collect();
         match health.and_then(|h| h.registered) {

@@ -53,6 +53,8 @@ pub enum Command {
     },
     /// Stop: refuse new calls with 503, let calls in progress end within the configured grace. Given again: end them now.
     Stop,
+    /// Read the files of certificates and keys anew, for connections made from now on.
+    ReadCertificates,
 }
 
 /// A question.

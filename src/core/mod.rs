@@ -12,4 +12,5 @@ pub mod media;
 pub mod queue;
 pub mod switch;
 pub mod tenant;
+pub mod tls;
 pub mod trunk;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::base::{
-    AgentId, CallId, CardId, Circuit, FlowId, Instant, LegId, Now, OfferId, PlayId, PortId, TrunkId, WorkItemId,
+    AgentId, CallId, CardId, Circuit, FlowId, Instant, LegId, Now, OfferId, PlayId, PortId, Timestamp, TrunkId,
+    WorkItemId,
 };
 use crate::core::admin::Alarms;
 use crate::core::call::{Call, Leg, Redial, Role};
@@ -21,6 +22,7 @@ use crate::core::journal::{AgentStatus, Change, Seq};
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::core::queue::Engine;
 use crate::core::tenant::{Directory, Provision};
+use crate::core::tls::{Profile, Profiles, ServerTls};
 use crate::core::trunk::sockets::SocketPool;
 use crate::core::trunk::tdm::CircuitEntry;
 use crate::core::trunk::{CardInput, TrunkHealth};
@@ -72,6 +74,20 @@ pub enum Input {
     ConnectionClosed(u64),
     /// Something could not be sent.
     TransportFailed(Path),
+    /// The peer of a TLS connection showed a certificate for these SIP domains (RFC 5922); it was verified.
+    Identified {
+        /// The connection.
+        connection: u64,
+        /// In lower case.
+        domains: Vec<String>,
+    },
+    /// A certificate of ours was read.
+    CertificateRead {
+        /// What it is for: `sip.tls`, or a trunk's profile.
+        subject: String,
+        /// When it ends.
+        not_after: Timestamp,
+    },
     /// A trunk card has news.
     Card {
         /// Which.
@@ -113,6 +129,10 @@ pub enum Output {
     Transmit(Transmit),
     /// Close a SIP connection.
     CloseConnection(u64),
+    /// Accept TLS with these certificates, read now, or with none.
+    ServeTls(Option<Box<ServerTls>>),
+    /// How connections whose paths have this profile are made; its files are read now.
+    TlsProfile(Box<Profile>),
     /// Set a circuit's CAS bits (A = 8 .. D = 1); an answer only when all facts emitted before it are durable.
     SetCas {
         /// The circuit.
@@ -163,6 +183,8 @@ pub(crate) enum Timer {
     Settle(CallId),
     /// When a trunk's peer is due for an OPTIONS probe.
     Probe(TrunkId, usize),
+    /// When the certificates are to be looked at: whether one ends soon.
+    Certificates,
     /// When calls still up after [`Command::Stop`] are released.
     GraceOver,
 }
@@ -211,6 +233,12 @@ pub struct Switch {
     pub(crate) spans_down: HashSet<(CardId, u8)>,
     pub(crate) trunks: HashMap<TrunkId, TrunkHealth>,
     pub(crate) sockets: SocketPool,
+    /// TLS profiles in use.
+    pub(crate) profiles: Profiles,
+    /// SIP domains that the peers of TLS connections have shown certificates for.
+    pub(crate) identities: HashMap<u64, Vec<String>>,
+    /// When our certificates end, by what they are for.
+    pub(crate) certificates: BTreeMap<String, Timestamp>,
     pub(crate) counters: Counters,
     pub(crate) alarms: Alarms,
     pub(crate) pin_failures: HashMap<AgentId, (u32, Instant)>,
@@ -267,6 +295,9 @@ impl Switch {
             spans_down: HashSet::new(),
             trunks: HashMap::new(),
             sockets: SocketPool::default(),
+            profiles: Profiles::default(),
+            identities: HashMap::new(),
+            certificates: BTreeMap::new(),
             counters: Counters::default(),
             alarms: Alarms::default(),
             pin_failures: HashMap::new(),
@@ -293,8 +324,13 @@ impl Switch {
         match input {
             Input::Datagram { path, bytes } => self.sip.receive(now, path, bytes),
             Input::Stream { path, bytes } => self.sip.receive_stream(now, path, &bytes),
-            Input::ConnectionClosed(connection) => self.sip.connection_closed(now, connection),
+            Input::ConnectionClosed(connection) => {
+                self.identities.remove(&connection);
+                self.sip.connection_closed(now, connection);
+            }
             Input::TransportFailed(path) => self.sip.transport_failed(now, path),
+            Input::Identified { connection, domains } => self.identified(connection, domains),
+            Input::CertificateRead { subject, not_after } => self.certificate_read(now, subject, not_after),
             Input::Card { card, event } => self.on_card(now, card, event),
             Input::Media(event) => self.on_media(now, event),
             Input::Command { token, command } => self.on_command(now, token, command),
@@ -340,6 +376,7 @@ impl Switch {
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
             Timer::Settle(call) => self.finish_record(call),
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),
+            Timer::Certificates => self.watch_certificates(now),
             Timer::GraceOver => self.release_all(now),
         }
     }

@@ -71,7 +71,7 @@ impl Phone {
     }
 
     fn path(&self) -> Path {
-        Path { transport: Transport::Udp, local: self.local, remote: self.server, connection: 0 }
+        Path::new(Transport::Udp, self.local, self.server)
     }
 
     /// Registers as `user`; [`Event::ClientRegistration`] follows.
@@ -79,6 +79,7 @@ impl Phone {
         let registration = ClientRegistration {
             path: self.path(),
             registrar_uri: format!("sip:{}", self.server),
+            routes: Vec::new(),
             aor_user: user.to_owned(),
             domain: self.server.ip().to_string(),
             credentials: Credentials { user: user.to_owned(), password: Redacted::new(password.to_owned()) },

@@ -33,7 +33,7 @@ impl Pair {
             bindings_max: 1,
         };
         let (a, b) = ("127.0.0.1:5060".parse().expect("an address"), "127.0.0.2:5060".parse().expect("an address"));
-        let path = |local, remote| Path { transport: Transport::Udp, local, remote, connection: 0 };
+        let path = |local, remote| Path::new(Transport::Udp, local, remote);
         Self {
             now: Now { mono: Instant::ZERO, wall: Timestamp(0) },
             caller: Endpoint::new(config(1)),

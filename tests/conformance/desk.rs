@@ -72,6 +72,7 @@ impl Desk {
             local: "127.0.0.1:5060".parse().expect("an address"),
             remote: "192.0.2.1:5060".parse().expect("an address"),
             connection: 0,
+            profile: 0,
         };
         Self { endpoint, path }
     }

@@ -105,7 +105,7 @@ impl Phone {
     }
 
     fn path(&self) -> Path {
-        Path { transport: Transport::Udp, local: self.local, remote: self.server, connection: 0 }
+        Path::new(Transport::Udp, self.local, self.server)
     }
 
     fn credentials(&self) -> Credentials {
@@ -117,6 +117,7 @@ impl Phone {
         let registration = ClientRegistration {
             path: self.path(),
             registrar_uri: format!("sip:{}", self.server),
+            routes: Vec::new(),
             aor_user: self.user.clone(),
             domain: self.server.ip().to_string(),
             credentials: self.credentials(),

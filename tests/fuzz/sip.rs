@@ -148,8 +148,8 @@ impl World {
 
     /// From `side` to the other.
     fn path(&self, side: usize) -> Path {
-        let connection = if self.transport == Transport::Tcp { 7 } else { 0 };
-        Path { transport: self.transport, local: address(side), remote: address(1 - side), connection }
+        let connection = if self.transport.is_stream() { 7 } else { 0 };
+        Path { connection, ..Path::new(self.transport, address(side), address(1 - side)) }
     }
 
     /// Gives `side` a message, whole or, over TCP, in two pieces.
@@ -162,7 +162,7 @@ impl World {
                 self.ends[side].receive(self.now, path, message);
                 self.answer_max = self.answer_max.max(len + ANSWER_MORE);
             }
-            Transport::Tcp => {
+            _ => {
                 // An earlier piece may be what is answered now.
                 self.answer_max = usize::MAX;
                 let (first, rest) = message.split_at(chance.below(message.len().min(65_535)));
@@ -302,6 +302,7 @@ impl World {
                 let registration = ClientRegistration {
                     path,
                     registrar_uri: "sip:127.0.0.2".into(),
+                    routes: Vec::new(),
                     aor_user: "anna".into(),
                     domain: "cordboard".into(),
                     credentials,

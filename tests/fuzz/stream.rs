@@ -30,6 +30,7 @@ fn push<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Outcome {
         local: ([127, 0, 0, 2], 5060).into(),
         remote: ([127, 0, 0, 1], 40_000).into(),
         connection: 3,
+        profile: 0,
     };
     let mut outcome = Outcome::default();
     for chunk in chunks {

@@ -239,8 +239,18 @@ pub struct Appliance {
 impl Appliance {
     /// Starts one with the shared provisioning and `more`, and waits until it serves.
     pub fn start(place: &Place, more: &str) -> Self {
+        Self::start_provisioned(place, &place.provision(more))
+    }
+
+    /// The same with `sip` in place of the shared `[sip]` table.
+    pub fn start_with_sip(place: &Place, sip: &str, more: &str) -> Self {
+        let shared = BASE.split_once("\n[media]").map_or("", |(_, rest)| rest);
+        Self::start_provisioned(place, &place.fill(&format!("{sip}\n[media]{shared}{more}")))
+    }
+
+    fn start_provisioned(place: &Place, provisioning: &str) -> Self {
         let file = place.dir().join("provision.toml");
-        fs::write(&file, place.provision(more)).unwrap();
+        fs::write(&file, provisioning).unwrap();
         let mut command = cordboard(&place.data());
         command.args(["run", "--provision"]).arg(&file);
         let mut appliance = Self { process: place.start("cordboard", &mut command), data: place.data() };
@@ -299,6 +309,11 @@ impl Appliance {
             assert!(!cdr["ended_at"].is_null() && !cdr["cause"].is_null(), "incomplete: {cdr}");
         }
         cdrs
+    }
+
+    /// Sends the process a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        self.process.signal(signal);
     }
 
     /// SIGTERM; it must end by itself and without an error, and must not have panicked.

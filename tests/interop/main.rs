@@ -1,4 +1,4 @@
-//! The appliance with peers that others wrote: SIPp, baresip and tshark, as processes on loopback. `tests/setup.sh`
+//! The appliance with peers that others wrote: SIPp, baresip, tshark and OpenSSL, as processes on loopback. `tests/setup.sh`
 //! installs them; a test whose peer is missing says so and passes, unless `CORDBOARD_PEERS=required`.
 
 #![allow(clippy::disallowed_methods, reason = "peers live in real time")]
@@ -10,4 +10,5 @@ mod hostile;
 mod phone;
 mod providers;
 mod stock;
+mod tls;
 mod wire;

@@ -175,7 +175,7 @@ impl Desk {
 
     /// A party calls a number of ours; callers come from the carrier, agents by their user name from the phones.
     pub fn call(&mut self, from: Party, user: &str, number: &str, body: Option<Bytes>) -> SessionId {
-        let path = Path { transport: Transport::Udp, local: from.address(), remote: our_address(), connection: 0 };
+        let path = Path::new(Transport::Udp, from.address(), our_address());
         let uri = format!("sip:{number}@127.0.0.1");
         let credentials = (from == Party::Phones)
             .then(|| Credentials { user: user.into(), password: Redacted::new(format!("{user}-secret")) });
@@ -213,7 +213,7 @@ impl Desk {
     /// A datagram from the carrier's address, by hand.
     pub fn datagram(&mut self, text: &str) {
         let remote = SocketAddr::from(([127, 0, 0, 2], 5099));
-        let path = Path { transport: Transport::Udp, local: our_address(), remote, connection: 0 };
+        let path = Path::new(Transport::Udp, our_address(), remote);
         let bytes = Bytes::copy_from_slice(text.replace('\n', "\r\n").as_bytes());
         self.switch.handle(self.now, Input::Datagram { path, bytes });
         self.settle();
@@ -432,6 +432,7 @@ impl Desk {
                         local: our_address(),
                         remote: party.address(),
                         connection: 0,
+                        profile: 0,
                     };
                     if !self.dead.contains(&party) {
                         self.switch.handle(self.now, Input::Datagram { path, bytes: transmit.bytes });
@@ -489,8 +490,7 @@ impl Desk {
                 let Some(party) = PARTIES.into_iter().find(|p| p.address() == t.path.remote) else {
                     return self.strays.push(t.bytes);
                 };
-                let path =
-                    Path { transport: Transport::Udp, local: party.address(), remote: our_address(), connection: 0 };
+                let path = Path::new(Transport::Udp, party.address(), our_address());
                 let now = self.now;
                 if !self.dead.contains(&party) {
                     self.end(party).receive(now, path, t.bytes);
@@ -507,7 +507,7 @@ impl Desk {
             }
             Output::Reply { reply, .. } => self.replies.push(reply),
             Output::Stopped => self.stopped = true,
-            Output::CloseConnection(_) => {}
+            Output::CloseConnection(_) | Output::ServeTls(_) | Output::TlsProfile(_) => {}
         }
     }
 

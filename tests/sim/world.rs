@@ -249,7 +249,7 @@ impl World {
         let now = self.now;
         match what {
             Later::Datagram { to, from, bytes } => {
-                let path = Path { transport: Transport::Udp, local: to, remote: from, connection: 0 };
+                let path = Path::new(Transport::Udp, to, from);
                 match to {
                     to if to == our_address() => self.switch.handle(now, Input::Datagram { path, bytes }),
                     to if to == caller_address() => self.callers.receive(now, path, bytes),
@@ -285,7 +285,7 @@ impl World {
     }
 
     fn dial(&mut self, caller: u32) {
-        let path = Path { transport: Transport::Udp, local: caller_address(), remote: our_address(), connection: 0 };
+        let path = Path::new(Transport::Udp, caller_address(), our_address());
         let uri = format!("sip:{}@127.0.0.1", self.manners.number);
         let invite = Invite {
             path,
@@ -359,7 +359,12 @@ impl World {
             Output::Transmit(t) => self.send(our_address(), t.path.remote, t.bytes),
             Output::Media(command) => self.media(command),
             Output::Journal { change, .. } => self.fact(change),
-            Output::CloseConnection(_) | Output::SetCas { .. } | Output::Reply { .. } | Output::Stopped => {}
+            Output::CloseConnection(_)
+            | Output::ServeTls(_)
+            | Output::TlsProfile(_)
+            | Output::SetCas { .. }
+            | Output::Reply { .. }
+            | Output::Stopped => {}
         }
     }
 

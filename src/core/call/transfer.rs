@@ -8,14 +8,11 @@ use crate::core::call::teardown::is_final_word;
 use crate::core::call::{CallState, LEGS_PER_CALL_MAX, Role, RouteStep, Signal, SipLeg};
 use crate::core::media::{MediaCommand, ToneKind};
 use crate::core::switch::{Switch, Timer};
+use crate::core::tenant::directory::Host;
 use crate::core::trunk::SipTarget;
 use crate::core::trunk::credentials_of;
 use crate::proto::sdp;
 use crate::proto::sip::{Invite, Path};
-
-/// A trunk's peer that has not even sent 100 Trying for so long is taken for dead, and the next one is asked. An INVITE
-/// is sent four times by then (RFC 3261 17.1.1.2). Timer B alone, 32 s, outlasts both the ringing and the caller.
-const PEER_SILENCE: Duration = Duration::from_secs(4);
 
 impl Switch {
     pub(super) fn transfer_from_flow(&mut self, now: Now, call: CallId, to: &str, ring_s: u32) {
@@ -54,8 +51,11 @@ impl Switch {
                 Ok(leg) => {
                     let ring = Duration::from_secs(step.ring_s.clamp(1, 600).into());
                     self.arm(now.mono + ring, Timer::RingEnd(leg));
-                    if step.peer.is_some() {
-                        self.arm(now.mono + PEER_SILENCE, Timer::PeerSilent(leg));
+                    // A peer that has not even sent 100 Trying is taken for dead. RFC 3261's own timer B, 32 s, outlasts
+                    // both the ringing and the caller.
+                    if let Some(entry) = step.peer.and(step.trunk).and_then(|trunk| self.directory.trunk(trunk)) {
+                        let silence = Duration::from_secs(entry.failover_s.into());
+                        self.arm(now.mono + silence, Timer::PeerSilent(leg));
                     }
                     self.set_target(call, leg);
                     return Ok(());
@@ -107,6 +107,8 @@ impl Switch {
         let from_user = c.cdr.from.as_str().to_owned();
         let from_user = if from_user.is_empty() { "anonymous".to_owned() } else { from_user };
         let credentials = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(credentials_of);
+        // RFC 3261 section 8.1.2: an outbound proxy is a route that is there from the start.
+        let proxy = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(|entry| entry.proxy_route());
         let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
         let local = self.local_description(socket, codecs);
         let invite = Invite {
@@ -119,7 +121,7 @@ impl Switch {
             contact_user: from_user,
             sdp: Some(sdp::offer(&local)),
             credentials,
-            headers: Vec::new(),
+            headers: proxy.map(|uri| ("Route".to_owned(), format!("<{uri}>"))).into_iter().collect(),
         };
         let Some(session) = self.sip.invite(now, invite) else {
             self.socket_back(socket);
@@ -157,8 +159,10 @@ impl Switch {
             return Err(501);
         }
         let parsed = SipTarget::parse(target).ok_or(416u16)?;
-        let ours = parsed.host == self.provision.sip.realm
-            || parsed.address.is_some_and(|a| self.config.listeners.iter().any(|(_, l)| l.ip() == a.ip()));
+        let ours = match &parsed.destination.host {
+            Host::Name(name) => name.eq_ignore_ascii_case(&self.provision.sip.realm),
+            Host::Address(address) => self.config.listeners.iter().any(|(_, local)| local.ip() == *address),
+        };
         if !ours || parsed.user.is_empty() {
             return Err(403);
         }

@@ -17,22 +17,31 @@ nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa
 sj sk sl sm sn so sr ss st sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug um us uy uz va vc ve vg vi \
 vn vu wf ws ye yt za zm zw";
 
-/// `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`; an IPv6 address stands in brackets.
+/// `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT` or `tls:ADDRESS:PORT`; an IPv6 address stands in brackets.
 pub(super) fn listener(text: &str) -> Option<(Transport, SocketAddr)> {
     let (transport, address) = text.split_once(':')?;
-    let transport = match transport {
-        "udp" => Transport::Udp,
-        "tcp" => Transport::Tcp,
-        _ => return None,
-    };
+    let transport = Transport::ALL.into_iter().find(|known| known.name() == transport)?;
     address.parse().ok().map(|address| (transport, address))
 }
 
-/// `sip:USER@HOST`, `sip:USER@HOST:PORT`, each perhaps with `;transport=udp` or `;transport=tcp`.
+/// A URI of a proxy: `sip:ADDRESS`, `sip:ADDRESS:PORT`, with `;transport=` and `;lr` perhaps.
+pub(super) fn is_proxy_uri(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("sip:") else { return false };
+    let mut parts = rest.split(';');
+    let address = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let host = |text: &str| is_host_port(text) && (text.parse::<SocketAddr>().is_ok() || address(text));
+    parts.next().is_some_and(host) && parts.all(|part| part == "lr" || is_transport(part))
+}
+
+fn is_transport(parameter: &str) -> bool {
+    matches!(parameter, "transport=udp" | "transport=tcp" | "transport=tls")
+}
+
+/// `sip:USER@HOST`, `sip:USER@HOST:PORT`, each perhaps with `;transport=udp`, `;transport=tcp` or `;transport=tls`.
 pub(super) fn is_sip_uri(text: &str) -> bool {
     let Some((user, rest)) = text.strip_prefix("sip:").and_then(|rest| rest.split_once('@')) else { return false };
     let (host_port, parameters) = rest.split_once(';').unwrap_or((rest, "transport=udp"));
-    is_user(user) && is_host_port(host_port) && matches!(parameters, "transport=udp" | "transport=tcp")
+    is_user(user) && is_host_port(host_port) && is_transport(parameters)
 }
 
 /// A user part that needs no escapes (RFC 3261 25.1: unreserved, and `+` of user-unreserved), at most 64 octets.
@@ -111,7 +120,7 @@ mod tests {
             "udp",
             "udp:",
             "127.0.0.1:5060",
-            "tls:127.0.0.1:5061",
+            "ws:127.0.0.1:5061",
             "udp:localhost:5060",
             "udp:127.0.0.1",
             "udp:::1:5060",

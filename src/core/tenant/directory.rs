@@ -1,12 +1,14 @@
 //! The provisioned world resolved: ids in place of names, and an index for each question that a call asks.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::hash::Hash;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::base::{AgentId, CardId, FlowId, QueueId, Redacted, SiteId, SkillId, TenantId, TrunkId};
 use crate::core::tenant::expand;
 use crate::core::tenant::provision::{self, Provision};
+use crate::core::tls::ClientTls;
 use crate::proto::sip::Transport;
 
 /// Longest prefix of a dialled number that routing looks at, in octets.
@@ -186,21 +188,81 @@ pub struct TrunkEntry {
     pub authenticate: bool,
     /// Leading digits to strip before dialling out.
     pub strip: u8,
+    /// How calls by TLS are made, and whether callers are known by their certificate.
+    pub tls: Option<ClientTls>,
+    /// A proxy that our requests go through, as a SIP URI.
+    pub outbound_proxy: Option<String>,
+    /// Without any answer for so many seconds a call tries the next way.
+    pub failover_s: u32,
+}
+
+impl TrunkEntry {
+    /// The outbound proxy as a route value's URI. Without `;lr` it would be a strict router (RFC 3261 section 19.1.1),
+    /// which nobody provisions on purpose.
+    pub fn proxy_route(&self) -> Option<String> {
+        let uri = self.outbound_proxy.as_ref()?;
+        let loose = uri.split(';').skip(1).any(|part| part == "lr");
+        Some(if loose { uri.clone() } else { format!("{uri};lr") })
+    }
+
+    /// Whether a certificate for `domain` shows a peer of this trunk.
+    pub fn is_shown_by(&self, domain: &str) -> bool {
+        let Some(tls) = self.tls.as_ref().filter(|tls| tls.identify) else { return false };
+        tls.server_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(domain))
+    }
+}
+
+/// Where a host is.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Host {
+    /// Known.
+    Address(IpAddr),
+    /// To be looked up.
+    Name(String),
+}
+
+impl Host {
+    /// An address, with or without brackets, or else a name.
+    pub fn new(text: &str) -> Self {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        bare.parse().map_or_else(|_| Self::Name(text.to_ascii_lowercase()), Self::Address)
+    }
+}
+
+impl fmt::Display for Host {
+    /// As in a URI (RFC 3261 section 25.1: an IPv6 address in brackets).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// A peer of a SIP trunk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerEntry {
     /// Where our requests go.
-    pub address: SocketAddr,
-    /// By which transport.
-    pub transport: Transport,
+    pub host: Host,
+    /// The port, where one is given.
+    pub port: Option<u16>,
+    /// By which transport, where one is given.
+    pub transport: Option<Transport>,
     /// Lower is tried first (RFC 2782).
     pub priority: u16,
     /// Share among peers of one priority (RFC 2782).
     pub weight: u16,
     /// OPTIONS every so many seconds; 0 for none.
     pub options_s: u32,
+}
+
+impl PeerEntry {
+    /// Host and port as in a URI.
+    pub fn socket(&self) -> String {
+        let port = self.port.unwrap_or(self.transport.unwrap_or(Transport::Udp).default_port());
+        format!("{}:{port}", self.host)
+    }
 }
 
 /// A card.
@@ -507,9 +569,11 @@ impl Directory {
         for trunk in &provision.trunk {
             let known = old.trunks.id_of(None, &trunk.name);
             let id = known.unwrap_or_else(|| TrunkId(take(&mut self.next.trunk)));
-            let peers: Vec<PeerEntry> = trunk.peer.iter().filter_map(peer).collect();
+            let peers: Vec<PeerEntry> = trunk.peer.iter().map(peer).collect();
             for peer in &peers {
-                self.trunks_by_peer.entry(peer.address.ip().to_canonical()).or_insert(id);
+                if let Host::Address(address) = peer.host {
+                    self.trunks_by_peer.entry(address.to_canonical()).or_insert(id);
+                }
             }
             for prefix in &trunk.prefix {
                 let trunks = self.trunks_by_prefix.entry(prefix.clone()).or_default();
@@ -527,6 +591,9 @@ impl Directory {
                 register: trunk.register,
                 authenticate: trunk.authenticate,
                 strip: trunk.strip,
+                tls: trunk.tls.clone(),
+                outbound_proxy: trunk.outbound_proxy.clone(),
+                failover_s: trunk.failover_s,
             };
             self.trunks.add(None, &trunk.name, id, entry);
         }
@@ -564,15 +631,15 @@ impl Directory {
     }
 }
 
-fn peer(peer: &provision::Peer) -> Option<PeerEntry> {
-    let address: IpAddr = peer.address.parse().ok()?;
-    Some(PeerEntry {
-        address: SocketAddr::new(address, peer.port),
-        transport: if peer.transport == "tcp" { Transport::Tcp } else { Transport::Udp },
+fn peer(peer: &provision::Peer) -> PeerEntry {
+    PeerEntry {
+        host: Host::new(&peer.address),
+        port: peer.port,
+        transport: peer.transport.as_deref().and_then(Transport::from_name),
         priority: peer.priority,
         weight: peer.weight,
         options_s: peer.options_s,
-    })
+    }
 }
 
 /// The next free number of each kind of id.

@@ -15,6 +15,8 @@ pub(super) enum Form {
     Levels,
     /// An array of two integers.
     Range,
+    /// A table with these fields.
+    Table(&'static [Field]),
     /// An array of tables with these fields, each `[[..]]` or `{ .. }`.
     Tables(&'static [Field]),
 }
@@ -28,6 +30,7 @@ impl Form {
             Form::Whole(max) => format!("an integer of 0 to {max}"),
             Form::Levels => "a table of skills and levels, as { sales = 0.5 }".into(),
             Form::Range => "two integers, as [0, 499]".into(),
+            Form::Table(_) => "a table".into(),
             Form::Tables(_) => "an array of tables".into(),
         }
     }
@@ -55,8 +58,16 @@ const U32: Form = Form::Whole(u32::MAX as u64);
 const TEXT: Form = Form::Text;
 const FLAG: Form = Form::Flag;
 
-pub(super) const SIP: &[Field] =
-    &[may("listen", Form::Texts), may("realm", TEXT), may("calls_max", U32), may("stop_grace_s", U32)];
+const SERVER_TLS: &[Field] =
+    &[needs("certificate"), needs("key"), may("client_ca", TEXT), may("require_client_certificate", FLAG)];
+
+pub(super) const SIP: &[Field] = &[
+    may("listen", Form::Texts),
+    may("tls", Form::Table(SERVER_TLS)),
+    may("realm", TEXT),
+    may("calls_max", U32),
+    may("stop_grace_s", U32),
+];
 
 pub(super) const MEDIA: &[Field] = &[
     may("address", TEXT),
@@ -66,6 +77,15 @@ pub(super) const MEDIA: &[Field] = &[
     may("codecs", Form::Texts),
     may("comfort_noise", FLAG),
     may("silence_suppression", FLAG),
+];
+
+const CLIENT_TLS: &[Field] = &[
+    may("ca", TEXT),
+    may("certificate", TEXT),
+    may("key", TEXT),
+    may("server_name", TEXT),
+    may("verify", TEXT),
+    may("identify", FLAG),
 ];
 
 const PEER: &[Field] = &[
@@ -131,6 +151,9 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("authenticate", FLAG),
             may("prefix", Form::Texts),
             may("strip", U8),
+            may("tls", Form::Table(CLIENT_TLS)),
+            may("outbound_proxy", TEXT),
+            may("failover_s", U32),
         ],
     ),
 ];

@@ -251,6 +251,7 @@ impl<'t> Reader<'t> {
                 return self.items(path, name, Form::Whole(u32::MAX.into()), items);
             }
             (Form::Tables(fields), DeValue::Array(items)) => return Some(self.tables(path, name, fields, items)),
+            (Form::Table(fields), DeValue::Table(table)) => return Some(self.table(path, fields, table, at)),
             (Form::Levels, DeValue::Table(levels)) => return Some(self.levels(path, levels)),
             _ => None,
         };

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Redacted;
+use crate::core::tls::{ClientTls, ServerTls};
 
 /// Everything an operator provisions. The default is an appliance that listens on SIP port 5060 and serves nobody.
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
@@ -41,8 +42,11 @@ pub struct Provision {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sip {
-    /// `udp:ADDRESS:PORT` and `tcp:ADDRESS:PORT`.
+    /// `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT` and `tls:ADDRESS:PORT`.
     pub listen: Vec<String>,
+    /// Our certificate, for listeners by TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ServerTls>,
     /// Digest realm, and the domain of our addresses of record.
     pub realm: String,
     /// Most calls at once; more get 503.
@@ -55,6 +59,7 @@ impl Default for Sip {
     fn default() -> Self {
         Self {
             listen: vec!["udp:127.0.0.1:5060".into(), "tcp:127.0.0.1:5060".into()],
+            tls: None,
             realm: "cordboard".into(),
             calls_max: 10_000,
             stop_grace_s: 30,
@@ -302,6 +307,15 @@ pub struct Trunk {
     /// Leading digits to strip before dialling out.
     #[serde(default)]
     pub strip: u8,
+    /// How calls by TLS are made, and whether callers are known by their certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClientTls>,
+    /// SIP URI of a proxy that all our requests to the peers go through (RFC 3261 section 8.1.2), `sip:ADDRESS:PORT;lr`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbound_proxy: Option<String>,
+    /// Seconds without any answer after which a call tries the next way (RFC 3261's own timer B is 32 s).
+    #[serde(default = "four")]
+    pub failover_s: u32,
 }
 
 /// `[[trunk.peer]]`
@@ -310,12 +324,12 @@ pub struct Trunk {
 pub struct Peer {
     /// IP address.
     pub address: String,
-    /// Port that our requests go to. Calls from the address are taken from any port.
-    #[serde(default = "sip_port")]
-    pub port: u16,
-    /// `udp` or `tcp`.
-    #[serde(default = "udp")]
-    pub transport: String,
+    /// Port that our requests go to; 5060 (TLS: 5061) when absent. Calls from the address are taken from any port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// `udp` (default), `tcp` or `tls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
     /// Lower is tried first.
     #[serde(default)]
     pub priority: u16,
@@ -339,11 +353,8 @@ fn one16() -> u16 {
 fn twenty() -> u32 {
     20
 }
-fn sip_port() -> u16 {
-    5060
-}
-fn udp() -> String {
-    "udp".into()
+fn four() -> u32 {
+    4
 }
 fn utc() -> String {
     "UTC".into()

@@ -119,6 +119,9 @@ fn trunks(r: &mut Random, p: &mut Provision) {
         authenticate: false,
         prefix: vec!["".into(), "9".into()],
         strip: 1,
+        tls: None,
+        outbound_proxy: None,
+        failover_s: 4,
     });
     for i in 0..r.below(3) {
         let user = r.maybe(|_| format!("user{i}"));
@@ -132,6 +135,9 @@ fn trunks(r: &mut Random, p: &mut Provision) {
             user,
             prefix: (0..r.below(3)).map(|n| format!("+{n}")).collect(),
             strip: r.below(5) as u8,
+            tls: None,
+            outbound_proxy: None,
+            failover_s: 4,
         });
     }
     for c in 0..r.below(3) {
@@ -146,8 +152,8 @@ fn trunks(r: &mut Random, p: &mut Provision) {
 fn peer(r: &mut Random, trunk: usize, n: usize) -> Peer {
     Peer {
         address: if n == 2 { format!("2001:db8::{trunk}") } else { format!("192.0.{trunk}.{n}") },
-        port: 1 + r.below(65_000) as u16,
-        transport: r.pick(&["udp", "tcp"]).into(),
+        port: (r.below(3) > 0).then(|| 1 + r.below(65_000) as u16),
+        transport: (r.below(3) > 0).then(|| r.pick(&["udp", "tcp", "tls"]).into()),
         priority: r.below(10) as u16,
         weight: r.below(10) as u16,
         options_s: r.pick(&[0, 30]),

@@ -1,4 +1,4 @@
-//! Who may call: SIP peers by their address, agents' phones by digest, nobody else.
+//! Who may call: SIP peers by their certificate or address, agents' phones by digest, nobody else.
 
 use crate::base::{AgentId, TrunkId};
 use crate::core::switch::Switch;
@@ -19,7 +19,13 @@ pub(super) enum Source {
 
 impl Switch {
     pub(super) fn identify(&self, incoming: &Incoming) -> Source {
-        if let Some(trunk) = self.directory.trunk_by_peer(incoming.path.remote.ip()) {
+        let by_address = || {
+            let trunk = self.directory.trunk_by_peer(incoming.path.remote.ip())?;
+            // A peer that is known by its certificate is not known without.
+            let entry = self.directory.trunk(trunk)?;
+            (!entry.tls.as_ref().is_some_and(|tls| tls.identify)).then_some(trunk)
+        };
+        if let Some(trunk) = self.trunk_by_certificate(incoming.path.connection).or_else(by_address) {
             let Some(entry) = self.directory.trunk(trunk) else { return Source::Stranger };
             let wants = entry.authenticate.then_some(entry.user.as_deref()).flatten();
             return match (wants, incoming.authenticated.as_deref()) {

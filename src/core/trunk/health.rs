@@ -104,13 +104,14 @@ impl Switch {
 
     fn start_registration(&mut self, now: Now, trunk: &TrunkEntry) -> Option<RegistrationId> {
         let peer = trunk.peers.first()?;
-        let path = self.peer_path(peer)?;
+        let path = self.peer_path(trunk.id, peer)?;
         let credentials = credentials_of(trunk)?;
         let request = ClientRegistration {
             path,
-            registrar_uri: format!("sip:{}", path.remote),
+            registrar_uri: format!("sip:{}", peer.socket()),
+            routes: trunk.proxy_route().into_iter().collect(),
             aor_user: credentials.user.clone(),
-            domain: peer.address.ip().to_string(),
+            domain: peer.host.to_string(),
             credentials,
             expires_s: 600,
         };
@@ -123,7 +124,9 @@ impl Switch {
             return;
         }
         let Some(health) = self.trunks.get_mut(&trunk) else { return };
-        let (Some(&entry), Some(peer)) = (health.entry.peers.get(index), health.peers.get_mut(index)) else { return };
+        let (Some(entry), Some(peer)) = (health.entry.peers.get(index).cloned(), health.peers.get_mut(index)) else {
+            return;
+        };
         // A timer from before the trunk was provisioned anew.
         if peer.probe_at.is_none_or(|at| at > now.mono) {
             return;
@@ -132,8 +135,8 @@ impl Switch {
         peer.probe_at = Some(next);
         let waiting = peer.probe.is_some();
         self.arm(next, Timer::Probe(trunk, index));
-        let Some(path) = self.peer_path(&entry).filter(|_| !waiting) else { return };
-        let probe = self.sip.probe(now, path, format!("sip:{}", path.remote));
+        let Some(path) = self.peer_path(trunk, &entry).filter(|_| !waiting) else { return };
+        let probe = self.sip.probe(now, path, format!("sip:{}", entry.socket()));
         if let Some(peer) = self.trunks.get_mut(&trunk).and_then(|t| t.peers.get_mut(index)) {
             peer.probe = Some(probe);
         }

@@ -6,7 +6,9 @@
 //! what may be dialled, and `sockets` keeps local RTP ports ready.
 
 mod auth;
+mod certificate;
 mod health;
+mod locate;
 mod route;
 mod sip;
 pub(crate) mod sockets;

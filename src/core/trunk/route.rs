@@ -1,13 +1,13 @@
 //! Which way out: trunks by the dialled number, their peers by health, priority and weight, their circuits in turn.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use crate::base::{Circuit, Now, TenantId, TrunkId};
 use crate::core::call::RouteStep;
 use crate::core::switch::Switch;
 use crate::core::tenant::directory::{PeerEntry, TrunkEntry, TrunkKind};
 use crate::core::trunk::SipTarget;
+use crate::core::trunk::target::Destination;
 use crate::proto::sip::{Credentials, Path, Transport};
 
 /// Circuits of one trunk that a call tries when both ends seize them at once.
@@ -29,8 +29,8 @@ impl Switch {
         steps
     }
 
-    fn route_uri(&self, uri: &str, target: &SipTarget, ring_s: u32) -> Option<RouteStep> {
-        let path = self.path_to(target)?;
+    fn route_uri(&mut self, uri: &str, target: &SipTarget, ring_s: u32) -> Option<RouteStep> {
+        let path = self.locate(&target.destination, None).into_iter().next()?;
         Some(RouteStep {
             trunk: None,
             peer: None,
@@ -43,24 +43,14 @@ impl Switch {
         })
     }
 
-    /// The path of a request to an address: from our listener of that protocol and address family.
-    pub(crate) fn path_to(&self, target: &SipTarget) -> Option<Path> {
-        self.path_between(target.transport, target.address?)
-    }
-
-    fn path_between(&self, transport: Transport, remote: SocketAddr) -> Option<Path> {
-        let fits = |(t, l): &&(Transport, SocketAddr)| *t == transport && l.is_ipv4() == remote.is_ipv4();
-        let (transport, local) = *self.config.listeners.iter().find(fits)?;
-        Some(Path { transport, local, remote, connection: 0 })
-    }
-
-    fn route_agent(&self, tenant: TenantId, name: &str, ring_s: u32) -> Option<RouteStep> {
+    fn route_agent(&mut self, tenant: TenantId, name: &str, ring_s: u32) -> Option<RouteStep> {
         let agent = self
             .directory
             .agent_by_user(name)
             .filter(|a| a.tenant == tenant)
-            .or_else(|| self.directory.agent_by_name(tenant, name))?;
-        let (uri, path) = self.agent_path(agent.id)?;
+            .or_else(|| self.directory.agent_by_name(tenant, name))?
+            .id;
+        let (uri, path) = self.agent_path(agent)?;
         Some(RouteStep {
             trunk: None,
             peer: None,
@@ -68,17 +58,17 @@ impl Switch {
             path: Some(path),
             uri,
             number: name.to_owned(),
-            agent: Some(agent.id),
+            agent: Some(agent),
             ring_s,
         })
     }
 
     /// Where an agent's phone is: its fixed contact, or its newest registration.
-    pub(crate) fn agent_path(&self, agent: crate::base::AgentId) -> Option<(String, Path)> {
+    pub(crate) fn agent_path(&mut self, agent: crate::base::AgentId) -> Option<(String, Path)> {
         let entry = self.directory.agent(agent)?;
-        if let Some(contact) = &entry.contact {
-            let path = self.path_to(&SipTarget::parse(contact)?)?;
-            return Some((contact.clone(), path));
+        if let Some(contact) = entry.contact.clone() {
+            let path = self.locate(&SipTarget::parse(&contact)?.destination, None).into_iter().next()?;
+            return Some((contact, path));
         }
         let binding = self.sip.binding(entry.user.as_deref()?)?;
         Some((binding.contact.clone(), binding.path))
@@ -106,33 +96,40 @@ impl Switch {
         }
         self.peers_in_order(now, trunk)
             .into_iter()
-            .map(|(peer, path)| {
-                let transport = if path.transport == Transport::Tcp { ";transport=tcp" } else { "" };
-                let uri = format!("sip:{number}@{}{transport}", path.remote);
-                RouteStep { peer: Some(peer), path: Some(path), uri, ..blank.clone() }
+            .map(|(peer, host, path)| RouteStep {
+                peer: Some(peer),
+                uri: format!("sip:{number}@{host}"),
+                path: Some(path),
+                ..blank.clone()
             })
             .collect()
     }
 
     /// Peers by health, then priority; within one priority drawn by weight (RFC 2782's rule).
-    fn peers_in_order(&mut self, now: Now, trunk: TrunkId) -> Vec<(usize, Path)> {
+    fn peers_in_order(&mut self, now: Now, trunk: TrunkId) -> Vec<(usize, String, Path)> {
         let Some(entry) = self.directory.trunk(trunk) else { return Vec::new() };
         let peers: Vec<PeerEntry> = entry.peers.clone();
-        let mut keyed: Vec<(bool, u16, f64, usize, Path)> = Vec::with_capacity(peers.len());
+        let mut keyed: Vec<(bool, u16, f64, usize, String, Path)> = Vec::with_capacity(peers.len());
         for (index, peer) in peers.into_iter().enumerate() {
-            let Some(path) = self.peer_path(&peer) else { continue };
+            let Some(path) = self.peer_path(trunk, &peer) else { continue };
             let usable = self.trunks.get(&trunk).and_then(|t| t.peers.get(index)).is_none_or(|p| p.usable(now));
             // The least of exponential variates with rate = weight is each peer with chance weight / sum.
             let draw = (self.random() >> 11) as f64 / (1u64 << 53) as f64;
             let key = -(1.0 - draw).ln() / f64::from(peer.weight).max(0.01);
-            keyed.push((!usable, peer.priority, key, index, path));
+            let host = format!("{}{}", peer.socket(), peer.transport.unwrap_or(Transport::Udp).uri_parameter());
+            keyed.push((!usable, peer.priority, key, index, host, path));
         }
         keyed.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
-        keyed.into_iter().map(|(_, _, _, index, path)| (index, path)).collect()
+        keyed.into_iter().map(|(_, _, _, index, host, path)| (index, host, path)).collect()
     }
 
-    pub(super) fn peer_path(&self, peer: &PeerEntry) -> Option<Path> {
-        self.path_between(peer.transport, peer.address)
+    pub(super) fn peer_path(&mut self, trunk: TrunkId, peer: &PeerEntry) -> Option<Path> {
+        let proxy = self.directory.trunk(trunk).and_then(|entry| entry.outbound_proxy.as_deref());
+        let destination = match proxy.and_then(SipTarget::parse) {
+            Some(proxy) => proxy.destination,
+            None => Destination::of_peer(peer),
+        };
+        self.locate(&destination, Some(trunk)).into_iter().next()
     }
 
     /// Circuits of the trunk that are idle and in service; the lowest first.

@@ -8,7 +8,7 @@ use crate::core::journal::{Change, Direction};
 use crate::core::switch::{Output, Switch};
 use crate::core::trunk::auth::Source;
 use crate::proto::sdp;
-use crate::proto::sip::{Binding, Event, Incoming, SessionId, Transport};
+use crate::proto::sip::{Binding, Event, Incoming, SessionId};
 
 impl Switch {
     pub(crate) fn on_sip(&mut self, now: Now, event: Event) {
@@ -268,8 +268,18 @@ impl Switch {
 
     /// Tells the queue whether an offer can reach the agent: the phone is there, and no other call keeps it busy.
     pub(crate) fn reachability(&mut self, now: Now, agent: AgentId) {
-        let reachable = !self.engaged.contains_key(&agent) && self.agent_path(agent).is_some();
+        let engaged = self.engaged.contains_key(&agent);
+        let reachable = !engaged && self.agent_path(agent).is_some();
         self.queue.set_reachable(now, agent, reachable);
+    }
+
+    /// Whether the phone is known to be somewhere.
+    pub(crate) fn is_reachable(&self, agent: AgentId) -> bool {
+        let Some(entry) = self.directory.agent(agent) else { return false };
+        match &entry.contact {
+            Some(_) => true,
+            None => entry.user.as_deref().is_some_and(|user| self.sip.binding(user).is_some()),
+        }
     }
 
     /// A call that is no offer occupies the agent's phone.
@@ -290,9 +300,5 @@ impl Switch {
 }
 
 fn format_via(binding: &Binding) -> String {
-    let transport = match binding.path.transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    };
-    format!("{transport}:{}", binding.path.remote)
+    format!("{}:{}", binding.path.transport.name(), binding.path.remote)
 }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 use smol::Async;
 
+use super::Limits;
 use crate::proto::sip::Transport;
 
 /// Most listeners of one appliance.
@@ -22,7 +23,7 @@ const TCP_ACCEPT_BACKLOG: i32 = 1024;
 /// Why we do not listen.
 #[derive(Debug)]
 pub enum ListenError {
-    /// Not `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.
+    /// Not `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT` or `tls:ADDRESS:PORT`.
     Form {
         /// The entry as given.
         entry: String,
@@ -42,7 +43,7 @@ impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Form { entry } => {
-                write!(f, "sip.listen: `{entry}` is not `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT` (IPv6 as `[::1]`)")
+                write!(f, "sip.listen: `{entry}` is not `udp:ADDRESS:PORT`, `tcp:...` or `tls:...` (IPv6 as `[::1]`)")
             }
             Self::TooMany => write!(f, "sip.listen: more than {LISTENERS_MAX} entries"),
             Self::Bind { entry, source } => write!(f, "cannot listen on {entry}: {source}{}", hint(source)),
@@ -76,11 +77,7 @@ fn hint(error: &io::Error) -> &'static str {
 pub fn parse_listen(entry: &str) -> Result<(Transport, SocketAddr), ListenError> {
     let form = || ListenError::Form { entry: entry.to_owned() };
     let (transport, address) = entry.split_once(':').ok_or_else(form)?;
-    let transport = match transport {
-        "udp" => Transport::Udp,
-        "tcp" => Transport::Tcp,
-        _ => return Err(form()),
-    };
+    let transport = Transport::ALL.into_iter().find(|known| known.name() == transport).ok_or_else(form)?;
     Ok((transport, address.parse().map_err(|_| form())?))
 }
 
@@ -120,6 +117,16 @@ pub(super) async fn connect(local: SocketAddr, remote: SocketAddr) -> io::Result
     }
 }
 
+/// Has the kernel end a connection whose peer's host acknowledges nothing: what is not acknowledged breaks it after the
+/// time for writing, and probes find out about a silent one.
+pub(super) fn bound_silence(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
+    let timeout = u32::try_from(limits.write_timeout.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(stream, timeout)?;
+    sockopt::set_tcp_keepidle(stream, limits.ping_interval)?;
+    sockopt::set_tcp_keepintvl(stream, limits.write_timeout)?;
+    Ok(sockopt::set_socket_keepalive(stream, true)?)
+}
+
 fn socket(address: SocketAddr, kind: SocketType) -> io::Result<rustix::fd::OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let protocol = if kind == SocketType::DGRAM { ipproto::UDP } else { ipproto::TCP };
@@ -149,7 +156,7 @@ mod tests {
     fn entries_are_transport_address_port() {
         assert_eq!(parse_listen("udp:127.0.0.1:5060").unwrap(), (Transport::Udp, "127.0.0.1:5060".parse().unwrap()));
         assert_eq!(parse_listen("tcp:[::1]:0").unwrap(), (Transport::Tcp, "[::1]:0".parse().unwrap()));
-        for bad in ["", "udp", "tls:127.0.0.1:5061", "udp:localhost:5060", "udp:127.0.0.1", "udp:127.0.0.1:70000"] {
+        for bad in ["", "udp", "ws:127.0.0.1:5061", "udp:localhost:5060", "udp:127.0.0.1", "udp:127.0.0.1:70000"] {
             assert!(matches!(parse_listen(bad), Err(ListenError::Form { .. })), "{bad}");
         }
     }

@@ -1,38 +1,55 @@
-//! The SIP sockets: UDP read and written by their owner directly, TCP by one task per connection on the executor that is
-//! passed in. Nothing here blocks, spawns elsewhere or grows without bound.
+//! The SIP sockets: UDP read and written by their owner directly, TCP and TLS by one task per connection on the executor
+//! that is passed in. Nothing here blocks, spawns elsewhere or grows without bound.
 //!
 //! The owner, one thread, waits with [`SipSockets::wait`], takes what came with [`SipSockets::drain`] and hands out what
 //! its endpoint wants sent with [`SipSockets::send`].
 
+mod admission;
 mod listen;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rustls::ServerConfig;
 use smol::channel::{Receiver, Sender};
 use smol::stream::Stream;
 use smol::{Async, Executor, Task};
 
 pub use listen::{LISTENERS_MAX, ListenError, parse_listen};
 
+use admission::{Admission, Permit, Refused};
+
 use crate::proto::sip::{Path, Transmit, Transport};
 
-/// Bounds of the TCP side.
+/// Bounds of the streams.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Connections at once, both ways; more are closed at once and counted.
     pub connections_max: usize,
+    /// Connections at once from one source: an IPv4 address, or an IPv6 /64.
+    pub per_source_max: usize,
+    /// TLS handshakes under way at once, of those that came.
+    pub handshakes_max: usize,
+    /// The same from one source.
+    pub handshakes_per_source_max: usize,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How often we ping on a connection that we made, when nothing else is to be sent (RFC 5626 section 4.4.1).
+    pub ping_interval: Duration,
+    /// How long the answer to a ping may take, from a peer that has answered one before.
+    pub pong_timeout: Duration,
     /// Messages that wait to be written on one connection.
     pub backlog_messages_max: usize,
     /// Octets that wait to be written on one connection; a peer that reads more slowly is cut off.
@@ -53,6 +70,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 4096,
+            per_source_max: 256,
+            handshakes_max: 512,
+            handshakes_per_source_max: 32,
+            handshake_timeout: Duration::from_secs(5),
+            ping_interval: Duration::from_secs(95),
+            pong_timeout: Duration::from_secs(10),
             backlog_messages_max: 1024,
             backlog_octets_max: 1 << 20,
             inbox_max: 1024,
@@ -74,14 +97,21 @@ pub enum NetInput {
         /// Whole.
         bytes: Bytes,
     },
-    /// The next octets of a TCP stream, in order.
+    /// The next octets of a stream, in order.
     Chunk {
         /// Whence and where to, with its connection.
         path: Path,
         /// Up to 4,096 octets.
         bytes: Bytes,
     },
-    /// A TCP connection is gone.
+    /// The peer of a TLS connection has shown a certificate that was verified. Comes before its first chunk.
+    Identified {
+        /// Its number.
+        connection: u64,
+        /// The SIP domains that the certificate speaks for (RFC 5922).
+        domains: Vec<String>,
+    },
+    /// A connection is gone.
     Closed {
         /// Its number.
         connection: u64,
@@ -104,9 +134,16 @@ pub struct NetCounters {
     pub datagrams_dropped: u64,
     /// UDP datagrams that the system refused to send.
     pub datagrams_failed: u64,
-    /// TCP connections refused by [`Limits::connections_max`], both ways.
+    /// Connections refused by [`Limits::connections_max`], both ways.
     pub connections_refused: u64,
-    /// TCP connections cut off because the peer reads too slowly.
+    /// Connections refused by [`Limits::per_source_max`].
+    pub sources_refused: u64,
+    /// Connections refused by [`Limits::handshakes_max`], [`Limits::handshakes_per_source_max`], or for want of a
+    /// certificate of ours.
+    pub handshakes_refused: u64,
+    /// TLS handshakes of others that failed or took too long.
+    pub handshakes_failed: u64,
+    /// Connections cut off because the peer reads too slowly.
     pub backlogs_overflown: u64,
     /// Connections that could not be made, or broke with messages unsent.
     pub connections_failed: u64,
@@ -114,9 +151,10 @@ pub struct NetCounters {
 
 /// What connection tasks tell the owner.
 enum Report {
-    Opened { path: Path, outbox: stream::Outbox },
+    Opened { path: Path, outbox: stream::Outbox, domains: Vec<String> },
+    Identified { connection: u64, domains: Vec<String> },
     Chunk { path: Path, bytes: Bytes },
-    Closed { connection: u64 },
+    Closed { connection: u64, asked: Option<Path> },
     Failed { path: Path, connection: u64 },
 }
 
@@ -126,15 +164,19 @@ struct Udp {
 }
 
 struct Connection {
-    remote: SocketAddr,
+    key: PeerKey,
     outbox: stream::Outbox,
 }
 
-/// What acceptors and the owner share: two counters.
+/// What a connection is found by when a message has none: transport, peer and TLS profile.
+type PeerKey = (Transport, SocketAddr, u32);
+
+/// What acceptors and the owner share.
 struct Shared {
     next_connection: AtomicU64,
-    open: AtomicUsize,
-    refused: AtomicU64,
+    admission: Admission,
+    /// The newest configuration of the server's side; none without a certificate.
+    server: Mutex<Option<Arc<ServerConfig>>>,
 }
 
 /// The sockets of one appliance.
@@ -142,13 +184,15 @@ pub struct SipSockets {
     udp: Vec<Udp>,
     /// Which of `udp` the last drain read first.
     first: usize,
-    tcp: Vec<SocketAddr>,
+    streams: Vec<(Transport, SocketAddr)>,
     executor: Arc<Executor<'static>>,
     limits: Limits,
     shared: Arc<Shared>,
     connections: HashMap<u64, Connection>,
     /// Which connection to reuse towards a peer.
-    by_remote: HashMap<SocketAddr, u64>,
+    by_peer: HashMap<PeerKey, u64>,
+    /// TLS profiles by number.
+    profiles: BTreeMap<u32, tls::Client>,
     reports: Sender<Report>,
     inbox: Pin<Box<Receiver<Report>>>,
     /// Taken from the inbox, or found out while sending, and not yet drained. Bounded by [`READY_MAX`].
@@ -175,12 +219,15 @@ const READY_MAX: usize = 4096;
 /// Most peers whose source address is remembered.
 const SOURCES_MAX: usize = 4096;
 
+/// Most TLS profiles at once.
+const PROFILES_MAX: usize = 8192;
+
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl SipSockets {
-    /// Binds every entry of `listen` (`udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`; port 0 takes a free one) and starts to
-    /// accept on `executor`, which the caller runs.
+    /// Binds every entry of `listen` (`udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`, `tls:ADDRESS:PORT`; port 0 takes a free
+    /// one) and starts to accept on `executor`, which the caller runs. TLS needs [`serve_tls`](Self::serve_tls), too.
     ///
     /// # Errors
     ///
@@ -198,9 +245,9 @@ impl SipSockets {
                     let socket = listen::udp(address).map_err(refused)?;
                     udp.push(Udp { local: socket.get_ref().local_addr().map_err(refused)?, socket });
                 }
-                Transport::Tcp => {
+                Transport::Tcp | Transport::Tls => {
                     let listener = listen::tcp(address).map_err(refused)?;
-                    listeners.push((listener.get_ref().local_addr().map_err(refused)?, listener));
+                    listeners.push((transport, listener.get_ref().local_addr().map_err(refused)?, listener));
                 }
             }
         }
@@ -209,17 +256,20 @@ impl SipSockets {
 
     fn start(
         udp: Vec<Udp>,
-        listeners: Vec<(SocketAddr, Async<TcpListener>)>,
+        listeners: Vec<(Transport, SocketAddr, Async<TcpListener>)>,
         limits: Limits,
         executor: Arc<Executor<'static>>,
     ) -> Self {
         let (reports, inbox) = smol::channel::bounded(limits.inbox_max.max(1));
-        let shared =
-            Shared { next_connection: AtomicU64::new(1), open: AtomicUsize::new(0), refused: AtomicU64::new(0) };
-        let shared = Arc::new(shared);
-        let tcp = listeners.iter().map(|(local, _)| *local).collect();
-        let acceptors = listeners.into_iter().map(|(local, listener)| {
+        let shared = Arc::new(Shared {
+            next_connection: AtomicU64::new(1),
+            admission: Admission::new(&limits),
+            server: Mutex::new(None),
+        });
+        let streams = listeners.iter().map(|(transport, local, _)| (*transport, *local)).collect();
+        let acceptors = listeners.into_iter().map(|(transport, local, listener)| {
             let acceptor = Acceptor {
+                transport,
                 local,
                 listener,
                 executor: Arc::clone(&executor),
@@ -233,12 +283,13 @@ impl SipSockets {
             _acceptors: acceptors.collect(),
             udp,
             first: 0,
-            tcp,
+            streams,
             executor,
             limits,
             shared,
             connections: HashMap::new(),
-            by_remote: HashMap::new(),
+            by_peer: HashMap::new(),
+            profiles: BTreeMap::new(),
             reports,
             inbox: Box::pin(inbox),
             ready: VecDeque::new(),
@@ -252,7 +303,20 @@ impl SipSockets {
     /// The listeners as bound: port 0 has become a real one.
     pub fn listeners(&self) -> impl Iterator<Item = (Transport, SocketAddr)> + '_ {
         let udp = self.udp.iter().map(|u| (Transport::Udp, u.local));
-        udp.chain(self.tcp.iter().map(|&local| (Transport::Tcp, local)))
+        udp.chain(self.streams.iter().copied())
+    }
+
+    /// With what TLS connections are accepted from now on; `None`: they are refused. Those that are up go on.
+    pub fn serve_tls(&mut self, config: Option<Arc<ServerConfig>>) {
+        *self.shared.server.lock().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    /// Sets a TLS profile, for the connections that are made from now on. Beyond [`PROFILES_MAX`] the oldest one goes.
+    pub fn set_profile(&mut self, number: u32, client: tls::Client) {
+        self.profiles.insert(number, client);
+        if self.profiles.len() > PROFILES_MAX {
+            self.profiles.pop_first();
+        }
     }
 
     /// The UDP sockets, for an owner that wants to wait for them itself.
@@ -271,7 +335,7 @@ impl SipSockets {
         Some(self.concrete(local, remote))
     }
 
-    /// TCP connections now.
+    /// Connections now.
     pub fn connections_len(&self) -> usize {
         self.connections.len()
     }
@@ -279,9 +343,24 @@ impl SipSockets {
     /// Counters since start.
     pub fn counters(&self) -> NetCounters {
         NetCounters {
-            connections_refused: self.counters.connections_refused + self.shared.refused.load(Ordering::Relaxed),
+            connections_refused: self.counters.connections_refused + self.shared.admission.refused(Refused::Full),
+            sources_refused: self.shared.admission.refused(Refused::Source),
+            handshakes_refused: self.shared.admission.refused(Refused::Handshake),
+            handshakes_failed: self.shared.admission.refused(Refused::HandshakeFailed),
             ..self.counters
         }
+    }
+
+    /// Bounds with what is used of them, and how often they refused: name, used, most, refused.
+    pub fn bounds(&self) -> [(&'static str, usize, usize, u64); 4] {
+        let (counters, limits) = (self.counters(), &self.limits);
+        let (busiest, handshakes) = self.shared.admission.used();
+        [
+            ("sip-connections", self.connections.len(), limits.connections_max, counters.connections_refused),
+            ("sip-connections-a-source", busiest, limits.per_source_max, counters.sources_refused),
+            ("tls-handshakes", handshakes, limits.handshakes_max, counters.handshakes_refused),
+            ("sip-connection-backlogs", 0, limits.backlog_octets_max, counters.backlogs_overflown),
+        ]
     }
 
     /// Waits until there is something to [`drain`](Self::drain). May wake without reason; losing the future loses nothing.
@@ -335,7 +414,7 @@ impl SipSockets {
                     self.counters.datagrams_received += 1;
                     let local = self.concrete(bound, remote.ip());
                     let bytes = self.keep(length);
-                    let path = Path { transport: Transport::Udp, local, remote, connection: 0 };
+                    let path = Path::new(Transport::Udp, local, remote);
                     into.push(NetInput::Datagram { path, bytes });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -362,7 +441,7 @@ impl SipSockets {
     pub fn send(&mut self, transmit: Transmit) {
         match transmit.path.transport {
             Transport::Udp => self.send_datagram(&transmit),
-            Transport::Tcp => self.send_stream(transmit),
+            Transport::Tcp | Transport::Tls => self.send_stream(transmit),
         }
     }
 
@@ -386,7 +465,8 @@ impl SipSockets {
     fn send_stream(&mut self, transmit: Transmit) {
         let path = transmit.path;
         let known = Some(path.connection).filter(|c| self.connections.contains_key(c));
-        let connection = match known.or_else(|| self.by_remote.get(&path.remote).copied()) {
+        let key = (path.transport, path.remote, path.profile);
+        let connection = match known.or_else(|| self.by_peer.get(&key).copied()) {
             Some(connection) => connection,
             // RFC 3261 sections 18.1.1 and 18.2.2: a request opens a connection, and so does a response whose
             // connection is gone.
@@ -405,49 +485,57 @@ impl SipSockets {
     }
 
     fn connect(&mut self, path: Path) -> Option<u64> {
-        if !self.shared.admit(self.limits.connections_max) {
-            self.counters.connections_refused += 1;
-            return None;
-        }
+        let client = match path.transport {
+            Transport::Tls => Some(self.profiles.get(&path.profile)?.clone()),
+            _ => None,
+        };
+        let Ok(permit) = self.shared.admission.admit(None) else { return None };
         let connection = self.shared.next_connection.fetch_add(1, Ordering::Relaxed);
         let (outbox, inlet) = stream::outbox(&self.limits);
-        self.connections.insert(connection, Connection { remote: path.remote, outbox });
-        self.by_remote.insert(path.remote, connection);
-        let (reports, limits, shared) = (self.reports.clone(), self.limits.clone(), Arc::clone(&self.shared));
+        let key = (path.transport, path.remote, path.profile);
+        self.connections.insert(connection, Connection { key, outbox });
+        self.by_peer.insert(key, connection);
+        let (reports, limits) = (self.reports.clone(), self.limits.clone());
         let task = async move {
-            stream::dial(path, connection, inlet, reports, limits).await;
-            shared.open.fetch_sub(1, Ordering::Relaxed);
+            stream::dial(path, connection, client, inlet, reports, limits).await;
+            drop(permit);
         };
         self.executor.spawn(task).detach();
         Some(connection)
     }
 
-    /// Closes a TCP connection after what is queued on it is written. No [`NetInput::Closed`] follows.
+    /// Closes a connection after what is queued on it is written. No [`NetInput::Closed`] follows.
     pub fn close(&mut self, connection: u64) {
         self.forget(connection);
     }
 
     fn forget(&mut self, connection: u64) {
         if let Some(gone) = self.connections.remove(&connection)
-            && self.by_remote.get(&gone.remote) == Some(&connection)
+            && self.by_peer.get(&gone.key) == Some(&connection)
         {
-            self.by_remote.remove(&gone.remote);
+            self.by_peer.remove(&gone.key);
         }
     }
 
     fn take_report(&mut self, report: Report) {
         match report {
-            Report::Opened { path, outbox } => {
-                self.by_remote.insert(path.remote, path.connection);
-                self.connections.insert(path.connection, Connection { remote: path.remote, outbox });
+            Report::Opened { path, outbox, domains } => {
+                let key = (path.transport, path.remote, path.profile);
+                self.by_peer.insert(key, path.connection);
+                self.connections.insert(path.connection, Connection { key, outbox });
+                self.identified(path.connection, domains);
             }
+            Report::Identified { connection, domains } => self.identified(connection, domains),
             Report::Chunk { mut path, bytes } if self.connections.contains_key(&path.connection) => {
                 path.local = self.concrete(path.local, path.remote.ip());
                 self.push_ready(NetInput::Chunk { path, bytes });
             }
-            Report::Closed { connection } if self.connections.contains_key(&connection) => {
+            Report::Closed { connection, asked } if self.connections.contains_key(&connection) => {
                 self.forget(connection);
                 self.push_ready(NetInput::Closed { connection });
+                if let Some(path) = asked {
+                    self.fail(path);
+                }
             }
             Report::Failed { path, connection } => {
                 self.counters.connections_failed += 1;
@@ -459,6 +547,12 @@ impl SipSockets {
             }
             // Of a connection that we closed ourselves.
             Report::Chunk { .. } | Report::Closed { .. } => {}
+        }
+    }
+
+    fn identified(&mut self, connection: u64, domains: Vec<String>) {
+        if !domains.is_empty() && self.connections.contains_key(&connection) {
+            self.push_ready(NetInput::Identified { connection, domains });
         }
     }
 
@@ -496,16 +590,9 @@ fn serves(bound: SocketAddr, local: SocketAddr) -> bool {
     bound == local || everywhere && bound.port() == local.port()
 }
 
-impl Shared {
-    /// Counts one more connection, unless there are `most`.
-    fn admit(&self, most: usize) -> bool {
-        let more = |open: usize| Some(open + 1).filter(|&n| n <= most);
-        self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-}
-
 /// Accepts on one listener.
 struct Acceptor {
+    transport: Transport,
     local: SocketAddr,
     listener: Async<TcpListener>,
     executor: Arc<Executor<'static>>,
@@ -518,31 +605,66 @@ impl Acceptor {
     async fn run(self) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, remote)) if self.shared.admit(self.limits.connections_max) => {
-                    self.executor.spawn(self.serve(stream, remote)).detach();
-                }
-                Ok((_, remote)) => {
-                    self.shared.refused.fetch_add(1, Ordering::Relaxed);
-                    log::warn!(target: "net", "connection from {remote} refused: {} are open", self.limits.connections_max);
-                }
+                Ok((stream, remote)) => match self.shared.admission.admit(Some(remote.ip())) {
+                    Ok(permit) => self.executor.spawn(self.serve(stream, remote, permit)).detach(),
+                    // Counted; a line each would let a flood fill the log.
+                    Err(refused) => log::debug!(target: "net", "connection from {remote} refused: {refused:?}"),
+                },
                 Err(error) => {
-                    log::warn!(target: "net", "accept on tcp:{}: {error}", self.local);
+                    log::warn!(target: "net", "accept on {}:{}: {error}", self.transport.name(), self.local);
                     smol::Timer::after(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    fn serve(&self, stream: Async<std::net::TcpStream>, remote: SocketAddr) -> impl Future<Output = ()> + Send + use<> {
+    fn serve(
+        &self,
+        stream: Async<std::net::TcpStream>,
+        remote: SocketAddr,
+        permit: Permit,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let connection = self.shared.next_connection.fetch_add(1, Ordering::Relaxed);
-        let path = Path { transport: Transport::Tcp, local: self.local, remote, connection };
+        let path = Path { connection, ..Path::new(self.transport, self.local, remote) };
         let (reports, limits, shared) = (self.reports.clone(), self.limits.clone(), Arc::clone(&self.shared));
         async move {
-            let (outbox, inlet) = stream::outbox(&limits);
-            if reports.send(Report::Opened { path, outbox }).await.is_ok() {
-                stream::serve(stream, path, connection, inlet, reports, limits).await;
+            let stream = match path.transport {
+                Transport::Tls => shared.shake_hands(stream, remote, &limits).await,
+                _ => Some(stream::Stream::Tcp(stream)),
+            };
+            if let Some(stream) = stream {
+                let (outbox, inlet) = stream::outbox(&limits);
+                let domains = stream.domains();
+                if reports.send(Report::Opened { path, outbox, domains }).await.is_ok() {
+                    stream::serve(stream, path, connection, inlet, reports, limits, false).await;
+                }
             }
-            shared.open.fetch_sub(1, Ordering::Relaxed);
+            drop(permit);
+        }
+    }
+}
+
+impl Shared {
+    /// TLS on a connection that came. `None`: refused or failed, and counted.
+    async fn shake_hands(
+        &self,
+        stream: Async<std::net::TcpStream>,
+        remote: SocketAddr,
+        limits: &Limits,
+    ) -> Option<stream::Stream> {
+        let config = self.server.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(config) = config else {
+            self.admission.count(Refused::Handshake);
+            return None;
+        };
+        let _shaking = self.admission.shake(remote.ip())?;
+        match stream::accept(stream, config, limits).await {
+            Ok(stream) => Some(stream),
+            Err(error) => {
+                self.admission.count(Refused::HandshakeFailed);
+                log::debug!(target: "net", "TLS with {remote}: {error}");
+                None
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ fn datagrams_go_both_ways_whole_and_in_order() {
         assert_eq!((path.local, path.remote), (local, peer.local_addr().unwrap()));
         assert_eq!(bytes.as_ref(), vec![n as u8; 400 + n * 50]);
     }
-    let path = Path { transport: Transport::Udp, local, remote: peer.local_addr().unwrap(), connection: 0 };
+    let path = Path::new(Transport::Udp, local, peer.local_addr().unwrap());
     ours.send(Transmit { path, bytes: Bytes::from_static(b"pong") });
     let mut buffer = [0; 16];
     assert_eq!(peer.recv(&mut buffer).unwrap(), 4);
@@ -75,6 +75,7 @@ fn a_datagram_for_a_listener_that_is_not_there_fails() {
         local: "127.0.0.9:5060".parse().unwrap(),
         remote: "127.0.0.1:5060".parse().unwrap(),
         connection: 0,
+        profile: 0,
     };
     ours.send(Transmit { path, bytes: Bytes::from_static(b"x") });
     assert_eq!(smol::block_on(take(&mut ours, 1)), [NetInput::Failed { path }]);
@@ -109,7 +110,7 @@ fn a_connection_is_made_on_demand_and_reused() {
     let mut ours = sockets(&executor, Limits::default());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let local = address(&ours, Transport::Tcp);
-    let path = Path { transport: Transport::Tcp, local, remote: listener.local_addr().unwrap(), connection: 0 };
+    let path = Path::new(Transport::Tcp, local, listener.local_addr().unwrap());
     ours.send(Transmit { path, bytes: Bytes::from_static(b"one") });
     ours.send(Transmit { path, bytes: Bytes::from_static(b"two") });
     assert_eq!(ours.connections_len(), 1);
@@ -133,7 +134,7 @@ fn a_refused_connection_fails_with_the_path_that_asked() {
     let mut ours = sockets(&executor, Limits::default());
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let local = address(&ours, Transport::Tcp);
-    let path = Path { transport: Transport::Tcp, local, remote: nobody, connection: 0 };
+    let path = Path::new(Transport::Tcp, local, nobody);
     ours.send(Transmit { path, bytes: Bytes::from_static(b"x") });
     let inputs = smol::block_on(executor.run(take(&mut ours, 2)));
     assert!(matches!(inputs[0], NetInput::Closed { .. }), "{inputs:?}");
@@ -187,7 +188,7 @@ fn a_listener_on_all_addresses_names_a_real_one() {
     assert_eq!(local, SocketAddr::new("127.0.0.1".parse().unwrap(), port));
     assert_eq!(ours.local_for(Transport::Tcp, "127.0.0.1".parse().unwrap()), None);
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let path = Path { transport: Transport::Udp, local, remote: peer.local_addr().unwrap(), connection: 0 };
+    let path = Path::new(Transport::Udp, local, peer.local_addr().unwrap());
     ours.send(Transmit { path, bytes: Bytes::from_static(b"x") });
     let mut buffer = [0; 4];
     assert_eq!(peer.recv_from(&mut buffer).unwrap().1, local);

@@ -136,14 +136,32 @@ fn write_trunks(connection: &Connection, key: &SecretKey, provision: &Provision)
     for (position, c) in (0i64..).zip(&provision.card) {
         card.execute(params![c.name, position, c.driver, c.spans])?;
     }
-    let mut trunk = connection.prepare_cached("INSERT INTO trunk VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut trunk = connection.prepare_cached(
+        "INSERT INTO trunk (name, position, kind, user, password, register, authenticate, strip, tls, outbound_proxy,
+            failover_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?;
     let mut peer = connection.prepare_cached("INSERT INTO trunk_peer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     let mut prefix = connection.prepare_cached("INSERT INTO trunk_prefix VALUES (?1, ?2, ?3)")?;
     for (position, t) in (0i64..).zip(&provision.trunk) {
         let password = seal(key, &trunk_place(&t.name), t.password.as_ref())?;
-        trunk.execute(params![t.name, position, t.kind, t.user, password, t.register, t.authenticate, t.strip])?;
+        let tls = t.tls.as_ref().map(serde_json::to_string).transpose();
+        let tls = tls.map_err(|_| StoreError::Undecodable { what: format!("tls of trunk {}", t.name) })?;
+        trunk.execute(params![
+            t.name,
+            position,
+            t.kind,
+            t.user,
+            password,
+            t.register,
+            t.authenticate,
+            t.strip,
+            tls,
+            t.outbound_proxy,
+            t.failover_s
+        ])?;
         for (position, p) in (0i64..).zip(&t.peer) {
-            peer.execute(params![t.name, position, p.address, p.port, p.transport, p.priority, p.weight, p.options_s])?;
+            let (port, transport) = (p.port.unwrap_or(0), p.transport.as_deref().unwrap_or(""));
+            peer.execute(params![t.name, position, p.address, port, transport, p.priority, p.weight, p.options_s])?;
         }
         for (position, p) in (0i64..).zip(&t.prefix) {
             prefix.execute(params![t.name, position, p])?;
@@ -298,7 +316,8 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
     let select = "SELECT trunk, address, port, transport, priority, weight, options_s FROM trunk_peer
         ORDER BY trunk, position";
     for (trunk, peer) in rows(connection, select, |row| {
-        let (address, port, transport) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        let (address, port, transport): (_, u16, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        let (port, transport) = (Some(port).filter(|port| *port != 0), Some(transport).filter(|t| !t.is_empty()));
         let (priority, weight, options_s) = (row.get(4)?, row.get(5)?, row.get(6)?);
         Ok((row.get(0)?, Peer { address, port, transport, priority, weight, options_s }))
     })? {
@@ -309,7 +328,8 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
     for (trunk, prefix) in rows(connection, select, |row| Ok((row.get(0)?, row.get(1)?)))? {
         prefixes.entry(trunk).or_default().push(prefix);
     }
-    let select = "SELECT name, kind, user, register, authenticate, strip, password FROM trunk ORDER BY position";
+    let select = "SELECT name, kind, user, register, authenticate, strip, password, tls, outbound_proxy, failover_s
+        FROM trunk ORDER BY position";
     let sealed: Vec<(Trunk, Option<Vec<u8>>)> = rows(connection, select, |row| {
         let name: String = row.get(0)?;
         let trunk = Trunk {
@@ -321,6 +341,9 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
             authenticate: row.get(4)?,
             prefix: prefixes.remove(&name).unwrap_or_default(),
             strip: row.get(5)?,
+            tls: row.get::<_, Option<String>>(7)?.and_then(|json| serde_json::from_str(&json).ok()),
+            outbound_proxy: row.get(8)?,
+            failover_s: row.get(9)?,
             name,
         };
         Ok((trunk, row.get(6)?))

@@ -13,7 +13,7 @@ use crate::edge::store::StoreError;
 pub const APPLICATION_ID: u32 = 0x436f_7264;
 
 /// Each takes the schema one version further; a released one is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The schema version that this release writes.
 pub const VERSION: u32 = MIGRATIONS.len() as u32;

@@ -6,11 +6,11 @@ use sip_codec::{HeaderName, Response, Uri};
 use crate::base::Cause;
 
 use super::dialog::{Dialog, Draft};
-use super::message::{ALLOW, Head, SDP, contact, escape_user, quote, reason_cause, reason_line, sdp};
+use super::message::{ALLOW, Head, SDP, contact, escape_user, quote, reason_cause, reason_line, sdp, secure_contact};
 use super::session::{Calling, Cancel, EARLY_MAX, Io, Phase, RINGING_MAX, Session};
 use super::transaction::{ClientId, Owner};
 use super::types::{Event, Invite};
-use super::{Path, SessionId, Transport};
+use super::{Path, SessionId};
 
 /// The header names that an order may not bring along, as the endpoint writes them itself.
 const OWN: [&str; 13] =
@@ -24,6 +24,7 @@ impl Session {
         if parse(&order.request_uri).is_none() || parse(&order.to_uri).is_none() || host.user().is_some() {
             return None;
         }
+        let secure = order.request_uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
         let local_tag = local_tag(io, id);
         let display = order.from_display.as_deref().map(|d| quote(d) + " ").unwrap_or_default();
         let (user, at) = (escape_user(&order.from_user), if order.from_user.is_empty() { "" } else { "@" });
@@ -38,7 +39,10 @@ impl Session {
             routes: Vec::new(),
             local_cseq: 0,
             remote_cseq: None,
-            contact: contact(&order.path, &order.contact_user),
+            contact: match secure {
+                true => secure_contact(&order.path, &order.contact_user),
+                false => contact(&order.path, &order.contact_user),
+            },
         };
         let mut extra = format!("Contact: {}\r\n{ALLOW}", dialog.contact);
         for (name, value) in &order.headers {
@@ -82,7 +86,7 @@ impl Session {
             }
             return;
         }
-        if path.transport == Transport::Tcp {
+        if path.transport.is_stream() {
             self.dialog.path.connection = path.connection;
         }
         match status {

@@ -8,7 +8,7 @@ use sip_codec::headers::{Contact, RecordRoute};
 use sip_codec::{Headers, Host, Uri};
 
 use super::Path;
-use super::message::{finish, line, via_transport};
+use super::message::{finish, line};
 use super::transaction::Branch;
 
 /// Most routes of a dialog; a longer set is cut, as no sane path has so many proxies.
@@ -62,7 +62,7 @@ impl Dialog {
             Some(route) => out.extend_from_slice(uri_in_angles(route)),
             None => out.extend_from_slice(&self.target),
         }
-        let transport = via_transport(path.transport);
+        let transport = path.transport.via();
         let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{transport} {};rport;branch={branch}\r\n", path.local);
         for route in self.routes.iter().skip(usize::from(strict.is_some())) {
             line(&mut out, "Route", route);
@@ -174,6 +174,7 @@ mod tests {
             local: "198.51.100.1:5060".parse().expect("an address"),
             remote: from.parse().expect("an address"),
             connection: 0,
+            profile: 0,
         };
         Dialog {
             path,

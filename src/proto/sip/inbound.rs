@@ -9,7 +9,9 @@ use super::calling::{end_fork, local_tag};
 use super::dialog::Dialog;
 use super::digest::Verdict;
 use super::endpoint::Endpoint;
-use super::message::{ALLOW, Head, Reply, contact, phrase, reason_cause, sdp, split_top, text, user_of};
+use super::message::{
+    ALLOW, Head, Reply, contact, phrase, reason_cause, sdp, secure_contact, split_top, text, user_of,
+};
 use super::refuse;
 use super::session::{Io, Phase, RINGING_MAX, Ringing, Session};
 use super::transaction::{Answer, Arrival, Owner, ServerId};
@@ -84,7 +86,7 @@ impl Endpoint {
             }
             return;
         }
-        if let Some(refusal) = refuse::inspect_new(&arrived.request) {
+        if let Some(refusal) = refuse::inspect_new(&arrived.path, &arrived.request) {
             self.refuse(now, &arrived, "bad-request", refusal);
             return;
         }
@@ -223,7 +225,10 @@ impl Endpoint {
             routes: Vec::new(),
             local_cseq: 0,
             remote_cseq: Some(head.cseq),
-            contact: contact(&path, &incoming.request_user),
+            contact: match request.uri.scheme() {
+                sip_codec::Scheme::Sips => secure_contact(&path, &incoming.request_user),
+                _ => contact(&path, &incoming.request_user),
+            },
         };
         dialog.refresh_target(&request.headers);
         dialog.take_routes(&request.headers, false);

@@ -392,24 +392,19 @@ fn response_path(path: Path, via: &Via) -> Path {
     path
 }
 
-/// The protocol name in Via and in `transport=`.
-pub(super) fn via_transport(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "UDP",
-        Transport::Tcp => "TCP",
-    }
-}
-
 /// Our Contact on a path, in angle brackets.
 pub(super) fn contact(path: &Path, user: &str) -> String {
     let mut out = String::with_capacity(64);
     let at = if user.is_empty() { "" } else { "@" };
-    let transport = match path.transport {
-        Transport::Udp => "",
-        Transport::Tcp => ";transport=tcp",
-    };
+    let transport = path.transport.uri_parameter();
     let _ = write!(out, "<sip:{}{at}{}{transport}>", escape_user(user), path.local);
     out
+}
+
+/// The same in a dialog that a `sips` URI began: everything in it stays secure (RFC 5630 section 5.1).
+pub(super) fn secure_contact(path: &Path, user: &str) -> String {
+    let at = if user.is_empty() { "" } else { "@" };
+    format!("<sips:{}{at}{}>", escape_user(user), path.local)
 }
 
 /// A user part as it may stand in a URI (RFC 3261 section 25.1, `user`).

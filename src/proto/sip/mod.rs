@@ -35,9 +35,61 @@ pub enum Transport {
     Udp,
     /// RFC 3261 section 18, a stream.
     Tcp,
+    /// RFC 3261 section 26.2.1, a stream inside TLS.
+    Tls,
 }
 
-/// Where a message came from or goes to. For TCP, `connection` names the stream while it lives; a request without one
+impl Transport {
+    /// Every transport.
+    pub const ALL: [Transport; 3] = [Self::Udp, Self::Tcp, Self::Tls];
+
+    /// Whether messages arrive whole and in order, so that nothing is retransmitted (RFC 3261 section 17).
+    pub const fn is_stream(self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+
+    /// As in `transport=` and in a listener's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+
+    /// As in Via (RFC 3261 section 20.42).
+    pub const fn via(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+
+    /// The port where none is written (RFC 3261 section 19.1.2).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
+
+    /// The transport of this name, in whatever case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|transport| transport.name().eq_ignore_ascii_case(name))
+    }
+
+    /// What a URI on this transport has after host and port.
+    pub const fn uri_parameter(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Tcp => ";transport=tcp",
+            Self::Tls => ";transport=tls",
+        }
+    }
+}
+
+/// Where a message came from or goes to. On a stream, `connection` names it while it lives; a request without one
 /// makes `edge` connect, and responses fall back to connecting (RFC 3261 18.2.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Path {
@@ -47,8 +99,17 @@ pub struct Path {
     pub local: SocketAddr,
     /// The peer's address.
     pub remote: SocketAddr,
-    /// TCP stream, by number; 0 for none (UDP, or not connected yet).
+    /// The stream, by number; 0 for none (UDP, or not connected yet).
     pub connection: u64,
+    /// With whose name and certificate a TLS stream is made, by number of the core's table; 0 for none.
+    pub profile: u32,
+}
+
+impl Path {
+    /// A path that is not connected.
+    pub const fn new(transport: Transport, local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { transport, local, remote, connection: 0, profile: 0 }
+    }
 }
 
 /// Bytes to send.

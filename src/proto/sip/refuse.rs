@@ -4,10 +4,10 @@ use bytes::Bytes;
 use sip_codec::error::{FramingError, ParseError};
 use sip_codec::{Header, HeaderName, Headers, Method, Request};
 
-use super::Path;
 use super::message::{Fault, Reply, SDP, number, sdp, split_top};
 use super::tolerance;
 use super::wire::Wire;
+use super::{Path, Transport};
 
 /// Answers a request outside any transaction: a fault in it means that none can be made, or none is worth it.
 pub(super) fn stateless(wire: &mut Wire, path: Path, headers: &Headers, status: u16, reason: &str, extra: &str) {
@@ -93,7 +93,7 @@ pub(super) fn inspect(request: &Request, cseq_method: &Method) -> Option<Refusal
 }
 
 /// What keeps us from serving a request outside a dialog (RFC 3261 sections 8.2.1 to 8.2.3).
-pub(super) fn inspect_new(request: &Request) -> Option<Refusal> {
+pub(super) fn inspect_new(path: &Path, request: &Request) -> Option<Refusal> {
     match &request.method {
         Method::Other(_) => return refusal(501, "Not Implemented", super::message::ALLOW),
         Method::Invite
@@ -105,8 +105,13 @@ pub(super) fn inspect_new(request: &Request) -> Option<Refusal> {
         | Method::Refer => {}
         _ => return refusal(405, "Method Not Allowed", super::message::ALLOW),
     }
-    // Without TLS there is no sips; tel is what gateways dial (RFC 3966).
-    if !matches!(request.uri.scheme(), sip_codec::Scheme::Sip | sip_codec::Scheme::Tel) {
+    // RFC 5630 section 5.3: sips comes over TLS or not at all; tel is what gateways dial (RFC 3966).
+    let known = match request.uri.scheme() {
+        sip_codec::Scheme::Sip | sip_codec::Scheme::Tel => true,
+        sip_codec::Scheme::Sips => path.transport == Transport::Tls,
+        _ => false,
+    };
+    if !known {
         return refusal(416, "Unsupported URI Scheme", "");
     }
     unsupported(request)

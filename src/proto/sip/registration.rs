@@ -7,6 +7,7 @@ use sip_codec::{HeaderName, Response};
 
 use crate::base::Instant;
 
+use super::Path;
 use super::dialog::{Dialog, Draft};
 use super::digest::Login;
 use super::message::{contact, escape_user, number};
@@ -14,7 +15,6 @@ use super::session::Io;
 use super::transaction::Owner;
 use super::types::{ClientRegistration, Event, RegistrationId};
 use super::wire::{Wake, Wire};
-use super::{Path, Transport};
 
 /// First pause after a failure; it doubles with each more.
 const RETRY_FIRST: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ impl Registration {
                 remote: aor.into_bytes(),
                 remote_tag: Vec::new(),
                 target: clean(&order.registrar_uri).into_bytes(),
-                routes: Vec::new(),
+                routes: order.routes.iter().map(|uri| format!("<{}>", clean(uri)).into_bytes()).collect(),
                 local_cseq: 0,
                 remote_cseq: None,
             },
@@ -119,7 +119,7 @@ impl Registration {
         if status < 200 {
             return false;
         }
-        if path.transport == Transport::Tcp {
+        if path.transport.is_stream() {
             self.dialog.path.connection = path.connection;
         }
         if matches!(status, 401 | 407) && self.login.challenged(&response.headers, status) {

@@ -16,7 +16,7 @@ use crate::base::Instant;
 use super::message::Head;
 use super::types::{ProbeId, RegistrationId};
 use super::wire::{Wake, Wire, earlier};
-use super::{Path, SessionId, Transport};
+use super::{Path, SessionId};
 
 /// RFC 3261 section 17.1.1.1: estimate of the round trip.
 pub(super) const T1: Duration = Duration::from_millis(500);
@@ -252,7 +252,7 @@ impl Transactions {
             return;
         }
         wire.send(server.path, bytes.clone());
-        let reliable = server.path.transport == Transport::Tcp;
+        let reliable = server.path.transport.is_stream();
         match (status, server.invite) {
             (100..=199, _) => server.last = Some(bytes),
             (200..=299, true) => {
@@ -288,7 +288,7 @@ impl Transactions {
     /// accepted INVITE on any transport.
     fn linger(&mut self, now: Instant, wire: &mut Wire, id: ServerId, time: Duration) {
         let Some(server) = self.servers.get_mut(&id) else { return };
-        if server.path.transport == Transport::Tcp && server.state != ServerState::Accepted {
+        if server.path.transport.is_stream() && server.state != ServerState::Accepted {
             self.abandon(id);
             return;
         }
@@ -336,7 +336,7 @@ impl Transactions {
     /// Sends a request whose top Via has `branch`.
     pub fn request(&mut self, now: Instant, wire: &mut Wire, branch: Branch, path: Path, owner: Owner, bytes: Bytes) {
         wire.send(path, bytes.clone());
-        let reliable = path.transport == Transport::Tcp;
+        let reliable = path.transport.is_stream();
         let client = Client {
             nonce: branch.nonce,
             path,
@@ -438,7 +438,7 @@ impl Transactions {
     /// Waits for retransmitted responses. On a reliable transport only an accepted INVITE does (RFC 6026 section 8.4).
     fn settle(&mut self, now: Instant, wire: &mut Wire, id: ClientId, time: Duration) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        if client.path.transport == Transport::Tcp && client.state != ClientState::Accepted {
+        if client.path.transport.is_stream() && client.state != ClientState::Accepted {
             self.clients.remove(&id);
             return;
         }

@@ -85,6 +85,8 @@ pub struct ClientRegistration {
     pub path: Path,
     /// Request-URI, e.g. `sip:provider.example`.
     pub registrar_uri: String,
+    /// URIs of proxies to go through, first one first (RFC 3261 section 8.1.2).
+    pub routes: Vec<String>,
     /// User part of the address of record.
     pub aor_user: String,
     /// Host part of the address of record.

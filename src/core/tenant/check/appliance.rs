@@ -8,6 +8,8 @@ use crate::base::Codec;
 use crate::core::tenant::address;
 use crate::core::tenant::directory::PREFIX_LENGTH_MAX;
 use crate::core::tenant::provision::{Peer, Trunk};
+use crate::core::tls::ClientTls;
+use crate::proto::sip::Transport;
 
 /// Most calls that may be configured.
 const CALLS_MAX: u32 = 100_000;
@@ -30,18 +32,44 @@ impl Checker<'_> {
         for (index, listen) in sip.listen.iter().enumerate() {
             let field = format!("listen[{index}]");
             match address::listener(listen) {
-                None => self.problem(&field, format!("`listen` is {listen:?}"), "udp:ADDRESS:PORT or tcp:ADDRESS:PORT"),
+                None => self.problem(
+                    &field,
+                    format!("`listen` is {listen:?}"),
+                    "udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT",
+                ),
                 Some(listener) if !seen.insert(listener) => {
                     self.problem(&field, format!("{listen:?} is there twice"), "each listener once");
                 }
                 Some(_) => {}
             }
         }
+        let tls = sip.listen.iter().filter_map(|l| address::listener(l)).any(|(t, _)| t == Transport::Tls);
+        match &sip.tls {
+            None if tls => self.problem("listen", "a listener by TLS without a certificate", "[sip.tls]"),
+            Some(settings) => {
+                self.file_name("tls.certificate", Some(&settings.certificate));
+                self.file_name("tls.key", Some(&settings.key));
+                self.file_name("tls.client_ca", settings.client_ca.as_deref());
+                if settings.require_client_certificate && settings.client_ca.is_none() {
+                    let what = "`require_client_certificate` without `client_ca`";
+                    self.problem("tls.require_client_certificate", what, "whose certificates are good: `client_ca`");
+                }
+            }
+            None => {}
+        }
         if !address::is_host_name(&sip.realm) {
             self.problem("realm", format!("`realm` is {:?}", sip.realm), "a domain name");
         }
         self.in_range("calls_max", sip.calls_max, 1..=CALLS_MAX);
         self.in_range("stop_grace_s", sip.stop_grace_s, 0..=3_600);
+    }
+
+    /// A path, which only the running appliance can look at.
+    fn file_name(&mut self, field: &str, name: Option<&str>) {
+        let good = |name: &str| !name.is_empty() && name.len() <= 1024 && !name.contains(char::is_control);
+        if name.is_some_and(|name| !good(name)) {
+            self.problem(field, "no file's name", "the path of a PEM file, absolute or relative to the data folder");
+        }
     }
 
     fn media(&mut self) {
@@ -173,6 +201,8 @@ impl Checker<'_> {
             ("password", trunk.password.is_some()),
             ("register", trunk.register),
             ("authenticate", trunk.authenticate),
+            ("tls", trunk.tls.is_some()),
+            ("outbound_proxy", trunk.outbound_proxy.is_some()),
         ];
         for (field, _) in fields.into_iter().filter(|(_, there)| *there) {
             self.problem(field, format!("a trunk of circuits has `{field}`"), "it with kind = \"sip\" only");
@@ -188,7 +218,38 @@ impl Checker<'_> {
                 self.problem(field, format!("`{field}` without user and password"), "`user` and `password`");
             }
         }
+        self.in_range("failover_s", trunk.failover_s, 1..=32);
+        if let Some(tls) = &trunk.tls {
+            self.client_tls(tls);
+        }
+        if let Some(proxy) = &trunk.outbound_proxy
+            && !address::is_proxy_uri(proxy)
+        {
+            let expected = "sip:ADDRESS:PORT, perhaps with ;transport=tcp or ;transport=tls, and ;lr";
+            self.problem("outbound_proxy", format!("`outbound_proxy` is {proxy:?}"), expected);
+        }
         self.credentials(trunk.user.as_deref(), trunk.password.as_ref().map(|password| password.expose().as_str()));
+    }
+
+    fn client_tls(&mut self, tls: &ClientTls) {
+        self.file_name("tls.ca", tls.ca.as_deref());
+        self.file_name("tls.certificate", tls.certificate.as_deref());
+        self.file_name("tls.key", tls.key.as_deref());
+        if tls.certificate.is_some() != tls.key.is_some() {
+            self.problem("tls", "`certificate` without `key`, or the other way round", "both or none");
+        }
+        if tls.verification().is_none() {
+            self.problem("tls.verify", format!("`verify` is {:?}", tls.verify), "name, chain or nothing");
+        }
+        if let Some(name) = &tls.server_name
+            && !address::is_host_name(name)
+        {
+            self.problem("tls.server_name", format!("`server_name` is {name:?}"), "a domain name");
+        }
+        if tls.identify && tls.server_name.is_none() {
+            let what = "`identify` without a name that a certificate could have";
+            self.problem("tls.identify", what, "`server_name`");
+        }
     }
 
     /// A user name and a password, both or none.
@@ -216,11 +277,13 @@ impl Checker<'_> {
         if peer.address.parse::<IpAddr>().is_err() {
             self.problem(&field("address"), format!("`address` is {:?}", peer.address), "an IP address");
         }
-        if peer.port == 0 {
+        if peer.port == Some(0) {
             self.problem(&field("port"), "`port` is 0", "1 to 65535");
         }
-        if !["udp", "tcp"].contains(&peer.transport.as_str()) {
-            self.problem(&field("transport"), format!("`transport` is {:?}", peer.transport), "udp or tcp");
+        if let Some(transport) = &peer.transport
+            && !Transport::ALL.iter().any(|known| known.name() == transport)
+        {
+            self.problem(&field("transport"), format!("`transport` is {transport:?}"), "udp, tcp or tls");
         }
         if peer.options_s != 0 && !(5..=3_600).contains(&peer.options_s) {
             self.problem(

@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::tenant::provision::{Agent, Provision};
 use crate::core::tenant::testing;
+use crate::core::tls::ClientTls;
 
 const GOOD: &str = r#"
 [[card]]
@@ -152,8 +153,14 @@ fn trunks() {
     breaks("trunk[1].password", |p| p.trunk[1].password = Some("\n".to_string().into()));
     breaks("trunk[1].user", |p| p.trunk[1].user = Some("a b".into()));
     breaks("trunk[1].peer[1].address", |p| p.trunk[1].peer[1].address = "example.org".into());
-    breaks("trunk[1].peer[1].port", |p| p.trunk[1].peer[1].port = 0);
-    breaks("trunk[1].peer[1].transport", |p| p.trunk[1].peer[1].transport = "tls".into());
+    breaks("trunk[1].peer[1].port", |p| p.trunk[1].peer[1].port = Some(0));
+    breaks("trunk[1].peer[1].transport", |p| p.trunk[1].peer[1].transport = Some("sctp".into()));
+    breaks("trunk[1].failover_s", |p| p.trunk[1].failover_s = 0);
+    breaks("trunk[1].outbound_proxy", |p| p.trunk[1].outbound_proxy = Some("192.0.2.1".into()));
+    let tls = |tls: ClientTls| move |p: &mut Provision| p.trunk[1].tls = Some(tls);
+    breaks("trunk[1].tls.verify", tls(ClientTls { verify: "none".into(), ..ClientTls::default() }));
+    breaks("trunk[1].tls", tls(ClientTls { key: Some("k".into()), ..ClientTls::default() }));
+    breaks("trunk[1].tls.identify", tls(ClientTls { identify: true, ..ClientTls::default() }));
     breaks("trunk[1].peer[1].options_s", |p| p.trunk[1].peer[1].options_s = 1);
     breaks("trunk[2].peer[0].address", |p| p.trunk[2].peer[0].address = "192.0.2.1".into());
     assert_eq!(after(|p| p.trunk[1].peer[1].address = "192.0.2.1".into()), [], "two ports of one address");

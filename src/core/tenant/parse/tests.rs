@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::tenant::provision::{Agent, Card, Media, Number, Peer, Queue, Sip, Site, Skill, Span, Tenant, Trunk};
+use crate::core::tls::{ClientTls, ServerTls};
 
 /// The faults of a text, printed.
 fn faults(text: &str) -> Vec<String> {
@@ -192,7 +193,7 @@ fn faults_of_sense_have_their_place() {
         (
             "\"udp:127.0.0.1:5060\"",
             "\"127.0.0.1:5060\"",
-            "p.toml:2:11: `listen` is \"127.0.0.1:5060\"; expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT",
+            "p.toml:2:11: `listen` is \"127.0.0.1:5060\"; expected udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT",
         ),
         ("{ sales = 0.5 }", "{ sales = 1.5 }", "p.toml:12:20: the level of \"sales\" is 1.5; expected over 0, up to 1"),
         (
@@ -287,9 +288,19 @@ fn the_fields_are_those_of_the_contract() {
     let text = || Some("x".to_string());
     let secret = || Some("x".to_string().into());
     let levels = || [("x".to_string(), 1.0)].into();
-    let peer = Peer { address: "x".into(), port: 1, transport: "x".into(), priority: 0, weight: 0, options_s: 0 };
+    let peer = Peer { address: "x".into(), port: Some(1), transport: text(), priority: 0, weight: 0, options_s: 0 };
+    let server =
+        ServerTls { certificate: "x".into(), key: "x".into(), client_ca: text(), require_client_certificate: true };
+    let client = ClientTls {
+        ca: text(),
+        certificate: text(),
+        key: text(),
+        server_name: text(),
+        verify: "x".into(),
+        identify: true,
+    };
     let full = Provision {
-        sip: Sip::default(),
+        sip: Sip { tls: Some(server), ..Sip::default() },
         media: Media::default(),
         card: vec![Card { name: "x".into(), driver: "x".into(), spans: 1 }],
         span: vec![Span { name: "x".into(), card: "x".into(), span: 1, signalling: "x".into(), trunk: "x".into() }],
@@ -335,6 +346,9 @@ fn the_fields_are_those_of_the_contract() {
             authenticate: true,
             prefix: vec!["x".into()],
             strip: 1,
+            tls: Some(client),
+            outbound_proxy: text(),
+            failover_s: 1,
         }],
     };
     let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
@@ -357,6 +371,9 @@ fn the_fields_are_those_of_the_contract() {
         for field in *fields {
             if let Form::Tables(fields) = field.form {
                 assert_eq!(names(&full[*kind][0][field.name][0]), ours(fields), "{kind}.{}", field.name);
+            }
+            if let Form::Table(fields) = field.form {
+                assert_eq!(names(&full[*kind][0][field.name]), ours(fields), "{kind}.{}", field.name);
             }
         }
     }

@@ -297,6 +297,7 @@ fn corpus() -> Vec<Vec<u8>> {
         ClientRegistration {
             path,
             registrar_uri: "sip:127.0.0.2".into(),
+            routes: Vec::new(),
             aor_user: "anna".into(),
             domain: "h".into(),
             credentials: credentials("anna", "secret").expect("credentials"),

@@ -141,8 +141,8 @@ impl World {
 
     /// From `side` to the other.
     fn path(&self, side: Side) -> Path {
-        let connection = if self.transport == Transport::Tcp { 7 } else { 0 };
-        Path { transport: self.transport, local: side.address(), remote: side.other().address(), connection }
+        let connection = if self.transport.is_stream() { 7 } else { 0 };
+        Path { connection, ..Path::new(self.transport, side.address(), side.other().address()) }
     }
 
     fn drain(&mut self) {
@@ -198,7 +198,7 @@ impl World {
                 let (path, now) = (self.path(to), self.now);
                 match self.transport {
                     Transport::Udp => self.at(to).receive(now, path, bytes),
-                    Transport::Tcp => self.at(to).receive_stream(now, path, &bytes),
+                    _ => self.at(to).receive_stream(now, path, &bytes),
                 }
             }
         } else {

@@ -6,6 +6,7 @@ fn order(w: &World, password: &str, expires_s: u32) -> ClientRegistration {
     ClientRegistration {
         path: w.path(Side::A),
         registrar_uri: "sip:127.0.0.2".into(),
+        routes: Vec::new(),
         aor_user: "anna".into(),
         domain: "127.0.0.2".into(),
         credentials: credentials("anna", password).expect("credentials"),

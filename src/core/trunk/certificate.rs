@@ -1,0 +1,63 @@
+//! Certificates: who a peer is by its own, and whether ours end soon.
+
+use std::time::Duration;
+
+use crate::base::{Now, Timestamp, TrunkId};
+use crate::core::switch::{Output, Switch, Timer};
+
+/// So long before its end a certificate raises an alarm: three weeks leave time for one that people must order.
+const AHEAD: Duration = Duration::from_secs(21 * 86_400);
+/// How often they are looked at.
+const LOOK: Duration = Duration::from_secs(3600);
+
+/// Alarm: a certificate of ours ends within [`AHEAD`].
+const EXPIRES: &str = "certificate-expires";
+/// Alarm: it has ended; peers will refuse it.
+const EXPIRED: &str = "certificate-expired";
+
+impl Switch {
+    pub(crate) fn identified(&mut self, connection: u64, domains: Vec<String>) {
+        self.identities.insert(connection, domains);
+    }
+
+    /// The trunk whose peer the other end of a TLS connection has shown to be (RFC 5922).
+    pub(crate) fn trunk_by_certificate(&self, connection: u64) -> Option<TrunkId> {
+        let domains = self.identities.get(&connection)?;
+        self.directory.trunks().find(|trunk| domains.iter().any(|domain| trunk.is_shown_by(domain))).map(|t| t.id)
+    }
+
+    /// The files were provisioned, or are to be read anew.
+    pub(crate) fn read_certificates(&mut self, now: Now) {
+        for subject in std::mem::take(&mut self.certificates).into_keys() {
+            self.alarms.set(now, EXPIRES, subject.clone(), false);
+            self.alarms.set(now, EXPIRED, subject, false);
+        }
+        self.profiles.clear();
+        self.emit(Output::ServeTls(self.provision.sip.tls.clone().map(Box::new)));
+    }
+
+    pub(crate) fn certificate_read(&mut self, now: Now, subject: String, not_after: Timestamp) {
+        if self.certificates.is_empty() {
+            self.arm(now.mono + LOOK, Timer::Certificates);
+        }
+        self.certificates.insert(subject, not_after);
+        self.judge_certificates(now);
+    }
+
+    /// Timer.
+    pub(crate) fn watch_certificates(&mut self, now: Now) {
+        if !self.certificates.is_empty() {
+            self.arm(now.mono + LOOK, Timer::Certificates);
+        }
+        self.judge_certificates(now);
+    }
+
+    fn judge_certificates(&mut self, now: Now) {
+        let soon = now.after(AHEAD).wall;
+        for (subject, end) in &self.certificates {
+            let expired = *end <= now.wall;
+            self.alarms.set(now, EXPIRED, subject.clone(), expired);
+            self.alarms.set(now, EXPIRES, subject.clone(), !expired && *end <= soon);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! SIP over TLS with OpenSSL at the other end: both versions, certificates of clients, a certificate changed while it runs.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::{Appliance, Place, flow, have, wait_for};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Answers, and hangs up.
+const HELLO: &str = "[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'hangup'\n";
+
+fn openssl(dir: &Path, args: &[&str]) {
+    let made = Command::new("openssl").current_dir(dir).args(args).output().unwrap();
+    assert!(made.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// `NAME.pem` and `NAME.key`, signed by `ca.pem`.
+fn issue(dir: &Path, file: &str, name: &str) {
+    let (key, request, certificate) = (format!("{file}.key"), format!("{file}.csr"), format!("{file}.pem"));
+    let subject = format!("/CN={name}");
+    let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", &key];
+    openssl(dir, &[&new[..], &["-out", &request, "-subj", &subject]].concat());
+    let extension = format!("{file}.ext");
+    std::fs::write(dir.join(&extension), format!("subjectAltName=DNS:{name}\n")).unwrap();
+    let sign =
+        ["x509", "-req", "-in", &request, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "400"];
+    openssl(dir, &[&sign[..], &["-out", &certificate, "-extfile", &extension]].concat());
+    Command::new("chmod").arg("600").arg(dir.join(&key)).status().unwrap();
+}
+
+fn authority(dir: &Path) {
+    let new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "400"];
+    openssl(dir, &[&new[..], &["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority"]].concat());
+}
+
+/// Sends `message` by `openssl s_client`, and says what came back, with what OpenSSL tells of the connection.
+fn ask(place: &Place, args: &[&str], message: &str) -> String {
+    let server = format!("{}:5061", place.host(1));
+    let mut client = Command::new("timeout")
+        .args(["3", "openssl", "s_client", "-connect", &server, "-CAfile", "ca.pem", "-verify_return_error"])
+        .args(args)
+        .current_dir(place.dir())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = client.stdin.take().unwrap();
+    // The end of input would end it before the answer; `timeout` does later. One that was refused takes nothing.
+    let _ = stdin.write_all(message.as_bytes());
+    let _ = stdin.flush();
+    let output = client.wait_with_output().unwrap();
+    drop(stdin);
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn request(place: &Place, method: &str, user: &str, scheme: &str) -> String {
+    let (us, them) = (place.host(1), place.host(9));
+    format!(
+        "{method} {scheme}:{user}@{us} SIP/2.0\r\nVia: SIP/2.0/TLS {them}:5061;branch=z9hG4bK{method}{user}{scheme}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:caller@example.org>;tag=1\r\nTo: <{scheme}:{user}@{us}>\r\n\
+         Call-ID: {method}{user}{scheme}\r\nCSeq: 1 {method}\r\nContact: <{scheme}:caller@{them}>\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+fn provisioning(more: &str) -> String {
+    let listen = "[sip]\nlisten = [\"udp:NET.1:5060\", \"tcp:NET.1:5060\", \"tls:NET.1:5061\"]\n";
+    let tls = "[sip.tls]\ncertificate = '../server.pem'\nkey = '../server.key'\n";
+    format!("{listen}stop_grace_s = 2\n{tls}{more}")
+}
+
+#[test]
+fn openssl_speaks_tls_1_2_and_1_3_and_sees_a_new_certificate_after_sighup() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let place = Place::new("tls");
+    authority(place.dir());
+    issue(place.dir(), "server", "first.example.net");
+    let appliance = Appliance::start_with_sip(&place, &provisioning(""), "");
+    let options = request(&place, "OPTIONS", "x", "sip");
+    for (version, shown) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        let answer = ask(&place, &[version, "-verify_hostname", "first.example.net"], &options);
+        assert!(answer.contains("SIP/2.0 200 OK") && answer.contains(shown), "{answer}");
+    }
+    let old = ask(&place, &["-tls1_1"], &options);
+    assert!(!old.contains("SIP/2.0"), "{old}");
+    issue(place.dir(), "server", "second.example.net");
+    appliance.signal(Signal::HUP);
+    wait_for("the new certificate", LONG, || {
+        ask(&place, &["-verify_hostname", "second.example.net"], &options).contains("SIP/2.0 200 OK")
+    });
+    let refused = ask(&place, &["-verify_hostname", "first.example.net"], &options);
+    assert!(!refused.contains("SIP/2.0 200 OK"), "{refused}");
+    assert!(!appliance.has_alarm("certificate-unusable") && !appliance.has_alarm("certificate-expires"));
+    // A key that others may read is refused, and the certificate before goes on.
+    Command::new("chmod").arg("644").arg(place.dir().join("server.key")).status().unwrap();
+    appliance.signal(Signal::HUP);
+    wait_for("the alarm", LONG, || appliance.has_alarm("certificate-unusable"));
+    let answer = ask(&place, &["-verify_hostname", "second.example.net"], &options);
+    assert!(answer.contains("SIP/2.0 200 OK"), "{answer}");
+    appliance.stop();
+}
+
+#[test]
+fn a_trunk_is_known_by_its_certificate_and_by_nothing_else() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let place = Place::new("mutual");
+    authority(place.dir());
+    issue(place.dir(), "server", "pbx.example.net");
+    issue(place.dir(), "carrier", "sip.carrier.example");
+    issue(place.dir(), "other", "sip.other.example");
+    // The caller comes from the peer's address in each case.
+    let trunk = "\n[[trunk]]\nname = 'carrier'\nkind = 'sip'\ntls = { server_name = 'sip.carrier.example', identify = true }\n\
+                 [[trunk.peer]]\naddress = 'NET.1'\ntransport = 'tls'\n";
+    let sip = provisioning("client_ca = '../ca.pem'\n");
+    let appliance = Appliance::start_with_sip(&place, &sip, &[trunk, &flow("100", HELLO)].concat());
+    let bind = format!("{}:0", place.host(1));
+    let call = |certificate: &[&str], scheme: &str| {
+        ask(&place, &[&["-bind", &bind], certificate].concat(), &request(&place, "INVITE", "100", scheme))
+    };
+    let known = call(&["-cert", "carrier.pem", "-key", "carrier.key"], "sip");
+    assert!(known.contains("SIP/2.0 200 OK") && known.contains(";transport=tls>"), "{known}");
+    let secure = call(&["-cert", "carrier.pem", "-key", "carrier.key"], "sips");
+    assert!(secure.contains("SIP/2.0 200 OK") && secure.contains("Contact: <sips:100@"), "{secure}");
+    for stranger in [&["-cert", "other.pem", "-key", "other.key"][..], &[]] {
+        let refused = call(stranger, "sip");
+        assert!(refused.contains("SIP/2.0 403 Forbidden"), "{refused}");
+    }
+    appliance.stop();
+}
