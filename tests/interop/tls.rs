@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -60,11 +61,12 @@ fn ask(place: &Place, args: &[&str], message: &str) -> String {
 }
 
 fn request(place: &Place, method: &str, user: &str, scheme: &str) -> String {
-    let (us, them) = (place.host(1), place.host(9));
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (us, them, n) = (place.host(1), place.host(9), NEXT.fetch_add(1, Ordering::Relaxed));
     format!(
-        "{method} {scheme}:{user}@{us} SIP/2.0\r\nVia: SIP/2.0/TLS {them}:5061;branch=z9hG4bK{method}{user}{scheme}\r\n\
+        "{method} {scheme}:{user}@{us} SIP/2.0\r\nVia: SIP/2.0/TLS {them}:5061;branch=z9hG4bK-{n}\r\n\
          Max-Forwards: 70\r\nFrom: <sip:caller@example.org>;tag=1\r\nTo: <{scheme}:{user}@{us}>\r\n\
-         Call-ID: {method}{user}{scheme}\r\nCSeq: 1 {method}\r\nContact: <{scheme}:caller@{them}>\r\n\
+         Call-ID: call-{n}\r\nCSeq: 1 {method}\r\nContact: <{scheme}:caller@{them}>\r\n\
          Content-Length: 0\r\n\r\n"
     )
 }
