@@ -4,12 +4,13 @@
 //! asks how much of the whole energy the strongest of each group explains (speech and music explain little for long),
 //! and from the turn of phase between windows it measures the frequencies, far finer than the window's resolution.
 //! A digit is down after three windows that agree, up after three that do not: a signal of 40 ms is always seen, one of
-//! 20 ms never, a pause of 40 ms always splits, a dropout of 10 ms never does (Q.24 table A-1).
+//! 24 ms never, a pause of 30 ms always splits, a dropout of 10 ms never does (Q.24 table A-1). `tests/detection` has a
+//! test a requirement; `cargo bench --bench dtmf` measures the margins.
 
 use std::f32::consts::TAU;
 
 use super::level::{DBM0_PEAK, Dbm0};
-use super::oscillator::{Oscillator, cos_turns, hann, hann_window, sin_turns, sinc, to_sample};
+use super::oscillator::{Oscillator, cos_turns, hann, sin_turns, sinc, to_sample};
 use super::{SAMPLE_RATE, samples};
 
 /// Q.23: the low group, rows of the keypad.
@@ -32,7 +33,10 @@ const OFFSET_MAX: f32 = 0.025;
 const PURITY_MIN: f32 = 0.70;
 /// Share that the two tones, measured at their true frequencies, must explain of all windows of a digit together. Noise
 /// 15 dB below leaves 0.97, less at the edges; the vowels that pass each other test seldom reach this.
-const CLARITY_MIN: f32 = 0.88;
+const CLARITY_MIN: f32 = 0.86;
+/// Of three windows, the mean power of the outer ones must be this share of the middle one's. A signal of 40 ms fills
+/// three windows whatever their alignment; one of 24 ms at best the middle one, and each outer one to 0.83.
+const STEADY_MIN: f32 = 0.86;
 /// Least level of each tone in dBm0. Q.24 table A-1: AT&T asks for operation from 0 to -25.
 const LEVEL_MIN: f32 = -31.0;
 /// The high tone may be this much stronger (7 dB) and weaker (11 dB) than the low one, as power ratios. Q.24 table A-1:
@@ -43,7 +47,7 @@ const TWIST_MIN: f32 = 0.0794;
 /// What the detector says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DtmfEvent {
-    /// A digit began, some 32 ms ago.
+    /// A digit began, some 40 ms ago.
     Down(char),
     /// It ended, some 24 ms ago.
     Up {
@@ -67,26 +71,42 @@ impl Correlation {
     }
 }
 
-/// Row `n` is what sample `n` contributes to each correlation: eight real parts, then eight imaginary parts.
-static KERNEL: [[f32; 16]; WINDOW] = {
-    let mut rows = [[0.0; 16]; WINDOW];
+/// The window is even about its middle, so it is folded there before it is correlated: row `n` is what the sum of the two
+/// samples `n + 1/2` from the middle adds to each real part, and their difference to each imaginary part.
+static KERNEL: Kernel = {
+    let mut kernel = Kernel { re: [[0.0; 8]; HOP], im: [[0.0; 8]; HOP] };
     let mut n = 0;
-    while n < WINDOW {
-        let w = hann(n, WINDOW);
+    while n < HOP {
+        let w = hann(HOP + n, WINDOW);
         let mut i = 0;
         while i < 8 {
-            let turns = frequency(i) * n as f64 / SAMPLE_RATE as f64;
-            rows[n][i] = (w * cos_turns(turns)) as f32;
-            rows[n][i + 8] = (-w * sin_turns(turns)) as f32;
+            let turns = frequency(i) * (n as f64 + 0.5) / SAMPLE_RATE as f64;
+            kernel.re[n][i] = (w * cos_turns(turns)) as f32;
+            kernel.im[n][i] = (-w * sin_turns(turns)) as f32;
             i += 1;
         }
         n += 1;
     }
-    rows
+    kernel
 };
 
-/// The window itself, for its energy.
-static HANN: [f32; WINDOW] = hann_window();
+/// See [`KERNEL`].
+struct Kernel {
+    re: [[f32; 8]; HOP],
+    im: [[f32; 8]; HOP],
+}
+
+/// Half the square of the window, from its middle on: what the squares of a sum and of a difference add to the energy.
+static HALF_SQUARES: [f32; HOP] = {
+    let mut squares = [0.0; HOP];
+    let mut n = 0;
+    while n < HOP {
+        let w = hann(HOP + n, WINDOW);
+        squares[n] = (w * w / 2.0) as f32;
+        n += 1;
+    }
+    squares
+};
 
 /// Cosine and sine of the turn of phase over a hop at each nominal frequency.
 static HOP_TURN: [(f32, f32); 8] = {
@@ -146,6 +166,8 @@ struct Run {
     low: Tone,
     high: Tone,
     energy: f32,
+    /// Power of both tones in the newest windows.
+    recent: [f32; AGREE as usize],
 }
 
 /// One tone of a run: its turn of phase, and its power over all windows.
@@ -157,11 +179,18 @@ struct Tone {
 
 impl Run {
     fn new(pair: Pair) -> Self {
-        Self { pair, windows: 0, low: Tone::default(), high: Tone::default(), energy: 0.0 }
+        Self {
+            pair,
+            windows: 0,
+            low: Tone::default(),
+            high: Tone::default(),
+            energy: 0.0,
+            recent: [0.0; AGREE as usize],
+        }
     }
 
     fn is_digit(&self) -> bool {
-        if self.windows < AGREE {
+        if self.windows < AGREE || !self.is_steady() {
             return false;
         }
         let (low, high) = (self.low.turn.offset_hz(), self.high.turn.offset_hz());
@@ -172,6 +201,12 @@ impl Run {
         }
         let whole = self.low.power / response(low) + self.high.power / response(high);
         explained(whole) >= self.energy * CLARITY_MIN
+    }
+
+    /// Whether the signal filled the newest windows: it lasted for more than 24 ms.
+    fn is_steady(&self) -> bool {
+        let [first, middle, last] = self.recent;
+        first + last >= 2.0 * middle * STEADY_MIN
     }
 }
 
@@ -270,7 +305,8 @@ impl Detector {
 
     /// One window: which pair of tones it shows, if any. Extends or starts the run.
     fn analyse(&mut self) -> Option<Pair> {
-        let energy = self.energy();
+        let folded = Folded::new(&self.window);
+        let energy = folded.energy();
         // The pair at its least level has HANN_SQUARES / 2 times two squared amplitudes; below that nothing can pass.
         let faintest = self.power_min * 4.0 / (HANN_SUM * HANN_SUM) * HANN_SQUARES;
         if energy < faintest {
@@ -278,7 +314,7 @@ impl Detector {
             self.run = None;
             return None;
         }
-        let now = correlate(&self.window);
+        let now = folded.correlate();
         let pair = self.judge(&now, energy);
         let then = std::mem::replace(&mut self.previous, now);
         self.run = pair.map(|pair| {
@@ -291,22 +327,15 @@ impl Detector {
                 _ => Run::new(pair),
             };
             run.windows = run.windows.saturating_add(1);
-            run.low.power += now.power(pair.low);
-            run.high.power += now.power(pair.high);
+            let (low, high) = (now.power(pair.low), now.power(pair.high));
+            run.low.power += low;
+            run.high.power += high;
             run.energy += energy;
+            run.recent.rotate_left(1);
+            run.recent[usize::from(AGREE) - 1] = low + high;
             run
         });
         pair
-    }
-
-    fn energy(&self) -> f32 {
-        let mut lanes = [0.0f32; 8];
-        for (x, w) in self.window.chunks_exact(8).zip(HANN.chunks_exact(8)) {
-            for ((lane, x), w) in lanes.iter_mut().zip(x).zip(w) {
-                *lane += (x * w) * (x * w);
-            }
-        }
-        lanes.iter().sum()
     }
 
     /// Level, twist and purity of one window.
@@ -346,17 +375,52 @@ impl Detector {
     }
 }
 
-fn correlate(window: &[f32; WINDOW]) -> Correlation {
-    let mut sums = [0.0f32; 16];
-    for (x, row) in window.iter().zip(&KERNEL) {
-        for (sum, k) in sums.iter_mut().zip(row) {
-            *sum += x * k;
+/// A window folded at its middle: sums and differences of samples equally far from it.
+struct Folded {
+    sums: [f32; HOP],
+    differences: [f32; HOP],
+}
+
+impl Folded {
+    fn new(window: &[f32; WINDOW]) -> Self {
+        let mut folded = Self { sums: [0.0; HOP], differences: [0.0; HOP] };
+        let (before, after) = window.split_at(HOP);
+        let pairs = after.iter().zip(before.iter().rev());
+        for ((sum, difference), (a, b)) in folded.sums.iter_mut().zip(&mut folded.differences).zip(pairs) {
+            *sum = a + b;
+            *difference = a - b;
+        }
+        folded
+    }
+
+    /// Energy of the window.
+    fn energy(&self) -> f32 {
+        let mut lanes = [0.0f32; 8];
+        let folded = self.sums.chunks_exact(8).zip(self.differences.chunks_exact(8));
+        for ((sums, differences), squares) in folded.zip(HALF_SQUARES.chunks_exact(8)) {
+            for (((lane, s), d), half) in lanes.iter_mut().zip(sums).zip(differences).zip(squares) {
+                *lane += (s * s + d * d) * half;
+            }
+        }
+        lanes.iter().sum()
+    }
+
+    fn correlate(&self) -> Correlation {
+        Correlation { re: products(&self.sums, &KERNEL.re), im: products(&self.differences, &KERNEL.im) }
+    }
+}
+
+/// The products of a folded window with eight kernels at once.
+fn products(folded: &[f32; HOP], rows: &[[f32; 8]; HOP]) -> [f32; 8] {
+    // Two sets of sums, so that an addition need not wait for the one before it.
+    let (mut even, mut odd) = ([0.0f32; 8], [0.0f32; 8]);
+    for (x, row) in folded.chunks_exact(2).zip(rows.chunks_exact(2)) {
+        for i in 0..8 {
+            even[i] += x[0] * row[0][i];
+            odd[i] += x[1] * row[1][i];
         }
     }
-    let mut c = Correlation::default();
-    c.re.copy_from_slice(&sums[..8]);
-    c.im.copy_from_slice(&sums[8..]);
-    c
+    std::array::from_fn(|i| even[i] + odd[i])
 }
 
 /// What happened in the samples given to [`Detector::process`].
