@@ -14,4 +14,4 @@ pub use id::*;
 pub use number::DialString;
 pub use redact::Redacted;
 pub use time::{Instant, Now, Timestamp};
-pub use tone::ToneKind;
+pub use tone::{HeardTone, SpecialTone, ToneKind};

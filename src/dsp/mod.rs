@@ -1,18 +1,22 @@
 //! Signal processing on 8 kHz, 16-bit linear samples: pure functions and small machines by value, no allocation on the
 //! 20 ms path. Sample scale: full scale of `i16` is the A-law overload point, so 0 dBm0 is [`level::DBM0_PEAK`].
 
+mod cadence;
 pub mod coder;
 pub mod comfort_noise;
 pub mod dtmf;
 pub mod g711;
 pub mod g722;
 pub mod level;
+mod meter;
 pub mod mix;
 pub mod music;
 mod oscillator;
 pub mod plc;
+pub mod progress;
 pub mod reference;
 pub mod resample;
+mod sit;
 pub mod stretch;
 pub mod tone;
 

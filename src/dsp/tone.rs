@@ -87,8 +87,12 @@ impl TonePlan {
 
 /// The tone of this meaning in `country` (ISO 3166, lower case); the United States' when the country has no plan here.
 pub fn plan(country: [u8; 2], kind: ToneKind) -> &'static Tone {
-    let found = PLANS.iter().find(|plan| plan.country == country);
-    found.unwrap_or(&UNITED_STATES).tone(kind)
+    plan_of(country).tone(kind)
+}
+
+/// All tones of `country`; the United States' when it has no plan here.
+pub fn plan_of(country: [u8; 2]) -> &'static TonePlan {
+    PLANS.iter().find(|plan| plan.country == country).unwrap_or(&UNITED_STATES)
 }
 
 /// Whether `country` has a plan of its own.
