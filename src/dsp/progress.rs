@@ -212,7 +212,8 @@ impl Listener {
             return None;
         }
         let (rhythm_of, of_kind, plan) = (self.rhythm_of, self.of_kind, self.plan);
-        let sounds = |tone: &Tone| KINDS.iter().zip(of_kind).any(|(&k, t)| Some(t) == rhythm_of && plan.tone(k) == tone);
+        let sounds =
+            |tone: &Tone| KINDS.iter().zip(of_kind).any(|(&k, t)| Some(t) == rhythm_of && plan.tone(k) == tone);
         let meaning = self.rhythm.meaning(plan, sounds)?;
         self.told = true;
         Some(meaning.into())
@@ -257,11 +258,7 @@ impl Single {
     fn step(&mut self, measure: &Measure) -> Option<HeardTone> {
         let near = |hz: f32, (nominal, tolerance): (f32, f32)| (hz - nominal).abs() <= tolerance;
         let now = measure.hz.filter(|_| measure.power >= power_of(LEVEL_MIN)).and_then(|hz| {
-            if near(hz, CALLING_HZ) {
-                Some(Which::Calling)
-            } else {
-                near(hz, ANSWER_HZ).then_some(Which::Answer)
-            }
+            if near(hz, CALLING_HZ) { Some(Which::Calling) } else { near(hz, ANSWER_HZ).then_some(Which::Answer) }
         });
         if now.is_some() && now == self.which {
             self.ms += HOP_MS + std::mem::take(&mut self.gap);
