@@ -21,7 +21,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use cordboard::base::Codec;
+use cordboard::base::Law;
 use cordboard::dsp::dtmf::{Detector, DtmfEvent};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -226,7 +226,7 @@ impl Margin {
         (0..64).step_by(7).all(|lead| {
             let mut signal = vec![0.0; lead];
             signal.extend((self.make)(value, &mut noise));
-            detect(&line(&signal, Codec::Pcmu)) == self.digits
+            detect(&line(&signal, Law::Mu)) == self.digits
         })
     }
 
@@ -268,7 +268,7 @@ fn cpu_s() -> f64 {
 fn all_speech() -> Vec<i16> {
     let mut all = Vec::new();
     for recording in speech::recordings() {
-        all.extend(line(&recording.pcm.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), Codec::Pcmu));
+        all.extend(line(&recording.pcm.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), Law::Mu));
     }
     all
 }
@@ -304,7 +304,7 @@ fn talk_off(mut peer: Option<&mut Peer>) {
         let mut all = Vec::new();
         for recording in &recordings {
             let pcm = level.map_or_else(|| recording.pcm.clone(), |level| speech::at_level(&recording.pcm, level));
-            all.extend(line(&pcm.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), Codec::Pcmu));
+            all.extend(line(&pcm.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), Law::Mu));
         }
         let count = ours(&all).len();
         let theirs = peer.as_deref_mut().map_or("-".into(), |peer| peer.detect(&all).0.len().to_string());
@@ -350,7 +350,7 @@ fn picture(
     let top = 30;
     for (row, column) in (0..CELLS).flat_map(|row| (0..CELLS).map(move |column| (row, column))) {
         let digits = make(at(column, x0, x1), at(CELLS - 1 - row, y0, y1));
-        let share = ours(&line(&digits.send(DIGITS), Codec::Pcmu)).len().min(16) as f64 / 16.0;
+        let share = ours(&line(&digits.send(DIGITS), Law::Mu)).len().min(16) as f64 / 16.0;
         let shade = |full: f64| (255.0 - (255.0 - full) * share) as u8;
         let _ = writeln!(
             out,

@@ -2,7 +2,7 @@
 //! them; the others are field practice. All signals pass G.711 in both laws, and are tried at many alignments with the
 //! detector's windows.
 
-use cordboard::base::Codec;
+use cordboard::base::Law;
 use cordboard::dsp::dtmf::{Detector, DtmfEvent};
 use cordboard::dsp::{plc, resample};
 
@@ -21,7 +21,7 @@ pub fn detect(pcm: &[i16]) -> String {
     digits
 }
 
-const LAWS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+const LAWS: [Law; 2] = [Law::Mu, Law::A];
 
 fn hears(digits: Digits) {
     for lead in (0..64).step_by(7) {
@@ -143,7 +143,7 @@ fn q24_signals_of_40_ms_operate_and_of_23_ms_do_not() {
 fn q24_ntt_pauses_of_30_ms_split_a_repeated_digit() {
     for lead in 0..64 {
         let signal = Digits { off: 240, lead, ..PLAIN }.send("5555");
-        assert_eq!(detect(&line(&signal, Codec::Pcmu)), "5555", "lead {lead}");
+        assert_eq!(detect(&line(&signal, Law::Mu)), "5555", "lead {lead}");
     }
 }
 
@@ -158,7 +158,7 @@ fn q24_interruptions_of_10_ms_do_not_split_a_digit_wherever_they_fall() {
     for from in (0..64).chain([300, 640, 1111]) {
         let mut signal = Digits { on: 1600, ..PLAIN }.send("5");
         signal[280 + from..360 + from].fill(0.0);
-        assert_eq!(detect(&line(&signal, Codec::Pcmu)), "5", "from {from}");
+        assert_eq!(detect(&line(&signal, Law::Mu)), "5", "from {from}");
     }
 }
 
@@ -185,14 +185,14 @@ fn gaussian_noise_12_db_below_does_no_harm_to_digits_of_50_ms() {
 fn clicks_alone_are_no_digits_and_few_hide_one() {
     let mut noise = Noise::new(0x5eed_0c11);
     let clicks = noise.impulses(-3.0, 20.0, 8000 * 60);
-    assert_eq!(detect(&line(&clicks, Codec::Pcmu)), "");
+    assert_eq!(detect(&line(&clicks, Law::Mu)), "");
     let (mut sent, mut heard) = (0, 0);
     for _ in 0..40 {
         let mut signal = Digits { on: 560, off: 560, ..PLAIN }.send(DIGITS);
         // Two clicks a second, 6 dB above each tone.
         add(&mut signal, noise.impulses(-2.0, 2.0, 8000 * 4));
         sent += DIGITS.len();
-        heard += detect(&line(&signal, Codec::Pcmu)).len();
+        heard += detect(&line(&signal, Law::Mu)).len();
     }
     let missed = sent.abs_diff(heard);
     assert!(missed * 50 <= sent, "{heard} of {sent}");
@@ -221,7 +221,7 @@ fn a_third_tone_of_equal_level_is_refused() {
         let digit = if third < 1050.0 { "5" } else { "8" };
         let mut signal = Digits { on: 800, low: -9.0, high: -9.0, ..PLAIN }.send(digit);
         add(&mut signal, sine(third, -9.0, 800));
-        assert_eq!(detect(&line(&signal, Codec::Pcmu)), "", "{third} Hz");
+        assert_eq!(detect(&line(&signal, Law::Mu)), "", "{third} Hz");
     }
 }
 
@@ -234,9 +234,9 @@ fn one_tone_alone_is_refused() {
 #[test]
 fn both_laws_in_a_row_do_no_harm() {
     for lead in (0..64).step_by(7) {
-        let once = line(&Digits { lead, ..PLAIN }.send(DIGITS), Codec::Pcma);
+        let once = line(&Digits { lead, ..PLAIN }.send(DIGITS), Law::A);
         let twice: Vec<f64> = once.iter().map(|&x| f64::from(x)).collect();
-        assert_eq!(detect(&line(&twice, Codec::Pcmu)), DIGITS, "lead {lead}");
+        assert_eq!(detect(&line(&twice, Law::Mu)), DIGITS, "lead {lead}");
     }
 }
 
@@ -260,7 +260,7 @@ fn resampled_digits_are_heard() {
 #[test]
 fn a_lost_packet_that_is_concealed_neither_splits_nor_hides_a_digit() {
     for lead in (0..160).step_by(16) {
-        let pcm = line(&Digits { on: 960, off: 960, lead, ..PLAIN }.send(DIGITS), Codec::Pcmu);
+        let pcm = line(&Digits { on: 960, off: 960, lead, ..PLAIN }.send(DIGITS), Law::Mu);
         let mut concealer = plc::Concealer::new();
         let mut out = Vec::new();
         // Each digit of 120 ms loses a packet in its second half.

@@ -3,7 +3,7 @@
 
 use std::f64::consts::TAU;
 
-use cordboard::base::Codec;
+use cordboard::base::Law;
 use cordboard::dsp::g711;
 use cordboard::dsp::level::Dbm0;
 
@@ -77,12 +77,12 @@ pub fn to_pcm(signal: &[f64]) -> Vec<i16> {
 }
 
 /// Through a G.711 line.
-pub fn line(signal: &[f64], codec: Codec) -> Vec<i16> {
+pub fn line(signal: &[f64], law: Law) -> Vec<i16> {
     let pcm = to_pcm(signal);
     let mut octets = vec![0; pcm.len()];
-    g711::encode(codec, &pcm, &mut octets);
+    g711::encode(law, &pcm, &mut octets);
     let mut out = vec![0; pcm.len()];
-    g711::decode(codec, &octets, &mut out);
+    g711::decode(law, &octets, &mut out);
     out
 }
 

@@ -1,6 +1,6 @@
 //! Digits that speech imitates.
 
-use cordboard::base::Codec;
+use cordboard::base::Law;
 use cordboard::dsp::dtmf::{Detector, DtmfEvent};
 
 use crate::signal::line;
@@ -24,7 +24,7 @@ fn two_hours_of_real_speech_talk_off_nothing() {
         for recording in &recordings {
             let pcm = level.map_or_else(|| recording.pcm.clone(), |level| at_level(&recording.pcm, level));
             let signal: Vec<f64> = pcm.iter().map(|&x| f64::from(x)).collect();
-            let pcm = line(&signal, Codec::Pcmu);
+            let pcm = line(&signal, Law::Mu);
             for frame in pcm.chunks(160) {
                 let digits = detector.process(frame).filter_map(|e| match e {
                     DtmfEvent::Down(digit) => Some(digit),

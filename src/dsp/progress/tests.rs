@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::{Codec, SpecialTone};
+use crate::base::{Law, SpecialTone};
 use crate::dsp::g711;
 use crate::dsp::level::Dbm0;
 use crate::dsp::oscillator::{Oscillator, to_sample};
@@ -8,9 +8,9 @@ use crate::dsp::tone::{Generator, PLANS};
 /// All that is heard in a signal after a line of G.711.
 fn listen(country: [u8; 2], pcm: &[i16]) -> Vec<HeardTone> {
     let mut octets = vec![0; pcm.len()];
-    g711::encode(Codec::Pcmu, pcm, &mut octets);
+    g711::encode(Law::Mu, pcm, &mut octets);
     let mut line = vec![0; pcm.len()];
-    g711::decode(Codec::Pcmu, &octets, &mut line);
+    g711::decode(Law::Mu, &octets, &mut line);
     let mut listener = Listener::new(country);
     let mut heard = Vec::new();
     for frame in line.chunks(160) {
