@@ -13,6 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use crate::base::CardId;
@@ -30,7 +31,7 @@ use crate::edge::recorder::Recorder;
 use crate::edge::rtp::{self, RtpConfig};
 use crate::edge::store::{Registration, Store, StoreError};
 use crate::proto::sip::{Binding, EndpointConfig, Path as SipPath, Transport};
-use turn::{Inboxes, Notice, Turn};
+use turn::{Inboxes, Notice, Rest, Turn};
 
 /// Most SIP sessions at once.
 const SESSIONS_MAX: usize = 40_000;
@@ -139,12 +140,21 @@ impl Appliance {
         let directory = Directory::new(&provision, None);
         let (notices, notified) = smol::channel::bounded(4096);
 
-        let wake = notices.clone();
-        let mut cards = Cards::open(&directory, clock, Arc::new(move || drop(wake.try_send(Notice::Cards))))
-            .map_err(RunError::Cards)?;
+        let nudges_dropped = Arc::new(AtomicU64::new(0));
+        let nudge = {
+            let (notices, dropped) = (notices, Arc::clone(&nudges_dropped));
+            move |notice: Notice| {
+                // A full queue has a nudge in it that says the same.
+                dropped.fetch_add(u64::from(notices.try_send(notice).is_err()), Ordering::Relaxed);
+            }
+        };
+        let wake = nudge.clone();
+        let mut cards =
+            Cards::open(&directory, clock, Arc::new(move || wake(Notice::Cards))).map_err(RunError::Cards)?;
         let prompts = Prompts::load(Some(&options.data_dir));
         let prompt_faults: Vec<String> = prompts.faults().iter().map(ToString::to_string).collect();
         let recorder = Recorder::spawn(&options.data_dir).map_err(|e| RunError::Start("recorder", e))?;
+        let recorder_load = recorder.load();
         let (media_events, media_inbox) = smol::channel::bounded(65_536);
         let address =
             provision.media.address.parse().map_err(|_| RunError::MediaAddress(provision.media.address.clone()))?;
@@ -157,7 +167,7 @@ impl Appliance {
             .map_err(RunError::Listen)?;
         let listeners: Vec<_> = sockets.listeners().collect();
         let (console, asked) =
-            Console::open(&options.data_dir, &executor, options.logging).map_err(RunError::Console)?;
+            Console::open(&options.data_dir, &executor, options.logging.clone()).map_err(RunError::Console)?;
         let (requests, asked_here) = smol::channel::bounded(64);
 
         let seed = options.seed.map_or_else(entropy, Ok).map_err(|e| RunError::Start("entropy", e))?;
@@ -176,12 +186,9 @@ impl Appliance {
                 bindings_max: BINDINGS_MAX,
             },
         };
-        store.on_durable({
-            let notices = notices.clone();
-            // A full queue has a notice in it that says the same.
-            Box::new(move |_| drop(notices.try_send(Notice::Durable)))
-        });
-        store.on_alarm(Box::new(move |alarm| drop(notices.try_send(Notice::Store(alarm)))));
+        let durable = nudge.clone();
+        store.on_durable(Box::new(move |_| durable(Notice::Durable)));
+        store.on_alarm(Box::new(move |alarm| nudge(Notice::Store(alarm))));
         let now = clock.now();
         let states: Vec<_> = recovered
             .agent_states
@@ -205,6 +212,7 @@ impl Appliance {
             media,
             store,
             console,
+            Rest { recorder: recorder_load, logging: options.logging, nudges_dropped, held_back: 0 },
             Inboxes { media: media_inbox, asked, asked_here, notified },
         );
         let thread = std::thread::Builder::new()

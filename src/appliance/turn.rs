@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use smol::channel::Receiver;
 use smol::future::FutureExt;
 
 use crate::appliance::RunError;
-use crate::base::{Circuit, Instant, Now};
-use crate::core::control::{Bound, Reply};
+use crate::base::{Bound, Circuit, Instant, Now};
+use crate::core::control::Reply;
 use crate::core::journal::{Change, Seq};
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::core::switch::{Input, Output, Switch};
@@ -16,7 +18,9 @@ use crate::core::trunk::CardInput;
 use crate::edge::cards::Cards;
 use crate::edge::clock::Clock;
 use crate::edge::console::{Asked, Console, ControlRequest, Replier};
+use crate::edge::logging::Logging;
 use crate::edge::net::{NetInput, SipSockets};
+use crate::edge::recorder::RecorderLoad;
 use crate::edge::rtp::MediaHandle;
 use crate::edge::store::{Store, StoreAlarm};
 use crate::proto::sip::Transmit;
@@ -47,7 +51,8 @@ pub(super) struct Turn {
     cards: Cards,
     media: MediaHandle,
     store: Store,
-    _console: Console,
+    console: Console,
+    rest: Rest,
     inboxes: Inboxes,
     media_backlog: VecDeque<MediaCommand>,
     store_backlog: VecDeque<(Seq, Change)>,
@@ -61,6 +66,16 @@ pub(super) struct Turn {
     next_token: u64,
     net_inputs: Vec<NetInput>,
     stopped: bool,
+}
+
+/// What only `status` asks.
+pub(super) struct Rest {
+    pub recorder: Arc<RecorderLoad>,
+    pub logging: Option<Logging>,
+    /// Nudges that found a full queue.
+    pub nudges_dropped: Arc<AtomicU64>,
+    /// How often new input had to wait because too much was to be done.
+    pub held_back: u64,
 }
 
 /// An answer that waits for the store.
@@ -97,6 +112,7 @@ impl Turn {
         media: MediaHandle,
         store: Store,
         console: Console,
+        rest: Rest,
         inboxes: Inboxes,
     ) -> Self {
         Self {
@@ -107,7 +123,8 @@ impl Turn {
             cards,
             media,
             store,
-            _console: console,
+            console,
+            rest,
             inboxes,
             media_backlog: VecDeque::new(),
             store_backlog: VecDeque::new(),
@@ -165,6 +182,8 @@ impl Turn {
                 self.request(now, asked);
             }
             taken += self.take_net(now);
+        } else {
+            self.rest.held_back += 1;
         }
         taken > 0
     }
@@ -326,17 +345,33 @@ impl Turn {
 
     fn reply(&mut self, token: u64, mut reply: Reply) {
         if let Reply::Status(status) = &mut reply {
-            let bound = |(name, used, max, refused): (&str, usize, usize, u64)| Bound {
-                name: name.to_owned(),
-                used: used as u64,
-                max: max as u64,
-                refused,
-            };
-            status.bounds.extend(self.sockets.bounds().map(bound));
+            status.bounds.extend(self.bounds());
         }
         if let Some(asker) = self.askers.remove(&token) {
             asker.send(reply);
         }
+    }
+
+    /// The queues between the threads, with their use.
+    fn bounds(&self) -> Vec<Bound> {
+        let queue = |name, of: usize, max: Option<usize>, refused| Bound::new(name, of, max.unwrap_or(0), refused);
+        let (media, nudges, asked) = (&self.inboxes.media, &self.inboxes.notified, &self.inboxes.asked_here);
+        let dropped = self.rest.nudges_dropped.load(Ordering::Relaxed);
+        let mut bounds = vec![
+            Bound::new("backlog", self.backlog(), BACKLOG_MAX, self.rest.held_back),
+            // What finds no room here waits in the plane.
+            queue("media-events", media.len(), media.capacity(), 0),
+            queue("nudges", nudges.len(), nudges.capacity(), dropped),
+            // Who asks from within waits for room, or says that the appliance is busy.
+            queue("inner-requests", asked.len(), asked.capacity(), 0),
+            self.rest.recorder.bound(),
+        ];
+        bounds.extend(self.media.bounds());
+        bounds.extend(self.store.bounds());
+        bounds.extend(self.console.bounds(self.inboxes.asked.len()));
+        bounds.extend(self.sockets.bounds());
+        bounds.extend(self.rest.logging.as_ref().map(Logging::bound));
+        bounds
     }
 
     async fn wait(&mut self) -> Woken {

@@ -1,5 +1,6 @@
 //! Ground floor: identifiers, units, time, numbers, causes. Imports nothing of ours.
 
+pub mod bound;
 pub mod cause;
 pub mod codec;
 pub mod id;
@@ -8,6 +9,7 @@ pub mod redact;
 pub mod time;
 pub mod tone;
 
+pub use bound::Bound;
 pub use cause::Cause;
 pub use codec::{Codec, Law};
 pub use id::*;

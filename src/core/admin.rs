@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::{AgentId, Now, Timestamp};
 use crate::core::call::{Call, CallState};
-use crate::core::control::{AgentView, Alarm, Bound, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
+use crate::core::control::{AgentView, Alarm, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
 use crate::core::ivr;
 use crate::core::journal::{Change, Seq};
 use crate::core::queue::{AgentProfile, QueueProfile};
@@ -24,7 +24,7 @@ pub(crate) struct Alarms {
 }
 
 /// Alarms kept.
-const ALARMS_MAX: usize = 256;
+pub(super) const ALARMS_MAX: usize = 256;
 
 impl Alarms {
     /// Raises or clears an alarm.
@@ -36,6 +36,16 @@ impl Alarms {
         } else {
             self.others += 1;
         }
+    }
+
+    /// Alarms that stand and are kept.
+    pub fn len(&self) -> usize {
+        self.standing.len()
+    }
+
+    /// Alarms that found no room.
+    pub fn others(&self) -> u64 {
+        self.others
     }
 
     fn list(&self) -> Vec<Alarm> {
@@ -236,28 +246,6 @@ impl Switch {
             bounds: self.bounds(),
             alarms: self.alarms.list(),
         }
-    }
-
-    fn bounds(&self) -> Vec<Bound> {
-        let bound = |name: &str, used: usize, max: usize, refused: u64| Bound {
-            name: name.into(),
-            used: used as u64,
-            max: max as u64,
-            refused,
-        };
-        vec![
-            bound("calls", self.calls.len(), self.provision.sip.calls_max as usize, self.counters.calls_refused),
-            bound("waiting", self.by_item.len(), WAITING_MAX, 0),
-            bound("sip-sessions", self.sip.sessions_len(), self.config.sip.sessions_max, 0),
-            bound("sip-registrations", self.sip.bindings_len(), self.config.sip.bindings_max, 0),
-            bound(
-                "rtp-sockets",
-                self.sockets.total.saturating_sub(self.sockets.free()),
-                usize::from(self.provision.media.port_max.saturating_sub(self.provision.media.port_min)).div_ceil(2),
-                self.counters.sockets_refused,
-            ),
-            bound("circuits", self.circuits.values().filter(|c| !c.available()).count(), self.circuits.len(), 0),
-        ]
     }
 
     fn call_views(&self) -> Vec<CallView> {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::base::Bound;
 use crate::base::{CallId, Timestamp};
 use crate::core::journal::AgentStatus;
 use crate::core::tenant::Provision;
@@ -106,19 +107,6 @@ pub enum Reply {
         /// By name.
         trunks: Vec<TrunkView>,
     },
-}
-
-/// A bounded resource: what is in use, and the bound.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Bound {
-    /// Stable name, e.g. `calls`.
-    pub name: String,
-    /// In use now.
-    pub used: u64,
-    /// The bound.
-    pub max: u64,
-    /// How often something was refused or dropped because of it.
-    pub refused: u64,
 }
 
 /// Something wrong that stays until cleared.

@@ -3,6 +3,7 @@
 //! [`switch::Switch`] is driven by `handle(now, Input)` and `handle_timeout(now)` and drained by `poll_output()`.
 
 mod admin;
+mod bounds;
 mod call;
 pub mod control;
 pub mod fault;

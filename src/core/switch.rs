@@ -15,6 +15,7 @@ use crate::base::{
     WorkItemId,
 };
 use crate::core::admin::Alarms;
+use crate::core::bounds::Lost;
 use crate::core::call::{Call, Leg, Redial, Role};
 use crate::core::control::{Command, Query, Reply};
 use crate::core::ivr::Flow;
@@ -211,6 +212,10 @@ pub(crate) struct Counters {
     pub in_target: u64,
     pub calls_refused: u64,
     pub sockets_refused: u64,
+    /// Legs beyond what a call may have.
+    pub legs_refused: u64,
+    /// What calls that are over lost to their own bounds.
+    pub calls_lost: Lost,
 }
 
 /// The core. See the module's text.

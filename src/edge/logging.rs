@@ -6,13 +6,15 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use std::{fmt, io, thread};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::base::Bound;
 
 /// Lines that wait to be written; more are dropped and counted.
 pub const QUEUE_MAX: usize = 8192;
@@ -79,6 +81,7 @@ struct Shared {
     format: Format,
     levels: RwLock<Levels>,
     queue: SyncSender<Line>,
+    waiting: AtomicUsize,
     dropped: AtomicU64,
 }
 
@@ -149,7 +152,10 @@ impl Logging {
     fn new(format: Format, default: LevelFilter) -> (Self, Receiver<Line>) {
         let (queue, lines) = sync_channel(QUEUE_MAX);
         let levels = RwLock::new(Levels { default, rules: Vec::new() });
-        (Self(Arc::new(Shared { format, levels, queue, dropped: AtomicU64::new(0) })), lines)
+        (
+            Self(Arc::new(Shared { format, levels, queue, waiting: AtomicUsize::new(0), dropped: AtomicU64::new(0) })),
+            lines,
+        )
     }
 
     /// Sets the level of a module and all within it; [`ALL`] for those without a level of their own.
@@ -174,12 +180,18 @@ impl Logging {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
+    /// The queue with its use.
+    pub fn bound(&self) -> Bound {
+        Bound::new("log-lines", self.0.waiting.load(Ordering::Relaxed), QUEUE_MAX, self.dropped())
+    }
+
     fn write_all(&self, lines: &Receiver<Line>, out: &mut impl Write) {
         let mut told = 0;
         while let Ok(line) = lines.recv() {
             match line {
                 // Nobody is left to be told that standard error is gone.
                 Line::Text(text) => {
+                    self.0.waiting.fetch_sub(1, Ordering::Relaxed);
                     let _ = out.write_all(text.as_bytes());
                 }
                 Line::Flush(done) => {
@@ -262,7 +274,9 @@ impl Log for Logging {
             return;
         }
         let line = self.line(record.level(), record.target(), record.args());
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
         if self.0.queue.try_send(Line::Text(line)).is_err() {
+            self.0.waiting.fetch_sub(1, Ordering::Relaxed);
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

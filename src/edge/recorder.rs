@@ -9,11 +9,13 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 
+use crate::base::Bound;
 use crate::media::{FRAME, RecordError, RecordSink, Samples};
 
 /// Frames on their way to the thread at most, of all recordings together: 20 s of two, 400 ms of a hundred.
@@ -34,8 +36,23 @@ enum Job {
     Finish(Arc<str>),
 }
 
+/// How full the recorder's queue is; told to whoever asks, from any thread.
+#[derive(Debug, Default)]
+pub struct RecorderLoad {
+    frames: AtomicUsize,
+    refused: AtomicU64,
+}
+
+impl RecorderLoad {
+    /// The queue with its use. A frame that finds no room ends its recording.
+    pub fn bound(&self) -> Bound {
+        Bound::new("recorder-frames", self.frames.load(Ordering::Relaxed), QUEUE, self.refused.load(Ordering::Relaxed))
+    }
+}
+
 /// The sink that the media thread writes to. Dropping it completes all recordings.
 pub struct Recorder {
+    load: Arc<RecorderLoad>,
     jobs: Option<SyncSender<Job>>,
     failures: Receiver<Arc<str>>,
     failed: Vec<Arc<str>>,
@@ -54,16 +71,42 @@ impl Recorder {
         fs::create_dir_all(&root)?;
         let (jobs, inbox) = sync_channel(QUEUE);
         let (failures_out, failures) = sync_channel(FAILURES);
-        let writer = Writer { root, open: HashMap::new(), broken: HashSet::new(), failures: failures_out };
+        let load = Arc::new(RecorderLoad::default());
+        let writer = Writer {
+            load: Arc::clone(&load),
+            root,
+            open: HashMap::new(),
+            broken: HashSet::new(),
+            failures: failures_out,
+        };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || writer.run(&inbox))?;
-        Ok(Recorder { jobs: Some(jobs), failures, failed: Vec::new(), unfinished: Vec::new(), thread: Some(thread) })
+        Ok(Recorder {
+            load,
+            jobs: Some(jobs),
+            failures,
+            failed: Vec::new(),
+            unfinished: Vec::new(),
+            thread: Some(thread),
+        })
+    }
+
+    /// How full the queue is.
+    pub fn load(&self) -> Arc<RecorderLoad> {
+        Arc::clone(&self.load)
     }
 
     fn send(&self, job: Job) -> Result<(), RecordError> {
         let jobs = self.jobs.as_ref().ok_or(RecordError::Storage)?;
-        jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => RecordError::Overrun,
-            TrySendError::Disconnected(_) => RecordError::Storage,
+        self.load.frames.fetch_add(1, Ordering::Relaxed);
+        jobs.try_send(job).map_err(|error| {
+            self.load.frames.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => {
+                    self.load.refused.fetch_add(1, Ordering::Relaxed);
+                    RecordError::Overrun
+                }
+                TrySendError::Disconnected(_) => RecordError::Storage,
+            }
         })
     }
 
@@ -113,6 +156,7 @@ impl Drop for Recorder {
 }
 
 struct Writer {
+    load: Arc<RecorderLoad>,
     root: PathBuf,
     open: HashMap<Arc<str>, Recording>,
     /// Recordings that failed and are not finished yet: their frames are dropped.
@@ -131,7 +175,9 @@ impl Writer {
     fn run(mut self, inbox: &Receiver<Job>) {
         complete_leftovers(&self.root, 0);
         loop {
-            match inbox.recv() {
+            let job = inbox.recv();
+            self.load.frames.fetch_sub(usize::from(job.is_ok()), Ordering::Relaxed);
+            match job {
                 Ok(Job::Frame(name, samples)) => self.frame(name, &samples),
                 Ok(Job::Finish(name)) => self.finish(&name),
                 Err(_) => break,

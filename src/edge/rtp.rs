@@ -10,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -22,11 +22,11 @@ use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, Socket
 use rustix::process::{Resource, Rlimit};
 use smol::channel::{Sender, TrySendError as EventError};
 
-use crate::base::{Circuit, Instant};
+use crate::base::{Bound, Circuit, Instant};
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::dsp::music;
 use crate::edge::clock::Clock;
-use crate::media::{Counters, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
+use crate::media::{Counters, EVENTS_MAX, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
 
 /// Commands on their way to the thread at most.
 const COMMANDS: usize = 8_192;
@@ -87,6 +87,13 @@ struct Shared {
     /// Commands wait and the thread was told.
     pending: AtomicBool,
     stopping: AtomicBool,
+    /// Commands in the queue.
+    commands: AtomicUsize,
+    /// Times that a command found no room.
+    commands_full: AtomicU64,
+    /// Events that wait in the plane, as of the last tick, and those lost.
+    events: AtomicUsize,
+    events_lost: AtomicU64,
 }
 
 impl Shared {
@@ -105,11 +112,27 @@ impl MediaHandle {
     /// # Errors
     /// The queue is full (or the thread is gone); the command comes back.
     pub fn send(&self, command: MediaCommand) -> Result<(), Full> {
+        self.shared.commands.fetch_add(1, Ordering::Relaxed);
         let sent = self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(command) | TrySendError::Disconnected(command) => Full(command),
         });
+        if sent.is_err() {
+            self.shared.commands.fetch_sub(1, Ordering::Relaxed);
+            self.shared.commands_full.fetch_add(1, Ordering::Relaxed);
+        }
         self.shared.wake();
         sent
+    }
+
+    /// Bounds with their use. A command that finds no room comes again; an event that finds none is lost.
+    pub fn bounds(&self) -> [Bound; 2] {
+        let shared = &self.shared;
+        let (commands, full) = (&shared.commands, &shared.commands_full);
+        let (events, lost) = (&shared.events, &shared.events_lost);
+        [
+            Bound::new("media-commands", commands.load(Ordering::Relaxed), COMMANDS, full.load(Ordering::Relaxed)),
+            Bound::new("plane-events", events.load(Ordering::Relaxed), EVENTS_MAX, lost.load(Ordering::Relaxed)),
+        ]
     }
 
     /// Stops the thread once it took all commands sent so far, and waits for its end; recordings are complete then.
@@ -153,7 +176,15 @@ pub fn spawn(
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     raise_descriptor_limit();
 
-    let shared = Arc::new(Shared { wake, pending: AtomicBool::new(false), stopping: AtomicBool::new(false) });
+    let shared = Arc::new(Shared {
+        wake,
+        pending: AtomicBool::new(false),
+        stopping: AtomicBool::new(false),
+        commands: AtomicUsize::new(0),
+        commands_full: AtomicU64::new(0),
+        events: AtomicUsize::new(0),
+        events_lost: AtomicU64::new(0),
+    });
     let (commands, inbox) = sync_channel(COMMANDS);
     let in_thread = shared.clone();
     let thread = std::thread::Builder::new().name("media".into()).spawn(move || {
@@ -240,6 +271,8 @@ impl Engine {
             let now = self.clock.mono();
             if self.plane.poll_timeout().is_some_and(|due| due <= now) {
                 self.plane.tick(now, &mut self.sockets);
+                self.shared.events.store(self.plane.events_len(), Ordering::Relaxed);
+                self.shared.events_lost.store(self.plane.counters().events_lost, Ordering::Relaxed);
                 self.look_at_counters(now);
             }
             self.deliver();
@@ -280,6 +313,7 @@ impl Engine {
 
     fn take_commands(&mut self) {
         while let Ok(command) = self.inbox.try_recv() {
+            self.shared.commands.fetch_sub(1, Ordering::Relaxed);
             let now = self.clock.mono();
             match command {
                 MediaCommand::BindSockets(count) => self.bind(count),

@@ -36,6 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use plane::{Counters, Plane, PlaneConfig};
+pub use port::EVENTS_MAX;
 pub use prompt::Prompt;
 
 /// Samples of a frame, and octets of it in either law of G.711.

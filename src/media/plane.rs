@@ -163,6 +163,11 @@ impl Plane {
         self.index.len()
     }
 
+    /// Events that wait for [`poll_event`](Self::poll_event).
+    pub fn events_len(&self) -> usize {
+        self.events.queue.len()
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         Counters { events_lost: self.events.lost, ..self.counters }

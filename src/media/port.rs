@@ -15,12 +15,12 @@ use crate::media::tdm_end::{Gone, TdmEnd};
 use crate::media::{FRAME, Octets, RecordSink, Samples, Wire};
 
 /// Events that wait for [`super::Plane::poll_event`] at most.
-const EVENTS_MAX: usize = 16_384;
+pub const EVENTS_MAX: usize = 16_384;
 
 /// Events on their way to the core. Bounded: what does not fit is counted.
 #[derive(Debug, Default)]
 pub struct Events {
-    queue: VecDeque<MediaEvent>,
+    pub(super) queue: VecDeque<MediaEvent>,
     pub(super) lost: u64,
 }
 

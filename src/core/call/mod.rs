@@ -31,6 +31,7 @@ use crate::base::{
     AgentId, CallId, Cause, Circuit, Instant, LegId, OfferId, PlayId, PortId, QueueId, TenantId, WorkItemId,
 };
 use crate::base::{Now, TrunkId};
+use crate::core::bounds::Lost;
 use crate::core::ivr::Run;
 use crate::core::journal::{CDR_EVENTS_MAX, CallEvent, Cdr, LegRecord};
 use crate::proto::sdp;
@@ -95,7 +96,9 @@ pub(crate) struct Call {
     /// Trunks still to be tried for the ringing target, with the number as dialled.
     pub route: VecDeque<RouteStep>,
     pub cdr: Cdr,
-    events_left_out: usize,
+    events_left_out: u64,
+    /// What earlier flows of the call lost.
+    lost_by_flows: Lost,
 }
 
 /// One way to reach a target.
@@ -132,6 +135,7 @@ impl Call {
             route: VecDeque::new(),
             cdr,
             events_left_out: 0,
+            lost_by_flows: Lost::default(),
         }
     }
 
@@ -152,6 +156,23 @@ impl Call {
         } else if let Some(slot) = self.cdr.events.last_mut() {
             *slot = last;
         }
+    }
+
+    /// What the call has lost to its own bounds so far.
+    pub fn lost(&self) -> Lost {
+        let mut lost = self.lost_by_flows;
+        lost.add(Lost { events: self.events_left_out, ..Lost::default() });
+        if let Some(run) = &self.run {
+            let (attributes, digits) = run.lost();
+            lost.add(Lost { attributes, digits, ..Lost::default() });
+        }
+        lost
+    }
+
+    /// The flow is over.
+    pub fn drop_run(&mut self) {
+        let (attributes, digits) = self.run.take().map_or((0, 0), |run| run.lost());
+        self.lost_by_flows.add(Lost { attributes, digits, ..Lost::default() });
     }
 
     /// The record of one of the call's legs.

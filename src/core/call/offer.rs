@@ -117,6 +117,7 @@ impl Switch {
             return self.queue.refused(now, offer, OfferEnd::Unreachable);
         };
         if self.calls.get(&call).is_some_and(|c| c.cdr.legs.len() >= LEGS_PER_CALL_MAX) {
+            self.counters.legs_refused += 1;
             return self.give_up_waiting(now, item);
         }
         let step = RouteStep {

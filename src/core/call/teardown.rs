@@ -138,7 +138,7 @@ impl Switch {
         let Some(c) = self.calls.get_mut(&call) else { return };
         let waited = c.take_wait(now);
         c.state = CallState::Ending;
-        c.run = None;
+        c.drop_run();
         c.route.clear();
         c.cdr.ended_at = Some(now.wall);
         c.cdr.cause = Some(cause);
@@ -177,7 +177,7 @@ impl Switch {
             return false;
         }
         c.state = CallState::Toning(cause);
-        c.run = None;
+        c.drop_run();
         c.route.clear();
         let (client, legs) = (c.client, c.legs.clone());
         for leg in legs.into_iter().filter(|leg| *leg != client) {
@@ -208,6 +208,7 @@ impl Switch {
         }
         let Some(mut c) = self.calls.remove(&call) else { return };
         c.cdr.settle_answer();
+        self.counters.calls_lost.add(c.lost());
         self.journal(Change::CallEnded { cdr: Box::new(c.cdr) });
     }
 

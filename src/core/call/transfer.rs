@@ -44,6 +44,7 @@ impl Switch {
         loop {
             let Some(c) = self.calls.get_mut(&call) else { return Ok(()) };
             if c.cdr.legs.len() >= LEGS_PER_CALL_MAX {
+                self.counters.legs_refused += 1;
                 return Err(Cause::ResourceUnavailable);
             }
             let Some(step) = c.route.pop_front() else { return Err(failure) };

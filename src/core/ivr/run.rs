@@ -174,7 +174,8 @@ pub struct Run {
     ahead: Redacted<VecDeque<char>>,
     /// A terminator to ignore until then: a `collect` ended by its length, and callers press it all the same.
     late_terminator: Option<(char, Instant)>,
-    digits_dropped: bool,
+    digits_dropped: u64,
+    attributes_dropped: u64,
     /// When the last input came, and the steps taken since at that very moment.
     moment: Instant,
     steps_in_moment: usize,
@@ -194,7 +195,8 @@ impl Run {
             taken: Redacted::default(),
             ahead: Redacted::default(),
             late_terminator: None,
-            digits_dropped: false,
+            digits_dropped: 0,
+            attributes_dropped: 0,
             moment: Instant::ZERO,
             steps_in_moment: 0,
             output: VecDeque::new(),
@@ -257,6 +259,21 @@ impl Run {
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         let shown = self.values.iter().filter(|(name, _)| !self.flow.secrets.contains(*name));
         shown.map(|(name, value)| (name.as_str(), value.expose().as_str()))
+    }
+
+    /// Attributes held, those not shown included.
+    pub fn attributes_len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Digits keyed ahead.
+    pub fn digits_len(&self) -> usize {
+        self.ahead.expose().len()
+    }
+
+    /// Attributes and digits dropped for want of room.
+    pub fn lost(&self) -> (u64, u64) {
+        (self.attributes_dropped, self.digits_dropped)
     }
 
     /// The name of the step that the run is at.
@@ -582,7 +599,8 @@ impl Run {
 
     fn keep(&mut self, digit: char) {
         if self.ahead.expose().len() >= DIGITS_MAX {
-            if !std::mem::replace(&mut self.digits_dropped, true) {
+            self.digits_dropped += 1;
+            if self.digits_dropped == 1 {
                 self.note("digits-dropped", format!("more than {DIGITS_MAX} typed ahead"));
             }
             return;
@@ -612,6 +630,7 @@ impl Run {
 
     fn set(&mut self, name: &str, value: &str) {
         if self.values.len() >= ATTRIBUTES_MAX && !self.values.contains_key(name) {
+            self.attributes_dropped += 1;
             return self.note("attributes-full", format!("{name} is dropped"));
         }
         self.values.insert(name.to_owned(), Redacted::new(bounded(value).to_owned()));

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::fs::Mode;
@@ -17,6 +17,7 @@ use super::{
     ANSWER_TIMEOUT, Address, CLIENT_TIMEOUT, CLIENTS_MAX, ConsoleError, ControlRequest, LINE_MAX, Line, REQUESTS_MAX,
     read_line, socket_path,
 };
+use crate::base::Bound;
 use crate::core::control::Reply;
 use crate::edge::logging::Logging;
 
@@ -54,9 +55,18 @@ impl Replier {
     }
 }
 
+/// Clients in conversation and requests on their way, and how often one was refused.
+#[derive(Debug, Default)]
+struct Load {
+    clients: AtomicUsize,
+    clients_refused: AtomicU64,
+    requests_refused: AtomicU64,
+}
+
 /// The open control socket. Dropping it closes and removes it; clients in conversation are let go when the executor ends.
 pub struct Console {
     path: PathBuf,
+    load: Arc<Load>,
     _acceptor: Task<()>,
 }
 
@@ -86,9 +96,20 @@ impl Console {
             Err(source) => return Err(ConsoleError::Io { path, source }),
         };
         let (requests, asked) = smol::channel::bounded(REQUESTS_MAX);
-        let client = ClientTask { requests, logging };
+        let load = Arc::new(Load::default());
+        let client = ClientTask { requests, logging, load: Arc::clone(&load) };
         let acceptor = executor.spawn(accept(listener, Arc::clone(executor), client));
-        Ok((Console { path, _acceptor: acceptor }, asked))
+        Ok((Console { path, load, _acceptor: acceptor }, asked))
+    }
+
+    /// Bounds with their use; `waiting` requests are on their way to the appliance.
+    pub fn bounds(&self, waiting: usize) -> [Bound; 2] {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let clients = self.load.clients.load(Ordering::Relaxed).min(CLIENTS_MAX);
+        [
+            Bound::new("console-clients", clients, CLIENTS_MAX, of(&self.load.clients_refused)),
+            Bound::new("console-requests", waiting, REQUESTS_MAX, of(&self.load.requests_refused)),
+        ]
     }
 }
 
@@ -113,15 +134,15 @@ fn listen(path: &Path) -> io::Result<Async<UnixListener>> {
 }
 
 async fn accept(listener: Async<UnixListener>, executor: Arc<Executor<'static>>, client: ClientTask) {
-    let open = Arc::new(AtomicUsize::new(0));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (client, open) = (client.clone(), Arc::clone(&open));
+                let (client, load) = (client.clone(), Arc::clone(&client.load));
                 let task = async move {
-                    let admitted = open.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX;
+                    let admitted = load.clients.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX;
+                    load.clients_refused.fetch_add(u64::from(!admitted), Ordering::Relaxed);
                     let ended = if admitted { client.serve(stream).await } else { refuse(stream).await };
-                    open.fetch_sub(1, Ordering::Relaxed);
+                    load.clients.fetch_sub(1, Ordering::Relaxed);
                     if let Err(error) = ended {
                         log::debug!(target: "console", "client: {error}");
                     }
@@ -145,6 +166,7 @@ async fn refuse(mut stream: Async<UnixStream>) -> io::Result<()> {
 struct ClientTask {
     requests: Sender<Asked>,
     logging: Option<Logging>,
+    load: Arc<Load>,
 }
 
 impl ClientTask {
@@ -178,6 +200,7 @@ impl ClientTask {
     async fn ask(&self, request: ControlRequest) -> Reply {
         let (replier, reply) = smol::channel::bounded(1);
         if self.requests.try_send(Asked { request, replier: Replier(replier) }).is_err() {
+            self.load.requests_refused.fetch_add(1, Ordering::Relaxed);
             return refused("the appliance is busy or stopping; try again".into());
         }
         let answer = async { reply.recv().await.map_err(|_| io::ErrorKind::BrokenPipe.into()) };

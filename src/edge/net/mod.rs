@@ -31,6 +31,7 @@ pub use listen::{LISTENERS_MAX, ListenError, parse_listen};
 
 use admission::{Admission, Permit, Refused};
 
+use crate::base::Bound;
 use crate::proto::sip::{Path, Transmit, Transport};
 
 /// Bounds of the streams.
@@ -351,15 +352,23 @@ impl SipSockets {
         }
     }
 
-    /// Bounds with what is used of them, and how often they refused: name, used, most, refused.
-    pub fn bounds(&self) -> [(&'static str, usize, usize, u64); 4] {
-        let (counters, limits) = (self.counters(), &self.limits);
+    /// Bounds with their use; of what each connection has for itself, by the one that uses most.
+    pub fn bounds(&self) -> Vec<Bound> {
+        let counters = self.counters();
+        let (limits, open) = (&self.limits, self.connections.len());
         let (busiest, handshakes) = self.shared.admission.used();
-        [
-            ("sip-connections", self.connections.len(), limits.connections_max, counters.connections_refused),
-            ("sip-connections-a-source", busiest, limits.per_source_max, counters.sources_refused),
-            ("tls-handshakes", handshakes, limits.handshakes_max, counters.handshakes_refused),
-            ("sip-connection-backlogs", 0, limits.backlog_octets_max, counters.backlogs_overflown),
+        let most =
+            |of: fn(&stream::Outbox) -> usize| self.connections.values().map(|c| of(&c.outbox)).max().unwrap_or(0);
+        let (messages, octets) = (most(stream::Outbox::messages), most(stream::Outbox::octets));
+        let cut = counters.backlogs_overflown;
+        vec![
+            Bound::new("sip-connections", open, limits.connections_max, counters.connections_refused),
+            Bound::new("sip-connections-a-source", busiest, limits.per_source_max, counters.sources_refused),
+            Bound::new("tls-handshakes", handshakes, limits.handshakes_max, counters.handshakes_refused),
+            // Readers are held back, nothing is refused.
+            Bound::new("sip-chunks", self.inbox.len(), limits.inbox_max, 0),
+            Bound::new("sip-backlog-messages", messages, limits.backlog_messages_max, cut),
+            Bound::new("sip-backlog-octets", octets, limits.backlog_octets_max, cut),
         ]
     }
 

@@ -32,6 +32,16 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// Messages that wait.
+    pub(super) fn messages(&self) -> usize {
+        self.sender.len()
+    }
+
+    /// Octets that wait.
+    pub(super) fn octets(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
     /// Queues a message; false when the peer reads so slowly that the backlog is full, or the connection is gone.
     pub(super) fn push(&self, bytes: Bytes) -> bool {
         let length = bytes.len();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::base::Bound;
 use crate::core::journal::{Change, Seq};
 use crate::core::tenant::Provision;
 use crate::edge::store::apply::Applier;
@@ -225,6 +226,16 @@ impl Store {
     /// Whether the disk refuses: changes are kept and tried again, nothing becomes durable meanwhile.
     pub fn is_failing(&self) -> bool {
         self.shared.queue().failing
+    }
+
+    /// Bounds with their use. A change that finds no room is handed back and comes again.
+    pub fn bounds(&self) -> [Bound; 2] {
+        let queue = self.shared.queue();
+        let full = queue.counters.full;
+        [
+            Bound::new("store-changes", queue.waiting.len(), WAITING_MAX, full),
+            Bound::new("store-octets", queue.octets, WAITING_OCTETS_MAX, full),
+        ]
     }
 
     /// What the writer has done.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use sip_codec::auth::{self, Algorithm, Challenge};
 use sip_codec::{HeaderName, Headers};
 
-use crate::base::{Instant, Redacted};
+use crate::base::{Bound, Instant, Redacted};
 
 use super::message::{parameter, split_top, text};
 use super::types::{Credentials, User};
@@ -107,6 +107,8 @@ pub(super) struct Guard {
     used: HashMap<String, (u32, Instant)>,
     failures: HashMap<IpAddr, (u32, Instant)>,
     sha256: bool,
+    nonces_refused: u64,
+    sources_refused: u64,
 }
 
 impl Guard {
@@ -117,6 +119,8 @@ impl Guard {
             used: HashMap::new(),
             failures: HashMap::new(),
             sha256: false,
+            nonces_refused: 0,
+            sources_refused: 0,
         }
     }
 
@@ -147,6 +151,14 @@ impl Guard {
             );
         }
         out
+    }
+
+    /// Bounds with their use. A nonce that finds no room is challenged anew, a source that finds none is not counted.
+    pub fn bounds(&self) -> [Bound; 2] {
+        [
+            Bound::new("digest-nonces", self.used.len(), USED_MAX, self.nonces_refused),
+            Bound::new("digest-sources", self.failures.len(), SOURCES_MAX, self.sources_refused),
+        ]
     }
 
     /// Judges the Authorization headers of a request.
@@ -186,6 +198,7 @@ impl Guard {
                     self.used.retain(|_, (_, until)| now < *until);
                 }
                 if self.used.len() >= USED_MAX {
+                    self.nonces_refused += 1;
                     return Verdict::Stale;
                 }
                 self.used.insert(answer.nonce.clone(), (answer.count, made + NONCE_LIFE));
@@ -198,6 +211,7 @@ impl Guard {
         if self.failures.len() >= SOURCES_MAX && !self.failures.contains_key(&source) {
             self.failures.retain(|_, (_, until)| now < *until);
             if self.failures.len() >= SOURCES_MAX {
+                self.sources_refused += 1;
                 return;
             }
         }

@@ -37,7 +37,7 @@ pub struct Endpoint {
     pub(super) registrar: Registrar,
     pub(super) stopping: bool,
     registrations: BTreeMap<RegistrationId, Registration>,
-    streams: Streams,
+    pub(super) streams: Streams,
 }
 
 impl Endpoint {

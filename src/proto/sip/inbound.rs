@@ -278,8 +278,9 @@ impl Endpoint {
         match self.registrar.register(now, &mut self.wire, user, arrived.path, request) {
             Ok(contacts) => self.respond(now, arrived, 200, phrase(200), &contacts),
             Err(refusal) => {
+                let counter = if refusal.is_full() { "registrations-full" } else { "registration-refused" };
                 let (status, reason, extra) = refusal.answer();
-                self.refuse(now, arrived, "registration-refused", (status, reason.into(), extra));
+                self.refuse(now, arrived, counter, (status, reason.into(), extra));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! SIP (RFC 3261): messages, transactions, dialogs, sessions, registration, digest. No socket, no clock: bytes and time
 //! come in, bytes and events go out.
 
+mod bounds;
 mod calling;
 mod dialog;
 mod digest;

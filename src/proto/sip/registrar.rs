@@ -60,6 +60,11 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it is for want of room.
+    pub fn is_full(self) -> bool {
+        self == Self::Full
+    }
+
     /// Status, reason phrase and header lines.
     pub fn answer(self) -> (u16, &'static str, String) {
         match self {
@@ -168,6 +173,11 @@ impl Registrar {
         wire.event(Event::Registered { binding: binding.clone() });
         let (call_id, cseq) = (head.call_id.clone(), head.cseq);
         self.insert(wire, Entry { binding, expires: now.mono + life, serial: 0, call_id, cseq });
+    }
+
+    /// Most bindings.
+    pub fn max(&self) -> usize {
+        self.max
     }
 
     fn insert(&mut self, wire: &mut Wire, mut entry: Entry) {

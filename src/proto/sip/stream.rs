@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use sip_codec::{Limits, Message, StreamParser};
 
+use crate::base::Bound;
+
 /// Streams at once.
 const STREAMS_MAX: usize = 8192;
 /// Largest message on a stream, in octets; also what one stream can make us hold.
@@ -11,7 +13,10 @@ const MESSAGE_MAX: usize = 64 * 1024;
 
 /// Framing of all streams, by number.
 #[derive(Debug, Default)]
-pub(super) struct Streams(HashMap<u64, StreamParser>);
+pub(super) struct Streams {
+    parsers: HashMap<u64, StreamParser>,
+    refused: u64,
+}
 
 /// What a chunk brought.
 pub(super) struct Chunk {
@@ -25,10 +30,11 @@ pub(super) struct Broken;
 
 impl Streams {
     pub fn push(&mut self, connection: u64, chunk: &[u8]) -> Result<Chunk, Broken> {
-        if self.0.len() >= STREAMS_MAX && !self.0.contains_key(&connection) {
+        if self.parsers.len() >= STREAMS_MAX && !self.parsers.contains_key(&connection) {
+            self.refused += 1;
             return Err(Broken);
         }
-        let parser = self.0.entry(connection).or_insert_with(|| {
+        let parser = self.parsers.entry(connection).or_insert_with(|| {
             StreamParser::new(Limits {
                 max_message_bytes: MESSAGE_MAX,
                 max_body_bytes: MESSAGE_MAX,
@@ -41,13 +47,17 @@ impl Streams {
                 Ok(Chunk { messages, ping })
             }
             Err(_) => {
-                self.0.remove(&connection);
+                self.parsers.remove(&connection);
                 Err(Broken)
             }
         }
     }
 
+    pub fn bound(&self) -> Bound {
+        Bound::new("sip-streams", self.parsers.len(), STREAMS_MAX, self.refused)
+    }
+
     pub fn close(&mut self, connection: u64) {
-        self.0.remove(&connection);
+        self.parsers.remove(&connection);
     }
 }

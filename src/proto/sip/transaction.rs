@@ -171,6 +171,14 @@ impl Transactions {
         self.servers.len() + self.clients.len()
     }
 
+    pub fn servers_len(&self) -> usize {
+        self.servers.len()
+    }
+
+    pub fn servers_max(&self) -> usize {
+        self.max
+    }
+
     // ---- server side ----
 
     /// Takes a request that is not an ACK.

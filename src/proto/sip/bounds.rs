@@ -1,0 +1,21 @@
+//! What is bounded inside the endpoint, for `status`.
+
+use crate::base::Bound;
+
+use super::endpoint::Endpoint;
+
+impl Endpoint {
+    /// Bounds with their use. What one message or session may hold is told by the counters.
+    pub fn bounds(&self) -> Vec<Bound> {
+        let counted = |what: &str| self.counters().get(what).copied().unwrap_or(0);
+        let transactions = (self.transactions.servers_len(), self.transactions.servers_max());
+        let mut bounds = vec![
+            Bound::new("sip-sessions", self.sessions.len(), self.sessions_max, counted("sessions-full")),
+            Bound::new("sip-transactions", transactions.0, transactions.1, counted("transactions-full")),
+            Bound::new("sip-registrations", self.bindings_len(), self.registrar.max(), counted("registrations-full")),
+            self.streams.bound(),
+        ];
+        bounds.extend(self.guard.bounds());
+        bounds
+    }
+}
