@@ -198,8 +198,37 @@ pub struct PortStats {
     /// Mean time that play-out waited for late packets.
     #[serde(default)]
     pub playout_ms: u32,
+    /// Packets that came twice.
+    #[serde(default)]
+    pub rx_duplicate: u64,
+    /// Packets that came after a later one.
+    #[serde(default)]
+    pub rx_reordered: u64,
+    /// RTCP datagrams that are no compound packet (RFC 3550 appendix A.2) or from elsewhere.
+    #[serde(default)]
+    pub control_refused: u64,
+    /// Last round-trip time to the peer by its reports (RFC 3550 section 6.4.1).
+    #[serde(default)]
+    pub round_trip_ms: Option<u32>,
+    /// Mean opinion score, 1 to 4.5, estimated for what came from the party (ITU-T G.107).
+    #[serde(default)]
+    pub mos: Option<f32>,
+    /// What the party's reports say of what we sent.
+    #[serde(default)]
+    pub far: Option<FarStats>,
     /// Interarrival jitter in microseconds (RFC 3550 section 6.4.1).
     pub jitter_us: u32,
+}
+
+/// What a peer reported of the stream that it received from us.
+#[derive(Clone, Copy, PartialEq, Default, Debug, serde::Serialize, serde::Deserialize)]
+pub struct FarStats {
+    /// Packets lost.
+    pub lost: u64,
+    /// Interarrival jitter in microseconds.
+    pub jitter_us: u32,
+    /// Mean opinion score: the peer's own (RFC 3611 section 4.7), otherwise estimated from its reports.
+    pub mos: Option<f32>,
 }
 
 /// What the plane tells the core.

@@ -40,7 +40,7 @@ impl Plane {
         let (id, path, peer) = (port.id, port.path, port.peer);
         let Attachment::Rtp(end) = &mut port.attachment else { return };
         if kind == SocketKind::Rtcp {
-            end.receive_control(now, from, packet);
+            end.receive_control(now, from, packet, &mut port.stats);
             return;
         }
         let arrival = end.admit(now, from, packet, &mut port.stats);

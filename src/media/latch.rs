@@ -14,12 +14,14 @@ pub const TAKEOVER_SILENCE: Duration = Duration::from_millis(200);
 
 /// The latch of one port. It follows the first valid packet; afterwards another source takes over only as
 /// [`TAKEOVER_PACKETS`] and [`TAKEOVER_SILENCE`] say. The signalled address is always let in at once: offer and answer
-/// are the better witness.
+/// are the better witness; for the same reason its host, whatever the port, ends the latch on any other host.
 #[derive(Clone, Debug, Default)]
 pub struct Latch {
     source: Option<SocketAddr>,
     candidate: Option<Candidate>,
     heard: Instant,
+    /// Whether the source's host is the one of the peer's description.
+    expected_host: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -43,9 +45,13 @@ impl Latch {
 
     #[cold]
     fn admit_other(&mut self, now: Instant, from: SocketAddr, signalled: SocketAddr, follow: bool) -> bool {
-        let admitted = from == signalled || (follow && (self.source.is_none() || self.takes_over(now, from)));
+        // The described host from another port (a NAT between, that kept the address) beats any stranger, at once.
+        let expected_host = from.ip() == signalled.ip();
+        let admitted = from == signalled
+            || (follow
+                && (self.source.is_none() || (expected_host && !self.expected_host) || self.takes_over(now, from)));
         if admitted {
-            *self = Latch { source: Some(from), candidate: None, heard: now };
+            *self = Latch { source: Some(from), candidate: None, heard: now, expected_host };
         }
         admitted
     }
@@ -120,6 +126,34 @@ mod tests {
         let admitted = (1..=20).find(|&n| latch.admit(at(n * 20), address(2), address(SIGNALLED), true));
         assert_eq!(admitted, Some(u64::from(TAKEOVER_PACKETS)));
         assert_eq!(latch.source(), Some(address(2)));
+    }
+
+    #[test]
+    fn a_spray_at_the_start_loses_to_the_described_host() {
+        let mut latch = Latch::default();
+        let stranger = |n: u8| SocketAddr::from(([198, 51, 100, n], 9_999));
+        assert!(latch.admit(at(0), stranger(1), address(SIGNALLED), true), "first");
+        for n in 2..200 {
+            assert!(!latch.admit(at(1), stranger(n), address(SIGNALLED), true));
+        }
+        // The peer, through a NAT that changed its port.
+        assert!(latch.admit(at(2), address(41_000), address(SIGNALLED), true));
+        for n in 0..200u64 {
+            assert!(latch.admit(at(3 + n), address(41_000), address(SIGNALLED), true));
+            assert!(!latch.admit(at(3 + n), stranger(1), address(SIGNALLED), true));
+        }
+        assert!(!latch.admit(at(300), address(41_002), address(SIGNALLED), true), "one port of the host is enough");
+    }
+
+    #[test]
+    fn many_strangers_after_silence_do_not_add_up() {
+        let mut latch = Latch::default();
+        assert!(latch.admit(at(0), address(1), address(SIGNALLED), true));
+        for n in 0..1_000u16 {
+            let stranger = SocketAddr::from(([198, 51, 100, (n % 200) as u8], 9_999));
+            assert!(!latch.admit(at(10_000 + u64::from(n)), stranger, address(SIGNALLED), true));
+        }
+        assert!(latch.admit(at(20_000), address(1), address(SIGNALLED), true), "the old source may come back");
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod player;
 mod playout;
 mod port;
 mod prompt;
+mod quality;
 mod random;
 mod reception;
 mod reports;

@@ -413,7 +413,5 @@ impl Plane {
 /// The port's measures, with what its reception knows.
 fn stats(port: &Port) -> PortStats {
     let Attachment::Rtp(end) = &port.attachment else { return port.stats };
-    let (concealed_ms, playout_ms) = end.playout_ms();
-    let (rx_lost, jitter_us) = (end.reception.lost(), end.reception.jitter_us());
-    PortStats { rx_lost, jitter_us, concealed_ms, playout_ms, ..port.stats }
+    end.measures(port.stats)
 }

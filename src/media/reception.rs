@@ -12,10 +12,27 @@ const MAX_MISORDER: u16 = 100;
 #[derive(Clone, Debug, Default)]
 pub struct Reception {
     source: Option<Source>,
-    lost_before: u64,
+    /// What earlier sources add to the counts.
+    before: Counts,
+    reordered: u64,
     /// Jitter scaled by 16, in timestamp units (RFC 3550 appendix A.8).
     jitter_x16: u32,
     transit: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    expected: u64,
+    lost: u64,
+    duplicates: u64,
+}
+
+impl Counts {
+    fn add(&mut self, source: &Source) {
+        self.expected += source.expected();
+        self.lost += source.lost();
+        self.duplicates += source.duplicates;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -25,6 +42,9 @@ struct Source {
     highest: u16,
     cycles: u32,
     received: u64,
+    /// Packets that came before, of the 64 up to the highest: bit 0 is the highest.
+    seen: u64,
+    duplicates: u64,
     /// The sequence number that would confirm a restart (RFC 3550 appendix A.1, `bad_seq`).
     restart: Option<u16>,
     expected_prior: u64,
@@ -39,10 +59,19 @@ impl Source {
             highest: header.sequence,
             cycles: 0,
             received: 1,
+            seen: 1,
+            duplicates: 0,
             restart: None,
             expected_prior: 0,
             received_prior: 0,
         }
+    }
+
+    /// Whether a packet is new, though later ones came.
+    #[inline]
+    fn is_reordered(&self, sequence: u16) -> bool {
+        let back = self.highest.wrapping_sub(sequence);
+        (1..64).contains(&back) && self.seen >> back & 1 == 0
     }
 
     fn extended_highest(&self) -> u32 {
@@ -54,7 +83,7 @@ impl Source {
     }
 
     fn lost(&self) -> u64 {
-        self.expected().saturating_sub(self.received)
+        self.expected().saturating_sub(self.received - self.duplicates)
     }
 }
 
@@ -79,10 +108,15 @@ impl Reception {
     #[inline]
     pub fn receive(&mut self, now: Instant, header: &Header, timed: bool) -> bool {
         let changed = match &mut self.source {
-            Some(source) if source.ssrc == header.ssrc => Self::advance(source, header, &mut self.lost_before),
+            Some(source) if source.ssrc == header.ssrc => {
+                self.reordered += u64::from(source.is_reordered(header.sequence));
+                Self::advance(source, header, &mut self.before)
+            }
             other => {
                 let changed = other.is_some();
-                self.lost_before += other.as_ref().map_or(0, Source::lost);
+                if let Some(source) = other {
+                    self.before.add(source);
+                }
                 *other = Some(Source::new(header));
                 self.transit = None;
                 changed
@@ -97,21 +131,26 @@ impl Reception {
     /// RFC 3550 appendix A.1, without the probation of new sources: the latch has its own. Returns whether the sender
     /// started anew under the same SSRC.
     #[inline]
-    fn advance(source: &mut Source, header: &Header, lost_before: &mut u64) -> bool {
+    fn advance(source: &mut Source, header: &Header, before: &mut Counts) -> bool {
         let step = header.sequence.wrapping_sub(source.highest);
         if step < MAX_DROPOUT {
             if header.sequence < source.highest {
                 source.cycles = source.cycles.wrapping_add(1 << 16);
             }
             source.highest = header.sequence;
+            source.duplicates += u64::from(step == 0);
+            source.seen = source.seen.checked_shl(step.into()).unwrap_or(0) | 1;
         } else if step <= u16::MAX - MAX_MISORDER {
             if source.restart == Some(header.sequence) {
-                *lost_before += source.lost();
+                before.add(source);
                 *source = Source::new(header);
                 return true;
             }
             source.restart = Some(header.sequence.wrapping_add(1));
             return false;
+        } else if let Some(bit) = 1u64.checked_shl(u32::from(step.wrapping_neg())) {
+            source.duplicates += u64::from(source.seen & bit != 0);
+            source.seen |= bit;
         }
         source.received += 1;
         false
@@ -139,7 +178,30 @@ impl Reception {
 
     /// Packets lost over all sources.
     pub fn lost(&self) -> u64 {
-        self.lost_before + self.source.as_ref().map_or(0, Source::lost)
+        self.counts().lost
+    }
+
+    /// Packets that came twice, over all sources.
+    pub fn duplicates(&self) -> u64 {
+        self.counts().duplicates
+    }
+
+    /// Packets that came after a later one, over all sources.
+    pub fn reordered(&self) -> u64 {
+        self.reordered
+    }
+
+    /// Packets that should have come, over all sources.
+    pub fn expected(&self) -> u64 {
+        self.counts().expected
+    }
+
+    fn counts(&self) -> Counts {
+        let mut counts = self.before;
+        if let Some(source) = &self.source {
+            counts.add(source);
+        }
+        counts
     }
 
     /// Interarrival jitter in microseconds.
@@ -210,7 +272,19 @@ mod tests {
         for sequence in [0u16, 2, 1, 3, 5, 4] {
             reception.receive(at(0), &header(sequence, 0, 1), false);
         }
-        assert_eq!(reception.lost(), 0);
+        assert_eq!((reception.lost(), reception.reordered(), reception.duplicates()), (0, 2, 0));
+    }
+
+    #[test]
+    fn duplicates_hide_no_loss() {
+        let mut reception = Reception::default();
+        for sequence in [65_534u16, 65_535, 65_535, 1, 65_534, 2, 2, 2] {
+            reception.receive(at(0), &header(sequence, 0, 1), false);
+        }
+        assert_eq!((reception.lost(), reception.reordered(), reception.duplicates()), (1, 0, 4));
+        assert_eq!(reception.expected(), 5);
+        // RFC 3550 section 6.4.1 lets duplicates count against the cumulative number.
+        assert_eq!(reception.report().map(|report| report.cumulative_lost), Some(-3));
     }
 
     #[test]

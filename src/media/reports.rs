@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::Instant;
+use crate::core::media::{FarStats, PortStats};
+use crate::media::quality;
 use crate::media::random::Random;
 use crate::media::rtp_end::RtpEnd;
 use crate::media::{SocketKind, Wire};
-use crate::proto::rtp::rtcp::{self, CNAME_LEN, Compound, Packet, ReportBlock, SenderInfo};
+use crate::proto::rtp::rtcp::{self, Blocks, CNAME_LEN, Compound, Packet, ReportBlock, SenderInfo};
 
 /// Least interval between reports in microseconds (RFC 3550 section 6.2): 5 s.
 const INTERVAL_US: u32 = 5_000_000;
@@ -22,13 +24,41 @@ pub struct Control {
     /// Where the peer's RTCP comes from, when it follows its RTP's host.
     source: Option<SocketAddr>,
     packets_reported: u32,
+    pub(super) round_trip_ms: Option<u32>,
+    /// What the peer said last of our stream, and the score of its own.
+    pub(super) far: Option<ReportBlock>,
+    pub(super) far_mos_x10: Option<u8>,
 }
 
 impl Control {
     /// A session that begins now: its first report follows after half the interval (RFC 3550 section 6.2).
     pub fn new(now: Instant, random: &mut Random) -> Control {
         let due = now + interval(random) / 2;
-        Control { cname: random.cname(), due, last_sr: None, source: None, packets_reported: 0 }
+        Control {
+            cname: random.cname(),
+            due,
+            last_sr: None,
+            source: None,
+            packets_reported: 0,
+            round_trip_ms: None,
+            far: None,
+            far_mos_x10: None,
+        }
+    }
+
+    /// What the peer says of our stream, and how long the way there and back takes (RFC 3550 section 6.4.1).
+    fn take_blocks(&mut self, now: Instant, ours: u32, mut blocks: Blocks<'_>) {
+        let Some(block) = blocks.find(|block| block.ssrc == ours) else { return };
+        self.far = Some(block);
+        if block.last_sr == 0 {
+            return;
+        }
+        let arrived = (ntp(now) >> 16) as u32;
+        let round_trip = arrived.wrapping_sub(block.last_sr).wrapping_sub(block.delay_since_last_sr);
+        // In 1/65,536 s; what is negative or longer than 10 s comes of a number that was not ours.
+        if round_trip < 10 << 16 {
+            self.round_trip_ms = Some((u64::from(round_trip) * 1_000 >> 16) as u32);
+        }
     }
 
     /// Forgets where the peer is.
@@ -51,20 +81,28 @@ fn ntp(now: Instant) -> u64 {
 
 impl RtpEnd {
     /// Takes an RTCP datagram. Only the peer's host is believed.
-    pub fn receive_control(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+    pub fn receive_control(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], stats: &mut PortStats) {
         let Some(stream) = &self.stream else { return };
         let host = self.latch.source().map(|source| source.ip());
-        if from != stream.remote_rtcp && Some(from.ip()) != host {
+        let known = from == stream.remote_rtcp || Some(from.ip()) == host;
+        if !known || !rtcp::is_compound(datagram) {
+            stats.control_refused += 1;
             return;
         }
         for packet in rtcp::packets(datagram) {
             match packet {
-                Packet::SenderReport { ssrc, sender, .. } => {
+                Packet::SenderReport { ssrc, sender, blocks } => {
+                    self.control.take_blocks(now, self.out.ssrc(), blocks);
                     if Some(ssrc) == self.reception.ssrc() {
                         self.control.last_sr = Some(((sender.ntp >> 16) as u32, now));
                     }
                 }
-                Packet::ReceiverReport { .. } => {}
+                Packet::ReceiverReport { blocks, .. } => self.control.take_blocks(now, self.out.ssrc(), blocks),
+                Packet::Metrics(metrics) => {
+                    if metrics.ssrc == self.out.ssrc() {
+                        self.control.far_mos_x10 = metrics.mos_x10;
+                    }
+                }
                 // A BYE ends the source's clock; its media just stops.
                 Packet::Goodbye { ssrc } => {
                     if Some(ssrc) == self.reception.ssrc() {
@@ -76,6 +114,42 @@ impl RtpEnd {
             if stream.latch {
                 self.control.source = Some(from);
             }
+        }
+    }
+
+    /// The measures of the port with what reception, play-out and the peer's reports say.
+    pub fn measures(&self, stats: PortStats) -> PortStats {
+        let (concealed_ms, playout_ms) = self.playout_ms();
+        let round_trip_ms = self.control.round_trip_ms;
+        let way_ms = round_trip_ms.unwrap_or(0) as f32 / 2.0;
+        let expected = self.reception.expected();
+        let missed = self.reception.lost() + stats.rx_late;
+        let mos = (expected > 0).then(|| {
+            let rating = quality::rating(missed as f32 / expected as f32, way_ms + playout_ms as f32);
+            quality::opinion(rating)
+        });
+        PortStats {
+            rx_lost: self.reception.lost(),
+            rx_duplicate: self.reception.duplicates(),
+            rx_reordered: self.reception.reordered(),
+            jitter_us: self.reception.jitter_us(),
+            concealed_ms,
+            playout_ms,
+            round_trip_ms,
+            mos,
+            far: self.control.far.map(|block| self.far(&block, way_ms)),
+            ..stats
+        }
+    }
+
+    fn far(&self, block: &ReportBlock, way_ms: f32) -> FarStats {
+        let lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
+        let sent = self.out.sent().0.max(1);
+        let estimate = || quality::opinion(quality::rating(lost as f32 / sent as f32, way_ms));
+        FarStats {
+            lost,
+            jitter_us: block.jitter.saturating_mul(125),
+            mos: Some(self.control.far_mos_x10.map_or_else(estimate, |mos| f32::from(mos) / 10.0)),
         }
     }
 

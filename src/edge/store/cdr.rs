@@ -10,7 +10,7 @@ use crate::edge::store::record::word;
 
 /// The first line of a CSV export (RFC 4180, without its line end).
 pub const CDR_CSV_HEADER: &str =
-    "call_id,tenant,medium,direction,from,to,started_at,answered_at,ended_at,agent,cause,queued_ms,legs";
+    "call_id,tenant,medium,direction,from,to,started_at,answered_at,ended_at,agent,cause,queued_ms,legs,mos";
 
 /// A record as a JSON object. What is not known (yet) is `null`.
 pub fn cdr_json(cdr: &Cdr) -> Value {
@@ -37,7 +37,8 @@ pub fn cdr_json(cdr: &Cdr) -> Value {
     })
 }
 
-/// A record as a CSV line (RFC 4180, without its line end), in the columns of [`CDR_CSV_HEADER`]; `legs` is their number.
+/// A record as a CSV line (RFC 4180, without its line end), in the columns of [`CDR_CSV_HEADER`]; `legs` is their number,
+/// `mos` the worst opinion score of any of them in either direction.
 /// Texts that a spreadsheet would take for a formula get a leading apostrophe: they come from callers.
 pub fn cdr_csv(cdr: &Cdr) -> String {
     let time = |time: Option<Timestamp>| time.map(|t| t.to_string()).unwrap_or_default();
@@ -55,6 +56,7 @@ pub fn cdr_csv(cdr: &Cdr) -> String {
         cdr.cause.map(|cause| cause.to_string()).unwrap_or_default(),
         cdr.queued_ms.to_string(),
         cdr.legs.len().to_string(),
+        worst_mos(cdr).map(|mos| format!("{mos:.2}")).unwrap_or_default(),
     ];
     let mut line = String::new();
     for (index, field) in fields.iter().enumerate() {
@@ -64,6 +66,11 @@ pub fn cdr_csv(cdr: &Cdr) -> String {
         write_csv_field(&mut line, field);
     }
     line
+}
+
+fn worst_mos(cdr: &Cdr) -> Option<f32> {
+    let media = cdr.legs.iter().filter_map(|leg| leg.media.as_ref());
+    media.flat_map(|media| [media.mos, media.far.and_then(|far| far.mos)]).flatten().min_by(f32::total_cmp)
 }
 
 fn write_csv_field(line: &mut String, field: &str) {
@@ -157,11 +164,11 @@ mod tests {
         assert_eq!(cause, Cause::Normal.as_str());
         let line = cdr_csv(&record());
         assert!(line.contains(",voice,inbound,"), "{line}");
-        assert_eq!(CDR_CSV_HEADER.split(',').count(), 13);
+        assert_eq!(CDR_CSV_HEADER.split(',').count(), 14);
         let mut plain = record();
         plain.from = DialString::new("=1+1").unwrap_or_default();
         assert!(cdr_csv(&plain).contains(",'=1+1,+4930123,1970-01-01T00:00:01.000Z,"));
-        assert_eq!(cdr_csv(&plain).split(',').count(), 13);
+        assert_eq!(cdr_csv(&plain).split(',').count(), 14);
         plain.from = DialString::new("a,b").unwrap_or_default();
         assert!(cdr_csv(&plain).contains(",\"a,b\","));
     }

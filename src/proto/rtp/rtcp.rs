@@ -1,4 +1,5 @@
-//! RTP control protocol (RFC 3550 section 6): sender and receiver reports, CNAME, BYE.
+//! RTP control protocol (RFC 3550 section 6): sender and receiver reports, CNAME, BYE; VoIP metrics of extended reports
+//! (RFC 3611) are read.
 
 use std::slice::ChunksExact;
 
@@ -6,6 +7,9 @@ const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
+const EXTENDED_REPORT: u8 = 207;
+/// Block type and length in words of VoIP metrics (RFC 3611 section 4.7).
+const VOIP_METRICS: (u8, u16) = (7, 8);
 const CNAME: u8 = 1;
 const BLOCK_LEN: usize = 24;
 
@@ -86,6 +90,42 @@ impl Iterator for Blocks<'_> {
     }
 }
 
+/// VoIP metrics of an extended report (RFC 3611 section 4.7), as far as they are used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VoipMetrics {
+    /// The source that is reported on.
+    pub ssrc: u32,
+    /// Share of packets lost since the beginning, in 1/256.
+    pub loss_rate: u8,
+    /// Share of packets discarded by the jitter buffer, in 1/256.
+    pub discard_rate: u8,
+    /// Round-trip time in milliseconds; 0 when it is not known.
+    pub round_trip_ms: u16,
+    /// Delay within the reporting end system in milliseconds.
+    pub end_system_delay_ms: u16,
+    /// R of the E-model, 0 to 100.
+    pub rating: Option<u8>,
+    /// Mean opinion score of listening quality, times 10.
+    pub mos_x10: Option<u8>,
+}
+
+impl VoipMetrics {
+    /// From a block with its header.
+    fn read(block: &[u8]) -> Option<VoipMetrics> {
+        let two = |at: usize| Some(u16::from_be_bytes([*block.get(at)?, *block.get(at + 1)?]));
+        Some(VoipMetrics {
+            ssrc: word(block, 4)?,
+            loss_rate: *block.get(8)?,
+            discard_rate: *block.get(9)?,
+            round_trip_ms: two(16)?,
+            end_system_delay_ms: two(18)?,
+            // 127 says that there is none.
+            rating: block.get(24).copied().filter(|r| *r <= 100),
+            mos_x10: block.get(26).copied().filter(|mos| (10..=50).contains(mos)),
+        })
+    }
+}
+
 /// One packet of a compound packet.
 #[derive(Clone, Debug)]
 pub enum Packet<'a> {
@@ -110,6 +150,8 @@ pub enum Packet<'a> {
         /// Who leaves.
         ssrc: u32,
     },
+    /// XR with VoIP metrics.
+    Metrics(VoipMetrics),
     /// A packet type that is of no use here.
     Other(u8),
 }
@@ -152,10 +194,44 @@ impl<'a> Iterator for Packets<'a> {
             RECEIVER_REPORT => {
                 Some(Packet::ReceiverReport { ssrc: word(packet, 4)?, blocks: blocks(packet, 8, count)? })
             }
+            EXTENDED_REPORT => Some(metrics(packet).map_or(Packet::Other(packet_type), Packet::Metrics)),
             GOODBYE if count > 0 => Some(Packet::Goodbye { ssrc: word(packet, 4)? }),
             other => Some(Packet::Other(other)),
         }
     }
+}
+
+/// The VoIP metrics among an extended report's blocks (RFC 3611 section 3).
+fn metrics(packet: &[u8]) -> Option<VoipMetrics> {
+    let mut rest = packet.get(8..)?;
+    loop {
+        let &[block_type, _, l0, l1] = rest.first_chunk()?;
+        let words = u16::from_be_bytes([l0, l1]);
+        let (block, after) = rest.split_at_checked((usize::from(words) + 1) * 4)?;
+        if (block_type, words) == VOIP_METRICS {
+            return VoipMetrics::read(block);
+        }
+        rest = after;
+    }
+}
+
+/// Whether a datagram is a compound packet by the tests of RFC 3550 appendix A.2: version 2 throughout, a report first
+/// and without padding, padding in the last packet only, and lengths that add up to the datagram's.
+pub fn is_compound(datagram: &[u8]) -> bool {
+    let mut rest = datagram;
+    let mut is_first = true;
+    while let Some(&[first, packet_type, l0, l1]) = rest.first_chunk() {
+        let len = (usize::from(u16::from_be_bytes([l0, l1])) + 1) * 4;
+        let Some((_, after)) = rest.split_at_checked(len) else { return false };
+        let (version, padded) = (first >> 6, first & 0x20 != 0);
+        let begins_well = !is_first || matches!(packet_type, SENDER_REPORT | RECEIVER_REPORT);
+        if version != 2 || !begins_well || (padded && (is_first || !after.is_empty())) {
+            return false;
+        }
+        is_first = false;
+        rest = after;
+    }
+    !is_first && rest.is_empty()
 }
 
 fn blocks(packet: &[u8], start: usize, count: usize) -> Option<Blocks<'_>> {
@@ -296,6 +372,45 @@ mod tests {
         let compound = Compound::new(42, None, None, NAME);
         assert_eq!(&compound.as_slice()[..8], &[0x80, 201, 0, 1, 0, 0, 0, 42]);
         assert!(matches!(packets(compound.as_slice()).next(), Some(Packet::ReceiverReport { ssrc: 42, .. })));
+    }
+
+    #[test]
+    fn compound_packets_are_told_from_others() {
+        let compound = Compound::new(42, None, Some(&block()), NAME).goodbye(42);
+        let octets = compound.as_slice();
+        assert!(is_compound(octets));
+        assert!((0..octets.len()).filter(|&len| is_compound(&octets[..len])).all(|len| len % 4 == 0 && len >= 32));
+        let with = |at: usize, octet: u8| {
+            let mut bent = octets.to_vec();
+            bent[at] = octet;
+            is_compound(&bent)
+        };
+        assert!(!with(0, 0x41), "version 1");
+        assert!(!with(0, 0xa1), "padding in the first packet");
+        assert!(!with(1, SOURCE_DESCRIPTION), "no report first");
+        assert!(!with(3, 60), "longer than the datagram");
+    }
+
+    #[test]
+    fn voip_metrics_are_found_among_other_blocks() {
+        let mut packet = vec![0x80, EXTENDED_REPORT, 0, 13, 0, 0, 0, 42];
+        // A receiver reference time block before them.
+        packet.extend([4, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8]);
+        packet.extend([7, 0, 0, 8, 0, 0, 0, 7, 26, 13, 0, 0, 0, 0, 0, 0, 0, 80, 0, 60, 0, 0, 0, 16, 81, 127, 38, 37]);
+        packet.extend([0, 0, 0, 40, 0, 80, 0, 200]);
+        let expected = VoipMetrics {
+            ssrc: 7,
+            loss_rate: 26,
+            discard_rate: 13,
+            round_trip_ms: 80,
+            end_system_delay_ms: 60,
+            rating: Some(81),
+            mos_x10: Some(38),
+        };
+        assert!(matches!(packets(&packet).next(), Some(Packet::Metrics(metrics)) if metrics == expected));
+        for len in 0..packet.len() {
+            assert!(!matches!(packets(&packet[..len]).next(), Some(Packet::Metrics(_))), "cut at {len}");
+        }
     }
 
     #[test]
