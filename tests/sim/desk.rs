@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cordboard::base::{Cause, Circuit, Codec, DialString, Instant, Now, PlayId, PortId, Redacted, Timestamp};
 use cordboard::core::control::{Command, Query, Reply};
-use cordboard::core::journal::{AgentStatus, Cdr, Change};
+use cordboard::core::journal::{AgentStatus, Cdr, Change, Seq};
 use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent, PortStats};
 use cordboard::core::switch::{Config, Input, Output, Switch};
 use cordboard::core::tenant::Provision;
@@ -17,6 +17,8 @@ use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink::{self, EmWink};
 use cordboard::proto::sdp;
 use cordboard::proto::sip::{Credentials, Endpoint, EndpointConfig, Event, Invite, Path, SessionId, Transport};
+
+use crate::disk::Disk;
 
 pub const PROVISION: &str = include_str!("desk.toml");
 
@@ -88,8 +90,19 @@ pub struct Desk {
     pub hooks: BTreeMap<u8, u8>,
     /// Sockets that the plane may still bind.
     pub sockets_left: u16,
+    sockets_at_start: u16,
     /// Peers that nothing reaches.
     pub dead: HashSet<Party>,
+    /// Peers whose network holds up each datagram for so long.
+    pub slow: HashMap<Party, Duration>,
+    /// What the store holds.
+    pub disk: Disk,
+    /// Every change, in order.
+    pub journal: Vec<Change>,
+    /// Datagrams on a slow network: due, to or from whom, to us.
+    held_up: Vec<(Instant, Party, bool, Bytes)>,
+    /// The far end's bits on each timeslot, as last set.
+    far_bits: BTreeMap<u8, u8>,
     ends: BTreeMap<Party, Endpoint>,
     far: BTreeMap<u8, EmWink>,
     next_socket: u16,
@@ -106,6 +119,18 @@ fn endpoint(seed: u64) -> EndpointConfig {
 
 pub fn provision(text: &str) -> Provision {
     toml::from_str(text).expect("the sample parses")
+}
+
+pub fn config(seed: u64, first_call: u64, first_seq: Seq) -> Config {
+    Config {
+        first_call,
+        first_seq,
+        listeners: vec![(Transport::Udp, our_address())],
+        media_address: our_address().ip(),
+        seed,
+        version: "desk".into(),
+        sip: endpoint(seed),
+    }
 }
 
 /// A description of a party that takes media at this port.
@@ -130,22 +155,14 @@ impl Desk {
     /// As `new`, with so many RTP sockets and no more.
     pub fn with_sockets(seed: u64, provision: Provision, sockets_left: u16) -> Self {
         let now = Now { mono: Instant::from_micros(1), wall: Timestamp(1_800_000_000_000) };
-        let config = Config {
-            first_call: 1,
-            first_seq: 1,
-            listeners: vec![(Transport::Udp, our_address())],
-            media_address: our_address().ip(),
-            seed,
-            version: "desk".into(),
-            sip: endpoint(seed),
-        };
+        let config = config(seed, 1, 1);
         let circuits = (1..=24).map(|timeslot| {
             let config = em_wink::Config { glare_role: em_wink::GlareRole::Hold, ..Default::default() };
             (timeslot, EmWink::new(config))
         });
         let mut desk = Self {
             now,
-            switch: Switch::new(now, config, provision),
+            switch: Switch::new(now, config, provision.clone()),
             events: Vec::new(),
             far_events: Vec::new(),
             ports: BTreeMap::new(),
@@ -159,7 +176,13 @@ impl Desk {
             wakes: 0,
             hooks: BTreeMap::new(),
             sockets_left,
+            sockets_at_start: sockets_left,
             dead: HashSet::new(),
+            slow: HashMap::new(),
+            disk: Disk::of(provision.clone()),
+            journal: Vec::new(),
+            held_up: Vec::new(),
+            far_bits: BTreeMap::new(),
             ends: PARTIES.into_iter().map(|p| (p, Endpoint::new(endpoint(seed ^ (p as u64 + 7))))).collect(),
             far: circuits.collect(),
             next_socket: 10_000,
@@ -333,6 +356,51 @@ impl Desk {
         self.ends.get_mut(&party).expect("every party has an endpoint")
     }
 
+    pub fn query(&mut self, query: Query) -> Reply {
+        self.switch.handle(self.now, Input::Query { token: 2, query });
+        self.settle();
+        self.replies.pop().expect("a reply")
+    }
+
+    // ---- what goes wrong ----
+
+    /// A party's equipment is switched off and on: it knows of nothing.
+    pub fn forget(&mut self, party: Party) {
+        let seed = self.now.mono.as_micros();
+        self.ends.insert(party, Endpoint::new(endpoint(seed)));
+    }
+
+    /// The disk gets full, or has room again.
+    pub fn disk_refuses(&mut self, refuses: bool) {
+        let path = self.path_to(Party::Phones);
+        self.disk.refuses = refuses;
+        self.disk.write(path);
+    }
+
+    /// The process is killed and started again: sockets, ports and timers are gone, circuits on-hook, peers go on.
+    pub fn restart(&mut self, seed: u64, first_call: u64) {
+        let (first_seq, agents, bindings) = self.disk.recover(self.now.wall);
+        self.ports.clear();
+        self.told.clear();
+        self.later.clear();
+        self.replies.clear();
+        self.hooks.clear();
+        self.sockets_left = self.sockets_left.max(self.sockets_at_start);
+        (self.started, self.stopped) = (0, false);
+        self.cdrs.clear();
+        let now = self.now;
+        for far in self.far.values_mut() {
+            far.handle(now.mono, em_wink::Input::Bits(cordboard::proto::cas::Bits::new(0)));
+        }
+        self.switch =
+            Switch::recover(now, config(seed, first_call, first_seq), self.disk.provision.clone(), &agents, bindings);
+        self.settle();
+        // The card tells who is off-hook.
+        for (timeslot, bits) in self.far_bits.clone() {
+            self.card(CardInput::Cas { span: 1, timeslot, bits });
+        }
+    }
+
     // ---- time ----
 
     /// Lets time pass, timer by timer.
@@ -359,6 +427,7 @@ impl Desk {
         let ends = self.ends.values().filter_map(Endpoint::poll_timeout);
         let far = self.far.values().filter_map(EmWink::poll_timeout);
         let own = self.later.iter().map(|(at, _)| *at).chain(self.far_digits.iter().map(|(at, _, _)| *at));
+        let own = own.chain(self.held_up.iter().map(|(at, _, _, _)| *at));
         self.switch.poll_timeout().into_iter().chain(ends).chain(far).chain(own).min()
     }
 
@@ -396,6 +465,12 @@ impl Desk {
         for (_, timeslot, digits) in due {
             self.far_sends(timeslot, &digits);
         }
+        let (due, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.held_up).into_iter().partition(|(at, ..)| *at <= now.mono);
+        self.held_up = rest;
+        for (_, party, to_us, bytes) in due {
+            self.deliver(party, to_us, bytes);
+        }
     }
 
     /// The far end's digits, heard by the port that listens on the circuit.
@@ -427,16 +502,7 @@ impl Desk {
             for party in PARTIES {
                 while let Some(transmit) = self.end(party).poll_transmit() {
                     quiet = false;
-                    let path = Path {
-                        transport: Transport::Udp,
-                        local: our_address(),
-                        remote: party.address(),
-                        connection: 0,
-                        profile: 0,
-                    };
-                    if !self.dead.contains(&party) {
-                        self.switch.handle(self.now, Input::Datagram { path, bytes: transmit.bytes });
-                    }
+                    self.send(party, true, transmit.bytes);
                 }
                 while let Some(event) = self.end(party).poll_event() {
                     quiet = false;
@@ -455,6 +521,36 @@ impl Desk {
         }
     }
 
+    /// A datagram of a party's, to us or from us: at once, late, or never.
+    fn send(&mut self, party: Party, to_us: bool, bytes: Bytes) {
+        match self.slow.get(&party) {
+            _ if self.dead.contains(&party) => {}
+            Some(late) => self.held_up.push((self.now.mono + *late, party, to_us, bytes)),
+            None => self.deliver(party, to_us, bytes),
+        }
+    }
+
+    fn deliver(&mut self, party: Party, to_us: bool, bytes: Bytes) {
+        let now = self.now;
+        if to_us {
+            let path = self.path_to(party);
+            self.switch.handle(now, Input::Datagram { path, bytes });
+        } else {
+            let path = self.path_of(party);
+            self.end(party).receive(now, path, bytes);
+        }
+    }
+
+    /// Our way to a party.
+    pub fn path_to(&self, party: Party) -> Path {
+        Path::new(Transport::Udp, our_address(), party.address())
+    }
+
+    /// A party's way to us.
+    pub fn path_of(&self, party: Party) -> Path {
+        Path::new(Transport::Udp, party.address(), our_address())
+    }
+
     fn event(&mut self, party: Party, event: Event) {
         let now = self.now;
         match &event {
@@ -471,6 +567,7 @@ impl Desk {
     fn far_output(&mut self, timeslot: u8, output: em_wink::Output) {
         match output {
             em_wink::Output::SetBits(bits) => {
+                self.far_bits.insert(timeslot, bits.get());
                 let event = CardInput::Cas { span: 1, timeslot, bits: bits.get() };
                 let card = self.circuit(timeslot).card;
                 self.switch.handle(self.now, Input::Card { card, event });
@@ -490,14 +587,15 @@ impl Desk {
                 let Some(party) = PARTIES.into_iter().find(|p| p.address() == t.path.remote) else {
                     return self.strays.push(t.bytes);
                 };
-                let path = Path::new(Transport::Udp, party.address(), our_address());
-                let now = self.now;
-                if !self.dead.contains(&party) {
-                    self.end(party).receive(now, path, t.bytes);
-                }
+                self.send(party, false, t.bytes);
             }
             Output::Media(command) => self.media(command),
-            Output::Journal { change, .. } => self.fact(change),
+            Output::Journal { seq, change } => {
+                let path = self.path_to(Party::Phones);
+                self.disk.take(seq, &change, path);
+                self.journal.push(change.clone());
+                self.fact(change);
+            }
             Output::SetCas { circuit, bits, .. } => {
                 self.hooks.insert(circuit.timeslot, bits);
                 let now = self.now.mono;

@@ -1,7 +1,10 @@
 //! A working day in virtual time, on the real core: seeded, with the invariants checked after each step.
 //! `SEED=n cargo test --test sim` repeats one; the seed is printed.
 
+mod cuts;
+mod days;
 mod desk;
+mod disk;
 mod scripts;
 mod walk;
 mod world;

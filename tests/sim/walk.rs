@@ -15,13 +15,13 @@ use cordboard::proto::sip::{Event, SessionId};
 use crate::desk::{Desk, PROVISION, Party, description, provision};
 use crate::world::Dice;
 
-const PARTIES: [Party; 3] = [Party::Carrier, Party::Backup, Party::Phones];
+pub const PARTIES: [Party; 3] = [Party::Carrier, Party::Backup, Party::Phones];
 const AGENTS: [&str; 2] = ["ana", "ben"];
 const NUMBERS: [&str; 5] = ["100", "200", "300", "400", "999"];
 const TARGETS: [&str; 7] = ["ana", "ben", "100", "85551234", "95551234", "9+1", "nobody"];
 
-struct Walk {
-    desk: Desk,
+pub struct Walk {
+    pub desk: Desk,
     dice: Dice,
     sessions: Vec<(Party, SessionId)>,
     /// Calls from us that nobody has decided about.
@@ -29,7 +29,11 @@ struct Walk {
 }
 
 impl Walk {
-    fn below(&mut self, n: usize) -> usize {
+    pub fn new(seed: u64, desk: Desk) -> Self {
+        Self { desk, dice: Dice::new(seed), sessions: Vec::new(), ringing: Vec::new() }
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
         (self.dice.next() % n as u64) as usize
     }
 
@@ -52,7 +56,8 @@ impl Walk {
         self.pick(&sessions)
     }
 
-    fn step(&mut self) {
+    /// Something happens.
+    pub fn act(&mut self) {
         match self.below(100) {
             0..12 => self.call_in(),
             12..18 => self.call_out(),
@@ -68,6 +73,10 @@ impl Walk {
             95..97 => self.relief(),
             _ => self.sign_in(),
         }
+    }
+
+    fn step(&mut self) {
+        self.act();
         let ms = [0, 0, 0, 10, 300, 2_000, 2_000, 20_000][self.below(8)];
         self.desk.pass(Duration::from_millis(ms));
         self.desk.switch.check_invariants();
@@ -224,7 +233,7 @@ fn whatever_happens_everything_ends() {
         println!("seed {seed}");
         // Every other centre is short of sockets.
         let desk = Desk::with_sockets(seed, provision(PROVISION), if seed.is_multiple_of(2) { 8 } else { 2_000 });
-        let mut walk = Walk { desk, dice: Dice::new(seed), sessions: Vec::new(), ringing: Vec::new() };
+        let mut walk = Walk::new(seed, desk);
         for _ in 0..1_500 {
             walk.step();
         }

@@ -129,8 +129,10 @@ impl Switch {
         let Some(l) = self.legs.get_mut(&leg) else { return };
         l.answered = true;
         l.held = l.holds();
-        if let Some(record) = self.calls.get_mut(&l.call).and_then(|c| c.leg_record(l.index)) {
-            record.answered_at = Some(now.wall);
+        let Some(call) = self.calls.get_mut(&l.call) else { return };
+        let at = call.time(now);
+        if let Some(record) = call.leg_record(l.index) {
+            record.answered_at = Some(at);
         }
     }
 

@@ -30,7 +30,7 @@ use bytes::Bytes;
 use crate::base::{
     AgentId, CallId, Cause, Circuit, Instant, LegId, OfferId, PlayId, PortId, QueueId, TenantId, WorkItemId,
 };
-use crate::base::{Now, TrunkId};
+use crate::base::{Now, Timestamp, TrunkId};
 use crate::core::bounds::Lost;
 use crate::core::ivr::Run;
 use crate::core::journal::{CDR_EVENTS_MAX, CallEvent, Cdr, LegRecord};
@@ -72,6 +72,7 @@ pub(crate) struct Wait {
 /// A call.
 pub(crate) struct Call {
     pub id: CallId,
+    began: Now,
     pub tenant: Option<TenantId>,
     pub client: LegId,
     /// All live legs, the client's among them.
@@ -117,9 +118,10 @@ pub(crate) struct RouteStep {
 }
 
 impl Call {
-    pub fn new(id: CallId, tenant: Option<TenantId>, client: LegId, cdr: Cdr) -> Self {
+    pub fn new(now: Now, id: CallId, tenant: Option<TenantId>, client: LegId, cdr: Cdr) -> Self {
         Self {
             id,
+            began: now,
             tenant,
             client,
             legs: Vec::new(),
@@ -139,15 +141,22 @@ impl Call {
         }
     }
 
+    /// The time for the record: the wall clock at the call's beginning, moved on by the monotonic one. A wall clock that
+    /// is set while the call is up makes it neither longer nor shorter.
+    pub fn time(&self, now: Now) -> Timestamp {
+        self.began.after(now.mono.since(self.began.mono)).wall
+    }
+
     /// Notes an event in the record; beyond the bound only their number is kept.
     pub fn note(&mut self, now: Now, what: &str, detail: impl Into<String>) {
+        let at = self.time(now);
         if self.cdr.events.len() + 1 < CDR_EVENTS_MAX {
-            self.cdr.events.push(CallEvent { at: now.wall, what: what.into(), detail: detail.into() });
+            self.cdr.events.push(CallEvent { at, what: what.into(), detail: detail.into() });
             return;
         }
         self.events_left_out += 1;
         let last = CallEvent {
-            at: now.wall,
+            at,
             what: "events-left-out".into(),
             detail: format!("{} further events", self.events_left_out),
         };

@@ -37,7 +37,7 @@ impl Switch {
             legs: Vec::new(),
             events: Vec::new(),
         };
-        self.calls.insert(id, Call::new(id, None, client, cdr));
+        self.calls.insert(id, Call::new(now, id, None, client, cdr));
         if new.direction == Direction::Inbound {
             self.counters.offered += 1;
         }
@@ -63,7 +63,7 @@ impl Switch {
         let trunk = new.trunk.and_then(|(t, _)| self.directory.trunk(t)).map_or(String::new(), |t| t.name.clone());
         let agent = new.agent.and_then(|a| self.agent_name(a));
         let Some(call) = self.calls.get_mut(&new.call) else { return };
-        let index = call.cdr.legs.len();
+        let (index, started_at) = (call.cdr.legs.len(), call.time(now));
         call.legs.push(id);
         call.cdr.legs.push(LegRecord {
             leg: u16::try_from(index).unwrap_or(u16::MAX),
@@ -75,7 +75,7 @@ impl Switch {
             trunk,
             party: new.party,
             agent,
-            started_at: now.wall,
+            started_at,
             answered_at: None,
             ended_at: None,
             cause: None,

@@ -22,7 +22,7 @@ impl Switch {
             c.cdr.agent = agent;
         }
         if c.cdr.answered_at.is_none() {
-            c.cdr.answered_at = Some(now.wall);
+            c.cdr.answered_at = Some(c.time(now));
             // `offered` counts those who called us; so does this.
             self.counters.answered += u64::from(c.cdr.direction == Direction::Inbound);
         }

@@ -68,8 +68,9 @@ impl Switch {
         self.close_leg_port(&l);
         let Some(call) = self.calls.get_mut(&l.call) else { return };
         call.legs.retain(|id| *id != leg);
+        let at = call.time(now);
         if let Some(record) = call.leg_record(l.index) {
-            record.ended_at = Some(now.wall);
+            record.ended_at = Some(at);
             record.cause = Some(cause);
         }
     }
@@ -140,7 +141,7 @@ impl Switch {
         c.state = CallState::Ending;
         c.drop_run();
         c.route.clear();
-        c.cdr.ended_at = Some(now.wall);
+        c.cdr.ended_at = Some(c.time(now));
         c.cdr.cause = Some(cause);
         // Legs first: an agent's phone must count as occupied before the queue can think of the next offer.
         let legs = self.calls.get(&call).map_or(Vec::new(), |c| c.legs.clone());
