@@ -16,6 +16,7 @@ mod phone;
 mod process;
 mod prompts;
 mod provisioning;
+mod secrets;
 mod serial;
 mod site;
 mod stop;
