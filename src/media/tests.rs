@@ -3,6 +3,7 @@
 mod bridge;
 mod digits;
 mod frames;
+mod quality;
 mod robustness;
 
 use std::collections::HashMap;
