@@ -8,7 +8,7 @@ use cordboard::core::control::{Query, Reply};
 use cordboard::edge::console::{CLIENTS_MAX, Client, socket_path};
 
 use crate::process::{Process, ok, run};
-use crate::site::{PATIENCE, Site};
+use crate::site::{PATIENCE, Site, flow, quiet};
 
 fn connect(site: &Site) -> BufReader<UnixStream> {
     let stream = UnixStream::connect(socket_path(&site.data())).unwrap();
@@ -86,4 +86,31 @@ fn log_levels_change_while_it_runs() {
     ok(&site, &["log-level", "proto::sip", "trace"]);
     ok(&site, &["log-level", "all", "warn"]);
     assert_eq!(run(&site, &["log-level", "all", "loud"]).status.code(), Some(1));
+}
+
+#[test]
+fn another_user_is_refused_even_where_the_file_lets_him_in() {
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can become another user");
+        return;
+    }
+    let site = Site::new();
+    let live = site.start(&flow("200", "quiet", &quiet()));
+    let socket = socket_path(&site.data());
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    // Somebody was generous.
+    for (path, mode) in [(site.data(), 0o755), (socket.clone(), 0o666)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let asks = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); \
+        s.sendall(b'{\"query\":\"status\"}\\n'); print(s.makefile().readline())";
+    let ask = |uid: u32| {
+        let mut python = std::process::Command::new("python3");
+        let output = python.args(["-c", asks]).arg(&socket).uid(uid).gid(uid).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(ask(65_534).contains("only root and the user"), "{}", ask(65_534));
+    assert!(ask(0).contains("\"reply\":\"status\""), "{}", ask(0));
+    live.stop();
 }

@@ -140,8 +140,17 @@ async fn accept(listener: Async<UnixListener>, executor: Arc<Executor<'static>>,
                 let (client, load) = (client.clone(), Arc::clone(&client.load));
                 let task = async move {
                     let admitted = load.clients.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX;
+                    let ours = is_ours(&stream);
                     load.clients_refused.fetch_add(u64::from(!admitted), Ordering::Relaxed);
-                    let ended = if admitted { client.serve(stream).await } else { refuse(stream).await };
+                    let ended = match (ours, admitted) {
+                        (true, true) => client.serve(stream).await,
+                        (true, false) => {
+                            refuse(stream, format!("{CLIENTS_MAX} clients are connected already; try again")).await
+                        }
+                        (false, _) => {
+                            refuse(stream, "only root and the user that runs the appliance may ask".into()).await
+                        }
+                    };
                     load.clients.fetch_sub(1, Ordering::Relaxed);
                     if let Err(error) = ended {
                         log::debug!(target: "console", "client: {error}");
@@ -157,9 +166,15 @@ async fn accept(listener: Async<UnixListener>, executor: Arc<Executor<'static>>,
     }
 }
 
-async fn refuse(mut stream: Async<UnixStream>) -> io::Result<()> {
-    let reply = refused(format!("{CLIENTS_MAX} clients are connected already; try again"));
-    within(CLIENT_TIMEOUT, write(&mut stream, &reply)).await
+/// Whether root or the user that runs the appliance is at the other end (unix(7), SO_PEERCRED). The mode of the socket
+/// file says the same; this holds when somebody has changed it, or passed an open connection on at exec.
+fn is_ours(stream: &Async<UnixStream>) -> bool {
+    rustix::net::sockopt::socket_peercred(stream.get_ref())
+        .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid())
+}
+
+async fn refuse(mut stream: Async<UnixStream>, reason: String) -> io::Result<()> {
+    within(CLIENT_TIMEOUT, write(&mut stream, &refused(reason))).await
 }
 
 #[derive(Clone)]
