@@ -126,7 +126,7 @@ impl JitterBuffer {
         }
         let timestamp = header.timestamp;
         let lead = self.lead(timestamp);
-        if self.state != State::Pause && (lead > LEAD_MAX || lead < -BEHIND_MAX) {
+        if self.state != State::Pause && !(-BEHIND_MAX..=LEAD_MAX).contains(&lead) {
             // A jump of the timestamp: nothing that was learnt holds.
             self.reset();
         }
@@ -442,7 +442,7 @@ mod tests {
         let mut frame = [0; FRAME];
         for tick in 0..120u32 {
             let n = if tick < 10 { tick } else { tick.saturating_sub(50) };
-            if tick < 10 || tick >= 60 {
+            if !(10..60).contains(&tick) {
                 buffer.insert(tick * 160, &header(n, tick * 160), &packet(n));
             }
             let run = buffer.pop(tick * 160 + 80, &mut frame);

@@ -57,7 +57,7 @@ impl Control {
         let round_trip = arrived.wrapping_sub(block.last_sr).wrapping_sub(block.delay_since_last_sr);
         // In 1/65,536 s; what is negative or longer than 10 s comes of a number that was not ours.
         if round_trip < 10 << 16 {
-            self.round_trip_ms = Some((u64::from(round_trip) * 1_000 >> 16) as u32);
+            self.round_trip_ms = Some(((u64::from(round_trip) * 1_000) >> 16) as u32);
         }
     }
 

@@ -192,7 +192,8 @@ fn the_record_says_what_both_ends_heard() {
     assert_eq!(report[1], 200, "a sender report");
     let asked = bench.now;
     let word = |at: usize| u32::from_be_bytes(report[at..at + 4].try_into().expect("four octets"));
-    let sent_at = (u64::from(word(8) & 0xffff) * 1_000_000 + (u64::from(word(12)) * 1_000_000 >> 32)) % 65_536_000_000;
+    let sent_at =
+        (u64::from(word(8) & 0xffff) * 1_000_000 + ((u64::from(word(12)) * 1_000_000) >> 32)) % 65_536_000_000;
     let since_us = asked.as_micros() % 65_536_000_000 - sent_at;
     let block = crate::proto::rtp::rtcp::ReportBlock {
         ssrc: word(4),
