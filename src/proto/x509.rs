@@ -40,18 +40,18 @@ pub struct Certificate {
 impl Certificate {
     /// Reads a certificate in DER. `None`: it is none.
     pub fn parse(der: &[u8]) -> Option<Self> {
-        let mut certificate = Reader(Reader(der).expect(SEQUENCE)?);
-        let mut body = Reader(certificate.expect(SEQUENCE)?);
+        let mut certificate = Reader(Reader(der).of(SEQUENCE)?);
+        let mut body = Reader(certificate.of(SEQUENCE)?);
         if body.peek() == Some(VERSION) {
             body.any()?;
         }
-        body.expect(INTEGER)?; // serialNumber
-        body.expect(SEQUENCE)?; // signature
-        body.expect(SEQUENCE)?; // issuer
-        let mut validity = Reader(body.expect(SEQUENCE)?);
+        body.of(INTEGER)?; // serialNumber
+        body.of(SEQUENCE)?; // signature
+        body.of(SEQUENCE)?; // issuer
+        let mut validity = Reader(body.of(SEQUENCE)?);
         let (not_before, not_after) = (time(validity.any()?)?, time(validity.any()?)?);
-        let subject = body.expect(SEQUENCE)?;
-        body.expect(SEQUENCE)?; // subjectPublicKeyInfo
+        let subject = body.of(SEQUENCE)?;
+        body.of(SEQUENCE)?; // subjectPublicKeyInfo
         let mut names = Names::default();
         while let Some((tag, value)) = body.any() {
             if tag == EXTENSIONS {
@@ -89,10 +89,10 @@ impl Names {
 
 fn alternatives(extensions: &[u8]) -> Option<Names> {
     let mut names = Names::default();
-    let mut extensions = Reader(Reader(extensions).expect(SEQUENCE)?);
+    let mut extensions = Reader(Reader(extensions).of(SEQUENCE)?);
     while let Some((SEQUENCE, extension)) = extensions.any() {
         let mut extension = Reader(extension);
-        if extension.expect(OID)? != SUBJECT_ALT_NAME {
+        if extension.of(OID)? != SUBJECT_ALT_NAME {
             continue;
         }
         // `critical` may stand between; the value is an OCTET STRING and comes last.
@@ -100,7 +100,7 @@ fn alternatives(extensions: &[u8]) -> Option<Names> {
         while let Some((_, next)) = extension.any() {
             value = next;
         }
-        let mut general = Reader(Reader(value).expect(SEQUENCE)?);
+        let mut general = Reader(Reader(value).of(SEQUENCE)?);
         for (tag, value) in std::iter::from_fn(|| general.any()).take(NAMES_MAX) {
             let Some(text) = std::str::from_utf8(value).ok().filter(|text| text.is_ascii()) else { continue };
             match tag {
@@ -129,7 +129,7 @@ fn common_name(subject: &[u8]) -> Option<String> {
         let mut attributes = Reader(set);
         while let Some((SEQUENCE, attribute)) = attributes.any() {
             let mut attribute = Reader(attribute);
-            if attribute.expect(OID) == Some(COMMON_NAME)
+            if attribute.of(OID) == Some(COMMON_NAME)
                 && let Some((_, value)) = attribute.any()
                 && let Ok(text) = std::str::from_utf8(value)
             {
@@ -143,7 +143,10 @@ fn common_name(subject: &[u8]) -> Option<String> {
 /// UTCTime or GeneralizedTime in the forms that RFC 5280 section 4.1.2.5 permits: to the second, in UTC.
 fn time((tag, value): (u8, &[u8])) -> Option<Timestamp> {
     let text = std::str::from_utf8(value).ok()?.strip_suffix('Z')?;
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok().filter(|n| *n >= 0);
+    if !text.bytes().all(|octet| octet.is_ascii_digit()) {
+        return None;
+    }
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let (year, rest) = match tag {
         UTC_TIME if text.len() == 12 => {
             let short = number(0, 2)?;
@@ -193,7 +196,8 @@ impl<'d> Reader<'d> {
         Some((tag, value))
     }
 
-    fn expect(&mut self, wanted: u8) -> Option<&'d [u8]> {
+    /// The content of the next element, which must be a `wanted`.
+    fn of(&mut self, wanted: u8) -> Option<&'d [u8]> {
         self.any().filter(|(tag, _)| *tag == wanted).map(|(_, value)| value)
     }
 }
