@@ -3,7 +3,7 @@
 //!
 //! A country's tones are one or two sines each. The listener looks through a von Hann window of 30 ms every 10 ms, asks
 //! which tone's sines explain most of the energy, and follows the rhythm of its bursts. Single tones are measured beside that by
-//! [`super::meter`].
+//! `super::meter`.
 
 use super::cadence::Rhythm;
 use super::meter::{HOP, HOP_MS, Measure, Meter, power_of};

@@ -312,7 +312,7 @@ impl SipSockets {
         *self.shared.server.lock().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
-    /// Sets a TLS profile, for the connections that are made from now on. Beyond [`PROFILES_MAX`] the oldest one goes.
+    /// Sets a TLS profile, for the connections that are made from now on. Beyond `PROFILES_MAX` the oldest one goes.
     pub fn set_profile(&mut self, number: u32, client: tls::Client) {
         self.profiles.insert(number, client);
         if self.profiles.len() > PROFILES_MAX {
