@@ -5,6 +5,7 @@ mod chaos;
 mod hostile;
 mod offers;
 mod registering;
+mod timers;
 mod transactions;
 mod transfer;
 
