@@ -107,7 +107,10 @@ impl<'k> Walk<'k> {
                 self.say(&format!("waits in the queue {queue}"));
                 return false;
             }
-            Step::Transfer { to, ring_s } => {
+            Step::DetectFax(on) => {
+                println!("{} for a fax machine's tone", if on { "listen" } else { "no longer listen" })
+            }
+            Step::Transfer { to, ring_s, .. } => {
                 self.say(&format!("is put through to {to}, which rings for {ring_s} s"));
                 return false;
             }

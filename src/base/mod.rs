@@ -16,4 +16,4 @@ pub use id::*;
 pub use number::DialString;
 pub use redact::Redacted;
 pub use time::{Instant, Now, Timestamp};
-pub use tone::{HeardTone, SpecialTone, ToneKind};
+pub use tone::{Answerer, HeardTone, SpecialTone, ToneKind};

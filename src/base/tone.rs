@@ -65,6 +65,28 @@ impl HeardTone {
     }
 }
 
+/// Who, or what, answered a call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Answerer {
+    /// A person: a short greeting, then a pause.
+    Human,
+    /// A machine: a long greeting, a beep, a fax or modem tone.
+    Machine,
+    /// Nothing that tells.
+    Unknown,
+}
+
+impl Answerer {
+    /// The stable name used in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Machine => "machine",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What North America's variants of the special information tone say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum SpecialTone {

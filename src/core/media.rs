@@ -6,8 +6,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use crate::base::{Answerer, Codec, HeardTone, ToneKind};
 use crate::base::{Circuit, PlayId, PortId};
-pub use crate::base::{Codec, ToneKind};
 pub use crate::proto::sdp::Others;
 
 /// How a leg's RTP stream is sent and received, as agreed by offer and answer.
@@ -100,6 +100,18 @@ pub enum MediaCommand {
         port: PortId,
         /// Wanted.
         on: bool,
+    },
+    /// Listen for what the network, a fax machine or a modem says in tones: [`MediaEvent::Tone`].
+    DetectTones {
+        /// The port.
+        port: PortId,
+        /// ISO 3166 country whose plan applies, lower case; `None` ends it.
+        country: Option<[u8; 2]>,
+    },
+    /// Find out who answered, from now on: one [`MediaEvent::Answered`] follows within some seconds.
+    DetectAnswer {
+        /// The port.
+        port: PortId,
     },
     /// Play items to the port's party, once; ends whatever plays there. [`MediaEvent::PlayDone`] follows.
     Play {
@@ -246,6 +258,20 @@ pub enum MediaEvent {
         digit: char,
         /// How.
         source: DigitSource,
+    },
+    /// A tone was heard.
+    Tone {
+        /// On this port.
+        port: PortId,
+        /// Which.
+        tone: HeardTone,
+    },
+    /// It was found out who answered.
+    Answered {
+        /// On this port.
+        port: PortId,
+        /// Who.
+        by: Answerer,
     },
     /// A playback came to its end.
     PlayDone {

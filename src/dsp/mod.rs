@@ -1,6 +1,7 @@
 //! Signal processing on 8 kHz, 16-bit linear samples: pure functions and small machines by value, no allocation on the
 //! 20 ms path. Sample scale: full scale of `i16` is the A-law overload point, so 0 dBm0 is [`level::DBM0_PEAK`].
 
+pub mod answer;
 mod cadence;
 pub mod coder;
 pub mod comfort_noise;

@@ -16,6 +16,7 @@ mod delay;
 mod digits;
 mod jitter;
 mod latch;
+mod listening;
 mod plane;
 mod player;
 mod playout;

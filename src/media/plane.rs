@@ -109,6 +109,8 @@ impl Plane {
             MediaCommand::OpenTdm { port, circuit, detect_dtmf } => self.open_tdm(now, port, circuit, detect_dtmf),
             MediaCommand::Close { port } => self.close(now, port, wire),
             MediaCommand::DetectDtmf { port, on } => self.alter(now, port, |port| port.detect = Some(on)),
+            MediaCommand::DetectTones { port, country } => self.alter(now, port, |port| port.wanted.tones = country),
+            MediaCommand::DetectAnswer { port } => self.alter(now, port, |port| port.wanted.answer = true),
             MediaCommand::Play { port, play, items } => {
                 if self.index.contains_key(&port) {
                     let pieces = self.pieces(port, &items);
@@ -285,6 +287,8 @@ impl Plane {
             if let Some(port) = self.port(place) {
                 port.peer = Some(peer);
                 port.player = None;
+                // Who answered is settled by then.
+                port.wanted.answer = false;
             }
         }
         self.route_pair(now, a);

@@ -9,6 +9,7 @@ use crate::dsp::coder::{self, Coder};
 use crate::dsp::dtmf::{Detector, DtmfEvent};
 use crate::dsp::g711;
 use crate::media::digits::{DigitSender, Step};
+use crate::media::listening::{Listening, Wanted};
 use crate::media::player::Player;
 use crate::media::rtp_end::RtpEnd;
 use crate::media::tdm_end::{Gone, TdmEnd};
@@ -74,8 +75,19 @@ pub struct Heard {
 pub struct Frames {
     heard: Option<Heard>,
     detector: Option<Box<Detector>>,
+    listening: Listening,
     /// What the party hears, where it is made here.
     coder: Coder,
+}
+
+impl Frames {
+    /// Looks for digits and whatever else is wanted in what the party said.
+    fn hear(&mut self, pcm: &Samples, port: PortId, events: &mut Events) {
+        if let Some(detector) = &mut self.detector {
+            detect(detector, pcm, port, events);
+        }
+        self.listening.hear(pcm, port, events);
+    }
 }
 
 /// One port.
@@ -90,6 +102,8 @@ pub struct Port {
     pub(super) recording: Option<Arc<str>>,
     /// Whether to detect DTMF in the audio; `None` leaves it to what the port is.
     pub(super) detect: Option<bool>,
+    /// What else to listen for.
+    pub(super) wanted: Wanted,
     pub(super) frames: Option<Box<Frames>>,
 }
 
@@ -106,6 +120,7 @@ impl Port {
             digits: DigitSender::default(),
             recording: None,
             detect,
+            wanted: Wanted::default(),
             frames: None,
         }
     }
@@ -139,7 +154,7 @@ impl Port {
 
     /// Whether anybody wants what the party says, in samples.
     fn is_listened_to(&self) -> bool {
-        self.peer.is_some() || self.recording.is_some() || self.detects()
+        self.peer.is_some() || self.recording.is_some() || self.detects() || self.wanted.any()
     }
 
     /// Whether the port needs frames when its bridge, if any, is no plain relay.
@@ -161,7 +176,8 @@ impl Port {
             || self.player.is_some()
             || !self.digits.is_idle()
             || self.recording.is_some()
-            || self.detects();
+            || self.detects()
+            || self.wanted.any();
         (!busy).then_some((stream.codec, stream.telephone_event.is_some(), stream.ptime_ms))
     }
 
@@ -170,6 +186,7 @@ impl Port {
         let framed = self.path == Path::Frames;
         let listening = framed && self.is_listened_to();
         let detects = framed && self.detects();
+        let wanted = self.wanted;
         if let Some(end) = self.rtp() {
             end.equip(framed, listening);
         }
@@ -183,6 +200,7 @@ impl Port {
         } else {
             frames.detector = None;
         }
+        frames.listening.equip(wanted);
     }
 
     /// First step of a frame: fetch what the party says, and look for digits in it.
@@ -201,8 +219,8 @@ impl Port {
                 // After a stall: what is no longer played is still listened to, so that no digit gets lost.
                 while behind && end.is_full() && end.take(&mut octets) {
                     g711::decode(law, &octets, &mut pcm);
-                    if let Some(detector) = self.frames.as_mut().and_then(|f| f.detector.as_mut()) {
-                        detect(detector, &pcm, self.id, events);
+                    if let Some(frames) = &mut self.frames {
+                        frames.hear(&pcm, self.id, events);
                     }
                 }
                 let heard = end.take(&mut octets);
@@ -218,8 +236,8 @@ impl Port {
         frames.heard = heard.map(|codec| Heard { codec, octets, pcm });
         // What a timeslot has not delivered yet comes late, not never: silence in its place would split a digit.
         let late = heard.is_none() && matches!(self.attachment, Attachment::Tdm(_));
-        if let Some(detector) = frames.detector.as_mut().filter(|_| !late) {
-            detect(detector, &pcm, self.id, events);
+        if !late {
+            frames.hear(&pcm, self.id, events);
         }
     }
 

@@ -56,14 +56,20 @@ fn check_drawing(flow: &Flow, text: &str) {
 }
 
 fn input(chance: &mut Chance<'_>) -> Input {
-    match chance.below(8) {
+    match chance.below(9) {
         0 => Input::Dequeued(*chance.pick(&[QueueExit::Overflow, QueueExit::Full, QueueExit::Unknown])),
         1 => {
-            let results = [TransferResult::Busy, TransferResult::NoAnswer, TransferResult::Failed(Cause::Congestion)];
+            let results = [
+                TransferResult::Busy,
+                TransferResult::NoAnswer,
+                TransferResult::Machine,
+                TransferResult::Failed(Cause::Congestion),
+            ];
             Input::TransferEnded(*chance.pick(&results))
         }
         2 => Input::AgentDone(chance.one_in(2)),
         3 | 4 => Input::PlayDone,
+        8 => Input::Fax,
         5 if chance.one_in(8) => Input::Start,
         _ => Input::Digit(char::from(*chance.pick(b"0123456789*#ABCDx"))),
     }
@@ -78,10 +84,12 @@ fn drain(run: &mut Run, over: &mut bool) {
             Step::Hangup(_) => assert!(!std::mem::replace(over, true), "hung up twice"),
             Step::Note { what, detail } => assert!(!what.is_empty() && detail.len() <= 1_024),
             Step::Play(items) => assert!(!*over && !items.is_empty() && items.len() <= 4_096),
-            Step::Transfer { to, ring_s } => {
+            Step::Transfer { to, ring_s, .. } => {
                 assert!(!*over && !to.contains(['\r', '\n']) && (1..=600).contains(&ring_s))
             }
-            Step::Answer | Step::StopPlay | Step::Enqueue { .. } | Step::Agent { .. } => assert!(!*over),
+            Step::Answer | Step::StopPlay | Step::DetectFax(_) | Step::Enqueue { .. } | Step::Agent { .. } => {
+                assert!(!*over)
+            }
         }
     }
     assert!(steps <= 4 * STEPS_WITHOUT_WAIT_MAX, "{steps} steps at once");

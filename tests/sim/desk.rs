@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cordboard::base::{Cause, Circuit, Codec, DialString, Instant, Now, PlayId, PortId, Redacted, Timestamp};
 use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::journal::{AgentStatus, Cdr, Change, Seq};
-use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent, PortStats};
+use cordboard::core::media::{Answerer, DigitSource, MediaCommand, MediaEvent, PortStats};
 use cordboard::core::switch::{Config, Input, Output, Switch};
 use cordboard::core::tenant::Provision;
 use cordboard::core::trunk::CardInput;
@@ -62,6 +62,8 @@ pub enum Sound {
 #[derive(Debug)]
 pub struct Port {
     pub socket: Option<u16>,
+    /// The country whose tones are listened for.
+    pub tones: Option<[u8; 2]>,
     pub circuit: Option<Circuit>,
     pub bridge: Option<PortId>,
     pub sound: Sound,
@@ -318,6 +320,11 @@ impl Desk {
 
     pub fn port_on(&self, timeslot: u8) -> Option<&Port> {
         self.ports.values().find(|p| p.circuit.is_some_and(|c| c.timeslot == timeslot))
+    }
+
+    /// The client's port, when the client called by [`Desk::client`].
+    pub fn client_port_id(&self) -> PortId {
+        self.port_to(20_000)
     }
 
     /// The client's port, when the client called by [`Desk::client`].
@@ -624,7 +631,7 @@ impl Desk {
         let taken = |p: &Port| (socket.is_some() && p.socket == socket) || (circuit.is_some() && p.circuit == circuit);
         assert!(!self.ports.values().any(taken), "{port}: {socket:?} {circuit:?} is taken");
         let sound = Sound::Nothing;
-        let opened = Port { socket, circuit, bridge: None, sound, recording: None, remote: None };
+        let opened = Port { socket, circuit, bridge: None, sound, recording: None, remote: None, tones: None };
         assert!(self.ports.insert(port, opened).is_none(), "{port} opened twice");
     }
 
@@ -646,6 +653,12 @@ impl Desk {
             MediaCommand::OpenTdm { port, circuit, .. } => self.open(port, None, Some(circuit)),
             MediaCommand::SetStream { port, stream } => self.port(port).remote = Some(stream.remote.port()),
             MediaCommand::DetectDtmf { port, .. } => drop(self.port(port)),
+            MediaCommand::DetectTones { port, country } => self.port(port).tones = country,
+            MediaCommand::DetectAnswer { port } => {
+                self.port(port);
+                let event = MediaEvent::Answered { port, by: Answerer::Human };
+                self.later.push((self.now.mono + Duration::from_secs(2), event));
+            }
             MediaCommand::Play { port, play, .. } => {
                 self.port(port).sound = Sound::Play(play);
                 self.later.push((self.now.mono + Duration::from_secs(1), MediaEvent::PlayDone { port, play }));

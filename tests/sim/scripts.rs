@@ -5,7 +5,7 @@ use std::time::Duration;
 use cordboard::base::Cause;
 use cordboard::core::control::Command;
 use cordboard::core::journal::{AgentStatus, Direction};
-use cordboard::core::media::{DigitSource, MediaEvent};
+use cordboard::core::media::{Answerer, DigitSource, HeardTone, MediaEvent};
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp::Direction as Flow;
@@ -217,6 +217,95 @@ fn a_phone_calls_out_over_a_circuit() {
     assert_eq!(cdr.agent.as_deref(), Some("ana"));
     let status = desk.switch.status();
     assert!(status.answered <= status.offered, "answered are of the offered");
+    over(desk);
+}
+
+/// The port of a circuit that was dialled and listens for tones.
+fn dialled(desk: &mut Desk, timeslot: u8) -> cordboard::base::PortId {
+    desk.seconds(8);
+    let on = desk.ports.iter().find(|(_, p)| p.circuit.is_some_and(|c| c.timeslot == timeslot));
+    let (port, state) = on.expect("a circuit was taken");
+    assert_eq!(state.tones, Some(*b"us"), "it listens for the tones of the tenant's country");
+    *port
+}
+
+#[test]
+fn a_tone_on_a_circuit_ends_the_call_with_its_cause() {
+    for (tone, cause) in [
+        (HeardTone::Busy, Cause::Busy),
+        (HeardTone::Congestion, Cause::Congestion),
+        (HeardTone::Special(cordboard::base::SpecialTone::VacantCode), Cause::UnallocatedNumber),
+    ] {
+        let mut desk = desk();
+        let _phone = desk.call(Party::Phones, "ana", "95551234", Some(description(21_000, Flow::SendRecv)));
+        let port = dialled(&mut desk, 1);
+        desk.media_event(MediaEvent::Tone { port, tone: HeardTone::Ringback });
+        desk.seconds(1);
+        assert!(desk.port_on(1).is_some(), "ringing ends nothing");
+        desk.media_event(MediaEvent::Tone { port, tone });
+        desk.seconds(5);
+        assert_eq!(desk.record().cause, Some(cause));
+        assert!(desk.port_on(1).is_none_or(|p| p.bridge.is_none()));
+        over(desk);
+    }
+}
+
+#[test]
+fn a_tone_after_the_answer_changes_nothing() {
+    let mut desk = desk();
+    let _phone = desk.call(Party::Phones, "ana", "95551234", Some(description(21_000, Flow::SendRecv)));
+    let port = dialled(&mut desk, 1);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(3);
+    assert_eq!(desk.ports.get(&port).and_then(|p| p.tones), None, "nobody listens for tones any longer");
+    desk.media_event(MediaEvent::Tone { port, tone: HeardTone::Busy });
+    desk.seconds(3);
+    assert!(desk.port_on(1).is_some_and(|p| p.bridge.is_some()), "they talk on");
+    over(desk);
+}
+
+/// A caller of number 500, whose flow transfers over a circuit and asks who answers; the circuit's port.
+fn examined(desk: &mut Desk) -> cordboard::base::PortId {
+    let _client = desk.client("500");
+    desk.seconds(1);
+    let keyed = desk.client_port_id();
+    desk.media_event(MediaEvent::Digit { port: keyed, digit: '1', source: DigitSource::Event });
+    let port = dialled(desk, 1);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    assert!(desk.port_on(1).is_some_and(|p| p.bridge.is_none()), "not joined before it is known who answered");
+    port
+}
+
+#[test]
+fn a_person_who_answers_is_joined_and_a_machine_is_let_go() {
+    let mut desk = desk();
+    examined(&mut desk);
+    desk.seconds(3);
+    assert!(desk.port_on(1).is_some_and(|p| p.bridge.is_some()), "a person: joined");
+    over(desk);
+
+    let mut desk = self::desk();
+    let port = examined(&mut desk);
+    desk.media_event(MediaEvent::Answered { port, by: Answerer::Machine });
+    desk.seconds(3);
+    // The flow's step for machines.
+    let cdr = desk.record();
+    assert_eq!(cdr.cause, Some(Cause::Rejected));
+    assert!(cdr.events.iter().any(|e| e.what == "answered-by" && e.detail == "machine"), "{:?}", cdr.events);
+    over(desk);
+}
+
+#[test]
+fn a_fax_machine_that_calls_goes_to_its_step() {
+    let mut desk = desk();
+    let _client = desk.client("500");
+    desk.seconds(1);
+    let port = desk.client_port_id();
+    assert_eq!(desk.ports.get(&port).and_then(|p| p.tones), Some(*b"us"));
+    desk.media_event(MediaEvent::Tone { port, tone: HeardTone::FaxCalling });
+    desk.seconds(3);
+    assert_eq!(desk.record().cause, Some(Cause::IncompatibleMedia));
     over(desk);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cordboard::base::{Cause, DialString};
 use cordboard::core::control::Command;
-use cordboard::core::media::{DigitSource, MediaEvent};
+use cordboard::core::media::{Answerer, DigitSource, HeardTone, MediaEvent};
 use cordboard::core::tenant::Provision;
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink;
@@ -17,7 +17,7 @@ use crate::world::Dice;
 
 pub const PARTIES: [Party; 3] = [Party::Carrier, Party::Backup, Party::Phones];
 const AGENTS: [&str; 2] = ["ana", "ben"];
-const NUMBERS: [&str; 5] = ["100", "200", "300", "400", "999"];
+const NUMBERS: [&str; 6] = ["100", "200", "300", "400", "500", "999"];
 const TARGETS: [&str; 7] = ["ana", "ben", "100", "85551234", "95551234", "9+1", "nobody"];
 
 pub struct Walk {
@@ -158,10 +158,13 @@ impl Walk {
     fn media(&mut self) {
         let ports: Vec<_> = self.desk.ports.keys().copied().collect();
         let Some(port) = self.pick(&ports) else { return };
-        let event = match self.below(6) {
+        let event = match self.below(9) {
             0 => MediaEvent::Silent { port },
             1 => MediaEvent::Failed { port },
             2 => MediaEvent::RecordFailed { port },
+            3 => MediaEvent::Tone { port, tone: HeardTone::Busy },
+            4 => MediaEvent::Tone { port, tone: HeardTone::FaxCalling },
+            5 => MediaEvent::Answered { port, by: Answerer::Machine },
             _ => MediaEvent::Digit { port, digit: '1', source: DigitSource::Event },
         };
         self.desk.media_event(event);

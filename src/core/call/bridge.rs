@@ -199,16 +199,16 @@ impl Switch {
         }
     }
 
+    /// The country of the call's tenant, for its tones.
+    pub(super) fn country_of(&self, call: CallId) -> [u8; 2] {
+        let tenant = self.calls.get(&call).and_then(|c| c.tenant).and_then(|t| self.directory.tenant(t));
+        tenant.and_then(|t| t.country.as_bytes().first_chunk::<2>().copied()).unwrap_or(*b"us")
+    }
+
     /// Plays a tone of the tenant's country to the client.
     pub(super) fn client_tone(&mut self, call: CallId, tone: ToneKind) {
         let play = self.fresh_play();
-        let country = self
-            .calls
-            .get(&call)
-            .and_then(|c| c.tenant)
-            .and_then(|t| self.directory.tenant(t))
-            .map_or("us", |t| t.country.as_str());
-        let country = country.as_bytes().first_chunk::<2>().copied().unwrap_or(*b"us");
+        let country = self.country_of(call);
         if let Some(port) = self.client_port(call) {
             self.media(MediaCommand::Tone { port, play, tone, country });
         }
@@ -222,6 +222,9 @@ impl Switch {
         let state = self.calls.get(&call).map(|c| c.state);
         match (role, state) {
             (Role::Agent { agent, offer }, _) => self.offer_answered(now, leg, agent, offer),
+            (Role::Target, Some(CallState::Connecting(to))) if to == leg && self.examines(call) => {
+                self.examine(leg);
+            }
             (Role::Target, Some(CallState::Connecting(to))) if to == leg => self.connect(now, call, leg),
             (Role::Target, Some(CallState::Referring { from, to })) if to == leg => {
                 self.refer_answered(now, call, from, to);
@@ -235,6 +238,8 @@ impl Switch {
             MediaEvent::Sockets(ports) => self.sockets_bound(ports),
             MediaEvent::SocketsExhausted => self.sockets_exhausted(),
             MediaEvent::Digit { port, digit, .. } => self.digit(now, port, digit),
+            MediaEvent::Tone { port, tone } => self.tone_heard(now, port, tone),
+            MediaEvent::Answered { port, by } => self.answerer_known(now, port, by),
             MediaEvent::PlayDone { port, play } => self.play_done(now, port, play),
             MediaEvent::DigitsSent { port } => self.digits_sent(now, port),
             MediaEvent::PromptMissing { name, .. } => self.alarms.set(now, "prompt-missing", name.to_string(), true),

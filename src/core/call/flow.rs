@@ -106,7 +106,12 @@ impl Switch {
                 }
             }
             Step::Enqueue { queue } => self.enqueue(now, call, &queue),
-            Step::Transfer { to, ring_s } => self.transfer_from_flow(now, call, &to, ring_s),
+            Step::Transfer { to, ring_s, examine } => self.transfer_from_flow(now, call, &to, ring_s, examine),
+            Step::DetectFax(on) => {
+                if let Some(port) = self.client_port(call) {
+                    self.detect_tones(call, port, on);
+                }
+            }
             Step::Agent { action, code, pin } => {
                 let done = self.agent_by_phone(now, call, action, &code, pin.expose());
                 self.feed_flow(now, call, FlowInput::AgentDone(done));

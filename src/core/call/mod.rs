@@ -14,6 +14,7 @@
 
 mod bridge;
 mod flow;
+mod heard;
 mod offer;
 mod setup;
 mod talk;
@@ -96,6 +97,8 @@ pub(crate) struct Call {
     pub ports_closing: usize,
     /// Trunks still to be tried for the ringing target, with the number as dialled.
     pub route: VecDeque<RouteStep>,
+    /// The flow's transfer wants to know who answers.
+    pub examines: bool,
     pub cdr: Cdr,
     events_left_out: u64,
     /// What earlier flows of the call lost.
@@ -135,6 +138,7 @@ impl Call {
             recordings: 0,
             ports_closing: 0,
             route: VecDeque::new(),
+            examines: false,
             cdr,
             events_left_out: 0,
             lost_by_flows: Lost::default(),

@@ -15,12 +15,13 @@ use crate::proto::sdp;
 use crate::proto::sip::{Invite, Path};
 
 impl Switch {
-    pub(super) fn transfer_from_flow(&mut self, now: Now, call: CallId, to: &str, ring_s: u32) {
+    pub(super) fn transfer_from_flow(&mut self, now: Now, call: CallId, to: &str, ring_s: u32, examine: bool) {
         let Some(tenant) = self.calls.get(&call).and_then(|c| c.tenant) else { return };
         let route = self.routes_to(now, tenant, to, ring_s);
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "transfer", "");
             c.route = route;
+            c.examines = examine;
         }
         if let Err(cause) = self.try_next_route(now, call) {
             self.transfer_over(now, call, cause);
@@ -77,6 +78,13 @@ impl Switch {
 
     /// Timer: a target has rung long enough.
     pub(crate) fn ring_ended(&mut self, now: Now, leg: LegId) {
+        // Answered, and still not known by whom: long enough.
+        let examined = self.legs.get(&leg).filter(|l| l.answered).map(|l| l.call);
+        if let Some(call) = examined
+            .filter(|call| self.calls.get(call).is_some_and(|c| c.examines && c.state == CallState::Connecting(leg)))
+        {
+            return self.connect(now, call, leg);
+        }
         if self.legs.get(&leg).is_some_and(|l| !l.answered) {
             self.fail_leg(now, leg, Cause::NoAnswer);
         }
@@ -173,6 +181,7 @@ impl Switch {
     fn hand_over(&mut self, now: Now, call: CallId, from: LegId, number: &str) {
         let Some(c) = self.calls.get_mut(&call) else { return };
         c.note(now, "referred", "");
+        c.examines = false;
         let tenant = c.tenant;
         let local = self.directory.number(number).filter(|(t, _)| Some(*t) == tenant);
         if let Some((_, flow)) = local {

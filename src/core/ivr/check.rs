@@ -48,7 +48,7 @@ fn read<'d>(r: &mut Reader<'d>, document: &'d DeTable<'d>, file: &str) -> Option
     let places: Vec<usize> = nodes.iter().map(|(at, _)| *at).collect();
     let nodes: Vec<Node> = nodes.into_iter().map(|(_, node)| node).collect::<Option<_>>()?;
     if !r.links_broken {
-        unreached(r, &nodes, start, &places);
+        unreached(r, &nodes, [start].into_iter().chain(head.on_fax), &places);
     }
     let mut references = std::mem::take(&mut r.references);
     references.sort_by_key(|reference| (reference.line, reference.column));
@@ -56,6 +56,7 @@ fn read<'d>(r: &mut Reader<'d>, document: &'d DeTable<'d>, file: &str) -> Option
         name: head.name.unwrap_or_else(|| file.to_owned()),
         nodes,
         start,
+        on_fax: head.on_fax,
         zone: head.zone,
         language: head.language,
         secrets: std::mem::take(&mut r.secrets),
@@ -67,6 +68,7 @@ fn read<'d>(r: &mut Reader<'d>, document: &'d DeTable<'d>, file: &str) -> Option
 struct Head {
     name: Option<String>,
     start: Option<NodeId>,
+    on_fax: Option<NodeId>,
     zone: Option<jiff::tz::TimeZone>,
     language: Option<String>,
     expects: Vec<String>,
@@ -77,6 +79,7 @@ fn head_of<'d>(r: &mut Reader<'d>, value: Value<'d>) -> Option<Head> {
     let mut f = Fields::new("the flow".to_owned(), value.span().start, table);
     let name = f.take("name").and_then(|value| r.string("name", value)).map(str::to_owned);
     let start = f.step(r, "start");
+    let on_fax = f.optional_step(r, "on_fax");
     let zone = f.take("timezone").and_then(|value| steps::timezone(r, value));
     let language = f.take("language").and_then(|value| {
         let language = r.string("language", value)?;
@@ -96,7 +99,7 @@ fn head_of<'d>(r: &mut Reader<'d>, value: Value<'d>) -> Option<Head> {
         }
     }
     f.finish(r);
-    Some(Head { name, start, zone, language, expects })
+    Some(Head { name, start, on_fax, zone, language, expects })
 }
 
 /// Whether `language` may be a prompt folder of built-in prompts.
@@ -152,9 +155,9 @@ fn attributes(r: &mut Reader<'_>, expects: &[String]) {
 }
 
 /// Faults of steps that no call comes to.
-fn unreached(r: &mut Reader<'_>, nodes: &[Node], start: NodeId, places: &[usize]) {
+fn unreached(r: &mut Reader<'_>, nodes: &[Node], starts: impl Iterator<Item = NodeId>, places: &[usize]) {
     let mut reached = vec![false; nodes.len()];
-    let mut open = vec![start];
+    let mut open: Vec<NodeId> = starts.collect();
     while let Some(id) = open.pop() {
         if let (Some(seen), Some(node)) = (reached.get_mut(id), nodes.get(id))
             && !std::mem::replace(seen, true)

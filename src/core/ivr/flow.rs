@@ -71,6 +71,8 @@ pub struct Flow {
     /// In the order of the text.
     pub(super) nodes: Vec<Node>,
     pub(super) start: NodeId,
+    /// Where a call goes when a fax machine calls.
+    pub(super) on_fax: Option<NodeId>,
     pub(super) zone: Option<TimeZone>,
     pub(super) language: Option<String>,
     /// Attributes that a `collect` with `secret = true` fills.
@@ -196,6 +198,8 @@ pub(super) struct Transfer {
     pub(super) ring_s: u32,
     pub(super) on_busy: Option<NodeId>,
     pub(super) on_no_answer: Option<NodeId>,
+    /// Where the call goes when a machine answers; without it nobody asks who did.
+    pub(super) on_machine: Option<NodeId>,
     pub(super) on_fail: Option<NodeId>,
 }
 
@@ -314,9 +318,12 @@ impl Action {
                 named(&[("open", Some(*open)), ("closed", Some(*closed)), ("holiday", Some(*holiday))])
             }
             Self::Enqueue { on_overflow, on_full, .. } => named(&[("overflow", *on_overflow), ("full", *on_full)]),
-            Self::Transfer(transfer) => {
-                named(&[("busy", transfer.on_busy), ("no answer", transfer.on_no_answer), ("fail", transfer.on_fail)])
-            }
+            Self::Transfer(transfer) => named(&[
+                ("busy", transfer.on_busy),
+                ("no answer", transfer.on_no_answer),
+                ("machine", transfer.on_machine),
+                ("fail", transfer.on_fail),
+            ]),
             Self::Agent { on_ok, on_fail, .. } => named(&[("ok", Some(*on_ok)), ("fail", *on_fail)]),
             Self::Hangup(_) => Vec::new(),
         }

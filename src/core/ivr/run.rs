@@ -53,6 +53,8 @@ pub enum TransferResult {
     Busy,
     /// It rang and nobody answered.
     NoAnswer,
+    /// A machine answered, and was let go.
+    Machine,
     /// Anything else.
     Failed(Cause),
 }
@@ -70,6 +72,8 @@ pub enum Input {
     Dequeued(QueueExit),
     /// The last [`Step::Transfer`] failed. (When it is answered, the run is over: drop it.)
     TransferEnded(TransferResult),
+    /// A fax machine calls.
+    Fax,
     /// The last [`Step::Agent`] was done (`true`) or refused.
     AgentDone(bool),
 }
@@ -94,7 +98,11 @@ pub enum Step {
         to: String,
         /// Seconds to let it ring (1..=600).
         ring_s: u32,
+        /// Whether to find out who answers: a machine is to be let go, with [`TransferResult::Machine`].
+        examine: bool,
     },
+    /// Listen for a fax machine's calling tone ([`Input::Fax`]), or no longer.
+    DetectFax(bool),
     /// Change the state of the agent with that code and PIN, then say [`Input::AgentDone`].
     Agent {
         /// What to do.
@@ -108,7 +116,7 @@ pub enum Step {
     Hangup(Cause),
     /// Something for the call's record. Holds no digits that the caller keyed into a `collect`.
     Note {
-        /// A stable word: `menu`, `collect`, `hours`, `no-input`, `invalid-input`, `loop`, `not-said`,
+        /// A stable word: `menu`, `collect`, `hours`, `fax`, `no-input`, `invalid-input`, `loop`, `not-said`,
         /// `not-dialable`, `attributes-full`, `digits-dropped`, `time-zone`.
         what: &'static str,
         /// Detail for people, beginning with the step's name.
@@ -176,6 +184,8 @@ pub struct Run {
     late_terminator: Option<(char, Instant)>,
     digits_dropped: u64,
     attributes_dropped: u64,
+    /// Whether a fax machine's tone is listened for.
+    fax_wanted: bool,
     /// When the last input came, and the steps taken since at that very moment.
     moment: Instant,
     steps_in_moment: usize,
@@ -197,6 +207,7 @@ impl Run {
             late_terminator: None,
             digits_dropped: 0,
             attributes_dropped: 0,
+            fax_wanted: false,
             moment: Instant::ZERO,
             steps_in_moment: 0,
             output: VecDeque::new(),
@@ -225,6 +236,7 @@ impl Run {
             (Wait::Queue, Input::Dequeued(exit)) => self.dequeued(exit),
             (Wait::Transfer, Input::TransferEnded(result)) => self.transfer_ended(result),
             (Wait::Agent, Input::AgentDone(done)) => self.agent_done(done),
+            (Wait::Prompt { .. } | Wait::Digit, Input::Fax) => self.fax(),
             _ => Turn::Stay,
         };
         self.walk(now, turn);
@@ -325,6 +337,7 @@ impl Run {
         match &node.action {
             Action::Answer { next } => {
                 self.output.push_back(Step::Answer);
+                self.detect_fax(true);
                 Turn::Go(*next)
             }
             Action::Goto { next } => Turn::Go(*next),
@@ -359,6 +372,7 @@ impl Run {
             }
             Action::Enqueue { queue, .. } => {
                 let queue = self.render(queue);
+                self.detect_fax(false);
                 self.output.push_back(Step::Enqueue { queue });
                 self.wait_for(Wait::Queue)
             }
@@ -409,13 +423,34 @@ impl Run {
         }
     }
 
+    /// Fax machines are listened for between the answer and the queue or the transfer: a call that waits or talks stays.
+    fn detect_fax(&mut self, on: bool) {
+        if self.flow.on_fax.is_some() && self.fax_wanted != on {
+            self.fax_wanted = on;
+            self.output.push_back(Step::DetectFax(on));
+        }
+    }
+
+    /// A fax machine calls: whatever plays or waits for keys gives way to its step, once.
+    fn fax(&mut self) -> Turn {
+        let Some(to) = self.flow.on_fax.filter(|_| self.fax_wanted) else { return Turn::Stay };
+        if matches!(self.wait, Wait::Prompt { .. }) {
+            self.output.push_back(Step::StopPlay);
+        }
+        self.note("fax", "a fax machine calls");
+        self.detect_fax(false);
+        Turn::Go(to)
+    }
+
     fn transfer(&mut self, transfer: &Transfer) -> Turn {
         let to = self.render(&transfer.to);
         if !is_dialable(&to) {
             self.note("not-dialable", "the target is neither a number nor a SIP URI");
             return self.exit(transfer.on_fail, Cause::InvalidNumber);
         }
-        self.output.push_back(Step::Transfer { to, ring_s: transfer.ring_s });
+        self.detect_fax(false);
+        let examine = transfer.on_machine.is_some();
+        self.output.push_back(Step::Transfer { to, ring_s: transfer.ring_s, examine });
         self.wait_for(Wait::Transfer)
     }
 
@@ -427,6 +462,7 @@ impl Run {
         match result {
             TransferResult::Busy => self.exit(transfer.on_busy, Cause::Busy),
             TransferResult::NoAnswer => self.exit(transfer.on_no_answer, Cause::NoAnswer),
+            TransferResult::Machine => self.exit(transfer.on_machine, Cause::NoAnswer),
             TransferResult::Failed(cause) => self.exit(transfer.on_fail, cause),
         }
     }

@@ -491,8 +491,9 @@ fn transfer<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
     let ring_s = f.integer(r, "ring_s", 1..=600, 30);
     let on_busy = f.optional_step(r, "on_busy");
     let on_no_answer = f.optional_step(r, "on_no_answer");
+    let on_machine = f.optional_step(r, "on_machine");
     let on_fail = f.optional_step(r, "on_fail");
-    Some(Action::Transfer(Transfer { to: to?, ring_s, on_busy, on_no_answer, on_fail }))
+    Some(Action::Transfer(Transfer { to: to?, ring_s, on_busy, on_no_answer, on_machine, on_fail }))
 }
 
 fn agent<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {

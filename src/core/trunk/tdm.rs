@@ -205,8 +205,14 @@ impl Switch {
             (CasEvent::AddressDigit(so_far), _) => self.address_so_far(now, circuit, so_far.as_str()),
             (CasEvent::Address(number), _) => self.address_complete(now, circuit, number),
             // What the far end says from here on (tones, announcements) is for the caller.
-            (CasEvent::Proceeding, Some(leg)) => self.leg_rings(now, leg, 183, true),
-            (CasEvent::Answered, Some(leg)) => self.leg_answered(now, leg),
+            (CasEvent::Proceeding, Some(leg)) => {
+                self.leg_rings(now, leg, 183, true);
+                self.circuit_tones(leg, true);
+            }
+            (CasEvent::Answered, Some(leg)) => {
+                self.circuit_tones(leg, false);
+                self.leg_answered(now, leg);
+            }
             (CasEvent::Glare, Some(leg)) => {
                 self.circuit_leg_gone(circuit, leg);
                 self.leg_gone(now, leg, Cause::ChannelUnavailable);
@@ -218,6 +224,13 @@ impl Switch {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Listens for busy and the like on a circuit that was dialled, until it is answered.
+    fn circuit_tones(&mut self, leg: LegId, on: bool) {
+        if let Some((call, port)) = self.legs.get(&leg).and_then(|l| Some((l.call, l.port?))) {
+            self.detect_tones(call, port, on);
         }
     }
 

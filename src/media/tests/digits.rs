@@ -64,6 +64,27 @@ fn events_without_a_bridge_need_no_frames() {
 }
 
 #[test]
+fn tones_of_the_network_and_who_answered_are_told() {
+    use crate::base::{Answerer, HeardTone, ToneKind};
+    let mut bench = Bench::new();
+    bench.open(A, SOCKET_A, stream(Codec::Pcmu, peer(1)));
+    bench.command(MediaCommand::DetectTones { port: A, country: Some(*b"us") });
+    bench.command(MediaCommand::DetectAnswer { port: A });
+    let mut pcm = vec![0; 8_000 * 3];
+    crate::dsp::tone::Generator::new(crate::dsp::tone::plan(*b"us", ToneKind::Busy)).fill(&mut pcm);
+    let mut audio = vec![0; pcm.len()];
+    crate::dsp::g711::encode(crate::base::Law::Mu, &pcm, &mut audio);
+    for (n, frame) in (0..).zip(audio.chunks(160)) {
+        bench.receive(SOCKET_A, peer(1), &rtp(0, n, frame));
+        bench.pass(1);
+    }
+    let events = bench.events();
+    assert!(events.contains(&MediaEvent::Tone { port: A, tone: HeardTone::Busy }), "{events:?}");
+    assert!(events.contains(&MediaEvent::Answered { port: A, by: Answerer::Machine }), "it speaks on: {events:?}");
+    bench.command(MediaCommand::DetectTones { port: A, country: None });
+}
+
+#[test]
 fn tones_are_detected_where_no_events_can_come() {
     let mut bench = Bench::new();
     let mut plain = stream(Codec::Pcma, peer(1));

@@ -23,7 +23,11 @@ fn random_command(random: &mut Random) -> MediaCommand {
         2 | 3 => MediaCommand::SetStream { port, stream: random_stream(random) },
         4 => MediaCommand::OpenTdm { port, circuit: circuit(1 + random.below(4) as u8), detect_dtmf: true },
         5 => MediaCommand::Close { port },
-        6 => MediaCommand::DetectDtmf { port, on: random.below(2) == 0 },
+        6 => match random.below(3) {
+            0 => MediaCommand::DetectDtmf { port, on: random.below(2) == 0 },
+            1 => MediaCommand::DetectTones { port, country: (random.below(2) == 0).then_some(*b"gb") },
+            _ => MediaCommand::DetectAnswer { port },
+        },
         7 => {
             let items = vec![PlayItem::Beep, PlayItem::SilenceMs(30), PlayItem::Prompt(Arc::from("high"))];
             MediaCommand::Play { port, play, items }

@@ -50,7 +50,9 @@ impl Bench {
                 }
                 Step::StopPlay => "stop".to_owned(),
                 Step::Enqueue { queue } => format!("queue {queue}"),
-                Step::Transfer { to, ring_s } => format!("transfer {to} {ring_s}"),
+                Step::Transfer { to, ring_s, examine: false } => format!("transfer {to} {ring_s}"),
+                Step::Transfer { to, ring_s, examine: true } => format!("transfer {to} {ring_s} examined"),
+                Step::DetectFax(on) => format!("detect-fax {on}"),
                 Step::Agent { action, code, pin } => format!("agent {} {code} {}", action.as_str(), pin.expose()),
                 Step::Hangup(cause) => format!("hangup {cause}"),
                 Step::Note { what, detail } => format!("note {what} {detail}"),
@@ -439,6 +441,32 @@ fn queue_comes_back_only_without_an_agent() {
 }
 
 #[test]
+fn a_machine_that_answers_leads_to_its_step() {
+    let flow = "[step.a]\ndo = 'transfer'\nto = '200'\nring_s = 7\non_machine = 'two'";
+    let mut b = Bench::new(flow);
+    assert_eq!(b.start(), ["transfer 200 7 examined"]);
+    assert_eq!(b.give(Input::TransferEnded(TransferResult::Machine)), ["hangup rejected"]);
+}
+
+#[test]
+fn a_fax_machine_is_listened_for_from_the_answer_to_the_queue_and_leads_to_its_step_once() {
+    let text = "[flow]\nstart = 'a'\non_fax = 'fax'\n[step.a]\ndo = 'answer'\nnext = 'ask'\n\
+                [step.ask]\ndo = 'menu'\nprompt = 'x'\nkeys = { 1 = 'q' }\non_timeout = 'fax'\non_invalid = 'fax'\n\
+                [step.q]\ndo = 'enqueue'\nqueue = 'sales'\n[step.fax]\ndo = 'play'\nprompt = 'y'\nnext = 'end'\n\
+                [step.end]\ndo = 'hangup'";
+    let mut b = Bench::with(text, context());
+    assert_eq!(b.start(), ["answer", "detect-fax true", "play x"]);
+    assert_eq!(b.give(Input::Fax), ["stop", "detect-fax false", "play y"]);
+    assert_eq!(b.give(Input::Fax), Vec::<String>::new(), "once");
+    let mut b = Bench::with(text, context());
+    b.start();
+    assert_eq!(b.give(Input::Digit('1')), ["stop", "detect-fax false", "queue sales"]);
+    assert_eq!(b.give(Input::Fax), Vec::<String>::new(), "who waits stays");
+    let mut b = Bench::with(&text.replace("on_fax = 'fax'", ""), context());
+    assert_eq!(b.start(), ["answer", "play x"], "nobody asked for it");
+}
+
+#[test]
 fn transfer_goes_on_when_it_fails() {
     let flow =
         "[step.a]\ndo = 'transfer'\nto = '+{dnis}'\nring_s = 7\non_busy = 'one'\non_no_answer = 'two'\non_fail = 'end'";
@@ -550,6 +578,7 @@ fn random_inputs_never_panic_and_answers_are_bounded() {
                 5 | 6 => Input::PlayDone,
                 7 => Input::Dequeued([QueueExit::Overflow, QueueExit::Full, QueueExit::Unknown][random(3) as usize]),
                 8 => Input::TransferEnded(TransferResult::Failed(Cause::Congestion)),
+                9 if random(4) == 0 => Input::Fax,
                 9 => Input::AgentDone(random(2) == 0),
                 _ => {
                     b.now = b.now.after(Duration::from_millis(random(8_000)));
