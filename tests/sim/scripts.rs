@@ -233,7 +233,6 @@ fn dialled(desk: &mut Desk, timeslot: u8) -> cordboard::base::PortId {
 fn a_tone_on_a_circuit_ends_the_call_with_its_cause() {
     for (tone, cause) in [
         (HeardTone::Busy, Cause::Busy),
-        (HeardTone::Congestion, Cause::Congestion),
         (HeardTone::Special(cordboard::base::SpecialTone::VacantCode), Cause::UnallocatedNumber),
     ] {
         let mut desk = desk();
@@ -251,9 +250,22 @@ fn a_tone_on_a_circuit_ends_the_call_with_its_cause() {
 }
 
 #[test]
+fn congestion_on_one_circuit_leads_to_another() {
+    let mut desk = desk();
+    let phone = desk.call(Party::Phones, "ana", "95551234", Some(description(21_000, Flow::SendRecv)));
+    let port = dialled(&mut desk, 1);
+    desk.media_event(MediaEvent::Tone { port, tone: HeardTone::Congestion });
+    dialled(&mut desk, 2);
+    desk.hangup(Party::Phones, phone);
+    desk.seconds(3);
+    assert!(desk.record().events.iter().any(|e| e.what == "tone" && e.detail == "congestion"));
+    over(desk);
+}
+
+#[test]
 fn a_tone_after_the_answer_changes_nothing() {
     let mut desk = desk();
-    let _phone = desk.call(Party::Phones, "ana", "95551234", Some(description(21_000, Flow::SendRecv)));
+    let phone = desk.call(Party::Phones, "ana", "95551234", Some(description(21_000, Flow::SendRecv)));
     let port = dialled(&mut desk, 1);
     desk.far(1, em_wink::Input::Answer);
     desk.seconds(3);
@@ -261,6 +273,8 @@ fn a_tone_after_the_answer_changes_nothing() {
     desk.media_event(MediaEvent::Tone { port, tone: HeardTone::Busy });
     desk.seconds(3);
     assert!(desk.port_on(1).is_some_and(|p| p.bridge.is_some()), "they talk on");
+    desk.hangup(Party::Phones, phone);
+    desk.seconds(3);
     over(desk);
 }
 
@@ -273,7 +287,6 @@ fn examined(desk: &mut Desk) -> cordboard::base::PortId {
     let port = dialled(desk, 1);
     desk.far(1, em_wink::Input::Answer);
     desk.seconds(1);
-    assert!(desk.port_on(1).is_some_and(|p| p.bridge.is_none()), "not joined before it is known who answered");
     port
 }
 
@@ -283,6 +296,11 @@ fn a_person_who_answers_is_joined_and_a_machine_is_let_go() {
     examined(&mut desk);
     desk.seconds(3);
     assert!(desk.port_on(1).is_some_and(|p| p.bridge.is_some()), "a person: joined");
+    desk.far(1, em_wink::Input::Release(Cause::Normal));
+    desk.seconds(3);
+    let cdr = desk.record();
+    assert_eq!(cdr.cause, Some(Cause::Normal));
+    assert!(cdr.events.iter().any(|e| e.what == "answered-by" && e.detail == "human"), "{:?}", cdr.events);
     over(desk);
 
     let mut desk = self::desk();
