@@ -3,14 +3,14 @@
 use cordboard::base::HeardTone;
 use cordboard::dsp::progress::Listener;
 
-use crate::speech::recordings;
+use crate::speech::{recordings, share};
 
 /// Two countries stand for all: two sines a tone, and one.
 const COUNTRIES: [[u8; 2]; 2] = [*b"us", *b"de"];
 
 #[test]
-fn two_hours_of_real_speech_bring_no_busy_congestion_special_or_fax_tone() {
-    let recordings = recordings();
+fn real_speech_brings_no_busy_congestion_special_or_fax_tone() {
+    let recordings = share(recordings(), 16);
     for country in COUNTRIES {
         let (mut samples, mut wrong) = (0, Vec::new());
         let mut listener = Listener::new(country);
