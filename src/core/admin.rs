@@ -146,6 +146,9 @@ impl Switch {
             .chain(trunks)
             .filter_map(|(name, password)| Some(User { name: name.clone()?, password: password.clone()? }));
         self.sip.set_users(users.collect());
+        let seconds = |s: u32| Duration::from_secs(s.into());
+        let expires = Some(self.provision.sip.session_expires_s).filter(|s| *s > 0).map(seconds);
+        self.sip.set_session_timer(expires, seconds(self.provision.sip.min_se_s));
         let known: HashSet<AgentId> = self.queue.agents().map(|a| a.id).collect();
         let agents = self.directory.agents().map(|a| AgentProfile {
             id: a.id,

@@ -78,7 +78,8 @@ impl Switch {
     }
 
     /// Makes sure that an unanswered client hears what is played: early media (RFC 3960) over SIP; a circuit's
-    /// audio is through anyway. Who made no offer can be sent no early media, and is answered.
+    /// audio is through anyway. Who made no offer gets ours where the response is reliable (RFC 3262 section 5), and is
+    /// answered where it cannot be.
     pub(super) fn open_client_audio(&mut self, now: Now, call: CallId) {
         let Some(client) = self.calls.get(&call).map(|c| c.client) else { return };
         let Some(leg) = self.legs.get(&client) else { return };
@@ -87,7 +88,7 @@ impl Switch {
             return;
         }
         let session = sip.session;
-        if sip.remote.is_none() {
+        if sip.remote.is_none() && !sip.reliable {
             return self.answer_client(now, call);
         }
         let answer = match self.open_client_media(call) {
@@ -259,11 +260,8 @@ impl Switch {
         match self.ports.get(&port) {
             Some(PortOwner::Circuit(circuit)) => self.address_digit(now, *circuit, digit),
             Some(PortOwner::Leg(leg)) => {
-                let Some(l) = self.legs.get(leg) else { return };
-                let (call, client) = (l.call, l.role == Role::Client);
-                if client && self.calls.get(&call).is_some_and(|c| !matches!(c.state, CallState::Talking(_))) {
-                    self.run_flow(now, call, FlowInput::Digit(digit));
-                }
+                let leg = *leg;
+                self.media_digit(now, leg, digit);
             }
             _ => {}
         }

@@ -13,6 +13,7 @@
 //! ```
 
 mod bridge;
+mod digits;
 mod flow;
 mod heard;
 mod offer;
@@ -21,6 +22,7 @@ mod talk;
 mod teardown;
 mod transfer;
 
+pub(crate) use digits::Digits;
 pub(crate) use offer::Redial;
 pub(crate) use setup::{NewCall, NewLeg};
 
@@ -237,13 +239,24 @@ pub(crate) struct SipLeg {
     pub answer_due: bool,
     /// What both ends agreed.
     pub agreed: Option<sdp::Agreed>,
+    /// The peer takes provisional responses reliably (RFC 3262), so that one may carry our offer.
+    pub reliable: bool,
     /// Status of a provisional response already sent.
     pub progress: u16,
 }
 
 impl SipLeg {
     pub fn new(session: SessionId) -> Self {
-        Self { session, local: None, remote: None, answer: None, answer_due: false, agreed: None, progress: 0 }
+        Self {
+            session,
+            local: None,
+            remote: None,
+            answer: None,
+            answer_due: false,
+            agreed: None,
+            reliable: false,
+            progress: 0,
+        }
     }
 }
 
@@ -260,6 +273,8 @@ pub(crate) struct Leg {
     /// A target that the client hears before the answer.
     pub early_media: bool,
     pub answered: bool,
+    /// Digits heard of late, to tell those that come two ways.
+    pub digits: Digits,
     /// The peer put us on hold.
     pub held: bool,
     /// The agent at whose phone it ends.

@@ -96,6 +96,7 @@ impl Switch {
             rings: false,
             early_media: false,
             answered: false,
+            digits: Default::default(),
             held: false,
             phone: new.agent,
             trunk: new.trunk,

@@ -67,6 +67,8 @@ pub(super) const SIP: &[Field] = &[
     may("realm", TEXT),
     may("calls_max", U32),
     may("stop_grace_s", U32),
+    may("session_expires_s", U32),
+    may("min_se_s", U32),
 ];
 
 pub(super) const MEDIA: &[Field] = &[

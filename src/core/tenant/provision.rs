@@ -53,6 +53,11 @@ pub struct Sip {
     pub calls_max: u32,
     /// How long calls in progress may go on after SIGTERM.
     pub stop_grace_s: u32,
+    /// Session interval that we ask for (RFC 4028): a peer that has died is noticed within it. 0 asks for none, and
+    /// keeps to what peers ask for.
+    pub session_expires_s: u32,
+    /// Shortest session interval that we take from a peer; a shorter one gets 422.
+    pub min_se_s: u32,
 }
 
 impl Default for Sip {
@@ -63,6 +68,8 @@ impl Default for Sip {
             realm: "cordboard".into(),
             calls_max: 10_000,
             stop_grace_s: 30,
+            session_expires_s: 1_800,
+            min_se_s: 90,
         }
     }
 }

@@ -19,6 +19,8 @@ impl Switch {
             }
             Event::Answered { session, sdp } => self.with_leg(session, |s, leg| s.sip_answered(now, leg, sdp)),
             Event::Acked { session, sdp } => self.with_leg(session, |s, leg| s.acked(now, leg, sdp)),
+            Event::Concluded { session, sdp } => self.with_leg(session, |s, leg| s.acked(now, leg, Some(sdp))),
+            Event::Digit { session, digit } => self.with_leg(session, |s, leg| s.info_digit(now, leg, digit)),
             Event::Failed { session, status, cause } => {
                 self.with_leg(session, |s, leg| s.sip_failed(now, leg, status, cause))
             }
@@ -124,6 +126,7 @@ impl Switch {
         };
         let mut leg = SipLeg::new(session);
         leg.remote = offer;
+        leg.reliable = incoming.reliable;
         let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, agent };
         Some(self.new_call(now, new))
     }
@@ -134,7 +137,7 @@ impl Switch {
         self.leg_rings(now, leg, status, media);
     }
 
-    /// The ACK for a 2xx of ours: with the answer, where the 2xx had our offer.
+    /// The ACK for a 2xx of ours, or the PRACK for a reliable 183: with the answer, where those had our offer.
     fn acked(&mut self, now: Now, leg: LegId, body: Option<Bytes>) {
         let Some(sip) = self.legs.get_mut(&leg).and_then(|l| l.sip_mut()) else { return };
         if !std::mem::take(&mut sip.answer_due) {

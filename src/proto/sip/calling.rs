@@ -6,8 +6,10 @@ use sip_codec::{HeaderName, Response, Uri};
 use crate::base::Cause;
 
 use super::dialog::{Dialog, Draft};
-use super::message::{ALLOW, Head, SDP, contact, escape_user, quote, reason_cause, reason_line, sdp, secure_contact};
-use super::session::{Calling, Cancel, EARLY_MAX, Io, Phase, RINGING_MAX, Session};
+use super::message::{
+    ALLOW, Head, SDP, SUPPORTED, contact, escape_user, quote, reason_cause, reason_line, sdp, secure_contact,
+};
+use super::session::{Calling, Cancel, Io, Phase, RINGING_MAX, Session};
 use super::transaction::{ClientId, Owner};
 use super::types::{Event, Invite};
 use super::{Path, SessionId};
@@ -44,7 +46,10 @@ impl Session {
                 false => contact(&order.path, &order.contact_user),
             },
         };
-        let mut extra = format!("Contact: {}\r\n{ALLOW}", dialog.contact);
+        // Without an offer of ours a reliable response would bring one whose answer belongs into the PRACK (RFC 3262
+        // section 5), before the owner can know of it.
+        let supported = if order.sdp.is_some() { SUPPORTED } else { "Supported: timer\r\n" };
+        let mut extra = format!("Contact: {}\r\n{ALLOW}{supported}", dialog.contact);
         for (name, value) in &order.headers {
             let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
             if !token || value.chars().any(char::is_control) || OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
@@ -69,8 +74,10 @@ impl Session {
 
     fn send_invite(&mut self, io: &mut Io<'_>) {
         let Phase::Calling(calling) = &mut self.phase else { return };
-        let (extra, sdp) = (calling.extra.clone(), calling.sdp.clone());
+        let (mut extra, sdp) = (calling.extra.clone(), calling.sdp.clone());
         calling.provisional = false;
+        calling.early.clear();
+        extra.push_str(&self.timer.request_lines(&io.wire.session_limits));
         let client = self.send(io, "INVITE", Owner::Invite(self.id), &extra, sdp.as_ref().map(|b| (SDP, b.as_ref())));
         if let Phase::Calling(calling) = &mut self.phase {
             calling.client = client;
@@ -92,6 +99,7 @@ impl Session {
         match status {
             100..=199 => self.invite_provisional(io, head, response),
             200..=299 => self.invite_answered(io, client, head, response),
+            422 if !self.silent && self.timer.take_422(&response.headers) => self.send_invite(io),
             401 | 407 if !self.silent && self.login.challenged(&response.headers, status) => self.send_invite(io),
             _ => {
                 let cause = reason_cause(&response.headers).unwrap_or(Cause::from_sip_status(status));
@@ -112,13 +120,8 @@ impl Session {
         if status == 100 {
             return;
         }
-        let sdp = sdp(&response.headers, response.body()).unwrap_or_default();
-        if let (Some(sdp), Some(tag)) = (&sdp, head.callee_tag()) {
-            calling.early.retain(|(known, _)| known != tag);
-            if calling.early.len() < EARLY_MAX {
-                calling.early.push((tag.to_vec(), sdp.clone()));
-            }
-        }
+        let Ok(sdp) = self.take_early(io, head, response) else { return };
+        // Of several forks the one that described itself last is heard (RFC 3960 section 3.1 leaves the choice to us).
         self.tell(io, Event::Provisional { session: self.id, status, sdp });
     }
 
@@ -127,6 +130,14 @@ impl Session {
         let tag = head.callee_tag().unwrap_or_default();
         self.dialog.remote = response.headers.value(&HeaderName::To).unwrap_or_default().into_owned();
         self.dialog.remote_tag = tag.to_vec();
+        let early = calling.early.into_iter().find(|e| e.dialog.remote_tag == tag);
+        if let Some(early) = &early {
+            self.dialog.remote_cseq = early.dialog.remote_cseq;
+            self.dialog.target.clone_from(&early.dialog.target);
+        }
+        self.note_peer(&response.headers);
+        self.timer.take_answer(io.mono(), &response.headers, &io.wire.session_limits);
+        self.described = calling.sdp;
         self.dialog.take_routes(&response.headers, true);
         self.dialog.refresh_target(&response.headers);
         self.acknowledge(io, client, head.cseq);
@@ -136,8 +147,7 @@ impl Session {
             self.bye(io, Cause::Normal);
             return;
         }
-        let early = || calling.early.iter().find(|(known, _)| known == tag).map(|(_, sdp)| sdp.clone());
-        let sdp = sdp(&response.headers, response.body()).unwrap_or_default().or_else(early);
+        let sdp = sdp(&response.headers, response.body()).unwrap_or_default().or_else(|| early.and_then(|e| e.sdp));
         self.tell(io, Event::Answered { session: self.id, sdp });
     }
 

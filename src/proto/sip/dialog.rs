@@ -15,7 +15,7 @@ use super::transaction::Branch;
 const ROUTES_MAX: usize = 16;
 
 /// See the module. Header values are kept as they are written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Dialog {
     /// Where the peer's messages come from, and ours go unless the route leads elsewhere.
     pub path: Path,

@@ -1,6 +1,7 @@
 //! The endpoint: everything SIP behind one door.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sip_codec::{Limits, Uri, parse_datagram};
@@ -14,6 +15,7 @@ use super::refuse;
 use super::registrar::Registrar;
 use super::registration::Registration;
 use super::session::{Io, Phase, Session};
+use super::session_timer::{MIN_SE, SessionLimits};
 use super::stream::Streams;
 use super::tolerance;
 use super::transaction::{ClientId, Owner, ServerId, Transactions};
@@ -185,6 +187,13 @@ impl Endpoint {
         self.guard.offer_sha256(on);
     }
 
+    /// Sets session timers (RFC 4028): the interval that we ask for (`None`: none, but peers' are kept to), and the
+    /// shortest that we take, at least 90 s. Sessions that are up keep theirs.
+    pub fn set_session_timer(&mut self, expires: Option<Duration>, min: Duration) {
+        let min = min.max(MIN_SE);
+        self.wire.session_limits = SessionLimits { expires: expires.map(|expires| expires.max(min)), min };
+    }
+
     /// Puts back a binding after a restart. Ignored when expired, for an unknown user, or beyond `bindings_max`.
     pub fn restore_binding(&mut self, now: Now, binding: Binding) {
         if !self.guard.knows(&binding.user) || !self.registrar.restore(now, &mut self.wire, binding) {
@@ -268,12 +277,15 @@ impl Endpoint {
 
     // ---- sessions ----
 
-    /// Sends 101 to 199 to an incoming INVITE.
+    /// Sends 101 to 199 to an incoming INVITE: reliably (RFC 3262) where the peer requires it, or where it can and `sdp`
+    /// is given. Reliable ones go out one by one, at most four wait. Without a PRACK for 32 s the INVITE is refused
+    /// with 504 and [`Event::Ended`] tells.
     pub fn provisional(&mut self, now: Now, session: SessionId, status: u16, sdp: Option<Bytes>) {
         self.order(now, session, |session, io| session.provisional(io, status, sdp.as_ref()));
     }
 
-    /// Answers an incoming INVITE with 200, retransmitted until its ACK (RFC 3261 section 13.3.1.4). Without one for
+    /// Answers an incoming INVITE with 200, once a description that went out reliably is acknowledged (RFC 3262 section
+    /// 3), and then without `sdp`. It is retransmitted until its ACK (RFC 3261 section 13.3.1.4). Without one for
     /// 32 s the session is ended by BYE and [`Event::Ended`].
     pub fn accept(&mut self, now: Now, session: SessionId, sdp: Bytes) {
         self.order(now, session, |session, io| session.accept(io, &sdp));
@@ -321,7 +333,7 @@ impl Endpoint {
         self.order(now, session, |session, io| session.hang_up(io, cause));
     }
 
-    /// Sends a re-INVITE with a new offer, once nothing else is under way; [`Event::Reanswered`] follows. 491 is tried
+    /// Sends a new offer by re-INVITE, or before the answer to the peer's INVITE by UPDATE where it allows that, once nothing else is under way; [`Event::Reanswered`] follows. 491 is tried
     /// again (RFC 3261 section 14.1). An offer that still waits is replaced by a newer one.
     pub fn reinvite(&mut self, now: Now, session: SessionId, sdp: Bytes) {
         self.order(now, session, |session, io| session.reinvite(io, sdp));
@@ -423,13 +435,15 @@ impl Endpoint {
     fn unanswered(&mut self, now: Now, owner: Owner, status: u16) {
         match owner {
             Owner::Invite(id) => self.with(now, id, |session, io| session.invite_failed(io, status)),
-            Owner::Reinvite(id) => self.with(now, id, |session, io| session.reinvite_failed(io, status)),
+            Owner::Reinvite(id) | Owner::Update(id) => {
+                self.with(now, id, |session, io| session.reinvite_failed(io, status))
+            }
             Owner::Bye(id) => self.with(now, id, |session, _| session.phase = Phase::Gone),
             Owner::Refer(id) => self.with(now, id, |session, io| session.refer_response(io, status, false)),
             Owner::Notify(id) => self.with(now, id, |session, io| session.notify_done(io, None, status)),
             Owner::Registration(id) => self.with_registration(now, id, |r, io| r.failed(io, status)),
             Owner::Probe(id) => self.wire.event(Event::Probed { id, status: None }),
-            Owner::Cancel => {}
+            Owner::Cancel | Owner::Prack => {}
         }
     }
 }

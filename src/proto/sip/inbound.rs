@@ -10,10 +10,12 @@ use super::dialog::Dialog;
 use super::digest::Verdict;
 use super::endpoint::Endpoint;
 use super::message::{
-    ALLOW, Head, Reply, contact, phrase, reason_cause, sdp, secure_contact, split_top, text, user_of,
+    ALLOW, Head, Reply, SUPPORTED, contact, phrase, reason_cause, sdp, secure_contact, split_top, text, user_of,
 };
+use super::prack::Reliable;
 use super::refuse;
 use super::session::{Io, Phase, RINGING_MAX, Ringing, Session};
+use super::session_timer::SessionTimer;
 use super::transaction::{Answer, Arrival, Owner, ServerId};
 use super::types::{Event, Incoming};
 use super::{Path, SessionId};
@@ -97,8 +99,9 @@ impl Endpoint {
                 self.refuse(now, &arrived, "stopping", (503, phrase(503).into(), RETRY_AFTER.into()));
             }
             Method::Options => {
-                let extra =
-                    format!("{ALLOW}Accept: application/sdp\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\n");
+                let extra = format!(
+                    "{ALLOW}{SUPPORTED}Accept: application/sdp\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\n"
+                );
                 self.respond(now, &arrived, 200, phrase(200), &extra);
             }
             Method::Refer => {
@@ -112,8 +115,9 @@ impl Endpoint {
     fn session_of(&self, head: &Head) -> Option<SessionId> {
         let tag = std::str::from_utf8(head.callee_tag()?).ok()?;
         let id = SessionId(u64::from_str_radix(tag.split_once('-')?.0, 16).ok()?);
-        let dialog = &self.sessions.get(&id)?.dialog;
-        let same = dialog.local_tag == tag && dialog.call_id == head.call_id && dialog.remote_tag == head.caller_tag();
+        let session = self.sessions.get(&id)?;
+        let dialog = &session.dialog;
+        let same = dialog.local_tag == tag && dialog.call_id == head.call_id && session.has_peer(head.caller_tag());
         same.then_some(id)
     }
 
@@ -160,11 +164,12 @@ impl Endpoint {
     fn within(&mut self, now: Now, id: SessionId, arrived: Arrived) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         // RFC 3261 section 12.2.2: an older number is out of order.
-        if session.dialog.remote_cseq.is_some_and(|last| arrived.head.cseq < last) {
+        let dialog = session.dialog_of(arrived.head.caller_tag());
+        if dialog.remote_cseq.is_some_and(|last| arrived.head.cseq < last) {
             self.refuse(now, &arrived, "out-of-order", (500, "CSeq out of order".into(), String::new()));
             return;
         }
-        session.dialog.remote_cseq = Some(arrived.head.cseq);
+        dialog.remote_cseq = Some(arrived.head.cseq);
         if session.dialog.path.transport == arrived.path.transport {
             session.dialog.path = arrived.path; // a NAT may have moved the peer
         }
@@ -173,6 +178,7 @@ impl Endpoint {
             return;
         }
         let Arrived { head, request, server, reply, .. } = arrived;
+        session.note_peer(&request.headers);
         self.with(now, id, |session, io| match request.method {
             Method::Invite => session.reinvite_request(io, server, reply, &head, &request),
             Method::Bye => {
@@ -181,7 +187,10 @@ impl Endpoint {
             }
             Method::Refer => session.refer_request(io, server, reply, &head, &request),
             Method::Notify => session.notify_request(io, server, &reply, &request),
-            Method::Options => session.answer(io, server, &reply, 200, ALLOW),
+            Method::Prack => session.prack_request(io, server, reply, &head, &request),
+            Method::Update => session.update_request(io, server, reply, &head, &request),
+            Method::Info => session.info_request(io, server, &reply, &request),
+            Method::Options => session.answer(io, server, &reply, 200, &format!("{ALLOW}{SUPPORTED}")),
             Method::Other(_) => session.answer(io, server, &reply, 501, ALLOW),
             _ => session.answer(io, server, &reply, 405, ALLOW),
         });
@@ -199,6 +208,11 @@ impl Endpoint {
         }
         if let Some(refusal) = refuse::inspect_invite(&arrived.request) {
             self.refuse(now, &arrived, "bad-request", refusal);
+            return;
+        }
+        let mut timer = SessionTimer::default();
+        if let Err(extra) = timer.take_request(&arrived.request.headers, &self.wire.session_limits) {
+            self.refuse(now, &arrived, "session-interval", (422, phrase(422).into(), extra));
             return;
         }
         let Arrived { path, head, request, server, reply } = arrived;
@@ -232,7 +246,11 @@ impl Endpoint {
         };
         dialog.refresh_target(&request.headers);
         dialog.take_routes(&request.headers, false);
+        let reliable = Reliable::new(&request.headers, self.wire.random() as u32);
+        incoming.reliable = reliable.is_supported();
         let ringing = Ringing {
+            cseq: head.cseq,
+            offered: incoming.sdp.is_some(),
             server,
             reply,
             stale: verdict == Verdict::Stale,
@@ -241,6 +259,9 @@ impl Endpoint {
             give_up: now.mono + RINGING_MAX,
         };
         let mut session = Session::new(id, dialog, Phase::Ringing(Box::new(ringing)), None);
+        session.reliable = reliable;
+        session.timer = timer;
+        session.note_peer(&request.headers);
         session.schedule(&mut self.wire);
         self.sessions.insert(id, Box::new(session));
         if let Verdict::Valid(user) = verdict {
@@ -310,7 +331,7 @@ impl Endpoint {
                     end_fork(&mut io, path, &head, response, "");
                 }
             }
-            Answer::Pass(client, Owner::Reinvite(id)) => {
+            Answer::Pass(client, Owner::Reinvite(id) | Owner::Update(id)) => {
                 self.with(now, id, |s, io| s.reinvite_response(io, client, &head, response));
             }
             Answer::Pass(_, Owner::Bye(id)) => self.with(now, id, |s, io| s.bye_response(io, response)),
@@ -331,7 +352,7 @@ impl Endpoint {
                     self.wire.event(Event::Probed { id, status: Some(status) });
                 }
             }
-            Answer::Pass(_, Owner::Cancel) => {}
+            Answer::Pass(_, Owner::Cancel | Owner::Prack) => {}
         }
     }
 }
@@ -351,6 +372,7 @@ fn incoming(id: SessionId, path: Path, head: &Head, request: &Request, sdp: Opti
         asserted_user: asserted.map(|a| user_of(&a.uri)),
         authenticated: None,
         sdp,
+        reliable: false,
         user_agent: request.headers.value(&HeaderName::UserAgent).map(|v| text(&v)).unwrap_or_default(),
     }
 }

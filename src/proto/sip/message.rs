@@ -14,7 +14,12 @@ use super::tolerance;
 use super::{Path, Transport};
 
 /// The methods we take (RFC 3261 section 20.5).
-pub(super) const ALLOW: &str = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, REFER, NOTIFY\r\n";
+pub(super) const ALLOW: &str =
+    "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, REFER, NOTIFY, PRACK, UPDATE, INFO\r\n";
+/// The extensions we know (RFC 3261 section 20.37): RFC 3262 and RFC 4028.
+pub(super) const SUPPORTED: &str = "Supported: 100rel, timer\r\n";
+/// Their option tags.
+pub(super) const OPTION_TAGS: [&[u8]; 2] = [b"100rel", b"timer"];
 /// The one body type we take in INVITE.
 pub(super) const SDP: &str = "application/sdp";
 
@@ -244,6 +249,11 @@ pub(super) fn reason_line(cause: Cause) -> String {
     format!("Reason: Q.850;cause={};text=\"{cause}\"\r\n", cause.q850())
 }
 
+/// Whether a header that lists tokens, in one line or many, has this one.
+pub(super) fn lists(headers: &Headers, name: &HeaderName, token: &[u8]) -> bool {
+    headers.get_all(name).any(|row| split_top(&row.value(), b',').any(|t| t.eq_ignore_ascii_case(token)))
+}
+
 /// An unsigned number header; `None` where absent or not a number of at most 10 digits.
 pub(super) fn number(headers: &Headers, name: &HeaderName) -> Option<u32> {
     let value = headers.value(name)?;
@@ -455,7 +465,9 @@ pub(super) fn phrase(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        422 => "Session Interval Too Small",
         423 => "Interval Too Brief",
+        469 => "Bad Info Package",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",

@@ -7,17 +7,21 @@ mod dialog;
 mod digest;
 mod endpoint;
 mod inbound;
+mod info;
 mod message;
+mod prack;
 mod refer;
 mod refuse;
 mod registrar;
 mod registration;
 mod reinvite;
 mod session;
+mod session_timer;
 mod stream;
 mod tolerance;
 mod transaction;
 mod types;
+mod update;
 mod wire;
 
 use std::net::SocketAddr;
@@ -124,7 +128,8 @@ pub struct Transmit {
 
 impl Transmit {
     /// Whether it is a 2xx response (RFC 3261 section 7.2) that promises the peer that what it asked for is done. One to
-    /// CANCEL or OPTIONS promises nothing (sections 9.2 and 11.2), and the one to CANCEL belongs before the 487.
+    /// CANCEL or OPTIONS promises nothing (sections 9.2 and 11.2), and the one to CANCEL belongs before the 487; those
+    /// to PRACK, UPDATE and INFO say only that a message was understood.
     pub fn is_promise(&self) -> bool {
         const CSEQ: &[u8] = b"\r\nCSeq:";
         if !self.bytes.starts_with(b"SIP/2.0 2") {
@@ -132,7 +137,8 @@ impl Transmit {
         }
         let at = self.bytes.windows(CSEQ.len()).position(|w| w.eq_ignore_ascii_case(CSEQ));
         let line = at.and_then(|at| self.bytes.get(at + CSEQ.len()..)?.split(|octet| *octet == b'\r').next());
-        !line.is_some_and(|line| line.ends_with(b" CANCEL") || line.ends_with(b" OPTIONS"))
+        const NONE: [&[u8]; 5] = [b" CANCEL", b" OPTIONS", b" PRACK", b" UPDATE", b" INFO"];
+        !line.is_some_and(|line| NONE.iter().any(|method| line.ends_with(method)))
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sip_codec::error::{FramingError, ParseError};
 use sip_codec::{Header, HeaderName, Headers, Method, Request};
 
-use super::message::{Fault, Reply, SDP, number, sdp, split_top};
+use super::message::{Fault, OPTION_TAGS, Reply, SDP, number, sdp, split_top};
 use super::tolerance;
 use super::wire::Wire;
 use super::{Path, Transport};
@@ -102,7 +102,10 @@ pub(super) fn inspect_new(path: &Path, request: &Request) -> Option<Refusal> {
         | Method::Register
         | Method::Options
         | Method::Notify
-        | Method::Refer => {}
+        | Method::Refer
+        | Method::Prack
+        | Method::Update
+        | Method::Info => {}
         _ => return refusal(405, "Method Not Allowed", super::message::ALLOW),
     }
     // RFC 5630 section 5.3: sips comes over TLS or not at all; tel is what gateways dial (RFC 3966).
@@ -117,7 +120,7 @@ pub(super) fn inspect_new(path: &Path, request: &Request) -> Option<Refusal> {
     unsupported(request)
 }
 
-/// Extensions that the peer requires: we have none to give (RFC 3261 section 8.2.2.3).
+/// Extensions that the peer requires and that we do not know (RFC 3261 section 8.2.2.3).
 pub(super) fn unsupported(request: &Request) -> Option<Refusal> {
     if request.method == Method::Cancel {
         return None;
@@ -126,7 +129,8 @@ pub(super) fn unsupported(request: &Request) -> Option<Refusal> {
     let mut tags = String::new();
     for row in request.headers.get_all(&HeaderName::Require) {
         let row = row.value();
-        for tag in split_top(&row, b',').filter(|t| !t.is_empty()) {
+        let known = |tag: &[u8]| OPTION_TAGS.iter().any(|known| tag.eq_ignore_ascii_case(known));
+        for tag in split_top(&row, b',').filter(|t| !t.is_empty() && !known(t)) {
             tags.push_str(if tags.is_empty() { "Unsupported: " } else { "," });
             tags.push_str(&String::from_utf8_lossy(tag));
         }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sip_codec::{Request, Response};
+use sip_codec::{Method, Request, Response};
 
 use crate::base::{Cause, Instant};
 
-use super::message::{ALLOW, Head, Reply, SDP, phrase, sdp};
+use super::message::{ALLOW, Head, Reply, SDP, SUPPORTED, phrase, sdp};
 use super::session::{Io, Phase, Session};
 use super::transaction::{ClientId, Owner, ServerId, TIMEOUT};
 use super::types::Event;
@@ -16,9 +16,20 @@ use super::wire::earlier;
 /// Glares in a row before an offer is given up.
 const GLARES_MAX: u8 = 6;
 
-/// A re-INVITE of the peer's that the owner has not answered.
+/// What brought an offer of the peer's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Invite,
+    /// RFC 3311.
+    Update,
+    /// RFC 3262 section 5.
+    Prack,
+}
+
+/// An offer of the peer's that the owner has not answered.
 #[derive(Debug)]
 struct Theirs {
+    kind: Kind,
     server: ServerId,
     reply: Reply,
     cseq: u32,
@@ -26,11 +37,13 @@ struct Theirs {
     give_up: Instant,
 }
 
-/// A re-INVITE of ours under way.
+/// A re-INVITE or UPDATE of ours under way.
 #[derive(Debug)]
 struct Ours {
     client: ClientId,
-    sdp: Bytes,
+    update: bool,
+    /// The owner's offer; `None` in a refresh.
+    sdp: Option<Bytes>,
 }
 
 /// Offers of one session under way or waiting.
@@ -40,6 +53,8 @@ pub(super) struct Offers {
     ours: Option<Ours>,
     /// Waits for its turn. A newer offer replaces it.
     queued: Option<Bytes>,
+    /// The session is to be refreshed (RFC 4028 section 7.4).
+    refresh: bool,
     retry: Option<Instant>,
     glares: u8,
 }
@@ -49,9 +64,31 @@ impl Offers {
         earlier(self.retry, self.theirs.as_ref().map(|t| t.give_up))
     }
 
+    /// Whether an offer of the peer's waits for its answer.
+    pub fn has_theirs(&self) -> bool {
+        self.theirs.is_some()
+    }
+
+    /// Whether an offer of ours waits for its answer.
+    pub fn has_ours(&self) -> bool {
+        self.ours.as_ref().is_some_and(|ours| !ours.update || ours.sdp.is_some())
+    }
+
     /// Whether this is the transaction of the peer's re-INVITE under way.
     pub fn is_theirs(&self, server: ServerId) -> bool {
         self.theirs.as_ref().is_some_and(|t| t.server == server)
+    }
+}
+
+impl Offers {
+    /// What was under way is to be sent again, unless a newer offer waits.
+    fn again(&mut self, sdp: Option<Bytes>) {
+        match sdp {
+            Some(sdp) => {
+                self.queued.get_or_insert(sdp);
+            }
+            None => self.refresh = true,
+        }
     }
 }
 
@@ -62,20 +99,37 @@ impl Session {
         self.next_offer(io);
     }
 
+    /// Refreshes the session: by what waits anyway, by UPDATE where the peer takes that, else by re-INVITE.
+    pub fn refresh(&mut self, io: &mut Io<'_>) {
+        self.offers.refresh = true;
+        self.next_offer(io);
+    }
+
     /// Sends the queued offer, if nothing is in its way (RFC 3261 section 14.1).
     pub fn next_offer(&mut self, io: &mut Io<'_>) {
         let offers = &self.offers;
         let busy = offers.theirs.is_some() || offers.ours.is_some() || offers.retry.is_some();
-        if busy || self.silent || self.unacked.is_some() || !matches!(self.phase, Phase::Up) {
+        let early = matches!(self.phase, Phase::Ringing(_)) && self.reliable.is_settled() && self.peer_updates;
+        if busy || self.silent || self.unacked.is_some() || !(early || matches!(self.phase, Phase::Up)) {
             return;
         }
-        let Some(sdp) = self.offers.queued.take() else { return };
-        let extra = format!("Contact: {}\r\n{ALLOW}", self.dialog.contact);
-        let client = self.send(io, "INVITE", Owner::Reinvite(self.id), &extra, Some((SDP, &sdp)));
-        self.offers.ours = Some(Ours { client, sdp });
+        let sdp = self.offers.queued.take();
+        if sdp.is_none() && !(self.offers.refresh && matches!(self.phase, Phase::Up)) {
+            return;
+        }
+        self.offers.refresh = false;
+        let update = early || sdp.is_none() && self.peer_updates;
+        let timer = self.timer.request_lines(&io.wire.session_limits);
+        let extra = format!("Contact: {}\r\n{ALLOW}{SUPPORTED}{timer}", self.dialog.contact);
+        let (method, owner) =
+            if update { ("UPDATE", Owner::Update(self.id)) } else { ("INVITE", Owner::Reinvite(self.id)) };
+        // A refresh by re-INVITE repeats what holds (RFC 4028 section 7.4).
+        let body = sdp.clone().or_else(|| self.described.clone().filter(|_| !update));
+        let client = self.send(io, method, owner, &extra, body.as_ref().map(|b| (SDP, b.as_ref())));
+        self.offers.ours = Some(Ours { client, update, sdp });
     }
 
-    /// A response to our re-INVITE.
+    /// A response to our re-INVITE or UPDATE.
     pub fn reinvite_response(&mut self, io: &mut Io<'_>, client: ClientId, head: &Head, response: &Response) {
         let status = response.status.code();
         if status < 200 {
@@ -84,25 +138,39 @@ impl Session {
         let mine = self.offers.ours.take_if(|o| o.client == client);
         if (200..300).contains(&status) {
             self.dialog.refresh_target(&response.headers);
-            self.acknowledge(io, client, head.cseq);
+            if head.method == Method::Invite {
+                self.acknowledge(io, client, head.cseq);
+            }
         }
         let Some(ours) = mine else { return };
         match status {
             200..=299 => {
                 self.offers.glares = 0;
                 self.login.settled();
-                let answer = Ok(sdp(&response.headers, response.body()).unwrap_or_default());
-                self.tell(io, Event::Reanswered { session: self.id, answer });
+                self.note_peer(&response.headers);
+                self.timer.take_answer(io.mono(), &response.headers, &io.wire.session_limits);
+                if let Some(offer) = ours.sdp {
+                    self.described = Some(offer);
+                    let answer = Ok(sdp(&response.headers, response.body()).unwrap_or_default());
+                    self.tell(io, Event::Reanswered { session: self.id, answer });
+                }
+            }
+            422 if self.timer.take_422(&response.headers) => self.offers.again(ours.sdp),
+            405 | 501 if ours.update && ours.sdp.is_none() => {
+                // It said that it allows UPDATE, and does not.
+                self.peer_updates = false;
+                self.offers.refresh = true;
             }
             401 | 407 if self.login.challenged(&response.headers, status) => {
-                self.offers.queued.get_or_insert(ours.sdp);
+                self.offers.again(ours.sdp);
             }
             491 if self.offers.glares < GLARES_MAX => {
                 self.offers.glares += 1;
-                self.offers.queued.get_or_insert(ours.sdp);
+                self.offers.again(ours.sdp);
                 self.offers.retry = Some(io.mono() + self.glare_pause(io));
             }
             _ => {
+                self.offers.ours = Some(ours);
                 self.reinvite_failed(io, status);
                 return;
             }
@@ -118,7 +186,7 @@ impl Session {
 
     /// Our re-INVITE was refused, or nobody answered (408) or carried it (503).
     pub fn reinvite_failed(&mut self, io: &mut Io<'_>, status: u16) {
-        self.offers.ours = None;
+        let ours = self.offers.ours.take();
         self.offers.glares = 0;
         match status {
             // RFC 3261 section 12.2.1.2: these say that the dialog is no more.
@@ -131,7 +199,9 @@ impl Session {
                 }
             }
             _ => {
-                self.tell(io, Event::Reanswered { session: self.id, answer: Err(status) });
+                if ours.is_some_and(|ours| ours.sdp.is_some()) {
+                    self.tell(io, Event::Reanswered { session: self.id, answer: Err(status) });
+                }
                 self.next_offer(io);
             }
         }
@@ -166,29 +236,55 @@ impl Session {
             self.answer(io, server, &reply, 415, "Accept: application/sdp\r\n");
             return;
         };
+        if let Err(extra) = self.timer.take_request(&request.headers, &io.wire.session_limits) {
+            return self.answer(io, server, &reply, 422, &extra);
+        }
         self.dialog.refresh_target(&request.headers);
         let bytes = reply.render(100, phrase(100), "", "", "", None);
         io.transactions.respond(io.now.mono, io.wire, server, 100, bytes);
+        self.offered(io, server, reply, head, sdp, Kind::Invite);
+    }
+
+    /// Puts an offer of the peer's before the owner.
+    pub fn offered(
+        &mut self,
+        io: &mut Io<'_>,
+        server: ServerId,
+        reply: Reply,
+        head: &Head,
+        sdp: Option<Bytes>,
+        kind: Kind,
+    ) {
         let (give_up, offered) = (io.mono() + TIMEOUT, sdp.is_some());
-        self.offers.theirs = Some(Theirs { server, reply, cseq: head.cseq, offered, give_up });
+        self.offers.theirs = Some(Theirs { kind, server, reply, cseq: head.cseq, offered, give_up });
         self.tell(io, Event::Reoffer { session: self.id, sdp });
     }
 
-    /// The owner's answer to the peer's re-INVITE.
+    /// The owner's answer to the peer's offer.
     pub fn answer_reoffer(&mut self, io: &mut Io<'_>, answer: Result<Bytes, u16>) {
         match answer {
             Ok(sdp) => {
                 let Some(theirs) = self.offers.theirs.take() else { return };
-                self.send_200(io, theirs.server, &theirs.reply, theirs.cseq, &sdp, !theirs.offered);
+                let Theirs { kind, server, reply, cseq, offered, .. } = theirs;
+                let extra = match kind {
+                    Kind::Invite => return self.send_200(io, server, &reply, cseq, Some(&sdp), (!offered, !offered)),
+                    Kind::Update => self.update_lines(io),
+                    Kind::Prack => String::new(),
+                };
+                self.answer_described(io, server, &reply, &extra, &sdp);
+                self.described = Some(sdp);
+                self.go_on(io);
+                self.next_offer(io);
             }
             Err(status) => {
                 self.drop_offer(io, if (300..=699).contains(&status) { status } else { 488 });
+                self.go_on(io);
                 self.next_offer(io);
             }
         }
     }
 
-    /// Refuses the peer's re-INVITE, if there is one.
+    /// Refuses the peer's offer, if there is one.
     pub fn drop_offer(&mut self, io: &mut Io<'_>, status: u16) {
         let Some(theirs) = self.offers.theirs.take() else { return };
         self.answer(io, theirs.server, &theirs.reply, status, "");

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sip_codec::Response;
+use sip_codec::{HeaderName, Headers, Response};
 
 use crate::base::{Cause, Instant, Now};
 
 use super::dialog::{Dialog, Draft};
 use super::digest::Login;
-use super::message::{ALLOW, Reply, SDP, phrase, reason_line};
+use super::message::{ALLOW, Reply, SDP, SUPPORTED, lists, phrase, reason_line};
+use super::prack::{Early, Reliable};
 use super::refer::Refers;
 use super::reinvite::Offers;
+use super::session_timer::SessionTimer;
 use super::transaction::{ClientId, Owner, ServerId, T1, T2, TIMEOUT, Transactions};
 use super::types::{Credentials, Event};
 use super::wire::{Wake, Wire, earlier};
@@ -68,13 +70,10 @@ pub(super) struct Calling {
     pub sdp: Option<Bytes>,
     pub provisional: bool,
     pub cancel: Cancel,
-    /// To tag and description of early dialogs, at most [`EARLY_MAX`].
-    pub early: Vec<(Vec<u8>, Bytes)>,
+    /// Forks that were heard of.
+    pub early: Vec<Early>,
     pub give_up: Instant,
 }
-
-/// Early dialogs whose descriptions are kept.
-pub(super) const EARLY_MAX: usize = 4;
 
 /// An INVITE to us.
 #[derive(Debug)]
@@ -83,6 +82,10 @@ pub(super) struct Ringing {
     pub reply: Reply,
     /// The caller's digest answered an outdated nonce.
     pub stale: bool,
+    /// CSeq of the INVITE.
+    pub cseq: u32,
+    /// The INVITE has an offer.
+    pub offered: bool,
     pub provisional: Option<(u16, Bytes)>,
     pub refresh: Option<Instant>,
     pub give_up: Instant,
@@ -94,11 +97,19 @@ pub(super) struct Unacked {
     pub cseq: u32,
     /// The first INVITE's, or the ACK is to carry an answer: worth an event.
     pub tell: bool,
+    offers: bool,
     bytes: Bytes,
     path: Path,
     pause: Duration,
     retransmit: Instant,
     give_up: Instant,
+}
+
+impl Unacked {
+    /// Whether an answer is to come in the ACK.
+    pub fn is_offer(&self) -> bool {
+        self.offers
+    }
 }
 
 /// See the module.
@@ -117,6 +128,12 @@ pub(super) struct Session {
     pub bye_wanted: Option<Cause>,
     pub offers: Offers,
     pub refers: Refers,
+    pub reliable: Reliable,
+    pub timer: SessionTimer,
+    /// The peer allows UPDATE (RFC 3311 section 4).
+    pub peer_updates: bool,
+    /// Our newest description that holds, to be repeated in a refresh (RFC 4028 section 7.4).
+    pub described: Option<Bytes>,
     scheduled: Option<Instant>,
 }
 
@@ -133,6 +150,10 @@ impl Session {
             bye_wanted: None,
             offers: Offers::default(),
             refers: Refers::default(),
+            reliable: Reliable::default(),
+            timer: SessionTimer::default(),
+            peer_updates: false,
+            described: None,
             scheduled: None,
         }
     }
@@ -150,6 +171,31 @@ impl Session {
         self.tell(io, event);
         self.silent = true;
         self.phase = Phase::Gone;
+    }
+
+    /// Notes which methods the peer takes, where it says so.
+    pub fn note_peer(&mut self, headers: &Headers) {
+        if headers.count(&HeaderName::Allow) > 0 {
+            self.peer_updates = lists(headers, &HeaderName::Allow, b"UPDATE");
+        }
+    }
+
+    /// The dialog with this tag of the peer's: while we call, that of a fork.
+    pub fn dialog_of(&mut self, tag: &[u8]) -> &mut Dialog {
+        if let Phase::Calling(calling) = &mut self.phase
+            && let Some(early) = calling.early.iter_mut().find(|e| e.dialog.remote_tag == tag)
+        {
+            return &mut early.dialog;
+        }
+        &mut self.dialog
+    }
+
+    /// Whether a peer's tag is that of this session, or of a fork of the call that we make.
+    pub fn has_peer(&self, tag: &[u8]) -> bool {
+        match &self.phase {
+            Phase::Calling(calling) => calling.early.iter().any(|e| e.dialog.remote_tag == tag),
+            _ => self.dialog.remote_tag == tag,
+        }
     }
 
     /// Sends a request within the dialog. `extra` are whole header lines.
@@ -190,36 +236,65 @@ impl Session {
 
     /// Sends 101 to 199.
     pub fn provisional(&mut self, io: &mut Io<'_>, status: u16, sdp: Option<&Bytes>) {
-        let Phase::Ringing(ringing) = &mut self.phase else { return };
-        if !(101..=199).contains(&status) {
+        if !(101..=199).contains(&status) || !matches!(self.phase, Phase::Ringing(_)) {
             return;
         }
-        let extra = format!("Contact: {}\r\n{ALLOW}", self.dialog.contact);
+        // A description that went out reliably is the only one of this INVITE (RFC 3261 section 13.2.1).
+        let sdp = sdp.filter(|_| !self.reliable.described);
+        let Some(reliably) = self.reliably(status, sdp) else { return };
+        let Phase::Ringing(ringing) = &mut self.phase else { return };
+        let extra = format!("Contact: {}\r\n{ALLOW}{SUPPORTED}{reliably}", self.dialog.contact);
         let body = sdp.map(|b| (SDP, b.as_ref()));
         let (tag, server) = (&self.dialog.local_tag, &io.wire.user_agent);
         let bytes = ringing.reply.render(status, phrase(status), tag, server, &extra, body);
         io.transactions.respond(io.now.mono, io.wire, ringing.server, status, bytes.clone());
-        ringing.provisional = Some((status, bytes));
+        ringing.provisional = Some((status, bytes.clone()));
         ringing.refresh = Some(io.mono() + PROVISIONAL_REFRESH);
+        let offered = ringing.offered;
+        if sdp.is_some() {
+            self.described = sdp.cloned();
+        }
+        if !reliably.is_empty() {
+            self.sent_reliably(io, bytes, sdp.is_some(), offered);
+        }
     }
 
     /// Sends 200 to the first INVITE.
     pub fn accept(&mut self, io: &mut Io<'_>, sdp: &Bytes) {
+        if !matches!(self.phase, Phase::Ringing(_)) || self.hold_answer(sdp) {
+            return;
+        }
         let Phase::Ringing(ringing) = std::mem::replace(&mut self.phase, Phase::Up) else { return };
-        let cseq = self.dialog.remote_cseq.unwrap_or_default();
-        self.send_200(io, ringing.server, &ringing.reply, cseq, sdp, true);
+        let sdp = (!self.reliable.described).then_some(sdp);
+        let offers = sdp.is_some() && !ringing.offered;
+        self.send_200(io, ringing.server, &ringing.reply, ringing.cseq, sdp, (true, offers));
     }
 
-    /// Sends 200 with a description to an INVITE, and waits for its ACK.
-    pub fn send_200(&mut self, io: &mut Io<'_>, server: ServerId, reply: &Reply, cseq: u32, sdp: &Bytes, tell: bool) {
-        let extra = format!("Contact: {}\r\n{ALLOW}", self.dialog.contact);
+    /// Sends 200 to an INVITE, and waits for its ACK: whether that is worth an event, and whether it is to bring an
+    /// answer.
+    pub fn send_200(
+        &mut self,
+        io: &mut Io<'_>,
+        server: ServerId,
+        reply: &Reply,
+        cseq: u32,
+        sdp: Option<&Bytes>,
+        (tell, offers): (bool, bool),
+    ) {
+        let timer = self.timer.answer_lines(io.mono(), &io.wire.session_limits);
+        let extra = format!("Contact: {}\r\n{ALLOW}{SUPPORTED}{timer}", self.dialog.contact);
+        if sdp.is_some() {
+            self.described = sdp.cloned();
+        }
         let (tag, name) = (&self.dialog.local_tag, &io.wire.user_agent);
-        let bytes = reply.render(200, phrase(200), tag, name, &extra, Some((SDP, sdp)));
+        let body = sdp.map(|b| (SDP, b.as_ref()));
+        let bytes = reply.render(200, phrase(200), tag, name, &extra, body);
         io.transactions.respond(io.now.mono, io.wire, server, 200, bytes.clone());
         let now = io.mono();
         self.unacked = Some(Unacked {
             cseq,
             tell,
+            offers,
             bytes,
             path: reply.path,
             pause: T1,
@@ -230,6 +305,9 @@ impl Session {
 
     /// Refuses the first INVITE; the session is over. `extra` are whole header lines.
     pub fn refuse(&mut self, io: &mut Io<'_>, status: u16, extra: &str) {
+        if matches!(self.phase, Phase::Ringing(_)) {
+            self.drop_pending(io);
+        }
         let Phase::Ringing(ringing) = std::mem::replace(&mut self.phase, Phase::Gone) else { return };
         self.silent = true;
         let (tag, server) = (&self.dialog.local_tag, &io.wire.user_agent);
@@ -343,11 +421,14 @@ impl Session {
     /// When [`wake`](Self::wake) is wanted.
     fn due(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Calling(calling) => Some(calling.give_up),
-            Phase::Ringing(ringing) => earlier(ringing.refresh, Some(ringing.give_up)),
+            Phase::Calling(calling) => earlier(Some(calling.give_up), self.offers.due()),
+            Phase::Ringing(ringing) => {
+                let offers = earlier(self.reliable.due(), self.offers.due());
+                earlier(earlier(ringing.refresh, Some(ringing.give_up)), offers)
+            }
             Phase::Up => {
                 let unacked = self.unacked.as_ref().map(|u| u.retransmit.min(u.give_up));
-                earlier(earlier(unacked, self.offers.due()), self.refers.due())
+                earlier(earlier(unacked, self.offers.due()), earlier(self.refers.due(), self.timer.due()))
             }
             Phase::Closing | Phase::Gone => None,
         }
@@ -378,11 +459,15 @@ impl Session {
                     io.transactions.respond(io.now.mono, io.wire, ringing.server, *status, bytes.clone());
                     ringing.refresh = Some(now + PROVISIONAL_REFRESH);
                 }
+                self.wake_reliable(io);
+                self.wake_offer(io);
             }
+            Phase::Calling(_) => self.wake_offer(io),
             Phase::Up => {
                 self.wake_unacked(io);
                 self.wake_offer(io);
                 self.wake_refer(io);
+                self.wake_timer(io);
             }
             _ => {}
         }

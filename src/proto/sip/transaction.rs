@@ -63,6 +63,8 @@ pub(super) struct ServerId(pub u64);
 pub(super) enum Owner {
     Invite(SessionId),
     Reinvite(SessionId),
+    Update(SessionId),
+    Prack,
     Bye(SessionId),
     Cancel,
     Refer(SessionId),

@@ -130,6 +130,8 @@ pub struct Incoming {
     pub authenticated: Option<String>,
     /// The peer's offer; `None` asks us for one.
     pub sdp: Option<Bytes>,
+    /// Whether the peer takes provisional responses reliably (RFC 3262), so that one can carry an offer of ours.
+    pub reliable: bool,
     /// The peer's User-Agent; empty for none.
     pub user_agent: String,
 }
@@ -162,6 +164,20 @@ pub enum Event {
         /// The ACK's body: the answer, where our 2xx carried the offer.
         sdp: Option<Bytes>,
     },
+    /// The answer to the offer of a reliable provisional response of ours came in its PRACK (RFC 3262 section 5).
+    Concluded {
+        /// Which.
+        session: SessionId,
+        /// The answer.
+        sdp: Bytes,
+    },
+    /// The peer signalled a digit by INFO.
+    Digit {
+        /// Which.
+        session: SessionId,
+        /// `0-9*#A-D`.
+        digit: char,
+    },
     /// Our INVITE ended without answer, after the digest retry if there was one. Dead.
     Failed {
         /// Which.
@@ -176,14 +192,14 @@ pub enum Event {
         /// Which.
         session: SessionId,
     },
-    /// A re-INVITE from the peer; answer with [`answer_reoffer`](super::Endpoint::answer_reoffer).
+    /// An offer from the peer by re-INVITE, UPDATE or PRACK, or a re-INVITE without one; answer with [`answer_reoffer`](super::Endpoint::answer_reoffer).
     Reoffer {
         /// Which.
         session: SessionId,
         /// The new offer; `None` asks us for one.
         sdp: Option<Bytes>,
     },
-    /// Our re-INVITE was answered.
+    /// Our re-INVITE or UPDATE was answered.
     Reanswered {
         /// Which.
         session: SessionId,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::base::Instant;
 
+use super::session_timer::SessionLimits;
 use super::types::{EndpointConfig, Event, RegistrationId};
 use super::{Path, SessionId, Transmit};
 
@@ -45,6 +46,7 @@ impl Random {
 pub(super) struct Wire {
     pub realm: String,
     pub user_agent: String,
+    pub session_limits: SessionLimits,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     wakes: BinaryHeap<Reverse<(Instant, Wake)>>,
@@ -59,6 +61,7 @@ impl Wire {
         Self {
             realm: clean(&config.realm),
             user_agent: clean(&config.user_agent),
+            session_limits: SessionLimits::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             wakes: BinaryHeap::new(),

@@ -62,6 +62,11 @@ impl Checker<'_> {
         }
         self.in_range("calls_max", sip.calls_max, 1..=CALLS_MAX);
         self.in_range("stop_grace_s", sip.stop_grace_s, 0..=3_600);
+        // RFC 4028 section 5: no interval below 90 s.
+        self.in_range("min_se_s", sip.min_se_s, 90..=86_400);
+        if sip.session_expires_s != 0 {
+            self.in_range("session_expires_s", sip.session_expires_s, sip.min_se_s.max(90)..=604_800);
+        }
     }
 
     /// A path, which only the running appliance can look at.

@@ -116,6 +116,8 @@ fn the_appliance() {
     breaks("sip.realm", |p| p.sip.realm = "a b".into());
     breaks("sip.calls_max", |p| p.sip.calls_max = 0);
     breaks("sip.stop_grace_s", |p| p.sip.stop_grace_s = 100_000);
+    breaks("sip.min_se_s", |p| p.sip.min_se_s = 89);
+    breaks("sip.session_expires_s", |p| p.sip.session_expires_s = 89);
     breaks("media.address", |p| p.media.address = "localhost".into());
     breaks("media.port_min", |p| p.media.port_min += 1);
     breaks("media.port_max", |p| p.media.port_max -= 1);

@@ -4,10 +4,13 @@ mod calls;
 mod chaos;
 mod hostile;
 mod offers;
+mod prack;
 mod registering;
+mod session_timer;
 mod timers;
 mod transactions;
 mod transfer;
+mod update;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
