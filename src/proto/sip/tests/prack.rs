@@ -197,7 +197,7 @@ fn forks_are_kept_apart() {
         .filter(|l| ["Via", "From", "Call-ID", "CSeq"].iter().any(|n| l.starts_with(n)))
         .fold(String::new(), |all, l| all + l + "\r\n");
     let path = w.path(Side::A);
-    let mut give = |w: &mut World, status: &str, tag: &str, rseq: u32, sdp: &str| {
+    let give = |w: &mut World, status: &str, tag: &str, rseq: u32, sdp: &str| {
         let reliable = if rseq > 0 { format!("Require: 100rel\r\nRSeq: {rseq}\r\n") } else { String::new() };
         let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let text = format!(
