@@ -250,6 +250,8 @@ impl World {
             }
             Event::Released { session } => self.live[side].retain(|live| *live != session),
             Event::Answered { .. } | Event::Provisional { .. } | Event::Acked { .. } | Event::Reanswered { .. } => {}
+            Event::Concluded { sdp, .. } => assert!(!sdp.is_empty()),
+            Event::Digit { digit, .. } => assert!("0123456789*#ABCD".contains(digit)),
             Event::Failed { status, .. } => assert!((300..=699).contains(&status)),
             Event::ReferProgress { status, .. } => assert!((100..=699).contains(&status)),
             Event::Cancelled { .. } | Event::Ended { .. } => {}

@@ -230,6 +230,54 @@ impl Drop for Peer {
     }
 }
 
+/// What goes over a place's network, captured by tshark.
+pub struct Capture {
+    process: Peer,
+    file: String,
+    ours: String,
+}
+
+impl Capture {
+    /// Starts one, where tshark is there and may capture.
+    pub fn start(place: &Place) -> Option<Self> {
+        if !have(&["tshark"]) {
+            return None;
+        }
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: capturing needs root");
+            return None;
+        }
+        let file = place.dir().join("capture.pcapng").display().to_string();
+        let net = format!("net {}/24", place.host(0));
+        let mut command = Command::new("tshark");
+        let mut process = place.start("tshark", command.args(["-q", "-i", "lo", "-f", &net, "-w", &file]));
+        wait_for("the capture", START_MAX, || {
+            assert!(process.lives(), "{}", process.log());
+            fs::metadata(&file).is_ok_and(|file| file.len() > 0)
+        });
+        Some(Self { process, file, ours: format!("ip.src == {}", place.host(1)) })
+    }
+
+    /// Ends it: the appliance must have sent something that each of the filters selects, and nothing malformed.
+    pub fn finish(&mut self, sent: &[&str]) {
+        self.process.signal(rustix::process::Signal::INT);
+        self.process.succeeds(STOP_MAX);
+        for filter in sent {
+            assert!(!self.packets(&format!("{filter} && {}", self.ours)).is_empty(), "{filter}: nothing was sent");
+        }
+        let malformed = self.packets(&format!("{} && (_ws.malformed || _ws.expert.severity == error)", self.ours));
+        assert!(malformed.is_empty(), "{}", malformed.join("\n"));
+    }
+
+    /// Packets that a display filter selects, one line each.
+    pub fn packets(&self, filter: &str) -> Vec<String> {
+        // Two passes: a stream is known from the description that announces it.
+        let output = Command::new("tshark").args(["-n", "-2", "-r", &self.file, "-Y", filter]).output().unwrap();
+        assert!(output.status.success(), "{filter}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    }
+}
+
 /// The appliance as a process of its own.
 pub struct Appliance {
     process: Peer,

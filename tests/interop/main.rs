@@ -7,6 +7,7 @@ mod agents;
 mod callers;
 mod harness;
 mod hostile;
+mod methods;
 mod phone;
 mod providers;
 mod stock;

@@ -192,7 +192,13 @@ impl Switch {
             (false, Signal::Sip(sip)) if sip.progress < 180 => {
                 sip.progress = 180;
                 let session = sip.session;
-                self.sip.provisional(now, session, 180, None);
+                // RFC 3262 section 5: who made no offer gets ours in the first response that may go out reliably.
+                let late = sip.remote.is_none() && sip.reliable;
+                let offer = match late.then(|| self.open_client_media(call)).transpose() {
+                    Ok(offer) => offer,
+                    Err(cause) => return self.end_call(now, call, cause),
+                };
+                self.sip.provisional(now, session, 180, offer);
             }
             (false, Signal::Sip(sip)) if sip.progress == 180 => {}
             // Whoever hears us already, early or late, must hear the ringing from us.

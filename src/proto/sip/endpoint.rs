@@ -333,8 +333,9 @@ impl Endpoint {
         self.order(now, session, |session, io| session.hang_up(io, cause));
     }
 
-    /// Sends a new offer by re-INVITE, or before the answer to the peer's INVITE by UPDATE where it allows that, once nothing else is under way; [`Event::Reanswered`] follows. 491 is tried
-    /// again (RFC 3261 section 14.1). An offer that still waits is replaced by a newer one.
+    /// Sends a new offer by re-INVITE, or before the answer to the peer's INVITE by UPDATE where it allows that, once
+    /// nothing else is under way; [`Event::Reanswered`] follows. 491 is tried again (RFC 3261 section 14.1). An offer
+    /// that still waits is replaced by a newer one.
     pub fn reinvite(&mut self, now: Now, session: SessionId, sdp: Bytes) {
         self.order(now, session, |session, io| session.reinvite(io, sdp));
     }

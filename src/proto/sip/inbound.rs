@@ -181,6 +181,8 @@ impl Endpoint {
         session.note_peer(&request.headers);
         self.with(now, id, |session, io| match request.method {
             Method::Invite => session.reinvite_request(io, server, reply, &head, &request),
+            // RFC 3261 section 15: who was called must not end an early dialog so; the fork's final response counts.
+            Method::Bye if matches!(session.phase, Phase::Calling(_)) => session.answer(io, server, &reply, 481, ""),
             Method::Bye => {
                 session.answer(io, server, &reply, 200, "");
                 session.peer_bye(io, reason_cause(&request.headers).unwrap_or(Cause::Normal));

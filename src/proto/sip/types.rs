@@ -192,7 +192,8 @@ pub enum Event {
         /// Which.
         session: SessionId,
     },
-    /// An offer from the peer by re-INVITE, UPDATE or PRACK, or a re-INVITE without one; answer with [`answer_reoffer`](super::Endpoint::answer_reoffer).
+    /// An offer from the peer by re-INVITE, UPDATE or PRACK, or a re-INVITE without one; answer with
+    /// [`answer_reoffer`](super::Endpoint::answer_reoffer).
     Reoffer {
         /// Which.
         session: SessionId,
