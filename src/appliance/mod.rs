@@ -153,7 +153,9 @@ impl Appliance {
             Cards::open(&directory, clock, Arc::new(move || wake(Notice::Cards))).map_err(RunError::Cards)?;
         let prompts = Prompts::load(Some(&options.data_dir));
         let prompt_faults: Vec<String> = prompts.faults().iter().map(ToString::to_string).collect();
-        let recorder = Recorder::spawn(&options.data_dir).map_err(|e| RunError::Start("recorder", e))?;
+        let room = nudge.clone();
+        let recorder = Recorder::spawn(&options.data_dir, move || room(Notice::Disk))
+            .map_err(|e| RunError::Start("recorder", e))?;
         let recorder_load = recorder.load();
         let (media_events, media_inbox) = smol::channel::bounded(65_536);
         let address =

@@ -39,6 +39,8 @@ pub(super) enum Notice {
     Cards,
     /// The store committed.
     Durable,
+    /// The room on the disk has changed: the recorder knows.
+    Disk,
     /// The store has an alarm.
     Store(StoreAlarm),
 }
@@ -177,6 +179,11 @@ impl Turn {
         while let Ok(notice) = self.inboxes.notified.try_recv() {
             self.notice(now, notice);
         }
+        // Not by a nudge that may get lost: whether there is room must never be stale.
+        let full = self.rest.recorder.disk_is_full();
+        if full != self.switch.disk_is_full() {
+            self.switch.handle(now, Input::DiskFull(full));
+        }
         if self.backlog() < BACKLOG_MAX {
             while let Ok(asked) = self.inboxes.asked.try_recv().or_else(|_| self.inboxes.asked_here.try_recv()) {
                 self.request(now, asked);
@@ -239,7 +246,7 @@ impl Turn {
 
     fn notice(&mut self, now: Now, notice: Notice) {
         match notice {
-            Notice::Cards | Notice::Durable => {}
+            Notice::Cards | Notice::Durable | Notice::Disk => {}
             Notice::Store(StoreAlarm::Failing { reason }) => {
                 log::error!("store: {reason}; changes are kept and tried again");
                 self.switch.handle(now, Input::Alarm { name: "store-failing", subject: String::new(), stands: true });

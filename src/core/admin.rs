@@ -245,6 +245,7 @@ impl Switch {
             agents_wrap_up: counters.agents_wrap_up as u64,
             agents_not_ready: counters.agents_not_ready as u64,
             registrations: self.sip.bindings_len() as u64,
+            recordings_refused: self.counters.recordings_refused,
             sip_refused: self.sip.counters().iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
             bounds: self.bounds(),
             alarms: self.alarms.list(),

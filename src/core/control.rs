@@ -158,6 +158,8 @@ pub struct Status {
     pub agents_not_ready: u64,
     /// Phones registered now.
     pub registrations: u64,
+    /// Conversations that were to be recorded, and were not, or not to their end.
+    pub recordings_refused: u64,
     /// SIP messages dropped or refused, by reason.
     pub sip_refused: std::collections::BTreeMap<String, u64>,
     /// Bounds.

@@ -112,7 +112,9 @@ pub enum Input {
         /// The question.
         query: Query,
     },
-    /// An alarm of the edge begins or ends (disk, store, sockets).
+    /// The disk has become too full for new recordings, or has room again.
+    DiskFull(bool),
+    /// An alarm of the edge begins or ends (store, prompts).
     Alarm {
         /// Stable name.
         name: &'static str,
@@ -212,6 +214,8 @@ pub(crate) struct Counters {
     pub in_target: u64,
     pub calls_refused: u64,
     pub sockets_refused: u64,
+    /// Conversations that were to be recorded, and were not, or not to their end.
+    pub recordings_refused: u64,
     /// Legs beyond what a call may have.
     pub legs_refused: u64,
     /// What calls that are over lost to their own bounds.
@@ -253,6 +257,8 @@ pub struct Switch {
     pub(crate) releasing: HashMap<SessionId, AgentId>,
     pub(crate) started: Now,
     pub(crate) stopping: bool,
+    /// New recordings are refused: there is no room for them.
+    pub(crate) disk_is_full: bool,
     stopped: bool,
     entries: u64,
     next_id: u64,
@@ -310,6 +316,7 @@ impl Switch {
             releasing: HashMap::new(),
             started: now,
             stopping: false,
+            disk_is_full: false,
             stopped: false,
             entries: 0,
             next_id: 1,
@@ -340,6 +347,7 @@ impl Switch {
             Input::Media(event) => self.on_media(now, event),
             Input::Command { token, command } => self.on_command(now, token, command),
             Input::Query { token, query } => self.on_query(now, token, query),
+            Input::DiskFull(full) => self.disk_full(now, full),
             Input::Alarm { name, subject, stands } => self.alarms.set(now, name, subject, stands),
         }
         self.settle(now);

@@ -5,6 +5,7 @@
 pub mod cards;
 pub mod clock;
 pub mod console;
+pub mod disk;
 pub mod logging;
 pub mod net;
 pub mod prompts;

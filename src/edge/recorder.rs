@@ -9,13 +9,14 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 
 use crate::base::Bound;
+use crate::edge::disk::{Room, Watch};
 use crate::media::{FRAME, RecordError, RecordSink, Samples};
 
 /// Frames on their way to the thread at most, of all recordings together: 20 s of two, 400 ms of a hundred.
@@ -41,12 +42,18 @@ enum Job {
 pub struct RecorderLoad {
     frames: AtomicUsize,
     refused: AtomicU64,
+    disk_is_full: AtomicBool,
 }
 
 impl RecorderLoad {
     /// The queue with its use. A frame that finds no room ends its recording.
     pub fn bound(&self) -> Bound {
         Bound::new("recorder-frames", self.frames.load(Ordering::Relaxed), QUEUE, self.refused.load(Ordering::Relaxed))
+    }
+
+    /// Whether there is too little room on the disk for new recordings.
+    pub fn disk_is_full(&self) -> bool {
+        self.disk_is_full.load(Ordering::Relaxed)
     }
 }
 
@@ -62,11 +69,12 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the thread; files go to `data_dir/recordings`, which is made if need be.
+    /// Starts the thread; files go to `data_dir/recordings`, which is made if need be. `wake` is called from the thread
+    /// when [`RecorderLoad::disk_is_full`] has changed; while there is hardly any room, recordings end by themselves.
     ///
     /// # Errors
     /// The folder cannot be made, or the thread cannot start.
-    pub fn spawn(data_dir: &Path) -> io::Result<Recorder> {
+    pub fn spawn(data_dir: &Path, wake: impl Fn() + Send + 'static) -> io::Result<Recorder> {
         let root = data_dir.join("recordings");
         fs::create_dir_all(&root)?;
         let (jobs, inbox) = sync_channel(QUEUE);
@@ -74,6 +82,8 @@ impl Recorder {
         let load = Arc::new(RecorderLoad::default());
         let writer = Writer {
             load: Arc::clone(&load),
+            watch: Watch::new(&root),
+            wake: Box::new(wake),
             root,
             open: HashMap::new(),
             broken: HashSet::new(),
@@ -158,6 +168,8 @@ impl Drop for Recorder {
 struct Writer {
     load: Arc<RecorderLoad>,
     root: PathBuf,
+    watch: Watch,
+    wake: Box<dyn Fn() + Send>,
     open: HashMap<Arc<str>, Recording>,
     /// Recordings that failed and are not finished yet: their frames are dropped.
     broken: HashSet<Arc<str>>,
@@ -175,12 +187,21 @@ impl Writer {
     fn run(mut self, inbox: &Receiver<Job>) {
         complete_leftovers(&self.root, 0);
         loop {
-            let job = inbox.recv();
+            let job = inbox.recv_timeout(self.watch.due_in());
             self.load.frames.fetch_sub(usize::from(job.is_ok()), Ordering::Relaxed);
+            let room = self.watch.look();
+            let full = room != Room::Enough;
+            if self.load.disk_is_full.swap(full, Ordering::Relaxed) != full {
+                (self.wake)();
+            }
             match job {
+                Ok(Job::Frame(name, _)) if room == Room::Store => {
+                    self.fail(name, Some(io::ErrorKind::StorageFull.into()))
+                }
                 Ok(Job::Frame(name, samples)) => self.frame(name, &samples),
                 Ok(Job::Finish(name)) => self.finish(&name),
-                Err(_) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         debug_assert_eq!(inbox.try_recv().err(), Some(TryRecvError::Disconnected));
@@ -199,8 +220,14 @@ impl Writer {
                 result
             }),
         };
-        let Err(error) = result else { return };
-        if let Some(error) = error {
+        if let Err(error) = result {
+            self.fail(name, error);
+        }
+    }
+
+    /// Ends a recording before its call. `None`: that was said already.
+    fn fail(&mut self, name: Arc<str>, error: Option<io::Error>) {
+        if let Some(error) = error.filter(|_| !self.broken.contains(&name)) {
             log::error!("recording {name}: {error}");
         }
         // What was written stays, as far as it can be completed.
@@ -250,8 +277,10 @@ impl Recording {
     }
 
     fn complete(self) -> io::Result<()> {
-        self.writer.finalize().map_err(io_error)?;
-        fs::rename(&self.part, &self.complete)
+        // Without room for the last of it, what is there has a header that is right up to the last second.
+        let finished = self.writer.finalize().map_err(io_error);
+        fs::rename(&self.part, &self.complete)?;
+        finished
     }
 }
 
@@ -318,6 +347,10 @@ mod tests {
         }
     }
 
+    fn spawn(folder: &Folder) -> io::Result<Recorder> {
+        Recorder::spawn(&folder.0, || {})
+    }
+
     fn name(text: &str) -> Arc<str> {
         Arc::from(text)
     }
@@ -325,7 +358,7 @@ mod tests {
     #[test]
     fn a_recording_is_stereo_and_complete() {
         let folder = Folder::new("complete");
-        let mut recorder = Recorder::spawn(&folder.0).expect("spawned");
+        let mut recorder = spawn(&folder).expect("spawned");
         let call = name("acme/2026-11/call-1");
         for n in 0..60 {
             recorder.frame(&call, &[n; FRAME], &[-n; FRAME]).expect("room");
@@ -344,7 +377,7 @@ mod tests {
     #[test]
     fn dropping_the_sink_completes_open_recordings_and_a_start_those_left_behind() {
         let folder = Folder::new("leftover");
-        let mut recorder = Recorder::spawn(&folder.0).expect("spawned");
+        let mut recorder = spawn(&folder).expect("spawned");
         recorder.frame(&name("open"), &[1; FRAME], &[2; FRAME]).expect("room");
         drop(recorder);
         let complete = folder.0.join("recordings/open.wav");
@@ -352,14 +385,14 @@ mod tests {
 
         let part = folder.0.join("recordings/killed.wav.part");
         fs::rename(&complete, &part).expect("renamed");
-        drop(Recorder::spawn(&folder.0).expect("spawned"));
+        drop(spawn(&folder).expect("spawned"));
         assert!(folder.0.join("recordings/killed.wav").exists());
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_told() {
         let folder = Folder::new("broken");
-        let mut recorder = Recorder::spawn(&folder.0).expect("spawned");
+        let mut recorder = spawn(&folder).expect("spawned");
         let bad = name("../escape");
         // The thread tells with a delay that is bounded by the queue: after it is full at the latest.
         let told = (0..100_000_000u64).find_map(|_| match recorder.frame(&bad, &[0; FRAME], &[0; FRAME]) {

@@ -124,6 +124,7 @@ impl Day {
         let now = self.desk().now;
         let alarm = Input::Alarm { name: "store-failing", subject: String::new(), stands: full };
         self.desk().switch.handle(now, alarm);
+        self.desk().switch.handle(now, Input::DiskFull(full));
         if full {
             let recording: Vec<_> =
                 self.desk().ports.iter().filter(|(_, p)| p.recording.is_some()).map(|(id, _)| *id).collect();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cordboard::base::{Cause, Circuit, Codec, DialString, Instant, Now, PlayId, PortId, Redacted, Timestamp};
 use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::journal::{AgentStatus, Cdr, Change, Seq};
-use cordboard::core::media::{Answerer, DigitSource, MediaCommand, MediaEvent, PortStats};
+use cordboard::core::media::{Answerer, DigitSource, MediaCommand, MediaEvent, PlayItem, PortStats};
 use cordboard::core::switch::{Config, Input, Output, Switch};
 use cordboard::core::tenant::Provision;
 use cordboard::core::trunk::CardInput;
@@ -86,6 +86,8 @@ pub struct Desk {
     pub stopped: bool,
     /// What we sent to addresses that no party has.
     pub strays: Vec<Bytes>,
+    /// Every prompt that was played, and to whom.
+    pub said: Vec<(PortId, String)>,
     /// How often the core wanted to be called.
     pub wakes: usize,
     /// Our bits on each timeslot, as last set.
@@ -175,6 +177,7 @@ impl Desk {
             replies: Vec::new(),
             stopped: false,
             strays: Vec::new(),
+            said: Vec::new(),
             wakes: 0,
             hooks: BTreeMap::new(),
             sockets_left,
@@ -659,7 +662,12 @@ impl Desk {
                 let event = MediaEvent::Answered { port, by: Answerer::Human };
                 self.later.push((self.now.mono + Duration::from_secs(2), event));
             }
-            MediaCommand::Play { port, play, .. } => {
+            MediaCommand::Play { port, play, items } => {
+                for item in items {
+                    if let PlayItem::Prompt(name) = item {
+                        self.said.push((port, name.to_string()));
+                    }
+                }
                 self.port(port).sound = Sound::Play(play);
                 self.later.push((self.now.mono + Duration::from_secs(1), MediaEvent::PlayDone { port, play }));
             }
@@ -706,10 +714,11 @@ impl Desk {
         }
     }
 
-    /// What must hold at any time: nothing plays into a conversation, and who waits or is held hears something.
+    /// What must hold at any time: nothing but an announcement plays into a conversation, and who waits or is held hears something.
     pub fn check_sounds(&mut self) {
         for (id, port) in &self.ports {
-            assert!(port.bridge.is_none() || port.sound == Sound::Nothing, "{id} hears {port:?} in a conversation");
+            let said = matches!(port.sound, Sound::Nothing | Sound::Play(_));
+            assert!(port.bridge.is_none() || said, "{id} hears {port:?} in a conversation");
         }
         self.switch.handle(self.now, Input::Query { token: 2, query: Query::Calls });
         self.settle();

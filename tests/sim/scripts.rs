@@ -6,6 +6,7 @@ use cordboard::base::Cause;
 use cordboard::core::control::Command;
 use cordboard::core::journal::{AgentStatus, Direction};
 use cordboard::core::media::{Answerer, DigitSource, HeardTone, MediaEvent};
+use cordboard::core::switch::Input;
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp::Direction as Flow;
@@ -169,6 +170,61 @@ fn ringing_is_heard_where_early_media_was_open() {
     desk.seconds(12);
     assert!(desk.rings(Party::Carrier, "85551234").is_some());
     assert!(matches!(desk.client_port().sound, Sound::Tone(_)), "{:?}", desk.client_port().sound);
+    over(desk);
+}
+
+/// Who was told that nobody records.
+fn told(desk: &Desk) -> Vec<cordboard::base::PortId> {
+    desk.said.iter().filter(|(_, prompt)| prompt == "en/queue/not-recorded").map(|(port, _)| *port).collect()
+}
+
+fn alarm(desk: &Desk, name: &str) -> bool {
+    desk.switch.status().alarms.iter().any(|a| a.name == name)
+}
+
+#[test]
+fn a_full_disk_refuses_new_recordings_and_says_so_to_both_who_talk() {
+    let mut desk = desk();
+    let now = desk.now;
+    desk.switch.handle(now, Input::DiskFull(true));
+    assert!(alarm(&desk, "disk-full"));
+    let (client, _) = talking(&mut desk);
+    assert!(desk.recordings.is_empty(), "{:?}", desk.recordings);
+    let mut both: Vec<_> = desk.ports.keys().copied().collect();
+    both.sort_unstable();
+    assert_eq!(told(&desk), both);
+    desk.seconds(3);
+    desk.check_sounds();
+    assert!(desk.client_port().bridge.is_some(), "they talk all the same");
+    desk.hangup(Party::Carrier, client);
+    assert!(desk.record().events.iter().any(|e| e.what == "not-recorded"), "{:?}", desk.record());
+    assert_eq!(desk.switch.status().recordings_refused, 1);
+
+    let now = desk.now;
+    desk.switch.handle(now, Input::DiskFull(false));
+    assert!(!alarm(&desk, "disk-full"));
+    desk.seconds(60);
+    let (client, _) = talking(&mut desk);
+    desk.hangup(Party::Carrier, client);
+    assert_eq!((desk.recordings.len(), told(&desk).len()), (1, 2));
+    over(desk);
+}
+
+#[test]
+fn a_recording_that_ends_early_is_said_once_and_the_next_conversation_is_recorded() {
+    let mut desk = desk();
+    let (client, ana) = talking(&mut desk);
+    let port = desk.port_to(20_000);
+    desk.media_event(MediaEvent::RecordFailed { port });
+    desk.media_event(MediaEvent::RecordFailed { port });
+    assert!(alarm(&desk, "recording-failed"));
+    assert_eq!(told(&desk).len(), 2, "both, once");
+    desk.hangup(Party::Phones, ana);
+    desk.seconds(60);
+    desk.hangup(Party::Carrier, client);
+    let (client, _) = talking(&mut desk);
+    desk.hangup(Party::Carrier, client);
+    assert_eq!(desk.recordings.len(), 2, "{:?}", desk.recordings);
     over(desk);
 }
 

@@ -252,7 +252,7 @@ impl Switch {
             MediaEvent::PromptMissing { name, .. } => self.alarms.set(now, "prompt-missing", name.to_string(), true),
             MediaEvent::Silent { port } => self.silent(now, port),
             MediaEvent::Failed { port } => self.port_failed(now, port),
-            MediaEvent::RecordFailed { .. } => self.alarms.set(now, "recording-failed", String::new(), true),
+            MediaEvent::RecordFailed { port } => self.recording_failed(now, port),
             MediaEvent::Closed { port, stats, socket } => {
                 if let Some(socket) = socket {
                     self.socket_back(socket);

@@ -1,10 +1,15 @@
 //! The conversation: two legs joined, held and recorded.
 
-use crate::base::{CallId, LegId, Now};
+use std::sync::Arc;
+
+use crate::base::{CallId, LegId, Now, PortId};
 use crate::core::call::CallState;
 use crate::core::journal::Direction;
-use crate::core::media::MediaCommand;
-use crate::core::switch::Switch;
+use crate::core::media::{MediaCommand, PlayItem};
+use crate::core::switch::{PortOwner, Switch};
+
+/// The alarm of a recording that ended before its call did; stands until the disk has got full and empty again.
+const RECORDING_FAILED: &str = "recording-failed";
 
 impl Switch {
     /// The client talks to this leg from now on.
@@ -27,7 +32,7 @@ impl Switch {
             self.counters.answered += u64::from(c.cdr.direction == Direction::Inbound);
         }
         self.meet(call, leg);
-        self.start_recording(call);
+        self.start_recording(now, call);
         self.journal_progress(call);
     }
 
@@ -88,13 +93,17 @@ impl Switch {
     }
 
     /// Starts recording where the queue of the agent who talks says so. What is recorded already goes on: a call that
-    /// an agent hands over to a number stays one recording.
-    fn start_recording(&mut self, call: CallId) {
+    /// an agent hands over to a number stays one recording. Without room on the disk the parties are told that there is
+    /// none.
+    fn start_recording(&mut self, now: Now, call: CallId) {
         let Some(port) = self.client_port(call) else { return };
         let Some(c) = self.calls.get_mut(&call) else { return };
         let wanted = c.agent.and(c.queue).and_then(|q| self.directory.queue(q)).is_some_and(|q| q.record);
         if !wanted || c.recording {
             return;
+        }
+        if self.disk_is_full {
+            return self.say_not_recorded(now, call);
         }
         c.recording = true;
         c.recordings += 1;
@@ -104,6 +113,51 @@ impl Switch {
             n => format!("{tenant}/{call}-{n}"),
         };
         self.media(MediaCommand::Record { port, name: name.into() });
+    }
+
+    /// A recording that had begun cannot go on. What is written of it stays.
+    pub(super) fn recording_failed(&mut self, now: Now, port: PortId) {
+        self.alarms.set(now, RECORDING_FAILED, String::new(), true);
+        let Some(PortOwner::Leg(leg)) = self.ports.get(&port) else { return };
+        let Some(call) = self.legs.get(leg).map(|l| l.call) else { return };
+        if self.client_port(call) == Some(port)
+            && self.calls.get_mut(&call).is_some_and(|c| std::mem::take(&mut c.recording))
+        {
+            // Should the news be of an earlier recording, this one ends as well: what is said must be true.
+            self.media(MediaCommand::StopRecord { port });
+            self.say_not_recorded(now, call);
+        }
+    }
+
+    /// Tells both who talk that nobody records them, whatever they were told before. Who is on hold has music instead.
+    fn say_not_recorded(&mut self, now: Now, call: CallId) {
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        c.note(now, "not-recorded", "");
+        self.counters.recordings_refused += 1;
+        let CallState::Talking(party) = c.state else { return };
+        let (client, tenant) = (c.client, c.tenant);
+        let language = tenant.and_then(|t| self.directory.tenant(t)).map_or("en", |t| t.language.as_str());
+        let prompt: Arc<str> = format!("{language}/queue/not-recorded").into();
+        let legs = [client, party].map(|leg| self.legs.get(&leg).and_then(|l| Some((l.port?, l.held))));
+        let [Some((one, false)), Some((other, false))] = legs else { return };
+        for port in [one, other] {
+            let play = self.fresh_play();
+            self.media(MediaCommand::Play { port, play, items: vec![PlayItem::Prompt(prompt.clone())] });
+        }
+    }
+
+    /// Whether new recordings are refused for want of room.
+    pub fn disk_is_full(&self) -> bool {
+        self.disk_is_full
+    }
+
+    /// The disk is too full for new recordings, or has room again.
+    pub(crate) fn disk_full(&mut self, now: Now, full: bool) {
+        self.disk_is_full = full;
+        self.alarms.set(now, "disk-full", String::new(), full);
+        if !full {
+            self.alarms.set(now, RECORDING_FAILED, String::new(), false);
+        }
     }
 
     /// The conversation is over, but not the call.

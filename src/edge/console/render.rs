@@ -40,6 +40,12 @@ pub fn summary(status: &Status, now: Timestamp) -> String {
 /// Counters, bounds and alarms.
 pub fn status(status: &Status, now: Timestamp) -> String {
     let mut text = summary(status, now);
+    if status.recordings_refused > 0 {
+        text.push_str(&format!(
+            "{:<14}{} conversations not recorded, or not to their end\n",
+            "recordings", status.recordings_refused
+        ));
+    }
     if !status.sip_refused.is_empty() {
         let mut table = Table::new(["sip messages refused", "count"]);
         for (reason, count) in &status.sip_refused {

@@ -8,7 +8,7 @@ macro_rules! wavs {
 
 /// Name and WAV file of each.
 #[rustfmt::skip]
-pub(super) static EMBEDDED: [(&str, &[u8]); 102] = wavs! {
+pub(super) static EMBEDDED: [(&str, &[u8]); 103] = wavs! {
     "en/digits/0"
     "en/digits/1"
     "en/digits/2"
@@ -94,6 +94,7 @@ pub(super) static EMBEDDED: [(&str, &[u8]); 102] = wavs! {
     "en/queue/all-busy"
     "en/queue/please-hold"
     "en/queue/recorded"
+    "en/queue/not-recorded"
     "en/menu/invalid"
     "en/menu/try-again"
     "en/menu/enter-digits"

@@ -63,6 +63,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it is for want of room on the disk.
+    pub(super) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Sql(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+
     /// For `map_err` on file system calls.
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
         let path = path.to_path_buf();

@@ -11,6 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::base::Bound;
 use crate::core::journal::{Change, Seq};
 use crate::core::tenant::Provision;
+use crate::edge::disk::Reserve;
 use crate::edge::store::apply::Applier;
 use crate::edge::store::lock::DirLock;
 use crate::edge::store::record::{self, AgentState, Registration};
@@ -135,6 +136,16 @@ impl Store {
     /// [`StoreError::Sealed`], [`StoreError::Undecodable`] when what is there cannot be used; [`StoreError::Io`],
     /// [`StoreError::Sql`].
     pub fn open(dir: &Path) -> Result<(Store, Recovered), StoreError> {
+        match Self::open_once(dir) {
+            Err(error) if error.is_disk_full() && Reserve::release_left(dir) => {
+                log::error!(target: "store", "{error}; the reserve on the disk is used now");
+                Self::open_once(dir)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_once(dir: &Path) -> Result<(Store, Recovered), StoreError> {
         let lock = DirLock::take(dir)?;
         let mut connection = schema::open_writer(dir)?;
         let key = match SecretKey::load(dir)? {
@@ -167,6 +178,7 @@ impl Store {
             applier: Applier::new(key, recovered.provision.clone()),
             shared: Arc::clone(&shared),
             connection,
+            reserve: Reserve::take(dir),
             _lock: lock,
         };
         let thread = std::thread::Builder::new()
@@ -335,6 +347,7 @@ struct Writer {
     shared: Arc<Shared>,
     connection: Connection,
     applier: Applier,
+    reserve: Reserve,
     _lock: DirLock,
 }
 
@@ -345,6 +358,7 @@ impl Writer {
         let mut not_before = Instant::now();
         while let Some(batch) = self.shared.next_batch(not_before) {
             not_before = Instant::now() + COMMITS_APART;
+            self.reserve.restore();
             if batch.is_empty() {
                 // Where the disk refuses, the next change will tell.
                 if let Err(error) = self.applier.beat(&mut self.connection) {
@@ -358,7 +372,16 @@ impl Writer {
                         self.done(&batch, refused);
                         break;
                     }
-                    Err(error) => self.failed(&error),
+                    Err(error) if error.is_disk_full() && self.reserve.release() => {
+                        log::error!(target: "store", "{error}; the reserve on the disk is used now");
+                        continue;
+                    }
+                    Err(error) => {
+                        if error.is_disk_full() {
+                            self.shrink_wal();
+                        }
+                        self.failed(&error);
+                    }
                 }
                 if self.shared.pause() {
                     attempts_left = attempts_left.saturating_sub(1);
@@ -391,6 +414,13 @@ impl Writer {
         if was_failing {
             log::info!(target: "store", "writing works again");
             self.shared.alarm(StoreAlarm::Cleared);
+        }
+    }
+
+    /// Moves what the WAL holds into the database, which has room for most of it already, and gives its blocks back.
+    fn shrink_wal(&self) {
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            log::warn!(target: "store", "the WAL keeps its room: {error}");
         }
     }
 
