@@ -4,6 +4,7 @@
 //! - [`sdp`]: session descriptions with offer and answer (RFC 8866, RFC 3264).
 //! - [`rtp`]: RTP, RTCP and telephone events (RFC 3550, RFC 4733); the packets only, their timing is `media`'s.
 //! - [`x509`]: what a certificate says about its validity and its SIP domains (RFC 5280, RFC 5922).
+//! - [`srtp`]: their protection (RFC 3711, RFC 7714).
 //! - [`cas`]: signalling by the bits of a timeslot, E&M wink start.
 
 pub mod cas;
@@ -11,3 +12,4 @@ pub mod rtp;
 pub mod sdp;
 pub mod sip;
 pub mod x509;
+pub mod srtp;

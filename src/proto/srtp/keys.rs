@@ -1,0 +1,118 @@
+//! Master keys, and where ours come from.
+
+use std::fmt;
+
+use aes::Aes256;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::Suite;
+
+/// Octets of the longest master key with its salt.
+pub const MASTER_MAX: usize = 46;
+
+/// A master key with its salt. Erased when dropped, and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MasterKey {
+    suite: Suite,
+    octets: [u8; MASTER_MAX],
+}
+
+impl MasterKey {
+    /// The key of a suite from `key || salt`, as `a=crypto` has them; `None` when the length is not the suite's.
+    pub fn new(suite: Suite, octets: &[u8]) -> Option<MasterKey> {
+        let len = suite.key_len() + suite.salt_len();
+        let mut key = MasterKey { suite, octets: [0; MASTER_MAX] };
+        if octets.len() != len {
+            return None;
+        }
+        key.octets.get_mut(..len)?.copy_from_slice(octets);
+        Some(key)
+    }
+
+    /// What it is for.
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// `key || salt`.
+    pub fn octets(&self) -> &[u8] {
+        self.octets.get(..self.suite.key_len() + self.suite.salt_len()).unwrap_or_default()
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        self.octets.get(..self.suite.key_len()).unwrap_or_default()
+    }
+
+    pub(super) fn salt(&self) -> &[u8] {
+        self.octets().get(self.suite.key_len()..).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey({})", self.suite)
+    }
+}
+
+impl Drop for MasterKey {
+    fn drop(&mut self) {
+        self.octets.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for MasterKey {}
+
+/// Octets of a cipher's block.
+const BLOCK: usize = 16;
+
+/// Makes master keys from a seed of 256 bits that the edge draws from the system's entropy. AES-256 in counter mode, whose
+/// first two blocks become the next key: what was given out cannot be found again from the state that is left.
+pub struct KeyGenerator {
+    key: [u8; 32],
+}
+
+impl KeyGenerator {
+    /// A generator for `seed`; the same seed gives the same keys.
+    pub fn new(seed: [u8; 32]) -> KeyGenerator {
+        KeyGenerator { key: seed }
+    }
+
+    /// A new key of a suite.
+    pub fn master_key(&mut self, suite: Suite) -> MasterKey {
+        let mut blocks = [[0u8; BLOCK]; 5];
+        let cipher = Aes256::new(&self.key.into());
+        for (counter, block) in blocks.iter_mut().enumerate() {
+            let mut input = aes::Block::default();
+            if let Some(last) = input.last_mut() {
+                *last = counter as u8;
+            }
+            cipher.encrypt_block(&mut input);
+            block.copy_from_slice(&input);
+            input.as_mut_slice().zeroize();
+        }
+        let mut stream = blocks.iter().flatten();
+        for octet in &mut self.key {
+            *octet = stream.next().copied().unwrap_or_default();
+        }
+        let mut key = MasterKey { suite, octets: [0; MASTER_MAX] };
+        let len = suite.key_len() + suite.salt_len();
+        for octet in key.octets.iter_mut().take(len) {
+            *octet = stream.next().copied().unwrap_or_default();
+        }
+        blocks.zeroize();
+        key
+    }
+}
+
+impl fmt::Debug for KeyGenerator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyGenerator")
+    }
+}
+
+impl Drop for KeyGenerator {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
