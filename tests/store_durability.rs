@@ -38,6 +38,7 @@ fn record(call: u64, step: u64) -> Cdr {
         ended_at: ended,
         cause,
         media: None,
+        encryption: String::new(),
     };
     Cdr {
         call_id: CallId(call),

@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seed: 1,
         version: "example".into(),
         sip: endpoint(1),
+        srtp: Default::default(),
     };
     let mut world = World::new(now, Switch::new(now, config, provision), card);
     world.far_end_hook(100, true);

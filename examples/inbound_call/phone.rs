@@ -52,6 +52,7 @@ impl Phone {
             codecs,
             comfort_noise: false,
             direction,
+            security: Default::default(),
         };
         match sdp::parse(&call.offer).and_then(|offer| sdp::answer(&offer, &local)) {
             Ok((answer, _)) => self.endpoint.accept(now, call.session, answer),

@@ -19,11 +19,12 @@ use std::thread::JoinHandle;
 use crate::base::CardId;
 use crate::core::control::Reply;
 use crate::core::journal::Change;
-use crate::core::switch::{Config, Input, Switch};
+use crate::core::switch::{Config, Input, SrtpConfig, Switch};
 use crate::core::tenant::{Directory, Provision};
 use crate::edge::cards::{Cards, CardsError};
 use crate::edge::clock::{Clock, wall};
 use crate::edge::console::{Asked, Console, ConsoleError, ControlRequest, Watcher};
+use crate::edge::dtls::Identity;
 use crate::edge::logging::Logging;
 use crate::edge::net::{Limits, ListenError, SipSockets};
 use crate::edge::prompts::Prompts;
@@ -161,7 +162,10 @@ impl Appliance {
         let address =
             provision.media.address.parse().map_err(|_| RunError::MediaAddress(provision.media.address.clone()))?;
         let rtp = RtpConfig { address, port_min: provision.media.port_min, port_max: provision.media.port_max };
-        let media = rtp::spawn(rtp, prompts.into_samples(), cards.take_bearers(), recorder, media_events, clock)
+        let identity = Identity::generate().map_err(|e| RunError::Start("certificate", e))?;
+        let fingerprint = Some(identity.fingerprint());
+        let (samples, bearers) = (prompts.into_samples(), cards.take_bearers());
+        let media = rtp::spawn(rtp, samples, bearers, recorder, media_events, clock, Some(identity))
             .map_err(|e| RunError::Start("media thread", e))?;
 
         let executor = Arc::new(smol::Executor::new());
@@ -187,6 +191,7 @@ impl Appliance {
                 sessions_max: SESSIONS_MAX,
                 bindings_max: BINDINGS_MAX,
             },
+            srtp: SrtpConfig { seed: key_seed().map_err(|e| RunError::Start("entropy", e))?, fingerprint },
         };
         let durable = nudge.clone();
         store.on_durable(Box::new(move |_| durable(Notice::Durable)));
@@ -258,10 +263,19 @@ fn first_call_id() -> u64 {
 }
 
 fn entropy() -> io::Result<u64> {
-    let mut octets = [0; 8];
+    random_octets().map(u64::from_ne_bytes)
+}
+
+/// Keys of SRTP are never made from a number that somebody chose, tests of the whole appliance included.
+fn key_seed() -> io::Result<[u8; 32]> {
+    random_octets()
+}
+
+fn random_octets<const N: usize>() -> io::Result<[u8; N]> {
+    let mut octets = [0; N];
     let mut file = fs::File::open("/dev/urandom")?;
     io::Read::read_exact(&mut file, &mut octets)?;
-    Ok(u64::from_ne_bytes(octets))
+    Ok(octets)
 }
 
 fn make_private_dir(dir: &std::path::Path) -> Result<(), RunError> {

@@ -113,6 +113,7 @@ fn bench_sdp(count: u32) -> Result<(), CliError> {
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         comfort_noise: false,
         direction: Direction::SendRecv,
+        security: Default::default(),
     };
     let offer = sdp::offer(&local);
     let started = Instant::now();

@@ -80,11 +80,11 @@ impl Kind {
             Self::Tenant => &["country", "timezone", "language"],
             Self::Site => &["timezone"],
             Self::Skill => &[],
-            Self::Agent => &["site", "user", "contact", "code", "skills", "ring_s", "wrap_up_s"],
+            Self::Agent => &["site", "user", "contact", "code", "skills", "ring_s", "wrap_up_s", "srtp"],
             Self::Queue => &["skills", "treatment", "target_s", "overflow_after_s", "waiting_max", "record"],
             Self::Flow => &["text"],
             Self::Number => &["tenant", "flow"],
-            Self::Trunk => &["kind", "peer", "user", "register", "prefix", "strip"],
+            Self::Trunk => &["kind", "peer", "user", "register", "prefix", "strip", "srtp"],
             Self::Span => &["card", "span", "signalling", "trunk"],
             Self::Card => &["driver", "spans"],
         }

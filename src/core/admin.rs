@@ -246,6 +246,8 @@ impl Switch {
             agents_not_ready: counters.agents_not_ready as u64,
             registrations: self.sip.bindings_len() as u64,
             recordings_refused: self.counters.recordings_refused,
+            encrypted_legs: self.encrypted_legs() as u64,
+            handshakes_failed: self.counters.handshakes_failed,
             sip_refused: self.sip.counters().iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
             bounds: self.bounds(),
             alarms: self.alarms.list(),
@@ -264,6 +266,7 @@ impl Switch {
                 to: c.cdr.to.as_str().to_owned(),
                 started_at: c.cdr.started_at,
                 state: self.state_text(c),
+                encryption: encryption_text(c),
             })
             .collect()
     }
@@ -374,4 +377,11 @@ impl Switch {
         }
         lines
     }
+}
+
+/// How each leg's media is encrypted.
+fn encryption_text(call: &Call) -> String {
+    let live = call.cdr.legs.iter().filter(|leg| leg.ended_at.is_none());
+    let words = live.map(|leg| if leg.encryption.is_empty() { "-" } else { leg.encryption.as_str() });
+    words.collect::<Vec<_>>().join(", ")
 }

@@ -160,6 +160,10 @@ pub struct Status {
     pub registrations: u64,
     /// Conversations that were to be recorded, and were not, or not to their end.
     pub recordings_refused: u64,
+    /// Legs whose media is encrypted now.
+    pub encrypted_legs: u64,
+    /// DTLS handshakes that brought no keys.
+    pub handshakes_failed: u64,
     /// SIP messages dropped or refused, by reason.
     pub sip_refused: std::collections::BTreeMap<String, u64>,
     /// Bounds.
@@ -183,6 +187,8 @@ pub struct CallView {
     pub started_at: Timestamp,
     /// `flow NAME`, `waiting QUEUE`, `ringing AGENT`, `talking AGENT`, `transfer TARGET`.
     pub state: String,
+    /// How media of the legs is encrypted, in their order: `-` where it is not.
+    pub encryption: String,
 }
 
 /// An agent.

@@ -44,6 +44,9 @@ pub struct LegRecord {
     pub cause: Option<Cause>,
     /// Media measures.
     pub media: Option<PortStats>,
+    /// How media was encrypted: `sdes SUITE` or `dtls SUITE`; empty when it was not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub encryption: String,
 }
 
 /// Something that happened in a call.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub use crate::base::{Answerer, Codec, HeardTone, ToneKind};
 use crate::base::{Circuit, PlayId, PortId};
 pub use crate::proto::sdp::Others;
+use crate::proto::sdp::Protection;
+use crate::proto::srtp::Suite;
 
 /// How a leg's RTP stream is sent and received, as agreed by offer and answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,6 +81,17 @@ pub enum MediaCommand {
         port: PortId,
         /// Its new parameters.
         stream: StreamParams,
+    },
+    /// Set or change how the packets of an RTP port are protected, before its stream. Without this command they are not.
+    SetTransport {
+        /// The port.
+        port: PortId,
+        /// Keys, or the handshake that brings them: nothing is taken or sent before. `None`: unprotected.
+        protection: Option<Box<Protection>>,
+        /// RTCP comes and goes on the port of RTP (RFC 5761).
+        rtcp_mux: bool,
+        /// Where a handshake that we begin goes: where the peer's description says that it takes RTP.
+        remote: SocketAddr,
     },
     /// Attach a port to a card's timeslot.
     OpenTdm {
@@ -296,6 +309,20 @@ pub enum MediaEvent {
     Silent {
         /// The port.
         port: PortId,
+    },
+    /// A DTLS handshake brought the keys of a port (RFC 5764).
+    Secured {
+        /// The port.
+        port: PortId,
+        /// What they are for.
+        suite: Suite,
+    },
+    /// A DTLS handshake failed, or took too long: the port has no keys.
+    SecureFailed {
+        /// The port.
+        port: PortId,
+        /// Why, a stable word: `certificate`, `handshake`, `timeout`, `busy`.
+        reason: &'static str,
     },
     /// The port could not be opened, or its hardware vanished.
     Failed {

@@ -27,7 +27,9 @@ use crate::core::tls::{Profile, Profiles, ServerTls};
 use crate::core::trunk::sockets::SocketPool;
 use crate::core::trunk::tdm::CircuitEntry;
 use crate::core::trunk::{CardInput, TrunkHealth};
+use crate::proto::sdp::Fingerprint;
 use crate::proto::sip::{Binding, Endpoint, EndpointConfig, Path, SessionId, Transmit, Transport};
+use crate::proto::srtp::KeyGenerator;
 
 /// Most work items that may wait at once on the appliance.
 pub const WAITING_MAX: usize = 100_000;
@@ -52,6 +54,23 @@ pub struct Config {
     pub version: String,
     /// SIP limits and names.
     pub sip: EndpointConfig,
+    /// What SRTP needs.
+    pub srtp: SrtpConfig,
+}
+
+/// What the core needs to agree on protected media.
+#[derive(Clone, Default)]
+pub struct SrtpConfig {
+    /// Seed of the keys in our session descriptions; from the system's entropy, fixed in tests.
+    pub seed: [u8; 32],
+    /// Our certificate for DTLS; `None`: no handshakes are offered or taken.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl std::fmt::Debug for SrtpConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SrtpConfig").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+    }
 }
 
 /// What happens to the core.
@@ -220,6 +239,7 @@ pub(crate) struct Counters {
     pub legs_refused: u64,
     /// What calls that are over lost to their own bounds.
     pub calls_lost: Lost,
+    pub handshakes_failed: u64,
 }
 
 /// The core. See the module's text.
@@ -265,6 +285,8 @@ pub struct Switch {
     next_call: u64,
     next_seq: Seq,
     random: u64,
+    /// Makes the keys in our session descriptions.
+    pub(crate) keys: KeyGenerator,
     timers: BinaryHeap<Reverse<(Instant, u64, Timer)>>,
     timer_count: u64,
     out: VecDeque<Output>,
@@ -291,6 +313,7 @@ impl Switch {
             next_call: config.first_call,
             next_seq: config.first_seq,
             random: config.seed | 1,
+            keys: KeyGenerator::new(config.srtp.seed),
             config,
             provision: Provision::default(),
             directory,

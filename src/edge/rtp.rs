@@ -4,7 +4,7 @@
 //! socket that is ready it takes one packet a turn, so that a flood on one cannot starve the others; level triggering
 //! brings back what is left without a read that finds nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -22,11 +22,13 @@ use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, Socket
 use rustix::process::{Resource, Rlimit};
 use smol::channel::{Sender, TrySendError as EventError};
 
-use crate::base::{Bound, Circuit, Instant};
+use crate::base::{Bound, Circuit, Instant, PortId};
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::dsp::music;
 use crate::edge::clock::Clock;
+use crate::edge::dtls::{self, Identity, Order, Outcome};
 use crate::media::{Counters, EVENTS_MAX, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
+use crate::proto::sdp::Protection;
 
 /// Commands on their way to the thread at most.
 const COMMANDS: usize = 8_192;
@@ -94,6 +96,7 @@ struct Shared {
     /// Events that wait in the plane, as of the last tick, and those lost.
     events: AtomicUsize,
     events_lost: AtomicU64,
+    dtls: Arc<dtls::Gauges>,
 }
 
 impl Shared {
@@ -125,11 +128,14 @@ impl MediaHandle {
     }
 
     /// Bounds with their use. A command that finds no room comes again; an event that finds none is lost.
-    pub fn bounds(&self) -> [Bound; 2] {
+    pub fn bounds(&self) -> [Bound; 4] {
         let shared = &self.shared;
         let (commands, full) = (&shared.commands, &shared.commands_full);
         let (events, lost) = (&shared.events, &shared.events_lost);
+        let [orders, handshakes] = shared.dtls.bounds();
         [
+            orders,
+            handshakes,
             Bound::new("media-commands", commands.load(Ordering::Relaxed), COMMANDS, full.load(Ordering::Relaxed)),
             Bound::new("plane-events", events.load(Ordering::Relaxed), EVENTS_MAX, lost.load(Ordering::Relaxed)),
         ]
@@ -157,7 +163,8 @@ impl Drop for MediaHandle {
     }
 }
 
-/// Starts the media thread. Prompts (8 kHz samples by name) are encoded on it; commands sent meanwhile wait.
+/// Starts the media thread, and with an `identity` the one for DTLS handshakes. Prompts (8 kHz samples by name) are
+/// encoded on it; commands sent meanwhile wait.
 ///
 /// # Errors
 /// The system refuses the thread or its descriptors. Sockets are bound on [`MediaCommand::BindSockets`] only.
@@ -168,6 +175,7 @@ pub fn spawn(
     recorder: impl RecordSink + 'static,
     events: Sender<MediaEvent>,
     clock: Clock,
+    identity: Option<Identity>,
 ) -> io::Result<MediaHandle> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
@@ -184,8 +192,10 @@ pub fn spawn(
         commands_full: AtomicU64::new(0),
         events: AtomicUsize::new(0),
         events_lost: AtomicU64::new(0),
+        dtls: Arc::default(),
     });
     let (commands, inbox) = sync_channel(COMMANDS);
+    let handshakes = identity.map(|identity| Handshakes::spawn(identity, &shared, clock)).transpose()?;
     let in_thread = shared.clone();
     let thread = std::thread::Builder::new().name("media".into()).spawn(move || {
         raise_priority();
@@ -196,11 +206,15 @@ pub fn spawn(
             recorder: Box::new(recorder),
             seed: u64::from_ne_bytes(seed),
         });
-        let sockets = Sockets::new(config, epoll);
+        let mut sockets = Sockets::new(config, epoll);
+        let (orders, outcomes) = handshakes.map(|h| (h.orders, h.outcomes)).unzip();
+        sockets.orders = orders.map(|orders| (orders, Arc::clone(&in_thread.dtls)));
         Engine {
             clock,
             shared: in_thread,
             inbox,
+            outcomes,
+            handshaking: HashSet::new(),
             events,
             undelivered: None,
             sockets,
@@ -234,6 +248,10 @@ struct Engine {
     clock: Clock,
     shared: Arc<Shared>,
     inbox: Receiver<MediaCommand>,
+    /// What the handshake thread has to say.
+    outcomes: Option<Receiver<Outcome>>,
+    /// Ports that it knows.
+    handshaking: HashSet<PortId>,
     events: Sender<MediaEvent>,
     /// An event that found no room.
     undelivered: Option<MediaEvent>,
@@ -267,6 +285,7 @@ impl Engine {
             let stopping = self.shared.stopping.load(Ordering::Acquire);
             if self.shared.pending.swap(false, Ordering::AcqRel) {
                 self.take_commands();
+                self.take_outcomes();
             }
             let now = self.clock.mono();
             if self.plane.poll_timeout().is_some_and(|due| due <= now) {
@@ -320,7 +339,54 @@ impl Engine {
                 MediaCommand::OpenRtp { port, socket } if !self.sockets.prepare(socket) => {
                     self.plane.report(MediaEvent::Failed { port });
                 }
-                command => self.plane.command(now, command, &mut self.sockets),
+                command => {
+                    self.tell_handshakes(&command);
+                    self.plane.command(now, command, &mut self.sockets);
+                }
+            }
+        }
+    }
+
+    /// Passes on what a command means for handshakes.
+    fn tell_handshakes(&mut self, command: &MediaCommand) {
+        let (port, order) = match command {
+            MediaCommand::SetTransport { port, protection, remote, .. } => match protection.as_deref() {
+                Some(Protection::Dtls { active, fingerprint }) => {
+                    let (remote, active, fingerprint) = (*remote, *active, *fingerprint);
+                    (*port, Some(Order::Begin { port: *port, remote, active, fingerprint }))
+                }
+                Some(Protection::Sdes { .. }) | None => (*port, None),
+            },
+            MediaCommand::Close { port } => (*port, None),
+            _ => return,
+        };
+        let begins = order.is_some();
+        let order = match order {
+            Some(order) => order,
+            None if self.handshaking.remove(&port) => Order::End { port },
+            None => return,
+        };
+        if !self.sockets.order(order) && begins {
+            self.plane.report(MediaEvent::SecureFailed { port, reason: "busy" });
+        } else if begins {
+            self.handshaking.insert(port);
+        }
+    }
+
+    fn take_outcomes(&mut self) {
+        while let Some(outcome) = self.outcomes.as_ref().and_then(|outcomes| outcomes.try_recv().ok()) {
+            match outcome {
+                Outcome::Send { port, to, datagram } => {
+                    if let Some(socket) = self.plane.socket_of(port) {
+                        self.sockets.send(socket, SocketKind::Rtp, to, &datagram);
+                    }
+                }
+                Outcome::Keys { port, send, receive } => self.plane.handshake_done(port, send, receive),
+                Outcome::Failed { port, reason } => {
+                    if self.handshaking.contains(&port) {
+                        self.plane.report(MediaEvent::SecureFailed { port, reason });
+                    }
+                }
             }
         }
     }
@@ -370,6 +436,13 @@ impl Engine {
         if plane.events_lost > before.plane.events_lost {
             log::error!("media: {} events lost: the core is too slow", plane.events_lost - before.plane.events_lost);
         }
+        if plane.srtp.refused() > before.plane.srtp.refused() {
+            let refused = plane.srtp.refused() - before.plane.srtp.refused();
+            log::warn!("media: SRTP refused {refused} packets; since start: {:?}", plane.srtp);
+        }
+        if plane.srtp.unsent > before.plane.srtp.unsent {
+            log::warn!("media: {} packets kept back by SRTP", plane.srtp.unsent - before.plane.srtp.unsent);
+        }
         if unsent > before.unsent {
             log::warn!("media: {} packets could not be sent", unsent - before.unsent);
         }
@@ -396,6 +469,24 @@ struct Sockets {
     next: usize,
     /// Packets that the system did not take.
     unsent: u64,
+    /// The way to the handshake thread.
+    orders: Option<(SyncSender<Order>, Arc<dtls::Gauges>)>,
+}
+
+/// Both ends of the way to and from the handshake thread.
+struct Handshakes {
+    orders: SyncSender<Order>,
+    outcomes: Receiver<Outcome>,
+}
+
+impl Handshakes {
+    fn spawn(identity: Identity, shared: &Arc<Shared>, clock: Clock) -> io::Result<Handshakes> {
+        let (orders, ordered) = sync_channel(dtls::ORDERS);
+        let (told, outcomes) = sync_channel(dtls::OUTCOMES);
+        let (shared, gauges) = (Arc::clone(shared), Arc::clone(&shared.dtls));
+        dtls::spawn(identity, ordered, told, move || shared.wake(), clock, gauges)?;
+        Ok(Handshakes { orders, outcomes })
+    }
 }
 
 struct Pair {
@@ -409,7 +500,20 @@ impl Sockets {
         // A pair needs its odd port inside the range, too.
         let count = (usize::from(config.port_max) + 1).saturating_sub(usize::from(first)) / 2;
         let pairs = std::iter::repeat_with(|| None).take(count).collect();
-        Sockets { address: config.address, epoll, first, pairs, next: 0, unsent: 0 }
+        Sockets { address: config.address, epoll, first, pairs, next: 0, unsent: 0, orders: None }
+    }
+
+    /// Tells the handshake thread; `false` when it is too busy, or there is none.
+    fn order(&self, order: Order) -> bool {
+        let Some((orders, gauges)) = &self.orders else { return false };
+        // Counted before it is there to be taken.
+        gauges.waiting.fetch_add(1, Ordering::Relaxed);
+        let taken = orders.try_send(order).is_ok();
+        if !taken {
+            gauges.waiting.fetch_sub(1, Ordering::Relaxed);
+            gauges.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
     }
 
     /// Binds the next pair of the range that is free; `None` when the range or the descriptors are used up.
@@ -522,6 +626,13 @@ impl Wire for Sockets {
         if !sent {
             self.unsent += 1;
         }
+    }
+
+    /// Rare enough to allocate: a handshake has some six datagrams.
+    #[cold]
+    fn handshake(&mut self, port: PortId, from: SocketAddr, record: &[u8]) {
+        // One that finds no room is counted there.
+        self.order(Order::Record { port, from, datagram: record.into() });
     }
 }
 

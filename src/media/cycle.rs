@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::Instant;
 use crate::core::media::{DigitSource, MediaEvent};
+use crate::media::crypt;
 use crate::media::plane::Plane;
 use crate::media::port::{Attachment, Path};
 use crate::media::rtp_end::Arrival;
@@ -36,9 +37,19 @@ impl Plane {
             self.counters.strays += 1;
             return;
         };
-        let Some(port) = self.port(place) else { return };
+        let Some(port) = self.ports.get_mut(place).and_then(Option::as_mut) else { return };
         let (id, path, peer) = (port.id, port.path, port.peer);
         let Attachment::Rtp(end) = &mut port.attachment else { return };
+        if crypt::is_dtls(packet) && end.awaits_handshake() {
+            return wire.handshake(id, from, packet);
+        }
+        let (kind, packet) = match end.open(kind, packet) {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                port.stats.rx_dropped += 1;
+                return self.counters.srtp.count(refusal);
+            }
+        };
         if kind == SocketKind::Rtcp {
             end.receive_control(now, from, packet, &mut port.stats);
             return;
@@ -181,6 +192,7 @@ impl Plane {
             let id = port.id;
             if let Some(end) = port.rtp() {
                 end.report_if_due(now, &mut self.random, wire);
+                self.counters.srtp.unsent += end.take_unsent();
                 if end.fell_silent(now, SILENCE_MAX) {
                     self.events.push(MediaEvent::Silent { port: id });
                 }

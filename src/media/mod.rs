@@ -11,6 +11,7 @@
 //! - *frames*: everything else that needs samples, through the jitter buffer every 20 ms.
 //! - *idle*: nobody wants the audio; packets are counted and telephone events reported.
 
+mod crypt;
 mod cycle;
 mod delay;
 mod digits;
@@ -37,9 +38,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crypt::SrtpCounters;
 pub use plane::{Counters, Plane, PlaneConfig};
 pub use port::EVENTS_MAX;
 pub use prompt::Prompt;
+
+use crate::base::PortId;
 
 /// Samples of a frame, and octets of it in either law of G.711.
 pub const FRAME: usize = 160;
@@ -70,6 +74,12 @@ pub trait Wire {
     /// Sends a packet from the pair whose RTP port is `socket`. Never blocks; a packet that cannot be sent is lost, as
     /// on any network. The packet may be sent later in a batch, in order.
     fn send(&mut self, socket: u16, kind: SocketKind, to: SocketAddr, packet: &[u8]);
+
+    /// Takes a DTLS record that came from `from` for the handshake of `port`. Never blocks. Without a handshake there is
+    /// nobody to take it.
+    fn handshake(&mut self, port: PortId, from: SocketAddr, record: &[u8]) {
+        let _ = (port, from, record);
+    }
 }
 
 /// Why a recording cannot go on.

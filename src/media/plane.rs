@@ -14,7 +14,8 @@ use crate::media::prompt::{Loop, Prompt};
 use crate::media::random::Random;
 use crate::media::rtp_end::RtpEnd;
 use crate::media::tdm_end::TdmEnd;
-use crate::media::{RecordSink, Wire};
+use crate::media::{RecordSink, SrtpCounters, Wire};
+use crate::proto::srtp::MasterKey;
 
 /// Samples of a beep: 250 ms.
 const BEEP_SAMPLES: usize = 2_000;
@@ -46,6 +47,8 @@ pub struct Counters {
     pub frames_skipped: u64,
     /// Events lost because nobody fetched them.
     pub events_lost: u64,
+    /// Packets that SRTP refused.
+    pub srtp: SrtpCounters,
 }
 
 /// The media plane. See the module's text.
@@ -106,6 +109,9 @@ impl Plane {
                     end.set_stream(now, stream);
                 }
             }),
+            MediaCommand::SetTransport { port, protection, rtcp_mux, .. } => self.with_end(port, |end, random| {
+                end.set_transport(protection.map(|boxed| *boxed), rtcp_mux, random);
+            }),
             MediaCommand::OpenTdm { port, circuit, detect_dtmf } => self.open_tdm(now, port, circuit, detect_dtmf),
             MediaCommand::Close { port } => self.close(now, port, wire),
             MediaCommand::DetectDtmf { port, on } => self.alter(now, port, |port| port.detect = Some(on)),
@@ -153,6 +159,32 @@ impl Plane {
     /// Puts an event of the edge (sockets were bound, one could not be opened) in line with the plane's own.
     pub fn report(&mut self, event: MediaEvent) {
         self.events.push(event);
+    }
+
+    /// The keys that a DTLS handshake for a port brought: what we send is protected by `send`, what comes by `receive`.
+    pub fn handshake_done(&mut self, port: PortId, send: MasterKey, receive: MasterKey) {
+        let suite = send.suite();
+        let mut taken = false;
+        self.with_end(port, |end, random| taken = end.set_handshake_keys(send, receive, random));
+        if taken {
+            self.events.push(MediaEvent::Secured { port, suite });
+        }
+    }
+
+    /// The RTP socket of an open port.
+    pub fn socket_of(&self, port: PortId) -> Option<u16> {
+        match &self.ports.get(*self.index.get(&port)?)?.as_ref()?.attachment {
+            Attachment::Rtp(end) => Some(end.socket),
+            Attachment::Tdm(_) | Attachment::Gone => None,
+        }
+    }
+
+    fn with_end(&mut self, port: PortId, act: impl FnOnce(&mut RtpEnd, &mut Random)) {
+        let place = self.index.get(&port).copied();
+        let port = place.and_then(|place| self.ports.get_mut(place)).and_then(Option::as_mut);
+        if let Some(end) = port.and_then(Port::rtp) {
+            act(end, &mut self.random);
+        }
     }
 
     /// Uses other prompts from now on; playbacks that run keep theirs.
@@ -220,6 +252,7 @@ impl Plane {
         match port.attachment {
             Attachment::Rtp(mut end) => {
                 end.goodbye(now, wire);
+                self.counters.srtp.unsent += end.take_unsent();
                 socket = Some(end.socket);
                 if let Some(entry) = self.sockets.get_mut(usize::from(end.socket / 2)) {
                     *entry = 0;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::base::Instant;
 use crate::core::media::{FarStats, PortStats};
-use crate::media::quality;
 use crate::media::random::Random;
 use crate::media::rtp_end::RtpEnd;
 use crate::media::{SocketKind, Wire};
+use crate::media::{crypt, quality};
 use crate::proto::rtp::rtcp::{self, Blocks, CNAME_LEN, Compound, Packet, ReportBlock, SenderInfo};
 
 /// Least interval between reports in microseconds (RFC 3550 section 6.2): 5 s.
@@ -196,11 +196,14 @@ impl RtpEnd {
         Compound::new(self.out.ssrc(), sender.as_ref(), block.as_ref(), &self.control.cname)
     }
 
-    fn send_control(&self, compound: &Compound, wire: &mut impl Wire) {
-        if let Some(stream) = &self.stream {
-            let to = self.control.source.unwrap_or(stream.remote_rtcp);
-            wire.send(self.socket, SocketKind::Rtcp, to, compound.as_slice());
-        }
+    fn send_control(&mut self, compound: &Compound, wire: &mut impl Wire) {
+        let Some(stream) = &self.stream else { return };
+        let (kind, to) = if self.rtcp_mux {
+            (SocketKind::Rtp, self.destination(stream))
+        } else {
+            (SocketKind::Rtcp, self.control.source.unwrap_or(stream.remote_rtcp))
+        };
+        crypt::send(&mut self.crypt, wire, (self.socket, kind), true, to, compound.as_slice());
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::{Codec, Instant};
 use crate::core::media::{PortStats, StreamParams};
 use crate::dsp::comfort_noise;
+use crate::media::crypt::{self, Crypt};
 use crate::media::jitter::{Inserted, PAYLOAD_MAX};
 use crate::media::latch::Latch;
 use crate::media::playout::Playout;
@@ -55,6 +56,9 @@ pub struct RtpEnd {
     pub(super) out: Transmission,
     pub(super) reception: Reception,
     pub(super) control: Control,
+    pub(super) crypt: Option<Box<Crypt>>,
+    /// RTCP comes and goes on the port of RTP (RFC 5761).
+    pub(super) rtcp_mux: bool,
     events: EventReceiver,
     heard: Instant,
     silence_told: bool,
@@ -89,6 +93,8 @@ impl RtpEnd {
             out: Transmission::new(random),
             reception: Reception::default(),
             control: Control::new(now, random),
+            crypt: None,
+            rtcp_mux: false,
             events: EventReceiver::default(),
             heard: now,
             silence_told: false,
@@ -124,7 +130,7 @@ impl RtpEnd {
 
     /// Where RTP goes.
     #[inline]
-    fn destination(&self, stream: &StreamParams) -> SocketAddr {
+    pub(super) fn destination(&self, stream: &StreamParams) -> SocketAddr {
         self.latch.source().unwrap_or(stream.remote)
     }
 
@@ -198,8 +204,7 @@ impl RtpEnd {
         let to = self.destination(stream);
         let header = self.out.relay(now, from, header, packet.len().saturating_sub(HEADER_LEN));
         Header { payload_type, ..header }.overwrite(packet);
-        wire.send(self.socket, SocketKind::Rtp, to, packet);
-        true
+        crypt::send(&mut self.crypt, wire, (self.socket, SocketKind::Rtp), false, to, packet)
     }
 
     /// Sends on an event of the bridged peer beside audio made here. Returns whether it was sent.
@@ -254,8 +259,8 @@ impl RtpEnd {
         let (head, payload) = packet.split_at_mut(HEADER_LEN);
         head.copy_from_slice(&Header { payload_type, marker: begins, ..header }.to_octets());
         payload.copy_from_slice(&event.to_octets());
-        wire.send(self.socket, SocketKind::Rtp, to, &packet);
-        stats.tx_packets += 1;
+        let sent = crypt::send(&mut self.crypt, wire, (self.socket, SocketKind::Rtp), false, to, &packet);
+        stats.tx_packets += u64::from(sent);
     }
 
     /// Sends 20 ms of audio, in packets of the agreed time. Dropped while the peer holds us or an event passes.
@@ -293,8 +298,8 @@ impl RtpEnd {
         let header = self.out.make(now, timestamp, size as u32, size);
         head.copy_from_slice(&Header { payload_type: stream.payload_type, marker, ..header }.to_octets());
         let packet = buffer.get(..HEADER_LEN + size).unwrap_or_default();
-        wire.send(self.socket, SocketKind::Rtp, to, packet);
-        stats.tx_packets += 1;
+        let sent = crypt::send(&mut self.crypt, wire, (self.socket, SocketKind::Rtp), false, to, packet);
+        stats.tx_packets += u64::from(sent);
     }
 
     /// Follows the port's path: `framed` is whether audio is made here, `listening` whether somebody wants the peer's,
@@ -370,8 +375,8 @@ impl RtpEnd {
             if let Some(head) = packet.first_chunk_mut::<HEADER_LEN>() {
                 *head = Header { payload_type: noise, ..header }.to_octets();
             }
-            wire.send(self.socket, SocketKind::Rtp, to, &packet);
-            stats.tx_packets += 1;
+            let sent = crypt::send(&mut self.crypt, wire, (self.socket, SocketKind::Rtp), false, to, &packet);
+            stats.tx_packets += u64::from(sent);
         }
         self.suppressed = self.suppressed.wrapping_add(1);
         true

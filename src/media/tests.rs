@@ -1,6 +1,7 @@
 //! The plane driven whole: packets and commands in, packets and events out, virtual time.
 
 mod bridge;
+mod crypt;
 mod digits;
 mod frames;
 mod quality;

@@ -44,6 +44,11 @@ impl Transmission {
         }
     }
 
+    /// Begins as another source; what was counted stays. The receiver plays out anew.
+    pub fn renew(&mut self, random: &mut Random) {
+        *self = Transmission { packets: self.packets, octets: self.octets, ..Transmission::new(random) };
+    }
+
     /// Our SSRC.
     pub fn ssrc(&self) -> u32 {
         self.ssrc

@@ -11,5 +11,5 @@ pub mod cas;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;
-pub mod x509;
 pub mod srtp;
+pub mod x509;

@@ -74,6 +74,7 @@ fn record(call: u64, ended: bool) -> Cdr {
         ended_at: end,
         cause,
         media: None,
+        encryption: String::new(),
     };
     let event = |at| CallEvent { at: Timestamp(at), what: "menu".into(), detail: "welcome".into() };
     Cdr {

@@ -172,6 +172,7 @@ impl Phone {
             codecs: self.codecs.clone(),
             comfort_noise: false,
             direction: sdp::Direction::SendRecv,
+            security: Default::default(),
         }
     }
 

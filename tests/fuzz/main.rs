@@ -22,6 +22,7 @@ mod provision;
 mod rtp;
 mod sdp;
 mod sip;
+mod srtp;
 mod stream;
 mod wav;
 

@@ -5,6 +5,7 @@
 
 mod agents;
 mod callers;
+mod dtls;
 mod harness;
 mod hostile;
 mod methods;

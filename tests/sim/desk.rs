@@ -134,6 +134,7 @@ pub fn config(seed: u64, first_call: u64, first_seq: Seq) -> Config {
         seed,
         version: "desk".into(),
         sip: endpoint(seed),
+        srtp: Default::default(),
     }
 }
 
@@ -148,6 +149,7 @@ pub fn description(port: u16, direction: sdp::Direction) -> Bytes {
         codecs: Codec::USUAL.to_vec(),
         comfort_noise: false,
         direction,
+        security: Default::default(),
     })
 }
 
@@ -654,6 +656,7 @@ impl Desk {
             }
             MediaCommand::OpenRtp { port, socket } => self.open(port, Some(socket), None),
             MediaCommand::OpenTdm { port, circuit, .. } => self.open(port, None, Some(circuit)),
+            MediaCommand::SetTransport { port, .. } => drop(self.port(port)),
             MediaCommand::SetStream { port, stream } => self.port(port).remote = Some(stream.remote.port()),
             MediaCommand::DetectDtmf { port, .. } => drop(self.port(port)),
             MediaCommand::DetectTones { port, country } => self.port(port).tones = country,

@@ -167,6 +167,7 @@ impl World {
             seed,
             version: "sim".into(),
             sip: endpoint(seed ^ 1),
+            srtp: Default::default(),
         };
         let mut world = Self {
             now,
@@ -511,5 +512,6 @@ fn description(port: u16) -> Bytes {
         codecs: cordboard::base::Codec::USUAL.to_vec(),
         comfort_noise: false,
         direction: sdp::Direction::SendRecv,
+        security: Default::default(),
     })
 }

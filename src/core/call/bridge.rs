@@ -28,7 +28,7 @@ impl Switch {
     }
 
     /// Our description for a socket.
-    pub(crate) fn local_description(&mut self, socket: u16, codecs: Vec<Codec>) -> sdp::Local {
+    pub(crate) fn local_description(&mut self, socket: u16, codecs: Vec<Codec>, security: sdp::Security) -> sdp::Local {
         sdp::Local {
             address: self.config.media_address,
             port: socket,
@@ -37,6 +37,7 @@ impl Switch {
             codecs,
             comfort_noise: self.provision.media.comfort_noise,
             direction: sdp::Direction::SendRecv,
+            security,
         }
     }
 
@@ -52,9 +53,9 @@ impl Switch {
         if let Some(answer) = &sip.answer {
             return Ok(answer.clone());
         }
-        let offer = sip.remote.clone();
+        let (offer, security) = (sip.remote.clone(), sip.security.clone());
         let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
-        let local = self.local_description(socket, self.codecs());
+        let local = self.local_description(socket, self.codecs(), security);
         let (answer, agreed) = match offer.map(|offer| sdp::answer(&offer, &local)) {
             Some(Ok((answer, agreed))) => (answer, Some(agreed)),
             Some(Err(_)) => {
@@ -140,7 +141,9 @@ impl Switch {
     /// Tells the plane what the leg's SIP peer agreed to.
     pub(crate) fn set_stream(&mut self, leg: LegId) {
         let Some(l) = self.legs.get(&leg) else { return };
-        let (Some(port), Some(agreed)) = (l.port, l.sip().and_then(|s| s.agreed.as_ref())) else { return };
+        let Some(port) = l.port else { return };
+        self.set_transport(leg, port);
+        let Some(agreed) = self.legs.get(&leg).and_then(|l| l.sip()?.agreed.as_ref()) else { return };
         let stream = StreamParams {
             codec: agreed.codec,
             payload_type: agreed.payload_type,
@@ -160,6 +163,7 @@ impl Switch {
 
     /// Answers a new offer on a leg that has a description already.
     pub(crate) fn answer_offer(&mut self, leg: LegId, remote: &sdp::Remote) -> Result<Bytes, sdp::SdpError> {
+        self.renew_security(leg, remote);
         let Some(sip) = self.legs.get_mut(&leg).and_then(|l| l.sip_mut()) else { return Err(sdp::SdpError::NoAudio) };
         let Some(local) = sip.local.as_mut() else { return Err(sdp::SdpError::NoAudio) };
         local.version += 1;
@@ -253,6 +257,8 @@ impl Switch {
             MediaEvent::Silent { port } => self.silent(now, port),
             MediaEvent::Failed { port } => self.port_failed(now, port),
             MediaEvent::RecordFailed { port } => self.recording_failed(now, port),
+            MediaEvent::Secured { port, suite } => self.secured(port, suite),
+            MediaEvent::SecureFailed { port, reason } => self.secure_failed(now, port, reason),
             MediaEvent::Closed { port, stats, socket } => {
                 if let Some(socket) = socket {
                     self.socket_back(socket);

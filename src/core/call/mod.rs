@@ -17,6 +17,7 @@ mod digits;
 mod flow;
 mod heard;
 mod offer;
+mod security;
 mod setup;
 mod talk;
 mod teardown;
@@ -243,10 +244,14 @@ pub(crate) struct SipLeg {
     pub reliable: bool,
     /// Status of a provisional response already sent.
     pub progress: u16,
+    /// How media may be protected, for our description.
+    pub security: sdp::Security,
+    /// Protection, and whether RTCP shares the port of RTP, as the media plane was told last.
+    pub transport: Option<(Option<sdp::Protection>, bool)>,
 }
 
 impl SipLeg {
-    pub fn new(session: SessionId) -> Self {
+    pub fn new(session: SessionId, security: sdp::Security) -> Self {
         Self {
             session,
             local: None,
@@ -256,7 +261,14 @@ impl SipLeg {
             agreed: None,
             reliable: false,
             progress: 0,
+            security,
+            transport: None,
         }
+    }
+
+    /// Whether media is protected.
+    pub fn is_encrypted(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| agreed.protection.is_some())
     }
 }
 

@@ -80,6 +80,7 @@ impl Switch {
             ended_at: None,
             cause: None,
             media: None,
+            encryption: String::new(),
         });
         if let Signal::Sip(sip) = &new.signal {
             self.by_session.insert(sip.session, id);

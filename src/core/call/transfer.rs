@@ -119,7 +119,9 @@ impl Switch {
         // RFC 3261 section 8.1.2: an outbound proxy is a route that is there from the start.
         let proxy = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(|entry| entry.proxy_route());
         let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
-        let local = self.local_description(socket, codecs);
+        let policy = self.srtp_policy(step.trunk, step.agent);
+        let security = self.security(policy, path.transport);
+        let local = self.local_description(socket, codecs, security.clone());
         let invite = Invite {
             path,
             request_uri: step.uri.clone(),
@@ -139,7 +141,7 @@ impl Switch {
         };
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenRtp { port, socket });
-        let mut leg = SipLeg::new(session);
+        let mut leg = SipLeg::new(session, security);
         leg.local = Some(local);
         Ok((Signal::Sip(Box::new(leg)), Some(port)))
     }

@@ -9,6 +9,7 @@ use crate::base::{AgentId, CardId, FlowId, QueueId, Redacted, SiteId, SkillId, T
 use crate::core::tenant::expand;
 use crate::core::tenant::provision::{self, Provision};
 use crate::core::tls::ClientTls;
+use crate::proto::sdp::{Keying, Need};
 use crate::proto::sip::Transport;
 
 /// Longest prefix of a dialled number that routing looks at, in octets.
@@ -107,6 +108,37 @@ pub struct AgentEntry {
     pub ring_s: u32,
     /// Seconds of wrap-up after a call; 0 for none.
     pub wrap_up_s: u32,
+    /// Protection of the phone's media.
+    pub srtp: SrtpPolicy,
+}
+
+/// Whether media is protected, and by which keys.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct SrtpPolicy {
+    /// Whether.
+    pub need: Need,
+    /// What we offer, and prefer where both are offered.
+    pub keying: Keying,
+    /// Keys may be in descriptions whose signalling is not encrypted.
+    pub in_clear: bool,
+}
+
+impl SrtpPolicy {
+    /// The words of `srtp`.
+    pub const NEEDS: [(&str, Need); 3] =
+        [("off", Need::Off), ("optional", Need::Optional), ("required", Need::Required)];
+
+    /// The words of `srtp_keys`, with what they stand for.
+    pub const KEYS: [(&str, Keying, bool); 3] =
+        [("dtls", Keying::Dtls, false), ("sdes", Keying::Sdes, false), ("sdes-in-clear", Keying::Sdes, true)];
+
+    /// From the words; one that is none of these counts as the default.
+    pub fn new(need: &str, keys: &str) -> SrtpPolicy {
+        let need = Self::NEEDS.iter().find(|(word, _)| *word == need).map_or(Need::Off, |(_, need)| *need);
+        let (_, keying, in_clear) =
+            *Self::KEYS.iter().find(|(word, ..)| *word == keys).unwrap_or(&("dtls", Keying::Dtls, false));
+        SrtpPolicy { need, keying, in_clear }
+    }
 }
 
 /// What a waiting caller hears.
@@ -194,6 +226,8 @@ pub struct TrunkEntry {
     pub outbound_proxy: Option<String>,
     /// Without any answer for so many seconds a call tries the next way.
     pub failover_s: u32,
+    /// Protection of media.
+    pub srtp: SrtpPolicy,
 }
 
 impl TrunkEntry {
@@ -524,6 +558,7 @@ impl Directory {
                 signed_in: agent.signed_in,
                 ring_s: agent.ring_s,
                 wrap_up_s: agent.wrap_up_s,
+                srtp: SrtpPolicy::new(&agent.srtp, &agent.srtp_keys),
             };
             self.agents.add(Some(tenant), &agent.name, id, entry);
         }
@@ -594,6 +629,7 @@ impl Directory {
                 tls: trunk.tls.clone(),
                 outbound_proxy: trunk.outbound_proxy.clone(),
                 failover_s: trunk.failover_s,
+                srtp: SrtpPolicy::new(&trunk.srtp, &trunk.srtp_keys),
             };
             self.trunks.add(None, &trunk.name, id, entry);
         }

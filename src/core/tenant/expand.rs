@@ -78,6 +78,8 @@ fn single(agent: &Agent, number: u64) -> Agent {
         signed_in: agent.signed_in,
         ring_s: agent.ring_s,
         wrap_up_s: agent.wrap_up_s,
+        srtp: agent.srtp.clone(),
+        srtp_keys: agent.srtp_keys.clone(),
     }
 }
 
@@ -100,6 +102,8 @@ mod tests {
             signed_in: true,
             ring_s: 20,
             wrap_up_s: 3,
+            srtp: "off".into(),
+            srtp_keys: "dtls".into(),
         }
     }
 

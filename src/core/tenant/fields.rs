@@ -122,6 +122,8 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("signed_in", FLAG),
             may("ring_s", U32),
             may("wrap_up_s", U32),
+            may("srtp", TEXT),
+            may("srtp_keys", TEXT),
         ],
     ),
     (
@@ -156,6 +158,8 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("tls", Form::Table(CLIENT_TLS)),
             may("outbound_proxy", TEXT),
             may("failover_s", U32),
+            may("srtp", TEXT),
+            may("srtp_keys", TEXT),
         ],
     ),
 ];

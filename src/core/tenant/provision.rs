@@ -221,6 +221,15 @@ pub struct Agent {
     /// Seconds of wrap-up after a call; 0 for none.
     #[serde(default)]
     pub wrap_up_s: u32,
+    /// Whether media is encrypted (SRTP, RFC 3711): `off`, `optional` (where the other side can; offered beside plain RTP,
+    /// RFC 8643) or `required` (a call without it is refused with 488).
+    #[serde(default = "off", skip_serializing_if = "is_off")]
+    pub srtp: String,
+    /// Keys that we offer for it: `dtls` (a DTLS handshake, RFC 5763), `sdes` (keys in the session description, RFC 4568,
+    /// over TLS only) or `sdes-in-clear` (the same over UDP and TCP as well, where whoever reads the signalling can
+    /// listen). What the other side offers is taken either way, but keys in clear only with `sdes-in-clear`.
+    #[serde(default = "dtls", skip_serializing_if = "is_dtls")]
+    pub srtp_keys: String,
 }
 
 /// `[[queue]]`: required skills and treatment; all queues share one order of waiting items.
@@ -323,6 +332,15 @@ pub struct Trunk {
     /// Seconds without any answer after which a call tries the next way (RFC 3261's own timer B is 32 s).
     #[serde(default = "four")]
     pub failover_s: u32,
+    /// Whether media is encrypted (SRTP, RFC 3711): `off`, `optional` (where the other side can; offered beside plain RTP,
+    /// RFC 8643) or `required` (a call without it is refused with 488).
+    #[serde(default = "off", skip_serializing_if = "is_off")]
+    pub srtp: String,
+    /// Keys that we offer for it: `dtls` (a DTLS handshake, RFC 5763), `sdes` (keys in the session description, RFC 4568,
+    /// over TLS only) or `sdes-in-clear` (the same over UDP and TCP as well, where whoever reads the signalling can
+    /// listen). What the other side offers is taken either way, but keys in clear only with `sdes-in-clear`.
+    #[serde(default = "dtls", skip_serializing_if = "is_dtls")]
+    pub srtp_keys: String,
 }
 
 /// `[[trunk.peer]]`
@@ -348,6 +366,18 @@ pub struct Peer {
     pub options_s: u32,
 }
 
+fn off() -> String {
+    "off".into()
+}
+fn is_off(word: &str) -> bool {
+    word == "off"
+}
+fn dtls() -> String {
+    "dtls".into()
+}
+fn is_dtls(word: &str) -> bool {
+    word == "dtls"
+}
 fn is_false(b: &bool) -> bool {
     !*b
 }

@@ -81,6 +81,8 @@ fn tenant(r: &mut Random, p: &mut Provision, t: usize) {
             signed_in: r.below(2) == 0,
             ring_s: 1 + r.below(100) as u32,
             wrap_up_s: r.below(100) as u32,
+            srtp: ["off", "optional", "required"][r.below(3)].into(),
+            srtp_keys: ["dtls", "sdes", "sdes-in-clear"][r.below(3)].into(),
         });
     }
     for q in 0..r.below(3) {
@@ -122,6 +124,8 @@ fn trunks(r: &mut Random, p: &mut Provision) {
         tls: None,
         outbound_proxy: None,
         failover_s: 4,
+        srtp: "off".into(),
+        srtp_keys: "dtls".into(),
     });
     for i in 0..r.below(3) {
         let user = r.maybe(|_| format!("user{i}"));
@@ -138,6 +142,8 @@ fn trunks(r: &mut Random, p: &mut Provision) {
             tls: None,
             outbound_proxy: None,
             failover_s: 4,
+            srtp: ["off", "optional", "required"][r.below(3)].into(),
+            srtp_keys: ["dtls", "sdes", "sdes-in-clear"][r.below(3)].into(),
         });
     }
     for c in 0..r.below(3) {

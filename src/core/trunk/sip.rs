@@ -117,18 +117,27 @@ impl Switch {
             self.sip.reject(now, session, 484, Some(Cause::InvalidNumber), None);
             return None;
         };
-        let offer = match incoming.sdp.as_deref().map(sdp::parse).transpose() {
+        let policy = self.srtp_policy(trunk, agent);
+        let security = self.security(policy, incoming.path.transport);
+        let offer = match self.readable(incoming.sdp.as_deref(), &security) {
             Ok(offer) => offer,
-            Err(_) => {
-                self.sip.reject(now, session, 488, Some(Cause::IncompatibleMedia), None);
+            Err(error) => {
+                self.sip.reject_described(now, session, error.sip_status(), error.warning_code(), &error.to_string());
                 return None;
             }
         };
-        let mut leg = SipLeg::new(session);
+        let mut leg = SipLeg::new(session, security);
         leg.remote = offer;
         leg.reliable = incoming.reliable;
         let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, agent };
         Some(self.new_call(now, new))
+    }
+
+    /// An offer that we can answer, as far as its form and its protection go; what is spoken shows later.
+    fn readable(&self, body: Option<&[u8]>, security: &sdp::Security) -> Result<Option<sdp::Remote>, sdp::SdpError> {
+        let Some(offer) = body.map(sdp::parse).transpose()? else { return Ok(None) };
+        sdp::protectable(&offer, security)?;
+        Ok(Some(offer))
     }
 
     fn progress(&mut self, now: Now, leg: LegId, status: u16, body: Option<Bytes>) {

@@ -29,6 +29,7 @@ pub fn summary(status: &Status, now: Timestamp) -> String {
             ),
         ),
         ("phones", format!("{} registered", status.registrations)),
+        ("encryption", format!("{} legs, {} handshakes failed", status.encrypted_legs, status.handshakes_failed)),
         ("offers", format!("{}, double {}", status.offers, status.double_offers)),
     ];
     for (name, value) in lines {
@@ -77,10 +78,10 @@ pub fn alarms(alarms: &[Alarm], now: Timestamp) -> Table {
 
 /// Calls in progress.
 pub fn calls(calls: Vec<CallView>, now: Timestamp) -> Table {
-    let mut table = Table::new(["call", "tenant", "from", "to", "since", "state"]);
+    let mut table = Table::new(["call", "tenant", "from", "to", "since", "encryption", "state"]);
     for call in calls {
         let since = ago(call.started_at, now);
-        table.row([call.call_id.to_string(), call.tenant, call.from, call.to, since, call.state]);
+        table.row([call.call_id.to_string(), call.tenant, call.from, call.to, since, call.encryption, call.state]);
     }
     table
 }

@@ -32,7 +32,7 @@ impl Bench {
         let config = RtpConfig { address: Ipv4Addr::LOCALHOST.into(), port_min, port_max: port_min + 99 };
         let (sender, events) = smol::channel::bounded(1_024);
         let prompts = HashMap::from([(Arc::from("hello"), vec![8_000; 800])]);
-        let media = spawn(config, prompts, Vec::new(), NoRecorder, sender, Clock::start()).expect("spawned");
+        let media = spawn(config, prompts, Vec::new(), NoRecorder, sender, Clock::start(), None).expect("spawned");
         Bench { media, events }
     }
 

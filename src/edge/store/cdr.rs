@@ -123,6 +123,7 @@ mod tests {
             ended_at: None,
             cause: None,
             media: None,
+            encryption: String::new(),
         };
         Cdr {
             call_id: CallId(0xab),

@@ -15,7 +15,8 @@ use crate::edge::store::StoreError;
 use crate::edge::store::secret::SecretKey;
 
 /// Children before parents, so that no foreign key is ever broken.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
+    "srtp",
     "agent_skill",
     "queue_skill",
     "number",
@@ -48,6 +49,7 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
     write_trunks(connection, key, provision)?;
     write_tenants(connection, provision)?;
     write_agents(connection, key, &provision.agent)?;
+    write_srtp(connection, provision)?;
     write_queues(connection, &provision.queue)?;
     write_flows(connection, provision)?;
     connection.execute(
@@ -68,7 +70,7 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
 /// [`StoreError::Sealed`] when there are secrets and `key` is not theirs, or none; [`StoreError::Undecodable`];
 /// [`StoreError::Sql`].
 pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provision, StoreError> {
-    Ok(Provision {
+    let mut provision = Provision {
         sip: read_setting(connection, "sip")?,
         media: read_setting(connection, "media")?,
         card: rows(connection, "SELECT name, driver, spans FROM card ORDER BY position", |row| {
@@ -96,7 +98,45 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
             Ok(Number { number: row.get(0)?, tenant: row.get(1)?, flow: row.get(2)? })
         })?,
         trunk: read_trunks(connection, key)?,
-    })
+    };
+    read_srtp(connection, &mut provision)?;
+    Ok(provision)
+}
+
+fn write_srtp(connection: &Connection, provision: &Provision) -> Result<(), StoreError> {
+    let mut row = connection.prepare_cached("INSERT INTO srtp VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let trunks = provision.trunk.iter().map(|t| ("trunk", "", &t.name, &t.srtp, &t.srtp_keys));
+    let agents = provision.agent.iter().map(|a| ("agent", a.tenant.as_str(), &a.name, &a.srtp, &a.srtp_keys));
+    for (kind, tenant, name, need, keys) in trunks.chain(agents) {
+        if need != "off" || keys != "dtls" {
+            row.execute(params![kind, tenant, name, need, keys])?;
+        }
+    }
+    Ok(())
+}
+
+fn read_srtp(connection: &Connection, provision: &mut Provision) -> Result<(), StoreError> {
+    let mut policies: BTreeMap<(String, String, String), (String, String)> =
+        rows(connection, "SELECT kind, tenant, name, need, keys FROM srtp", |row| {
+            Ok(((row.get(0)?, row.get(1)?, row.get(2)?), (row.get(3)?, row.get(4)?)))
+        })?
+        .into_iter()
+        .collect();
+    if policies.is_empty() {
+        return Ok(());
+    }
+    let mut of = |kind: &str, tenant: &str, name: &str| policies.remove(&(kind.into(), tenant.into(), name.into()));
+    for trunk in &mut provision.trunk {
+        if let Some(policy) = of("trunk", "", &trunk.name) {
+            (trunk.srtp, trunk.srtp_keys) = policy;
+        }
+    }
+    for agent in &mut provision.agent {
+        if let Some(policy) = of("agent", &agent.tenant, &agent.name) {
+            (agent.srtp, agent.srtp_keys) = policy;
+        }
+    }
+    Ok(())
 }
 
 /// Drops all secrets that `key` does not open and tells how many there were. For a database restored without its key.
@@ -274,6 +314,8 @@ fn read_agents(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<A
                 signed_in: row.get(6)?,
                 ring_s: row.get(7)?,
                 wrap_up_s: row.get(8)?,
+                srtp: "off".into(),
+                srtp_keys: "dtls".into(),
             };
             Ok((agent, row.get(9)?, row.get(10)?))
         },
@@ -344,6 +386,8 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
             tls: row.get::<_, Option<String>>(7)?.and_then(|json| serde_json::from_str(&json).ok()),
             outbound_proxy: row.get(8)?,
             failover_s: row.get(9)?,
+            srtp: "off".into(),
+            srtp_keys: "dtls".into(),
             name,
         };
         Ok((trunk, row.get(6)?))

@@ -124,6 +124,7 @@ fn cdr(call: u64, started_at: i64) -> Cdr {
             ended_at: None,
             cause: None,
             media: None,
+            encryption: String::new(),
         }],
         events: Vec::new(),
     }

@@ -1,19 +1,21 @@
 //! Session descriptions (SDP, RFC 8866) and their offer/answer model (RFC 3264), for one audio stream of G.711 or
-//! G.722 with telephone events (RFC 4733) and comfort noise (RFC 3389) over RTP/AVP (RFC 3551).
+//! G.722 with telephone events (RFC 4733) and comfort noise (RFC 3389) over RTP (RFC 3551) or SRTP (RFC 3711).
 //!
 //! [`parse`] turns a body into what it says about audio; [`offer`], [`answer`] and [`conclude`] are the three moves of
 //! RFC 3264. Every description that is not ours is outside input: bounded in size, never a panic, refused with a reason.
 
 mod negotiate;
 mod parse;
+mod security;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-pub use negotiate::{answer, conclude, offer, reoffer};
+pub use negotiate::{answer, conclude, offer, protectable, reoffer};
 pub use parse::parse;
+pub use security::{Crypto, Fingerprint, Keying, Need, Offered, Profile, Protection, Security, Setup};
 
 use crate::base::Codec;
 
@@ -106,13 +108,17 @@ pub struct Local {
     pub comfort_noise: bool,
     /// What we want to do.
     pub direction: Direction,
+    /// How our stream is to be protected.
+    pub security: Security,
 }
 
 /// What the other side described.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Remote {
-    /// The audio stream that we can take part in: the first RTP/AVP one that is not refused by port 0.
+    /// The first audio stream over RTP or SRTP that is not refused by port 0.
     pub audio: Option<Audio>,
+    /// Further ones: offers that leave it to us whether media is protected may have a line for each way.
+    pub alternatives: Vec<Audio>,
     /// All media descriptions in order, to be mirrored in the answer (RFC 3264 section 6).
     pub lines: Vec<MediaLine>,
 }
@@ -135,9 +141,13 @@ pub struct MediaLine {
 pub struct Audio {
     /// Which of [`Remote::lines`].
     pub line: usize,
+    /// How media is transported.
+    pub profile: Profile,
+    /// How it can be protected.
+    pub security: Offered,
     /// Where it takes RTP.
     pub rtp: SocketAddr,
-    /// Where it takes RTCP: one port above RTP unless `a=rtcp` says otherwise (RFC 3605).
+    /// Where it takes RTCP: one port above RTP unless `a=rtcp` says otherwise (RFC 3605), or both are on one port.
     pub rtcp: SocketAddr,
     /// What it speaks and we know, in its order, with its payload types. Others are left out.
     pub codecs: Vec<(u8, Codec)>,
@@ -177,6 +187,12 @@ pub struct Agreed {
     pub send: bool,
     /// Whether we take what arrives.
     pub receive: bool,
+    /// How media is transported.
+    pub profile: Profile,
+    /// How it is protected; `None`: not at all.
+    pub protection: Option<Protection>,
+    /// RTCP comes and goes on the port of RTP (RFC 5761).
+    pub rtcp_mux: bool,
 }
 
 /// Why a description cannot be used. All but [`SdpError::Syntax`] and [`SdpError::TooLarge`] (400) are answered by 488
@@ -190,7 +206,7 @@ pub enum SdpError {
         /// Line of the body.
         line: usize,
     },
-    /// No audio over RTP/AVP.
+    /// No audio over RTP or SRTP.
     NoAudio,
     /// The answer refuses the audio stream (port 0).
     Refused,
@@ -198,6 +214,14 @@ pub enum SdpError {
     Address,
     /// Nothing that both sides speak.
     NoCommonCodec,
+    /// Media must be protected, and the other side does not.
+    SrtpRequired,
+    /// The other side asks for protection, and none is provisioned.
+    SrtpOff,
+    /// No suite of `a=crypto`, and no DTLS certificate, that both sides can use.
+    NoCommonKeys,
+    /// Keys in a description that others could read on its way.
+    KeysInClear,
 }
 
 impl fmt::Display for SdpError {
@@ -206,10 +230,18 @@ impl fmt::Display for SdpError {
             Self::TooLarge => write!(f, "session description over {BODY_MAX} octets or {LINES_MAX} media lines"),
             Self::Syntax { line: 0 } => f.write_str("not a session description"),
             Self::Syntax { line } => write!(f, "bad session description, line {line}"),
-            Self::NoAudio => f.write_str("no audio over RTP/AVP offered"),
+            Self::NoAudio => f.write_str("no audio over RTP or SRTP offered"),
             Self::Refused => f.write_str("audio refused by the answer"),
             Self::Address => f.write_str("no usable connection address for audio"),
             Self::NoCommonCodec => f.write_str("no common codec"),
+            Self::SrtpRequired => {
+                f.write_str("SRTP is required: RTP/SAVP with a=crypto, or UDP/TLS/RTP/SAVP with a=fingerprint")
+            }
+            Self::SrtpOff => f.write_str("SRTP is not provisioned here: RTP/AVP is spoken"),
+            Self::NoCommonKeys => f.write_str(
+                "no common SRTP keys: a=crypto with AES_CM_128_HMAC_SHA1 or AEAD_AES_GCM, or a=fingerprint:sha-256",
+            ),
+            Self::KeysInClear => f.write_str("SRTP keys in a=crypto are taken over TLS only"),
         }
     }
 }
@@ -221,7 +253,24 @@ impl SdpError {
     pub const fn sip_status(self) -> u16 {
         match self {
             Self::TooLarge | Self::Syntax { .. } => 400,
-            Self::NoAudio | Self::Refused | Self::Address | Self::NoCommonCodec => 488,
+            Self::NoAudio
+            | Self::Refused
+            | Self::Address
+            | Self::NoCommonCodec
+            | Self::SrtpRequired
+            | Self::SrtpOff
+            | Self::NoCommonKeys
+            | Self::KeysInClear => 488,
+        }
+    }
+
+    /// The code of a Warning header that says so (RFC 3261 section 20.43).
+    pub const fn warning_code(self) -> u16 {
+        match self {
+            Self::NoAudio | Self::SrtpRequired | Self::SrtpOff | Self::NoCommonKeys | Self::KeysInClear => 302,
+            Self::Address => 300,
+            Self::NoCommonCodec => 305,
+            Self::TooLarge | Self::Syntax { .. } | Self::Refused => 399,
         }
     }
 }

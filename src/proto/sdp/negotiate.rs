@@ -4,8 +4,8 @@ use bytes::Bytes;
 use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 
 use super::{
-    Agreed, Audio, COMFORT_NOISE, Direction, Local, MediaLine, Others, PTIME_DEFAULT_MS, Remote, SdpError,
-    TELEPHONE_EVENT,
+    Agreed, Audio, COMFORT_NOISE, Direction, Local, MediaLine, Others, PTIME_DEFAULT_MS, Profile, Protection, Remote,
+    SdpError, Security, TELEPHONE_EVENT,
 };
 
 /// Our offer: one audio stream with our codecs and telephone events (RFC 3264 section 5).
@@ -16,7 +16,8 @@ pub fn offer(local: &Local) -> Bytes {
 /// Our offer within a dialog whose last description from the other side is `previous`: its streams that are not ours
 /// stay in their places, refused, for a description never loses a media line (RFC 3264 section 8).
 pub fn reoffer(local: &Local, previous: &Remote) -> Bytes {
-    let ours = previous.audio.as_ref().map_or(0, |audio| audio.line);
+    let chosen = choose(previous, &local.security).ok().map(|(audio, _)| audio).or(previous.audio.as_ref());
+    let ours = chosen.map_or(0, |audio| audio.line);
     let mut medias: Vec<Media> = previous.lines.iter().map(refused).collect();
     match medias.get_mut(ours) {
         Some(media) => *media = offered(local),
@@ -25,17 +26,47 @@ pub fn reoffer(local: &Local, previous: &Remote) -> Bytes {
     write(local, medias)
 }
 
+/// Whether an offer has audio that can be protected as we want it.
+///
+/// # Errors
+///
+/// Those of [`answer`] that are about protection. An offer without audio is not refused here.
+pub fn protectable(remote_offer: &Remote, security: &Security) -> Result<(), SdpError> {
+    match choose(remote_offer, security) {
+        Err(error @ (SdpError::SrtpRequired | SdpError::SrtpOff | SdpError::NoCommonKeys | SdpError::KeysInClear)) => {
+            Err(error)
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// The stream of an offer that we take: the first one that can be protected as we want it, else the first one that may go
+/// unprotected.
+fn choose<'a>(remote: &'a Remote, security: &Security) -> Result<(&'a Audio, Option<Protection>), SdpError> {
+    let mut plain = Err(SdpError::NoAudio);
+    for audio in remote.audio.iter().chain(&remote.alternatives) {
+        match security.answer(audio) {
+            Ok(Some(protection)) => return Ok((audio, Some(protection))),
+            Ok(None) if plain.is_err() => plain = Ok((audio, None)),
+            Err(error) if plain == Err(SdpError::NoAudio) => plain = Err(error),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    plain
+}
+
 /// Our answer to an offer (RFC 3264 section 6), and what holds from then on. All media but the one audio stream are
 /// refused. The answer names one codec only, the first in the offerer's order that we speak: with several either side
 /// might change codec between packets.
 ///
 /// # Errors
 ///
-/// [`SdpError::NoAudio`] and [`SdpError::NoCommonCodec`]: refuse the request by [`SdpError::sip_status`].
+/// [`SdpError::NoAudio`], [`SdpError::NoCommonCodec`], and those about protection: refuse the request by
+/// [`SdpError::sip_status`].
 pub fn answer(remote_offer: &Remote, local: &Local) -> Result<(Bytes, Agreed), SdpError> {
-    let audio = remote_offer.audio.as_ref().ok_or(SdpError::NoAudio)?;
+    let (audio, protection) = choose(remote_offer, &local.security)?;
     // The answer names one codec, so nothing else may come.
-    let agreed = Agreed { others: Others::default(), ..agree(local, audio)? };
+    let agreed = Agreed { others: Others::default(), ..agree(local, audio, protection)? };
     let medias = remote_offer.lines.iter().enumerate();
     let medias = medias.map(|(n, line)| if n == audio.line { accepted(local, &agreed) } else { refused(line) });
     Ok((write(local, medias.collect()), agreed))
@@ -45,17 +76,17 @@ pub fn answer(remote_offer: &Remote, local: &Local) -> Result<(Bytes, Agreed), S
 ///
 /// # Errors
 ///
-/// [`SdpError::Refused`] when it refused our stream, [`SdpError::NoAudio`] and [`SdpError::NoCommonCodec`] when its
-/// answer does not fit the offer.
+/// [`SdpError::Refused`] when it refused our stream, [`SdpError::NoAudio`], [`SdpError::NoCommonCodec`] and those about
+/// protection when its answer does not fit the offer.
 pub fn conclude(local_offer: &Local, remote_answer: &Remote) -> Result<Agreed, SdpError> {
     match &remote_answer.audio {
-        Some(audio) => agree(local_offer, audio),
+        Some(audio) => agree(local_offer, audio, local_offer.security.conclude(audio)?),
         None if remote_answer.lines.iter().any(|line| line.port == 0) => Err(SdpError::Refused),
         None => Err(SdpError::NoAudio),
     }
 }
 
-fn agree(local: &Local, audio: &Audio) -> Result<Agreed, SdpError> {
+fn agree(local: &Local, audio: &Audio, protection: Option<Protection>) -> Result<Agreed, SdpError> {
     let mut common = audio.codecs.iter().filter(|(_, codec)| local.codecs.contains(codec));
     let &(payload_type, codec) = common.next().ok_or(SdpError::NoCommonCodec)?;
     let mut others = Others::default();
@@ -74,19 +105,32 @@ fn agree(local: &Local, audio: &Audio) -> Result<Agreed, SdpError> {
         remote_rtcp: audio.rtcp,
         send: direction.sends(),
         receive: direction.receives(),
+        profile: audio.profile,
+        protection,
+        rtcp_mux: audio.security.rtcp_mux,
     })
 }
 
 fn offered(local: &Local) -> Media {
     let codecs: Vec<_> = local.codecs.iter().map(|codec| (codec.payload_type(), codec.name())).collect();
     let noise = local.comfort_noise.then_some(COMFORT_NOISE);
-    audio(local.port, &codecs, noise, Some(TELEPHONE_EVENT), PTIME_DEFAULT_MS, local.direction)
+    let (profile, lines) = local.security.offer();
+    let media = audio(local.port, &codecs, noise, Some(TELEPHONE_EVENT), PTIME_DEFAULT_MS, local.direction);
+    protected(media, profile, lines)
 }
 
 fn accepted(local: &Local, agreed: &Agreed) -> Media {
     let direction = Direction::new(agreed.send, agreed.receive);
     let codecs = [(agreed.payload_type, agreed.codec.name())];
-    audio(local.port, &codecs, agreed.comfort_noise, agreed.telephone_event, agreed.ptime_ms, direction)
+    let media = audio(local.port, &codecs, agreed.comfort_noise, agreed.telephone_event, agreed.ptime_ms, direction);
+    let lines = local.security.answered(agreed.protection.as_ref(), agreed.rtcp_mux);
+    protected(media, agreed.profile, lines)
+}
+
+fn protected(mut media: Media, profile: Profile, lines: Vec<Attribute>) -> Media {
+    media.proto = profile.as_str().into();
+    media.attributes.extend(lines);
+    media
 }
 
 /// RFC 3264 section 6: a refused stream has port 0 and otherwise the line of the offer.

@@ -5,7 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media, ParserError, Session};
 
-use super::{Audio, BODY_MAX, COMFORT_NOISE, Direction, LINES_MAX, MediaLine, PTIME_DEFAULT_MS, Remote, SdpError};
+use super::{
+    Audio, BODY_MAX, COMFORT_NOISE, Direction, LINES_MAX, MediaLine, Offered, PTIME_DEFAULT_MS, Profile, Remote,
+    SdpError,
+};
 use crate::base::Codec;
 
 /// Most formats of one media line that are looked at; payload types have seven bits.
@@ -26,20 +29,17 @@ pub fn parse(body: &[u8]) -> Result<Remote, SdpError> {
     if session.medias.len() > LINES_MAX {
         return Err(SdpError::TooLarge);
     }
-    let audio = session
-        .medias
-        .iter()
-        .enumerate()
-        .find(|(_, m)| is_audio(m) && m.port != 0)
-        .map(|(line, media)| audio(&session, line, media))
-        .transpose()?;
+    let streams = session.medias.iter().enumerate().filter(|(_, m)| m.port != 0);
+    let mut streams = streams.filter_map(|(line, m)| Some(audio(&session, line, m, profile(m)?)));
+    let audio = streams.next().transpose()?;
+    let alternatives = streams.filter_map(Result::ok).collect();
     let lines = session.medias.into_iter().map(media_line).collect();
-    Ok(Remote { audio, lines })
+    Ok(Remote { audio, alternatives, lines })
 }
 
-/// Whether a line is audio over plain RTP (RFC 3551).
-fn is_audio(media: &Media) -> bool {
-    media.media.eq_ignore_ascii_case("audio") && media.proto.eq_ignore_ascii_case("RTP/AVP")
+/// The profile of a line that is audio over RTP or SRTP.
+fn profile(media: &Media) -> Option<Profile> {
+    Profile::from_name(&media.proto).filter(|_| media.media.eq_ignore_ascii_case("audio"))
 }
 
 fn media_line(media: Media) -> MediaLine {
@@ -55,7 +55,7 @@ fn as_utf8(body: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(body.iter().map(|&b| char::from(b)).collect::<String>().into_bytes())
 }
 
-fn audio(session: &Session, line: usize, media: &Media) -> Result<Audio, SdpError> {
+fn audio(session: &Session, line: usize, media: &Media, profile: Profile) -> Result<Audio, SdpError> {
     let connection = media.connections.first().or(session.connection.as_ref()).ok_or(SdpError::Address)?;
     let address = unicast(connection)?;
     let rtp = SocketAddr::new(address, media.port);
@@ -63,10 +63,13 @@ fn audio(session: &Session, line: usize, media: &Media) -> Result<Audio, SdpErro
     let stated = direction(&media.attributes).or_else(|| direction(&session.attributes)).unwrap_or_default();
     // RFC 3264 section 8.4: the address 0.0.0.0 asks that nothing be sent, whatever the direction attribute says.
     let direction = Direction::new(stated.sends(), stated.receives() && !address.is_unspecified());
+    let security = Offered::read(session, media);
     Ok(Audio {
         line,
+        profile,
         rtp,
-        rtcp: rtcp(&media.attributes, rtp),
+        rtcp: if security.rtcp_mux { rtp } else { rtcp(&media.attributes, rtp) },
+        security,
         codecs,
         telephone_event,
         comfort_noise,

@@ -1,5 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
+mod security;
+
 use super::*;
 
 fn local() -> Local {
@@ -11,6 +13,7 @@ fn local() -> Local {
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         comfort_noise: false,
         direction: Direction::SendRecv,
+        security: Security::default(),
     }
 }
 
@@ -173,7 +176,8 @@ fn ptime_is_honoured_within_bounds() {
 fn what_cannot_be_used_is_refused_with_a_reason() {
     assert_eq!(agreed_with(&[C, "m=audio 4000 RTP/AVP 18"]).unwrap_err(), SdpError::NoCommonCodec);
     assert_eq!(agreed_with(&[C, "m=audio 0 RTP/AVP 0"]).unwrap_err(), SdpError::NoAudio);
-    assert_eq!(agreed_with(&[C, "m=audio 4000 RTP/SAVPF 0"]).unwrap_err(), SdpError::NoAudio);
+    assert_eq!(agreed_with(&[C, "m=audio 4000 RTP/SAVPF 0"]).unwrap_err(), SdpError::SrtpOff);
+    assert_eq!(agreed_with(&[C, "m=audio 4000 TCP/RTP/AVP 0"]).unwrap_err(), SdpError::NoAudio);
     assert_eq!(agreed_with(&[C]).unwrap_err(), SdpError::NoAudio);
     for c in ["c=IN IP4 host.example.com", "c=IN IP4 224.2.1.1/127", "c=IN IP4 255.255.255.255", "a=x"] {
         assert_eq!(agreed_with(&[c, "m=audio 4000 RTP/AVP 0"]).unwrap_err(), SdpError::Address, "{c}");

@@ -309,6 +309,17 @@ impl Endpoint {
         self.order(now, session, |session, io| session.refuse(io, status, &extra));
     }
 
+    /// Refuses an incoming INVITE for its session description, with a Warning header that says why (RFC 3261 section
+    /// 20.43); `text` has no line break and no quote. The session dies without event.
+    pub fn reject_described(&mut self, now: Now, session: SessionId, status: u16, warning: u16, text: &str) {
+        let mut extra = reason_line(Cause::IncompatibleMedia);
+        extra.push_str(&format!(
+            "Warning: {warning} {} \"{text}\"\r\n",
+            self.wire.user_agent.split('/').next().unwrap_or("-")
+        ));
+        self.order(now, session, |session, io| session.refuse(io, status, &extra));
+    }
+
     /// Refuses an incoming INVITE with 401 and a digest challenge; the session dies without event.
     pub fn challenge(&mut self, now: Now, session: SessionId) {
         let stale = match self.sessions.get(&session).map(|s| &s.phase) {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::Checker;
 use crate::base::Codec;
 use crate::core::tenant::address;
-use crate::core::tenant::directory::PREFIX_LENGTH_MAX;
+use crate::core::tenant::directory::{PREFIX_LENGTH_MAX, SrtpPolicy};
 use crate::core::tenant::provision::{Peer, Trunk};
 use crate::core::tls::ClientTls;
 use crate::proto::sip::Transport;
@@ -168,6 +168,7 @@ impl Checker<'_> {
             self.one_of("kind", &trunk.kind, &["sip", "tdm"]);
             self.in_range("strip", usize::from(trunk.strip), 0..=PREFIX_LENGTH_MAX);
             self.prefixes(trunk);
+            self.srtp(&trunk.srtp, &trunk.srtp_keys);
             match trunk.kind.as_str() {
                 "tdm" => self.circuits(trunk),
                 "sip" => self.peering(trunk),
@@ -208,6 +209,7 @@ impl Checker<'_> {
             ("authenticate", trunk.authenticate),
             ("tls", trunk.tls.is_some()),
             ("outbound_proxy", trunk.outbound_proxy.is_some()),
+            ("srtp", trunk.srtp != "off"),
         ];
         for (field, _) in fields.into_iter().filter(|(_, there)| *there) {
             self.problem(field, format!("a trunk of circuits has `{field}`"), "it with kind = \"sip\" only");
@@ -255,6 +257,12 @@ impl Checker<'_> {
             let what = "`identify` without a name that a certificate could have";
             self.problem("tls.identify", what, "`server_name`");
         }
+    }
+
+    /// Words of protection.
+    pub(super) fn srtp(&mut self, need: &str, keys: &str) {
+        self.one_of("srtp", need, &SrtpPolicy::NEEDS.map(|(word, _)| word));
+        self.one_of("srtp_keys", keys, &SrtpPolicy::KEYS.map(|(word, ..)| word));
     }
 
     /// A user name and a password, both or none.

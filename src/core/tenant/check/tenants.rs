@@ -112,6 +112,7 @@ impl<'p> Checker<'p> {
         self.levels(&agent.tenant, &agent.skills, "over 0, up to 1", |level| level > 0.0 && level <= 1.0);
         self.in_range("ring_s", agent.ring_s, 1..=600);
         self.in_range("wrap_up_s", agent.wrap_up_s, 0..=DAY_S);
+        self.srtp(&agent.srtp, &agent.srtp_keys);
     }
 
     fn single_agent(&mut self, agent: &Agent) {

@@ -321,6 +321,8 @@ fn the_fields_are_those_of_the_contract() {
             signed_in: true,
             ring_s: 1,
             wrap_up_s: 1,
+            srtp: "x".into(),
+            srtp_keys: "x".into(),
         }],
         queue: vec![Queue {
             tenant: "x".into(),
@@ -349,6 +351,8 @@ fn the_fields_are_those_of_the_contract() {
             tls: Some(client),
             outbound_proxy: text(),
             failover_s: 1,
+            srtp: "x".into(),
+            srtp_keys: "x".into(),
         }],
     };
     let object = |value: &Value| value.as_object().cloned().unwrap_or_default();

@@ -35,6 +35,7 @@ fn answer(query: &Query, alarms: &[Alarm]) -> Reply {
                 to: "8005550199".into(),
                 started_at: Timestamp(0),
                 state: "transfer 4930123456".into(),
+                encryption: "-".into(),
             }],
         },
         Query::Queues => Reply::Queues {

@@ -1,0 +1,113 @@
+//! Protection of a leg's media: what is provisioned for its trunk or phone, what was agreed, and what the record says.
+
+use crate::base::{AgentId, Cause, LegId, Now, PortId, TrunkId};
+use crate::core::media::MediaCommand;
+use crate::core::switch::{PortOwner, Switch};
+use crate::core::tenant::directory::SrtpPolicy;
+use crate::proto::sdp::{self, Need, Protection};
+use crate::proto::sip::Transport;
+use crate::proto::srtp::Suite;
+
+impl Switch {
+    /// What is provisioned for the party at the other end of a leg.
+    pub(crate) fn srtp_policy(&self, trunk: Option<TrunkId>, agent: Option<AgentId>) -> SrtpPolicy {
+        let of_trunk = trunk.and_then(|t| self.directory.trunk(t)).map(|t| t.srtp);
+        of_trunk.or_else(|| agent.and_then(|a| self.directory.agent(a)).map(|a| a.srtp)).unwrap_or_default()
+    }
+
+    /// What we offer and take for a leg whose signalling goes by `transport`. Keys stand in descriptions only where
+    /// nobody can read them on their way, or where that is provisioned (RFC 4568 section 7.1: the description must be
+    /// protected).
+    pub(crate) fn security(&mut self, policy: SrtpPolicy, transport: Transport) -> sdp::Security {
+        let private = is_private(transport) || policy.in_clear;
+        let sdes = policy.need != Need::Off && private;
+        let keys = if sdes { self.fresh_keys() } else { Vec::new() };
+        let fingerprint = self.config.srtp.fingerprint.filter(|_| policy.need != Need::Off);
+        sdp::Security { need: policy.need, keying: policy.keying, keys, fingerprint, active: None }
+    }
+
+    fn fresh_keys(&mut self) -> Vec<crate::proto::srtp::MasterKey> {
+        Suite::ALL.map(|suite| self.keys.master_key(suite)).into()
+    }
+
+    /// Before a new offer of the peer's is answered: keys of our own that no other keys of the peer's have met, and the
+    /// part in the handshake that we have.
+    pub(super) fn renew_security(&mut self, leg: LegId, remote: &sdp::Remote) {
+        let said = |remote: &sdp::Remote| {
+            let streams = remote.audio.iter().chain(&remote.alternatives);
+            streams.flat_map(|audio| audio.security.crypto.clone()).collect::<Vec<_>>()
+        };
+        let Some(sip) = self.legs.get(&leg).and_then(|l| l.sip()) else { return };
+        let Some(local) = sip.local.as_ref().filter(|local| local.security.need != Need::Off) else { return };
+        let changed = sip.remote.as_ref().is_none_or(|before| said(before) != said(remote));
+        let keys = if changed && !local.security.keys.is_empty() { Some(self.fresh_keys()) } else { None };
+        let active = match self.legs.get(&leg).and_then(|l| l.sip()?.agreed.as_ref()?.protection.as_ref()) {
+            Some(Protection::Dtls { active, .. }) => Some(*active),
+            _ => None,
+        };
+        let Some(local) = self.legs.get_mut(&leg).and_then(|l| l.sip_mut()?.local.as_mut()) else { return };
+        local.security.active = active;
+        if let Some(keys) = keys {
+            local.security.keys = keys;
+        }
+    }
+
+    /// Tells the plane how the leg's media is protected, and the record, too. A leg that never was and is not protected
+    /// costs nothing.
+    pub(super) fn set_transport(&mut self, leg: LegId, port: PortId) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        let (call, index) = (l.call, l.index);
+        let Some(sip) = l.sip_mut() else { return };
+        let Some(agreed) = &sip.agreed else { return };
+        let (protection, rtcp_mux, remote) = (agreed.protection.clone(), agreed.rtcp_mux, agreed.remote);
+        let new = Some((protection.clone(), rtcp_mux));
+        if sip.transport == new || (sip.transport.is_none() && protection.is_none() && !rtcp_mux) {
+            return;
+        }
+        sip.transport = new;
+        let encryption = match &protection {
+            Some(Protection::Sdes { send, .. }) => format!("sdes {}", send.suite()),
+            Some(Protection::Dtls { .. }) => "dtls".to_owned(),
+            None => String::new(),
+        };
+        if let Some(record) = self.calls.get_mut(&call).and_then(|c| c.leg_record(index)) {
+            record.encryption = encryption;
+        }
+        let protection = protection.map(Box::new);
+        self.media(MediaCommand::SetTransport { port, protection, rtcp_mux, remote });
+    }
+
+    /// A handshake brought keys.
+    pub(super) fn secured(&mut self, port: PortId, suite: Suite) {
+        let Some(PortOwner::Leg(leg)) = self.ports.get(&port) else { return };
+        let Some((call, index)) = self.legs.get(leg).map(|l| (l.call, l.index)) else { return };
+        if let Some(record) = self.calls.get_mut(&call).and_then(|c| c.leg_record(index)) {
+            record.encryption = format!("dtls {suite}");
+        }
+    }
+
+    /// A handshake brought none: there is nothing that this leg could say or hear.
+    pub(super) fn secure_failed(&mut self, now: Now, port: PortId, reason: &'static str) {
+        let Some(&PortOwner::Leg(leg)) = self.ports.get(&port) else { return };
+        let Some(call) = self.legs.get(&leg).map(|l| l.call) else { return };
+        self.counters.handshakes_failed += 1;
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.note(now, "srtp-failed", reason);
+        }
+        self.fail_leg(now, leg, Cause::IncompatibleMedia);
+    }
+
+    /// Legs whose media is protected now.
+    pub(crate) fn encrypted_legs(&self) -> usize {
+        let protected = |l: &&crate::core::call::Leg| l.sip().is_some_and(|s| s.is_encrypted());
+        self.legs.values().filter(protected).count()
+    }
+}
+
+/// Whether signalling is encrypted on its way to the peer.
+fn is_private(transport: Transport) -> bool {
+    match transport {
+        Transport::Udp | Transport::Tcp => false,
+        Transport::Tls => true,
+    }
+}
