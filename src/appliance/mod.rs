@@ -27,6 +27,7 @@ use crate::edge::console::{Asked, Console, ConsoleError, ControlRequest, Watcher
 use crate::edge::dtls::Identity;
 use crate::edge::logging::Logging;
 use crate::edge::net::{Limits, ListenError, SipSockets};
+use crate::edge::privileges::{PrivilegeError, Privileges};
 use crate::edge::prompts::Prompts;
 use crate::edge::recorder::Recorder;
 use crate::edge::rtp::{self, RtpConfig};
@@ -40,7 +41,7 @@ const SESSIONS_MAX: usize = 40_000;
 const BINDINGS_MAX: usize = 100_000;
 
 /// How to start.
-#[derive(Clone)]
+#[derive(Default)]
 pub struct Options {
     /// Where everything is kept. Made when missing, for its owner alone.
     pub data_dir: PathBuf,
@@ -50,6 +51,8 @@ pub struct Options {
     pub logging: Option<Logging>,
     /// Seed of tags, branches and nonces; `None` takes the system's entropy.
     pub seed: Option<u64>,
+    /// Root's rights, which are dropped when the SIP ports are bound.
+    pub privileges: Option<Privileges>,
 }
 
 /// Why the appliance did not start, or ended.
@@ -61,6 +64,8 @@ pub enum RunError {
     Store(StoreError),
     /// A SIP listener.
     Listen(ListenError),
+    /// Root's rights could not be used or dropped.
+    Privileges(PrivilegeError),
     /// The control socket.
     Console(ConsoleError),
     /// A trunk card.
@@ -79,6 +84,7 @@ impl fmt::Display for RunError {
             Self::DataDir(dir, e) => write!(f, "data folder {}: {e}; name another one by --data-dir", dir.display()),
             Self::Store(e) => e.fmt(f),
             Self::Listen(e) => e.fmt(f),
+            Self::Privileges(e) => e.fmt(f),
             Self::Cards(e) => e.fmt(f),
             Self::Console(e) => e.fmt(f),
             Self::Start(what, e) => write!(f, "{what}: {e}"),
@@ -94,6 +100,7 @@ impl std::error::Error for RunError {
             Self::DataDir(_, e) | Self::Start(_, e) => Some(e),
             Self::Store(e) => Some(e),
             Self::Listen(e) => Some(e),
+            Self::Privileges(e) => Some(e),
             Self::Cards(e) => Some(e),
             Self::Console(e) => Some(e),
             Self::MediaAddress(_) | Self::Broken => None,
@@ -169,8 +176,16 @@ impl Appliance {
             .map_err(|e| RunError::Start("media thread", e))?;
 
         let executor = Arc::new(smol::Executor::new());
-        let sockets = SipSockets::bind(&provision.sip.listen, Limits::default(), Arc::clone(&executor))
-            .map_err(RunError::Listen)?;
+        let bind = || SipSockets::bind(&provision.sip.listen, Limits::default(), Arc::clone(&executor));
+        let sockets = match options.privileges {
+            None => bind(),
+            Some(privileges) => {
+                let bound = privileges.as_root(bind).map_err(RunError::Privileges)?;
+                privileges.drop_for_good().map_err(RunError::Privileges)?;
+                bound
+            }
+        }
+        .map_err(RunError::Listen)?;
         let listeners: Vec<_> = sockets.listeners().collect();
         let (console, asked) =
             Console::open(&options.data_dir, &executor, options.logging.clone()).map_err(RunError::Console)?;

@@ -130,6 +130,9 @@ pub struct RunArgs {
     /// Apply this provisioning before serving
     #[arg(long, value_name = "FILE")]
     pub provision: Option<PathBuf>,
+    /// Started by root: serve as this user. Root's rights end when the SIP ports are bound
+    #[arg(long, env = "CORDBOARD_USER", value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
     /// Serve a serial console for watching, 8N1, at 115200 baud unless said otherwise
     #[arg(long, env = "CORDBOARD_SERIAL", value_name = "DEVICE[:BAUD]")]
     pub serial: Option<SerialAddress>,

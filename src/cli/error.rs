@@ -8,6 +8,7 @@ use crate::core::fault::Fault;
 use crate::demo::DemoError;
 use crate::edge::console::ClientError;
 use crate::edge::console::serial::SerialError;
+use crate::edge::privileges::PrivilegeError;
 use crate::edge::store::StoreError;
 
 /// Why a command failed.
@@ -66,6 +67,8 @@ pub enum CliError {
     Signals(io::Error),
     /// The serial console did not start.
     Serial(SerialError),
+    /// The process cannot serve as another user.
+    Privileges(PrivilegeError),
     /// The appliance did not start, or broke down.
     Run(RunError),
     /// The demonstration could not run.
@@ -134,6 +137,7 @@ impl fmt::Display for CliError {
             Self::Logging(source) => write!(f, "error: cannot start the log: {source}"),
             Self::Signals(source) => write!(f, "error: cannot wait for signals: {source}"),
             Self::Serial(source) => write!(f, "error: {source}"),
+            Self::Privileges(source) => write!(f, "error: {source}"),
             Self::Run(source) => write!(f, "error: {source}"),
             Self::Demo(source) => write!(f, "error: {source}"),
             Self::Reported => Ok(()),
@@ -154,6 +158,7 @@ impl std::error::Error for CliError {
             Self::Store(source) => Some(source),
             Self::Client(source) => Some(source),
             Self::Serial(source) => Some(source),
+            Self::Privileges(source) => Some(source),
             Self::Run(source) => Some(source),
             Self::Demo(source) => Some(source),
             _ => None,

@@ -15,6 +15,7 @@ use crate::demo::{self, DemoOptions};
 use crate::edge::console::Client;
 use crate::edge::console::serial::SerialConsole;
 use crate::edge::logging::{Format, Logging};
+use crate::edge::privileges::ServeAs;
 
 /// Callers of a demonstration when nobody says how many.
 const DEMO_CALLS: u32 = 12;
@@ -23,11 +24,25 @@ const DEMO_CALLS: u32 = 12;
 /// second signal ends them at once; a third ends the process, and recovery then closes the records.
 pub fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     let provision = args.provision.as_deref().map(files::read_provision).transpose()?;
-    let logging = logging(&args.log, LevelFilter::Info)?;
-    let signals = signals()?;
     // Before anything serves: what is wrong with it is then said at once.
     let serial = args.serial.clone().map(SerialConsole::open).transpose().map_err(CliError::Serial)?;
-    let options = Options { data_dir: dir.to_owned(), provision, logging: Some(logging.clone()), seed: None };
+    // Before any thread is there, and after what root may open.
+    let privileges = match &args.user {
+        Some(user) => ServeAs::find(user).and_then(|user| user.begin(dir)).map_err(CliError::Privileges)?,
+        None => None,
+    };
+    let logging = logging(&args.log, LevelFilter::Info)?;
+    let signals = signals()?;
+    if rustix::process::geteuid().is_root() {
+        log::warn!("running as root; `--user NAME` takes its rights away as soon as the SIP ports are bound");
+    }
+    let options = Options {
+        data_dir: dir.to_owned(),
+        provision,
+        logging: Some(logging.clone()),
+        privileges,
+        ..Options::default()
+    };
     let appliance = Appliance::start(options).map_err(CliError::Run)?;
     for (transport, address) in &appliance.listeners {
         log::info!("listening on {}:{address}", transport.name());

@@ -163,7 +163,7 @@ fn start(options: &DemoOptions) -> Result<(Appliance, bool), DemoError> {
             data_dir: options.data_dir.clone(),
             provision: Some(provision.clone()),
             logging: options.logging.clone(),
-            seed: None,
+            ..RunOptions::default()
         })
     };
     match run(&provision) {

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod dtls;
 pub mod logging;
 pub mod net;
+pub mod privileges;
 pub mod prompts;
 pub mod recorder;
 pub mod rtp;

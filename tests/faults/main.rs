@@ -13,6 +13,7 @@ mod fraud;
 mod hammer;
 mod kill;
 mod phone;
+mod privileges;
 mod process;
 mod prompts;
 mod provisioning;

@@ -38,6 +38,10 @@ impl Process {
         process
     }
 
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }

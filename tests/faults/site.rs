@@ -116,7 +116,7 @@ impl Site {
     }
 
     pub fn restart(&self, provision: Option<Provision>) -> Live {
-        let options = Options { data_dir: self.data(), provision, logging: None, seed: None };
+        let options = Options { data_dir: self.data(), provision, ..Options::default() };
         Live(Appliance::start(options).unwrap())
     }
 

@@ -146,7 +146,7 @@ impl Inside {
         let world = WORLD.replace("SRTP", srtp);
         let text = place.provision(&[world, flow("100", QUEUE), flow("200", KEY)].concat());
         let provision = tenant::parse(&text, "test").unwrap();
-        let options = Options { data_dir: place.data(), provision: Some(provision), logging: None, seed: None };
+        let options = Options { data_dir: place.data(), provision: Some(provision), ..Options::default() };
         let appliance = Appliance::start(options).unwrap();
         let far = appliance.sims[0].1.clone();
         Self { appliance, far }
