@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the peers that the interoperability tests talk to, by apt on Debian. Does nothing where all are there.
 #   SIPp (calls, registrations, malformed input), baresip (an agent's phone), tshark (looks for malformed packets),
-#   sox (measures what was heard), openssl (SIP over TLS), systemd-analyze (judges the unit), real speech in five languages (what detectors must not take
-#   for tones).
+#   sox (measures what was heard), openssl (SIP over TLS), systemd-analyze (judges the unit), real speech in five
+#   languages (what detectors must not take for tones).
 # With CI=true a peer that cannot be had is an error; elsewhere it is named, and the tests that need it say that they
 # were skipped.
 set -euo pipefail
