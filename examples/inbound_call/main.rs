@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         first_call: 1,
         first_seq: 1,
         listeners: vec![(Transport::Udp, CORE.into())],
-        media_address: CORE.0.into(),
+        media_addresses: vec![CORE.0.into()],
         seed: 1,
         version: "example".into(),
         sip: endpoint(1),

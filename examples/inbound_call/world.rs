@@ -109,6 +109,8 @@ impl World {
                 Output::Journal { seq, change } => self.fact(seq, change),
                 Output::CloseConnection(_)
                 | Output::ServeTls(_)
+                | Output::Dns(_)
+                | Output::DnsServers(_)
                 | Output::TlsProfile(_)
                 | Output::Reply { .. }
                 | Output::Stopped => {}

@@ -24,6 +24,7 @@ use crate::core::tenant::{Directory, Provision};
 use crate::edge::cards::{Cards, CardsError};
 use crate::edge::clock::{Clock, wall};
 use crate::edge::console::{Asked, Console, ConsoleError, ControlRequest, Watcher};
+use crate::edge::dns::Resolver;
 use crate::edge::dtls::Identity;
 use crate::edge::logging::Logging;
 use crate::edge::net::{Limits, ListenError, SipSockets};
@@ -168,7 +169,10 @@ impl Appliance {
         let (media_events, media_inbox) = smol::channel::bounded(65_536);
         let address =
             provision.media.address.parse().map_err(|_| RunError::MediaAddress(provision.media.address.clone()))?;
-        let rtp = RtpConfig { address, port_min: provision.media.port_min, port_max: provision.media.port_max };
+        let second = provision.media.address6.as_ref().map(|text| text.parse());
+        let second =
+            second.transpose().map_err(|_| RunError::MediaAddress(format!("{:?}", provision.media.address6)))?;
+        let rtp = RtpConfig { address, second, port_min: provision.media.port_min, port_max: provision.media.port_max };
         let identity = Identity::generate().map_err(|e| RunError::Start("certificate", e))?;
         let fingerprint = Some(identity.fingerprint());
         let (samples, bearers) = (prompts.into_samples(), cards.take_bearers());
@@ -187,6 +191,7 @@ impl Appliance {
         }
         .map_err(RunError::Listen)?;
         let listeners: Vec<_> = sockets.listeners().collect();
+        let (resolver, resolved) = Resolver::new(Arc::clone(&executor));
         let (console, asked) =
             Console::open(&options.data_dir, &executor, options.logging.clone()).map_err(RunError::Console)?;
         let (requests, asked_here) = smol::channel::bounded(64);
@@ -196,7 +201,7 @@ impl Appliance {
             first_call: first_call_id(),
             first_seq,
             listeners: listeners.clone(),
-            media_address: address,
+            media_addresses: std::iter::once(address).chain(second).collect(),
             seed,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             sip: EndpointConfig {
@@ -234,8 +239,9 @@ impl Appliance {
             media,
             store,
             console,
+            resolver,
             Rest { recorder: recorder_load, logging: options.logging, nudges_dropped, held_back: 0 },
-            Inboxes { media: media_inbox, asked, asked_here, notified },
+            Inboxes { media: media_inbox, asked, asked_here, notified, resolved },
         );
         let thread = std::thread::Builder::new()
             .name("switch".into())

@@ -18,6 +18,7 @@ use crate::core::trunk::CardInput;
 use crate::edge::cards::Cards;
 use crate::edge::clock::Clock;
 use crate::edge::console::{Asked, Console, ControlRequest, Replier};
+use crate::edge::dns::{Outcome, Resolver};
 use crate::edge::logging::Logging;
 use crate::edge::net::{NetInput, SipSockets};
 use crate::edge::recorder::RecorderLoad;
@@ -54,6 +55,7 @@ pub(super) struct Turn {
     media: MediaHandle,
     store: Store,
     console: Console,
+    resolver: Resolver,
     rest: Rest,
     inboxes: Inboxes,
     media_backlog: VecDeque<MediaCommand>,
@@ -92,6 +94,7 @@ pub(super) struct Inboxes {
     pub asked: Receiver<Asked>,
     pub asked_here: Receiver<Asked>,
     pub notified: Receiver<Notice>,
+    pub resolved: Receiver<Outcome>,
 }
 
 /// What ended a wait.
@@ -100,6 +103,7 @@ enum Woken {
     Media(MediaEvent),
     Asked(Asked),
     Noticed(Notice),
+    Resolved(Outcome),
     Time,
 }
 
@@ -114,6 +118,7 @@ impl Turn {
         media: MediaHandle,
         store: Store,
         console: Console,
+        resolver: Resolver,
         rest: Rest,
         inboxes: Inboxes,
     ) -> Self {
@@ -126,6 +131,7 @@ impl Turn {
             media,
             store,
             console,
+            resolver,
             rest,
             inboxes,
             media_backlog: VecDeque::new(),
@@ -176,6 +182,9 @@ impl Turn {
             taken += 1;
         }
         taken += self.take_cards(now);
+        while let Ok(outcome) = self.inboxes.resolved.try_recv() {
+            self.resolved(now, outcome);
+        }
         while let Ok(notice) = self.inboxes.notified.try_recv() {
             self.notice(now, notice);
         }
@@ -244,6 +253,10 @@ impl Turn {
         );
     }
 
+    fn resolved(&mut self, now: Now, (question, answer): Outcome) {
+        self.switch.handle(now, Input::Dns { question, answer });
+    }
+
     fn notice(&mut self, now: Now, notice: Notice) {
         match notice {
             Notice::Cards | Notice::Durable | Notice::Disk => {}
@@ -272,6 +285,8 @@ impl Turn {
                     self.hold(Held::Cas { circuit, bits });
                 }
                 Output::SetCas { circuit, bits, .. } => self.set_cas(circuit, bits),
+                Output::Dns(question) => self.resolver.ask(question),
+                Output::DnsServers(servers) => self.resolver.set_servers(servers),
                 Output::Media(command) => self.media_backlog.push_back(command),
                 Output::Journal { seq, change } => {
                     self.journaled = seq;
@@ -410,9 +425,15 @@ impl Turn {
                 Err(_) => smol::future::pending().await,
             }
         };
+        let resolved = async {
+            match self.inboxes.resolved.recv().await {
+                Ok(outcome) => Woken::Resolved(outcome),
+                Err(_) => smol::future::pending().await,
+            }
+        };
         let backlog = !self.media_backlog.is_empty();
         let time = async { sleep_until(clock, due, backlog).await };
-        net.or(media).or(notified).or(asked).or(time).await
+        net.or(media).or(notified).or(asked).or(resolved).or(time).await
     }
 
     fn wake(&mut self, woken: Woken) {
@@ -422,6 +443,7 @@ impl Turn {
             Woken::Media(event) => self.switch.handle(now, Input::Media(event)),
             Woken::Asked(request) => self.request(now, request),
             Woken::Noticed(notice) => self.notice(now, notice),
+            Woken::Resolved(outcome) => self.resolved(now, outcome),
         }
     }
 

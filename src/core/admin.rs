@@ -172,6 +172,7 @@ impl Switch {
         self.pin_failures.retain(|agent, _| directory.agent(*agent).is_some());
         self.adopt_circuits(now);
         self.read_certificates(now);
+        self.watch_names(now);
         self.start_trunks(now);
     }
 
@@ -219,7 +220,7 @@ impl Switch {
             Query::Calls => Reply::Calls { calls: self.call_views() },
             Query::Agents => Reply::Agents { agents: self.agent_views() },
             Query::Queues => Reply::Queues { queues: self.queue_views(now) },
-            Query::Trunks => Reply::Trunks { trunks: self.trunk_views() },
+            Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
         };
         self.emit(Output::Reply { token, reply, after: None });
     }
@@ -332,7 +333,7 @@ impl Switch {
         views
     }
 
-    fn trunk_views(&self) -> Vec<TrunkView> {
+    fn trunk_views(&self, now: Now) -> Vec<TrunkView> {
         let mut views: Vec<TrunkView> = self
             .directory
             .trunks()
@@ -345,7 +346,7 @@ impl Switch {
                         TrunkKind::Tdm => "tdm".into(),
                     },
                     calls: health.map_or(0, |h| h.calls),
-                    health: self.trunk_health(entry, health),
+                    health: self.trunk_health(now, entry, health),
                 }
             })
             .collect();
@@ -353,16 +354,12 @@ impl Switch {
         views
     }
 
-    fn trunk_health(&self, entry: &TrunkEntry, health: Option<&TrunkHealth>) -> Vec<String> {
-        let mut lines: Vec<String> = entry
-            .peers
-            .iter()
-            .enumerate()
-            .map(|(i, peer)| {
-                let down = health.and_then(|h| h.peers.get(i)).is_some_and(|p| p.down);
-                format!("{} {}", peer.socket(), if down { "down" } else { "up" })
-            })
-            .collect();
+    fn trunk_health(&self, now: Now, entry: &TrunkEntry, health: Option<&TrunkHealth>) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (index, peer) in entry.peers.iter().enumerate() {
+            let down = health.and_then(|h| h.peers.get(index)).is_some_and(|p| p.down);
+            lines.extend(self.peer_health(now, entry, peer, down));
+        }
         match health.and_then(|h| h.registered) {
             Some(Ok(expires)) => lines.push(format!("registered for {expires} s")),
             Some(Err(status)) => lines.push(format!("registration refused: {status}")),

@@ -6,6 +6,8 @@ use crate::core::call::{Call, LEGS_PER_CALL_MAX};
 use crate::core::ivr::{ATTRIBUTES_MAX, DIGITS_MAX, Run};
 use crate::core::journal::CDR_EVENTS_MAX;
 use crate::core::switch::{Switch, WAITING_MAX};
+use crate::core::trunk::names::{NAMES_MAX, QUESTIONS_MAX};
+use crate::core::trunk::servers::SERVERS_MAX;
 
 impl Switch {
     pub(super) fn bounds(&self) -> Vec<Bound> {
@@ -15,12 +17,17 @@ impl Switch {
             usize::from(self.provision.media.port_max.saturating_sub(self.provision.media.port_min)).div_ceil(2);
         let sockets = self.sockets.total.saturating_sub(self.sockets.free());
         let circuits = self.circuits.values().filter(|c| !c.available()).count();
+        let [(names, evicted), (questions, unasked)] = self.locator.usage();
+        let (servers, forgotten) = self.servers.usage();
         let mut bounds = vec![
             Bound::new("calls", self.calls.len(), calls_max, counters.calls_refused),
             Bound::new("waiting", self.by_item.len(), WAITING_MAX, self.queue.counters().refused),
             Bound::new("rtp-sockets", sockets, port_pairs, counters.sockets_refused),
             Bound::new("circuits", circuits, self.circuits.len(), 0),
             Bound::new("alarms", self.alarms.len(), ALARMS_MAX, self.alarms.others()),
+            Bound::new("dns-names", names, NAMES_MAX, evicted),
+            Bound::new("dns-questions", questions, QUESTIONS_MAX, unasked),
+            Bound::new("servers", servers, SERVERS_MAX, forgotten),
         ];
         bounds.extend(self.sip.bounds());
         bounds.extend(self.bounds_of_calls());

@@ -4,7 +4,7 @@
 //! says when it wants to be called again. The handlers live beside their subject: `call/`, `trunk/`, `admin.rs`.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -24,9 +24,12 @@ use crate::core::media::{MediaCommand, MediaEvent};
 use crate::core::queue::Engine;
 use crate::core::tenant::{Directory, Provision};
 use crate::core::tls::{Profile, Profiles, ServerTls};
+use crate::core::trunk::locator::Locator;
+use crate::core::trunk::servers::Servers;
 use crate::core::trunk::sockets::SocketPool;
 use crate::core::trunk::tdm::CircuitEntry;
 use crate::core::trunk::{CardInput, TrunkHealth};
+use crate::proto::dns::{Answer, Question};
 use crate::proto::sdp::Fingerprint;
 use crate::proto::sip::{Binding, Endpoint, EndpointConfig, Path, SessionId, Transmit, Transport};
 use crate::proto::srtp::KeyGenerator;
@@ -46,8 +49,8 @@ pub struct Config {
     pub first_seq: Seq,
     /// SIP listeners that are bound.
     pub listeners: Vec<(Transport, SocketAddr)>,
-    /// Address in our session descriptions.
-    pub media_address: IpAddr,
+    /// Addresses in our session descriptions, at most one of each family, the usual one first.
+    pub media_addresses: Vec<IpAddr>,
     /// Seed of tags, branches, nonces and weighted choices; from the system's entropy, fixed in tests.
     pub seed: u64,
     /// Product version for `status`.
@@ -100,6 +103,13 @@ pub enum Input {
         connection: u64,
         /// In lower case.
         domains: Vec<String>,
+    },
+    /// DNS answered a question of [`Output::Dns`], or nobody did.
+    Dns {
+        /// Which.
+        question: Question,
+        /// What it said.
+        answer: Option<Answer>,
     },
     /// A certificate of ours was read.
     CertificateRead {
@@ -155,6 +165,10 @@ pub enum Output {
     ServeTls(Option<Box<ServerTls>>),
     /// How connections whose paths have this profile are made; its files are read now.
     TlsProfile(Box<Profile>),
+    /// Ask DNS; [`Input::Dns`] follows.
+    Dns(Question),
+    /// Which servers DNS is asked of from now on; none: the system's.
+    DnsServers(Vec<SocketAddr>),
     /// Set a circuit's CAS bits (A = 8 .. D = 1); an answer only when all facts emitted before it are durable.
     SetCas {
         /// The circuit.
@@ -203,6 +217,8 @@ pub(crate) enum Timer {
     ToneEnd(CallId),
     /// When an ended call's media measures have not come: the record is written without them.
     Settle(CallId),
+    /// When a call has waited long enough for DNS.
+    Locate(CallId),
     /// When a trunk's peer is due for an OPTIONS probe.
     Probe(TrunkId, usize),
     /// When the certificates are to be looked at: whether one ends soon.
@@ -261,6 +277,14 @@ pub struct Switch {
     /// Spans in alarm or gone, provisioned or not.
     pub(crate) spans_down: HashSet<(CardId, u8)>,
     pub(crate) trunks: HashMap<TrunkId, TrunkHealth>,
+    /// Where destinations are.
+    pub(crate) locator: Locator,
+    /// How the servers fare that we call.
+    pub(crate) servers: Servers,
+    /// Trunks by the addresses that the names of their peers stand for.
+    pub(crate) located_peers: HashMap<IpAddr, TrunkId>,
+    /// Calls that wait for DNS.
+    pub(crate) locating: BTreeSet<CallId>,
     pub(crate) sockets: SocketPool,
     /// TLS profiles in use.
     pub(crate) profiles: Profiles,
@@ -284,7 +308,7 @@ pub struct Switch {
     next_id: u64,
     next_call: u64,
     next_seq: Seq,
-    random: u64,
+    pub(crate) random: u64,
     /// Makes the keys in our session descriptions.
     pub(crate) keys: KeyGenerator,
     timers: BinaryHeap<Reverse<(Instant, u64, Timer)>>,
@@ -314,7 +338,6 @@ impl Switch {
             next_seq: config.first_seq,
             random: config.seed | 1,
             keys: KeyGenerator::new(config.srtp.seed),
-            config,
             provision: Provision::default(),
             directory,
             flows: HashMap::new(),
@@ -328,6 +351,10 @@ impl Switch {
             circuits: BTreeMap::new(),
             spans_down: HashSet::new(),
             trunks: HashMap::new(),
+            locator: Locator::new(&config.listeners),
+            servers: Servers::default(),
+            located_peers: HashMap::new(),
+            locating: BTreeSet::new(),
             sockets: SocketPool::default(),
             profiles: Profiles::default(),
             identities: HashMap::new(),
@@ -346,6 +373,7 @@ impl Switch {
             timers: BinaryHeap::new(),
             timer_count: 0,
             out: VecDeque::new(),
+            config,
         };
         switch.adopt_provision(now, provision, agents);
         switch.restore(now, agents, bindings);
@@ -365,6 +393,7 @@ impl Switch {
             }
             Input::TransportFailed(path) => self.sip.transport_failed(now, path),
             Input::Identified { connection, domains } => self.identified(connection, domains),
+            Input::Dns { question, answer } => self.dns_answered(now, question, answer),
             Input::CertificateRead { subject, not_after } => self.certificate_read(now, subject, not_after),
             Input::Card { card, event } => self.on_card(now, card, event),
             Input::Media(event) => self.on_media(now, event),
@@ -380,6 +409,7 @@ impl Switch {
     pub fn handle_timeout(&mut self, now: Now) {
         self.sip.handle_timeout(now);
         self.queue.handle_timeout(now);
+        self.refresh_names(now);
         self.settle(now);
         while let Some(&Reverse((due, _, timer))) = self.timers.peek() {
             if due > now.mono {
@@ -394,7 +424,10 @@ impl Switch {
     /// When `handle_timeout` is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = self.timers.peek().map(|Reverse((due, _, _))| *due);
-        [own, self.sip.poll_timeout(), self.queue.poll_timeout()].into_iter().flatten().min()
+        [own, self.sip.poll_timeout(), self.queue.poll_timeout(), self.locator.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next thing to do, oldest first.
@@ -411,6 +444,7 @@ impl Switch {
             Timer::PeerSilent(leg) => self.peer_silent(now, leg),
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
             Timer::Settle(call) => self.finish_record(call),
+            Timer::Locate(call) => self.go_on(now, call, true),
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),
             Timer::Certificates => self.watch_certificates(now),
             Timer::GraceOver => self.release_all(now),
@@ -430,6 +464,9 @@ impl Switch {
         }
         while let Some(transmit) = self.sip.poll_transmit() {
             self.out.push_back(Output::Transmit(transmit));
+        }
+        while let Some(question) = self.locator.poll_question() {
+            self.out.push_back(Output::Dns(question));
         }
         if self.stopping && !self.stopped && self.calls.is_empty() {
             self.stopped = true;
@@ -483,14 +520,9 @@ impl Switch {
         id
     }
 
-    /// A pseudo-random number (xorshift64*), for weighted choices only.
+    /// A pseudo-random number, for weighted choices only.
     pub(crate) fn random(&mut self) -> u64 {
-        let mut x = self.random;
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        self.random = x;
-        x.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        draw(&mut self.random)
     }
 
     /// Asserts what must hold between entries: every leg belongs to a live call and every index points back.
@@ -535,6 +567,14 @@ impl Switch {
             assert!(leg, "circuit {circuit} serves a leg that is gone");
         }
     }
+}
+
+/// The next pseudo-random number (xorshift64*).
+pub(crate) fn draw(state: &mut u64) -> u64 {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
 }
 
 fn call_invariants(switch: &Switch, call: &Call) {

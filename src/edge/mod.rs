@@ -6,6 +6,7 @@ pub mod cards;
 pub mod clock;
 pub mod console;
 pub mod disk;
+pub mod dns;
 pub mod dtls;
 pub mod logging;
 pub mod net;

@@ -52,6 +52,8 @@ const WAKE: u64 = u64::MAX;
 pub struct RtpConfig {
     /// Local address of all sockets.
     pub address: IpAddr,
+    /// One of the other family beside it: each pair then has sockets on both, under the same port numbers.
+    pub second: Option<IpAddr>,
     /// First UDP port of the range; rounded up to an even one.
     pub port_min: u16,
     /// Last UDP port of the range.
@@ -460,6 +462,7 @@ fn timespec(duration: Duration) -> Timespec {
 /// The socket pairs of the range, bound as asked and kept until the end.
 struct Sockets {
     address: IpAddr,
+    second: Option<IpAddr>,
     epoll: OwnedFd,
     /// First even port of the range.
     first: u16,
@@ -489,9 +492,20 @@ impl Handshakes {
     }
 }
 
-struct Pair {
-    rtp: OwnedFd,
-    rtcp: OwnedFd,
+/// RTP and RTCP of the usual address, then of the second one.
+type Pair = [Option<OwnedFd>; PAIR];
+
+/// Sockets of a pair at most; tokens count them through all pairs.
+const PAIR: usize = 4;
+
+/// Which socket of a pair it is.
+#[inline]
+fn place_in_pair(second: bool, kind: SocketKind) -> usize {
+    let odd = match kind {
+        SocketKind::Rtp => 0,
+        SocketKind::Rtcp => 1,
+    };
+    if second { odd + 2 } else { odd }
 }
 
 impl Sockets {
@@ -500,7 +514,8 @@ impl Sockets {
         // A pair needs its odd port inside the range, too.
         let count = (usize::from(config.port_max) + 1).saturating_sub(usize::from(first)) / 2;
         let pairs = std::iter::repeat_with(|| None).take(count).collect();
-        Sockets { address: config.address, epoll, first, pairs, next: 0, unsent: 0, orders: None }
+        let RtpConfig { address, second, .. } = config;
+        Sockets { address, second, epoll, first, pairs, next: 0, unsent: 0, orders: None }
     }
 
     /// Tells the handshake thread; `false` when it is too busy, or there is none.
@@ -541,36 +556,24 @@ impl Sockets {
     }
 
     fn bind(&self, place: usize, port: u16) -> rustix::io::Result<Pair> {
-        let rtp = self.socket(port)?;
-        let rtcp = self.socket(port + 1)?;
-        for (socket, token) in [(&rtp, place * 2), (&rtcp, place * 2 + 1)] {
-            let data = epoll::EventData::new_u64(token as u64);
-            epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN)?;
+        let mut pair: Pair = Default::default();
+        let addresses = [Some(self.address), Some(self.address), self.second, self.second];
+        for (index, (slot, address)) in pair.iter_mut().zip(addresses).enumerate() {
+            let Some(address) = address else { continue };
+            let odd = if index % 2 == 0 { 0 } else { 1 };
+            let socket = socket(address, port + odd)?;
+            let data = epoll::EventData::new_u64((place * PAIR + index) as u64);
+            epoll::add(&self.epoll, &socket, data, epoll::EventFlags::IN)?;
+            *slot = Some(socket);
         }
-        Ok(Pair { rtp, rtcp })
-    }
-
-    /// One packet every 20 ms needs no more than the system's usual buffers, which hold some hundred.
-    fn socket(&self, port: u16) -> rustix::io::Result<OwnedFd> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let family = match self.address {
-            IpAddr::V4(_) => AddressFamily::INET,
-            IpAddr::V6(_) => AddressFamily::INET6,
-        };
-        let socket = net::socket_with(family, SocketType::DGRAM, flags, None)?;
-        match self.address {
-            IpAddr::V4(_) => net::sockopt::set_ip_tos(&socket, TOS_EF)?,
-            IpAddr::V6(_) => net::sockopt::set_ipv6_tclass(&socket, u32::from(TOS_EF))?,
-        }
-        net::bind(&socket, &SocketAddr::new(self.address, port))?;
-        Ok(socket)
+        Ok(pair)
     }
 
     /// Readies a pair for a new port: what still lies in it belongs to the last one. `false` if it is not bound.
     fn prepare(&self, socket: u16) -> bool {
         let Some(place) = self.place(socket) else { return false };
         let mut buffer = [0; PACKET_MAX];
-        for token in [place * 2, place * 2 + 1] {
+        for token in place * PAIR..(place + 1) * PAIR {
             let stale = std::iter::from_fn(|| self.receive(token as u64, &mut buffer)).take(STALE_MAX);
             stale.for_each(drop);
         }
@@ -593,24 +596,19 @@ impl Sockets {
     #[inline]
     fn named(&self, token: u64) -> (u16, SocketKind) {
         let kind = if token & 1 == 0 { SocketKind::Rtp } else { SocketKind::Rtcp };
-        (self.port((token / 2) as usize), kind)
+        (self.port(token as usize / PAIR), kind)
     }
 
     #[inline]
-    fn descriptor(&self, place: usize, kind: SocketKind) -> Option<BorrowedFd<'_>> {
+    fn descriptor(&self, place: usize, index: usize) -> Option<BorrowedFd<'_>> {
         use std::os::fd::AsFd;
-        let pair = self.pairs.get(place)?.as_ref()?;
-        Some(match kind {
-            SocketKind::Rtp => pair.rtp.as_fd(),
-            SocketKind::Rtcp => pair.rtcp.as_fd(),
-        })
+        self.pairs.get(place)?.as_ref()?.get(index)?.as_ref().map(AsFd::as_fd)
     }
 
     /// Takes a packet; `None` when there is none, or its source is no address of ours.
     #[inline]
     fn receive(&self, token: u64, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        let (_, kind) = self.named(token);
-        let descriptor = self.descriptor((token / 2) as usize, kind)?;
+        let descriptor = self.descriptor(token as usize / PAIR, token as usize % PAIR)?;
         let (len, _, from) = net::recvfrom(descriptor, buffer, RecvFlags::empty()).ok()?;
         Some((len, SocketAddr::try_from(from?).ok()?))
     }
@@ -619,9 +617,10 @@ impl Sockets {
 impl Wire for Sockets {
     #[inline]
     fn send(&mut self, socket: u16, kind: SocketKind, to: SocketAddr, packet: &[u8]) {
+        let second = to.is_ipv4() != self.address.is_ipv4();
         let sent = self
             .place(socket)
-            .and_then(|place| self.descriptor(place, kind))
+            .and_then(|place| self.descriptor(place, place_in_pair(second, kind)))
             .is_some_and(|descriptor| net::sendto(descriptor, packet, SendFlags::empty(), &to).is_ok());
         if !sent {
             self.unsent += 1;
@@ -634,6 +633,26 @@ impl Wire for Sockets {
         // One that finds no room is counted there.
         self.order(Order::Record { port, from, datagram: record.into() });
     }
+}
+
+/// A socket. One packet every 20 ms needs no more than the system's usual buffers, which hold some hundred.
+fn socket(address: IpAddr, port: u16) -> rustix::io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let family = match address {
+        IpAddr::V4(_) => AddressFamily::INET,
+        IpAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = net::socket_with(family, SocketType::DGRAM, flags, None)?;
+    match address {
+        IpAddr::V4(_) => net::sockopt::set_ip_tos(&socket, TOS_EF)?,
+        IpAddr::V6(_) => {
+            // The same port of IPv4 may be another socket's.
+            net::sockopt::set_ipv6_v6only(&socket, true)?;
+            net::sockopt::set_ipv6_tclass(&socket, u32::from(TOS_EF))?;
+        }
+    }
+    net::bind(&socket, &SocketAddr::new(address, port))?;
+    Ok(socket)
 }
 
 #[cfg(test)]

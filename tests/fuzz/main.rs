@@ -14,6 +14,7 @@
 mod cas;
 mod chance;
 mod control;
+mod dns;
 mod dtmf;
 mod flow;
 mod number;

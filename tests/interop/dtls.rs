@@ -46,7 +46,7 @@ impl Media {
     fn start(place: &Place) -> Media {
         let address: IpAddr = place.host(1).parse().unwrap();
         let (sender, events) = smol::channel::bounded(1_024);
-        let config = RtpConfig { address, port_min: 20_000, port_max: 20_099 };
+        let config = RtpConfig { address, second: None, port_min: 20_000, port_max: 20_099 };
         let prompts = HashMap::from([(Arc::from("hello"), vec![8_000; 8_000])]);
         let identity = Some(Identity::generate().unwrap());
         let handle = rtp::spawn(config, prompts, Vec::new(), NoRecorder, sender, Clock::start(), identity).unwrap();

@@ -15,6 +15,7 @@ use cordboard::core::switch::{Config, Input, Output, Switch};
 use cordboard::core::tenant::Provision;
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink::{self, EmWink};
+use cordboard::proto::dns::Question;
 use cordboard::proto::sdp;
 use cordboard::proto::sip::{Credentials, Endpoint, EndpointConfig, Event, Invite, Path, SessionId, Transport};
 
@@ -84,6 +85,8 @@ pub struct Desk {
     pub agents: HashMap<String, (AgentStatus, String)>,
     pub replies: Vec<Reply>,
     pub stopped: bool,
+    /// What we asked of DNS, unanswered.
+    pub asked: Vec<Question>,
     /// What we sent to addresses that no party has.
     pub strays: Vec<Bytes>,
     /// Every prompt that was played, and to whom.
@@ -130,7 +133,7 @@ pub fn config(seed: u64, first_call: u64, first_seq: Seq) -> Config {
         first_call,
         first_seq,
         listeners: vec![(Transport::Udp, our_address())],
-        media_address: our_address().ip(),
+        media_addresses: vec![our_address().ip()],
         seed,
         version: "desk".into(),
         sip: endpoint(seed),
@@ -178,6 +181,7 @@ impl Desk {
             agents: HashMap::new(),
             replies: Vec::new(),
             stopped: false,
+            asked: Vec::new(),
             strays: Vec::new(),
             said: Vec::new(),
             wakes: 0,
@@ -617,7 +621,8 @@ impl Desk {
             }
             Output::Reply { reply, .. } => self.replies.push(reply),
             Output::Stopped => self.stopped = true,
-            Output::CloseConnection(_) | Output::ServeTls(_) | Output::TlsProfile(_) => {}
+            Output::CloseConnection(_) | Output::ServeTls(_) | Output::TlsProfile(_) | Output::DnsServers(_) => {}
+            Output::Dns(question) => self.asked.push(question),
         }
     }
 

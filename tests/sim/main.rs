@@ -5,6 +5,7 @@ mod cuts;
 mod days;
 mod desk;
 mod disk;
+mod names;
 mod scripts;
 mod walk;
 mod world;

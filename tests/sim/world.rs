@@ -163,7 +163,7 @@ impl World {
             first_call: 1,
             first_seq: 1,
             listeners: vec![(Transport::Udp, our_address())],
-            media_address: our_address().ip(),
+            media_addresses: vec![our_address().ip()],
             seed,
             version: "sim".into(),
             sip: endpoint(seed ^ 1),
@@ -362,6 +362,8 @@ impl World {
             Output::Journal { change, .. } => self.fact(change),
             Output::CloseConnection(_)
             | Output::ServeTls(_)
+            | Output::Dns(_)
+            | Output::DnsServers(_)
             | Output::TlsProfile(_)
             | Output::SetCas { .. }
             | Output::Reply { .. }

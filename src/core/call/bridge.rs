@@ -1,5 +1,7 @@
 //! Media of legs: ports and descriptions, answering the client, ringing, and what the media plane tells.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use bytes::Bytes;
 
 use crate::base::{CallId, Cause, Codec, LegId, Now, PlayId, PortId};
@@ -27,10 +29,21 @@ impl Switch {
         self.provision.media.codecs.iter().filter_map(|name| Codec::from_name(name)).collect()
     }
 
-    /// Our description for a socket.
-    pub(crate) fn local_description(&mut self, socket: u16, codecs: Vec<Codec>, security: sdp::Security) -> sdp::Local {
+    /// Our media address of a family.
+    pub(crate) fn media_address(&self, is_ipv4: bool) -> Option<IpAddr> {
+        self.config.media_addresses.iter().copied().find(|address| address.is_ipv4() == is_ipv4)
+    }
+
+    /// Our description for a socket, with our address of a family where we have one.
+    pub(crate) fn local_description(
+        &mut self,
+        (socket, is_ipv4): (u16, bool),
+        codecs: Vec<Codec>,
+        security: sdp::Security,
+    ) -> sdp::Local {
+        let usual = self.config.media_addresses.first().copied();
         sdp::Local {
-            address: self.config.media_address,
+            address: self.media_address(is_ipv4).or(usual).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             port: socket,
             session_id: self.fresh(),
             version: 1,
@@ -54,8 +67,11 @@ impl Switch {
             return Ok(answer.clone());
         }
         let (offer, security) = (sip.remote.clone(), sip.security.clone());
+        // RFC 4566 section 5.7: a description names its family; without one it is that of the signalling.
+        let offered = offer.as_ref().and_then(|offer| offer.audio.as_ref()).map(|audio| audio.rtp.is_ipv4());
+        let is_ipv4 = offered.unwrap_or(sip.is_ipv4);
         let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
-        let local = self.local_description(socket, self.codecs(), security);
+        let local = self.local_description((socket, is_ipv4), self.codecs(), security);
         let (answer, agreed) = match offer.map(|offer| sdp::answer(&offer, &local)) {
             Some(Ok((answer, agreed))) => (answer, Some(agreed)),
             Some(Err(_)) => {

@@ -38,6 +38,8 @@ use crate::base::{Now, Timestamp, TrunkId};
 use crate::core::bounds::Lost;
 use crate::core::ivr::Run;
 use crate::core::journal::{CDR_EVENTS_MAX, CallEvent, Cdr, LegRecord};
+use crate::core::trunk::locator::Server;
+use crate::core::trunk::target::Destination;
 use crate::proto::sdp;
 use crate::proto::sip::{Path, SessionId};
 
@@ -114,7 +116,10 @@ pub(crate) struct RouteStep {
     pub trunk: Option<TrunkId>,
     pub peer: Option<usize>,
     pub circuit: Option<Circuit>,
+    /// To which server; `None`: to be found.
     pub path: Option<Path>,
+    /// What its servers were found by, or are to be.
+    pub destination: Option<Destination>,
     pub uri: String,
     pub number: String,
     /// The agent whose phone it is.
@@ -230,6 +235,10 @@ pub(crate) enum Signal {
 #[derive(Clone, Debug)]
 pub(crate) struct SipLeg {
     pub session: SessionId,
+    /// The server that we called.
+    pub server: Option<Server>,
+    /// Address family of the signalling.
+    pub is_ipv4: bool,
     /// Our description, once a socket was taken.
     pub local: Option<sdp::Local>,
     /// The peer's newest description.
@@ -251,9 +260,11 @@ pub(crate) struct SipLeg {
 }
 
 impl SipLeg {
-    pub fn new(session: SessionId, security: sdp::Security) -> Self {
+    pub fn new(session: SessionId, security: sdp::Security, is_ipv4: bool) -> Self {
         Self {
             session,
+            server: None,
+            is_ipv4,
             local: None,
             remote: None,
             answer: None,

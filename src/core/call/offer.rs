@@ -113,7 +113,7 @@ impl Switch {
     fn ring_agent(&mut self, now: Now, redial: Redial) {
         let Redial { offer, item, agent, tries } = redial;
         let Some(&call) = self.by_item.get(&item) else { return };
-        let Some((uri, path)) = self.agent_path(agent) else {
+        let Some((uri, path)) = self.agent_path(now, agent) else {
             return self.queue.refused(now, offer, OfferEnd::Unreachable);
         };
         if self.calls.get(&call).is_some_and(|c| c.cdr.legs.len() >= LEGS_PER_CALL_MAX) {
@@ -125,6 +125,7 @@ impl Switch {
             peer: None,
             circuit: None,
             path: Some(path),
+            destination: None,
             number: String::new(),
             uri,
             agent: Some(agent),

@@ -111,6 +111,11 @@ impl Switch {
         if !is_final_word(cause) && self.try_next_route(now, call).is_ok() {
             return;
         }
+        self.target_unreached(now, call, cause);
+    }
+
+    /// There is no other way to the target.
+    pub(super) fn target_unreached(&mut self, now: Now, call: CallId, cause: Cause) {
         if let Some(c) = self.calls.get_mut(&call) {
             c.route.clear();
             c.state = CallState::Flow;

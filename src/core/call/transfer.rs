@@ -11,8 +11,12 @@ use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::Host;
 use crate::core::trunk::SipTarget;
 use crate::core::trunk::credentials_of;
+use crate::core::trunk::locator::Server;
 use crate::proto::sdp;
 use crate::proto::sip::{Invite, Path};
+
+/// How long a server that is no trunk's may send nothing at all.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
 
 impl Switch {
     pub(super) fn transfer_from_flow(&mut self, now: Now, call: CallId, to: &str, ring_s: u32, examine: bool) {
@@ -49,14 +53,33 @@ impl Switch {
                 return Err(Cause::ResourceUnavailable);
             }
             let Some(step) = c.route.pop_front() else { return Err(failure) };
+            let step = match self.spread(now, call, &step) {
+                None => {
+                    self.await_servers(call, step);
+                    return Ok(());
+                }
+                Some(Ok(ways)) => {
+                    let mut ways = ways.into_iter();
+                    let Some(first) = ways.next() else { continue };
+                    if let Some(c) = self.calls.get_mut(&call) {
+                        ways.rev().for_each(|way| c.route.push_front(way));
+                    }
+                    first
+                }
+                Some(Err(cause)) => {
+                    failure = cause;
+                    continue;
+                }
+            };
             match self.dial(now, call, &step, Role::Target) {
                 Ok(leg) => {
                     let ring = Duration::from_secs(step.ring_s.clamp(1, 600).into());
                     self.arm(now.mono + ring, Timer::RingEnd(leg));
                     // A peer that has not even sent 100 Trying is taken for dead. RFC 3261's own timer B, 32 s, outlasts
                     // both the ringing and the caller.
-                    if let Some(entry) = step.peer.and(step.trunk).and_then(|trunk| self.directory.trunk(trunk)) {
-                        let silence = Duration::from_secs(entry.failover_s.into());
+                    let entry = step.peer.and(step.trunk).and_then(|trunk| self.directory.trunk(trunk));
+                    if entry.is_some() || step.destination.is_some() {
+                        let silence = entry.map_or(SILENCE_MAX, |entry| Duration::from_secs(entry.failover_s.into()));
                         self.arm(now.mono + silence, Timer::PeerSilent(leg));
                     }
                     self.set_target(call, leg);
@@ -64,6 +87,21 @@ impl Switch {
                 }
                 Err(cause) => failure = cause,
             }
+        }
+    }
+
+    /// DNS is being asked for the servers of a step: it stays the next one.
+    fn await_servers(&mut self, call: CallId, step: RouteStep) {
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.route.push_front(step);
+            c.state = CallState::Flow;
+        }
+    }
+
+    /// DNS has answered, or has had its time: on with the target.
+    pub(crate) fn try_target(&mut self, now: Now, call: CallId) {
+        if let Err(cause) = self.try_next_route(now, call) {
+            self.target_unreached(now, call, cause);
         }
     }
 
@@ -96,8 +134,8 @@ impl Switch {
         if l.sip().is_none_or(|s| self.sip.is_heard(s.session)) {
             return;
         }
-        if let Some((trunk, peer)) = l.trunk {
-            self.penalise(now, trunk, peer);
+        if let Some(server) = l.sip().and_then(|sip| sip.server) {
+            self.server_failed(now, server, None);
         }
         self.fail_leg(now, leg, Cause::TimerExpired);
     }
@@ -121,13 +159,13 @@ impl Switch {
         let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
         let policy = self.srtp_policy(step.trunk, step.agent);
         let security = self.security(policy, path.transport);
-        let local = self.local_description(socket, codecs, security.clone());
+        let local = self.local_description((socket, path.remote.is_ipv4()), codecs, security.clone());
         let invite = Invite {
             path,
             request_uri: step.uri.clone(),
             from_user: from_user.clone(),
             from_display: None,
-            from_host: path.local.ip().to_string(),
+            from_host: Host::Address(path.local.ip()).to_string(),
             to_uri: step.uri.split(';').next().unwrap_or(&step.uri).to_owned(),
             contact_user: from_user,
             sdp: Some(sdp::offer(&local)),
@@ -141,8 +179,9 @@ impl Switch {
         };
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenRtp { port, socket });
-        let mut leg = SipLeg::new(session, security);
+        let mut leg = SipLeg::new(session, security, path.remote.is_ipv4());
         leg.local = Some(local);
+        leg.server = Some(Server::of(&path));
         Ok((Signal::Sip(Box::new(leg)), Some(port)))
     }
 

@@ -24,13 +24,17 @@ pub(super) fn listener(text: &str) -> Option<(Transport, SocketAddr)> {
     address.parse().ok().map(|address| (transport, address))
 }
 
-/// A URI of a proxy: `sip:ADDRESS`, `sip:ADDRESS:PORT`, with `;transport=` and `;lr` perhaps.
+/// An address, or a domain name that no octet-by-octet reader could take for one.
+pub(super) fn is_host(text: &str) -> bool {
+    let numeric = text.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
+    text.parse::<IpAddr>().is_ok() || (!numeric && is_host_name(text))
+}
+
+/// A URI of a proxy: `sip:HOST`, `sip:HOST:PORT`, with `;transport=` and `;lr` perhaps.
 pub(super) fn is_proxy_uri(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("sip:") else { return false };
     let mut parts = rest.split(';');
-    let address = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    let host = |text: &str| is_host_port(text) && (text.parse::<SocketAddr>().is_ok() || address(text));
-    parts.next().is_some_and(host) && parts.all(|part| part == "lr" || is_transport(part))
+    parts.next().is_some_and(is_host_port) && parts.all(|part| part == "lr" || is_transport(part))
 }
 
 fn is_transport(parameter: &str) -> bool {

@@ -40,8 +40,12 @@ pub enum Action {
 }
 
 /// Settings, and entries whole (no field named), that are read when the appliance starts and not again.
-const AT_START: [(&str, &[&str]); 4] =
-    [("sip", &["listen", "realm"]), ("media", &["address", "port_min", "port_max"]), ("card", &[]), ("span", &[])];
+const AT_START: [(&str, &[&str]); 4] = [
+    ("sip", &["listen", "realm"]),
+    ("media", &["address", "address6", "port_min", "port_max"]),
+    ("card", &[]),
+    ("span", &[]),
+];
 
 impl Difference {
     /// Whether a running appliance goes on as before until it is started again.

@@ -292,10 +292,16 @@ pub struct PeerEntry {
 }
 
 impl PeerEntry {
-    /// Host and port as in a URI.
-    pub fn socket(&self) -> String {
-        let port = self.port.unwrap_or(self.transport.unwrap_or(Transport::Udp).default_port());
-        format!("{}:{port}", self.host)
+    /// Host and port as in a URI. A name that is provisioned without a port has none here either: with one, nobody on the
+    /// way could look up its services (RFC 3263 section 4.2).
+    pub fn host_port(&self) -> String {
+        match (&self.host, self.port) {
+            (Host::Name(name), None) => name.clone(),
+            (host, port) => {
+                let port = port.unwrap_or(self.transport.unwrap_or(Transport::Udp).default_port());
+                format!("{host}:{port}")
+            }
+        }
     }
 }
 

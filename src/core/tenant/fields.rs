@@ -61,9 +61,12 @@ const FLAG: Form = Form::Flag;
 const SERVER_TLS: &[Field] =
     &[needs("certificate"), needs("key"), may("client_ca", TEXT), may("require_client_certificate", FLAG)];
 
+const DNS: &[Field] = &[may("servers", Form::Texts)];
+
 pub(super) const SIP: &[Field] = &[
     may("listen", Form::Texts),
     may("tls", Form::Table(SERVER_TLS)),
+    may("dns", Form::Table(DNS)),
     may("realm", TEXT),
     may("calls_max", U32),
     may("stop_grace_s", U32),
@@ -73,6 +76,7 @@ pub(super) const SIP: &[Field] = &[
 
 pub(super) const MEDIA: &[Field] = &[
     may("address", TEXT),
+    may("address6", TEXT),
     may("port_min", U16),
     may("port_max", U16),
     may("country", TEXT),

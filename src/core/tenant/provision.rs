@@ -47,6 +47,9 @@ pub struct Sip {
     /// Our certificate, for listeners by TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ServerTls>,
+    /// Who is asked for the servers of names.
+    #[serde(skip_serializing_if = "Dns::is_default")]
+    pub dns: Dns,
     /// Digest realm, and the domain of our addresses of record.
     pub realm: String,
     /// Most calls at once; more get 503.
@@ -65,6 +68,7 @@ impl Default for Sip {
         Self {
             listen: vec!["udp:127.0.0.1:5060".into(), "tcp:127.0.0.1:5060".into()],
             tls: None,
+            dns: Dns::default(),
             realm: "cordboard".into(),
             calls_max: 10_000,
             stop_grace_s: 30,
@@ -74,12 +78,31 @@ impl Default for Sip {
     }
 }
 
+/// `[sip.dns]`: where the servers of names are looked up (RFC 3263). What is found is kept as long as DNS says (5 s to a day),
+/// and a day longer while DNS does not answer.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dns {
+    /// Servers, `ADDRESS` or `ADDRESS:PORT`, asked in this order; those of `/etc/resolv.conf` when empty.
+    pub servers: Vec<String>,
+}
+
+impl Dns {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// `[media]`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Media {
     /// Address that RTP sockets bind to and that our session descriptions name.
     pub address: String,
+    /// IPv6 address beside an IPv4 `address`: media then goes by the family that a peer offers, or that its signalling has,
+    /// and legs of both meet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address6: Option<String>,
     /// First UDP port for RTP (even).
     pub port_min: u16,
     /// Last UDP port for RTP and RTCP.
@@ -101,6 +124,7 @@ impl Default for Media {
     fn default() -> Self {
         Self {
             address: "127.0.0.1".into(),
+            address6: None,
             port_min: 16_384,
             port_max: 32_767,
             country: "us".into(),
@@ -326,7 +350,8 @@ pub struct Trunk {
     /// How calls by TLS are made, and whether callers are known by their certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ClientTls>,
-    /// SIP URI of a proxy that all our requests to the peers go through (RFC 3261 section 8.1.2), `sip:ADDRESS:PORT;lr`.
+    /// SIP URI of a proxy that all our requests to the peers go through (RFC 3261 section 8.1.2), `sip:HOST:PORT;lr`;
+    /// a name is looked up as a peer's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outbound_proxy: Option<String>,
     /// Seconds without any answer after which a call tries the next way (RFC 3261's own timer B is 32 s).
@@ -347,12 +372,14 @@ pub struct Trunk {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peer {
-    /// IP address.
+    /// IP address, or a name whose servers DNS has (RFC 3263): by NAPTR and SRV records, each tried in turn, when `port` is
+    /// absent, else by its addresses alone. Calls are taken from all these addresses; where DNS cannot be trusted so far, let
+    /// peers show a certificate (`[trunk.tls] identify`) or authenticate.
     pub address: String,
-    /// Port that our requests go to; 5060 (TLS: 5061) when absent. Calls from the address are taken from any port.
+    /// Port that our requests go to; when absent 5060 (TLS: 5061), or what DNS says. Calls are taken from any port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// `udp` (default), `tcp` or `tls`.
+    /// `udp`, `tcp` or `tls`; when absent `udp`, or what DNS says of a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<String>,
     /// Lower is tried first.

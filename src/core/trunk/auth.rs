@@ -20,7 +20,7 @@ pub(super) enum Source {
 impl Switch {
     pub(super) fn identify(&self, incoming: &Incoming) -> Source {
         let by_address = || {
-            let trunk = self.directory.trunk_by_peer(incoming.path.remote.ip())?;
+            let trunk = self.trunk_of(incoming.path.remote.ip())?;
             // A peer that is known by its certificate is not known without.
             let entry = self.directory.trunk(trunk)?;
             (!entry.tls.as_ref().is_some_and(|tls| tls.identify)).then_some(trunk)

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use crate::base::{Instant, Now, TrunkId};
 use crate::core::switch::{Switch, Timer};
-use crate::core::tenant::directory::TrunkEntry;
+use crate::core::tenant::directory::{Host, PeerEntry, TrunkEntry};
 use crate::core::trunk::credentials_of;
+use crate::core::trunk::locator::{Located, Server};
 use crate::proto::sip::{ClientRegistration, ProbeId, RegistrationId};
 
-/// A peer that failed by status 503 or silence is passed over for so long, unless all others fail as well.
-const PENALTY: Duration = Duration::from_secs(30);
+/// Longest time for which a server is left alone because it said so (Retry-After).
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// Most servers of one peer that are asked by OPTIONS.
+const PROBED_MAX: usize = 8;
 
 /// Alarm: a peer does not answer.
 const PEER_DOWN: &str = "peer-down";
@@ -23,36 +26,27 @@ pub(crate) struct TrunkHealth {
     entry: TrunkEntry,
     pub peers: Vec<PeerHealth>,
     pub registration: Option<RegistrationId>,
+    /// The server that it goes to.
+    registrar: Option<Server>,
     /// Last answer of the registrar: seconds granted, or the status of the refusal.
     pub registered: Option<Result<u32, u16>>,
     pub calls: u64,
 }
 
 /// Health of a SIP peer.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct PeerHealth {
     /// When to ask it next; none when it is not to be asked.
     probe_at: Option<Instant>,
-    /// The question that is out.
-    probe: Option<ProbeId>,
+    /// The questions that are out, one for each of its servers.
+    probes: Vec<(ProbeId, Server)>,
+    /// One of them was answered.
+    answered: bool,
+    /// None of its servers answers, or it is nowhere.
     pub down: bool,
-    penalty_until: Option<Instant>,
-}
-
-impl PeerHealth {
-    pub fn usable(&self, now: Now) -> bool {
-        !self.down && self.penalty_until.is_none_or(|until| until <= now.mono)
-    }
 }
 
 impl Switch {
-    /// A peer did not answer, or answered 503: others come first for a while.
-    pub(crate) fn penalise(&mut self, now: Now, trunk: TrunkId, peer: usize) {
-        if let Some(p) = self.trunks.get_mut(&trunk).and_then(|t| t.peers.get_mut(peer)) {
-            p.penalty_until = Some(now.mono + PENALTY);
-        }
-    }
-
     /// Starts probing and registering after (re-)provisioning; trunks that did not change go on as they are.
     pub(crate) fn start_trunks(&mut self, now: Now) {
         let mut old = std::mem::take(&mut self.trunks);
@@ -87,8 +81,20 @@ impl Switch {
             }
             self.arm(at, Timer::Probe(entry.id, index));
         }
-        let registration = if entry.register && !self.stopping { self.start_registration(now, &entry) } else { None };
-        TrunkHealth { entry, peers, registration, registered: None, calls }
+        let (registration, registrar) = self.start_registration(now, &entry).unzip();
+        TrunkHealth { entry, peers, registration, registrar, registered: None, calls }
+    }
+
+    /// Registers where the registrar was not found before.
+    pub(super) fn start_registrations(&mut self, now: Now) {
+        let late = self.trunks.values().filter(|health| health.registration.is_none());
+        let late: Vec<TrunkEntry> = late.map(|health| health.entry.clone()).collect();
+        for entry in late {
+            let (registration, registrar) = self.start_registration(now, &entry).unzip();
+            if let Some(health) = self.trunks.get_mut(&entry.id) {
+                (health.registration, health.registrar) = (registration, registrar);
+            }
+        }
     }
 
     /// The trunk is gone, or is started anew: its alarms are about what is no more.
@@ -102,20 +108,20 @@ impl Switch {
         }
     }
 
-    fn start_registration(&mut self, now: Now, trunk: &TrunkEntry) -> Option<RegistrationId> {
-        let peer = trunk.peers.first()?;
-        let path = self.peer_path(trunk.id, peer)?;
+    fn start_registration(&mut self, now: Now, trunk: &TrunkEntry) -> Option<(RegistrationId, Server)> {
+        let peer = trunk.peers.first().filter(|_| trunk.register && !self.stopping)?;
+        let path = self.locate_first(now, &trunk.destination(peer), Some(trunk.id))?;
         let credentials = credentials_of(trunk)?;
         let request = ClientRegistration {
             path,
-            registrar_uri: format!("sip:{}", peer.socket()),
+            registrar_uri: format!("sip:{}", peer.host_port()),
             routes: trunk.proxy_route().into_iter().collect(),
             aor_user: credentials.user.clone(),
             domain: peer.host.to_string(),
             credentials,
             expires_s: 600,
         };
-        Some(self.sip.register(now, request))
+        Some((self.sip.register(now, request), Server::of(&path)))
     }
 
     /// Timer: asks a peer whether it lives.
@@ -133,26 +139,79 @@ impl Switch {
         }
         let next = now.mono + Duration::from_secs(entry.options_s.into());
         peer.probe_at = Some(next);
-        let waiting = peer.probe.is_some();
+        let waiting = !peer.probes.is_empty();
         self.arm(next, Timer::Probe(trunk, index));
-        let Some(path) = self.peer_path(trunk, &entry).filter(|_| !waiting) else { return };
-        let probe = self.sip.probe(now, path, format!("sip:{}", entry.socket()));
-        if let Some(peer) = self.trunks.get_mut(&trunk).and_then(|t| t.peers.get_mut(index)) {
-            peer.probe = Some(probe);
+        let destination = self.directory.trunk(trunk).map(|t| t.destination(&entry)).filter(|_| !waiting);
+        let Some(destination) = destination else { return };
+        let probes: Vec<_> = match self.locate(now, &destination, Some(trunk)) {
+            Located::At(paths) => paths
+                .into_iter()
+                .take(PROBED_MAX)
+                .map(|path| (self.sip.probe(now, path, format!("sip:{}", entry.host_port())), Server::of(&path)))
+                .collect(),
+            Located::Pending => return,
+            Located::Nowhere(_) => Vec::new(),
+        };
+        let Some(health) = self.trunks.get_mut(&trunk) else { return };
+        let Some(peer) = health.peers.get_mut(index) else { return };
+        if probes.is_empty() {
+            peer.down = true;
+            self.alarms.set(now, PEER_DOWN, peer_name(&health.entry, index), true);
         }
+        peer.probes = probes;
     }
 
     /// A probe ended: any answer but 503 shows life (a peer that knows no OPTIONS is a living peer).
     pub(crate) fn probed(&mut self, now: Now, probe: ProbeId, status: Option<u16>) {
+        let lives = status.is_some_and(|status| status != 503);
         for health in self.trunks.values_mut() {
-            for (index, peer) in health.peers.iter_mut().enumerate().filter(|(_, p)| p.probe == Some(probe)) {
-                peer.probe = None;
-                peer.down = status.is_none_or(|s| s == 503);
-                if !peer.down {
-                    peer.penalty_until = None;
+            for (index, peer) in health.peers.iter_mut().enumerate() {
+                let Some(place) = peer.probes.iter().position(|(id, _)| *id == probe) else { continue };
+                let (_, server) = peer.probes.swap_remove(place);
+                self.servers.probed(now, server, lives);
+                // One server that answers is a peer that lives; that none does is known when all were asked.
+                if lives {
+                    peer.down = false;
+                    peer.answered = true;
+                } else if peer.probes.is_empty() && !peer.answered {
+                    peer.down = true;
+                }
+                if peer.probes.is_empty() {
+                    peer.answered = false;
                 }
                 self.alarms.set(now, PEER_DOWN, peer_name(&health.entry, index), peer.down);
             }
+        }
+    }
+
+    /// A peer for people: whether it lives, and each of its servers where DNS was asked for them.
+    pub(crate) fn peer_health(&self, now: Now, trunk: &TrunkEntry, peer: &PeerEntry, down: bool) -> Vec<String> {
+        let destination = trunk.destination(peer);
+        let located = self.locator.known(now.mono, &destination);
+        let name = peer.host_port();
+        let word = if down { "down" } else { "up" };
+        let servers = match (located, &destination.host) {
+            (Located::At(servers), Host::Address(_)) => {
+                let server = servers.first().map_or(word.to_owned(), |server| self.server_health(now, *server));
+                return vec![format!("{name} {}", if down { word } else { server.as_str() })];
+            }
+            (Located::At(servers), Host::Name(_)) => servers,
+            (Located::Pending, _) => return vec![format!("{name} {word}: DNS is being asked")],
+            (Located::Nowhere(why), _) => return vec![format!("{name} {word}: {}", why.as_str())],
+        };
+        let line = |server: &Server| {
+            let health = self.server_health(now, *server);
+            format!("  {} {} {health}", server.transport.name(), server.address)
+        };
+        std::iter::once(format!("{name} {word}")).chain(servers.iter().map(line)).collect()
+    }
+
+    fn server_health(&self, now: Now, server: Server) -> String {
+        match self.servers.resting_until(now, server) {
+            Some(until) => format!("left alone for {} s (Retry-After)", until.since(now.mono).as_secs() + 1),
+            None if self.servers.is_down(server) => "down".into(),
+            None if !self.servers.is_usable(now, server) => "failed lately".into(),
+            None => "up".into(),
         }
     }
 
@@ -163,6 +222,26 @@ impl Switch {
                 health.registered = Some(result);
                 self.alarms.set(now, NOT_REGISTERED, health.entry.name.clone(), result.is_err());
             }
+        }
+        if matches!(result, Err(408 | 503)) {
+            self.next_registrar(now, id);
+        }
+    }
+
+    /// A registrar's server failed: the next one is asked (RFC 3263 section 4.3), at once if nothing speaks against it.
+    fn next_registrar(&mut self, now: Now, id: RegistrationId) {
+        let Some(health) = self.trunks.values().find(|health| health.registration == Some(id)) else { return };
+        let (trunk, failed) = (health.entry.id, health.registrar);
+        let Some(destination) = health.entry.peers.first().map(|peer| health.entry.destination(peer)) else { return };
+        if let Some(failed) = failed {
+            self.server_failed(now, failed, None);
+        }
+        let Located::At(paths) = self.locate(now, &destination, Some(trunk)) else { return };
+        let Some(path) = paths.into_iter().find(|path| Some(Server::of(path)) != failed) else { return };
+        let server = Server::of(&path);
+        self.sip.move_registration(now, id, path, self.servers.is_usable(now, server));
+        if let Some(health) = self.trunks.get_mut(&trunk) {
+            health.registrar = Some(server);
         }
     }
 }

@@ -1,34 +1,60 @@
-//! Paths to where a request is to go: from which listener, by which transport, to which address.
+//! Paths to where a request is to go: to which servers (RFC 3263), in which order, and from which listener of ours.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::base::TrunkId;
-use crate::core::switch::{Output, Switch};
+use crate::base::{CallId, Cause, Now, TrunkId};
+use crate::core::call::{CallState, RouteStep};
+use crate::core::switch::{Output, Switch, Timer, draw};
 use crate::core::tenant::directory::Host;
-use crate::core::trunk::target::Destination;
+use crate::core::trunk::health::RETRY_AFTER_MAX;
+use crate::core::trunk::locator::{Located, Nowhere, Server};
+use crate::core::trunk::target::{Destination, SipTarget};
+use crate::proto::dns::{Answer, Question};
 use crate::proto::sip::{Path, Transport};
 
+use std::time::Duration;
+
+/// How long a call waits for DNS.
+const DNS_MAX: Duration = Duration::from_secs(8);
+
 impl Switch {
-    /// Paths to a destination, best first; none where it cannot be reached from here.
-    pub(crate) fn locate(&mut self, destination: &Destination, trunk: Option<TrunkId>) -> Vec<Path> {
-        let Host::Address(address) = destination.host else { return Vec::new() };
-        let transport = destination.plain_transport();
-        let remote = SocketAddr::new(address, destination.port.unwrap_or(transport.default_port()));
-        self.path_between(transport, remote, &destination.host, trunk).into_iter().collect()
+    /// Paths to a destination, in the order in which they are to be tried: as RFC 3263 has it, but those that failed or
+    /// fell silent lately come last, and those that asked for it are left alone.
+    pub(crate) fn locate(&mut self, now: Now, destination: &Destination, trunk: Option<TrunkId>) -> Located<Path> {
+        let random = &mut self.random;
+        let servers = match self.locator.locate(now.mono, destination, &mut || draw(random)) {
+            Located::At(servers) => servers,
+            Located::Pending => return Located::Pending,
+            Located::Nowhere(why) => return Located::Nowhere(why),
+        };
+        let (good, bad): (Vec<_>, Vec<_>) = servers
+            .into_iter()
+            .filter(|server| self.servers.resting_until(now, *server).is_none())
+            .partition(|server| self.servers.is_usable(now, *server));
+        let servers: Vec<Server> = good.into_iter().chain(bad).collect();
+        if servers.is_empty() {
+            return Located::Nowhere(Nowhere::Resting);
+        }
+        let paths: Vec<Path> =
+            servers.into_iter().filter_map(|server| self.path_to(server, &destination.host, trunk)).collect();
+        if paths.is_empty() { Located::Nowhere(Nowhere::NoListener) } else { Located::At(paths) }
     }
 
-    /// The path of a request to an address: from our listener of that protocol and address family. TLS asks for a
+    /// The first of them, where there is one now.
+    pub(crate) fn locate_first(&mut self, now: Now, destination: &Destination, trunk: Option<TrunkId>) -> Option<Path> {
+        match self.locate(now, destination, trunk) {
+            Located::At(paths) => paths.into_iter().next(),
+            Located::Pending | Located::Nowhere(_) => None,
+        }
+    }
+
+    /// The path of a request to a server: from our listener of that protocol and address family. TLS asks for a
     /// certificate that names `host`.
-    fn path_between(
-        &mut self,
-        transport: Transport,
-        remote: SocketAddr,
-        host: &Host,
-        trunk: Option<TrunkId>,
-    ) -> Option<Path> {
-        let fits = |(t, l): &&(Transport, SocketAddr)| *t == transport && l.is_ipv4() == remote.is_ipv4();
+    fn path_to(&mut self, server: Server, host: &Host, trunk: Option<TrunkId>) -> Option<Path> {
+        let Server { transport, address } = server;
+        let fits = |(t, l): &&(Transport, SocketAddr)| *t == transport && l.is_ipv4() == address.is_ipv4();
         let (transport, local) = *self.config.listeners.iter().find(fits)?;
-        let mut path = Path::new(transport, local, remote);
+        let mut path = Path::new(transport, local, address);
         if transport == Transport::Tls {
             let tls = trunk.and_then(|trunk| self.directory.trunk(trunk)).and_then(|entry| entry.tls.as_ref());
             let name = match host {
@@ -43,4 +69,119 @@ impl Switch {
         }
         Some(path)
     }
+
+    /// Keeps the servers of all names that are provisioned at hand.
+    pub(crate) fn watch_names(&mut self, now: Now) {
+        let peers = self.directory.trunks().flat_map(|trunk| trunk.peers.iter().map(Destination::of_peer));
+        let proxies = self.directory.trunks().filter_map(|trunk| trunk.outbound_proxy.as_deref());
+        let contacts = self.directory.agents().filter_map(|agent| agent.contact.as_deref());
+        let uris = proxies.chain(contacts).filter_map(SipTarget::parse).map(|target| target.destination);
+        let destinations: Vec<Destination> = peers.chain(uris).collect();
+        self.locator.watch(now.mono, destinations);
+        let servers = self.provision.sip.dns.servers.iter().filter_map(|server| dns_server(server)).collect();
+        self.emit(Output::DnsServers(servers));
+        self.know_peers();
+        self.refresh_names(now);
+    }
+
+    /// Asks for what is about to run out.
+    pub(crate) fn refresh_names(&mut self, now: Now) {
+        let changed = self.locator.handle_timeout(now.mono);
+        self.servers_changed(now, &changed);
+    }
+
+    /// DNS answered, or did not.
+    pub(crate) fn dns_answered(&mut self, now: Now, question: Question, answer: Option<Answer>) {
+        let changed = self.locator.answered(now.mono, question, answer);
+        self.servers_changed(now, &changed);
+        for call in self.locating.clone() {
+            self.go_on(now, call, false);
+        }
+    }
+
+    fn servers_changed(&mut self, now: Now, changed: &[Destination]) {
+        if changed.is_empty() {
+            return;
+        }
+        self.know_peers();
+        self.start_registrations(now);
+        let leads = |contact: &String| SipTarget::parse(contact).is_some_and(|t| changed.contains(&t.destination));
+        let agents = self.directory.agents().filter(|agent| agent.contact.as_ref().is_some_and(leads));
+        for agent in agents.map(|agent| agent.id).collect::<Vec<_>>() {
+            self.reachability(now, agent);
+        }
+    }
+
+    /// Notes which addresses the names of peers stand for: calls come from there.
+    fn know_peers(&mut self) {
+        self.located_peers.clear();
+        let found: Vec<_> = self.locator.watched().collect();
+        for trunk in self.directory.trunks() {
+            for peer in trunk.peers.iter().map(Destination::of_peer) {
+                let Some((_, Located::At(servers))) = found.iter().find(|(watched, _)| **watched == peer) else {
+                    continue;
+                };
+                for server in servers {
+                    self.located_peers.entry(server.address.ip().to_canonical()).or_insert(trunk.id);
+                }
+            }
+        }
+    }
+
+    /// The trunk whose peer has an address, provisioned or by DNS.
+    pub(super) fn trunk_of(&self, address: IpAddr) -> Option<TrunkId> {
+        let provisioned = self.directory.trunk_by_peer(address);
+        provisioned.or_else(|| self.located_peers.get(&address.to_canonical()).copied())
+    }
+
+    /// The ways that a step stands for whose servers were not known when it was made. `None`: DNS is still being asked,
+    /// and the call may wait.
+    pub(crate) fn spread(&mut self, now: Now, call: CallId, step: &RouteStep) -> Option<Result<Vec<RouteStep>, Cause>> {
+        let Some(destination) = step.destination.as_ref().filter(|_| step.path.is_none()) else {
+            return Some(Ok(vec![step.clone()]));
+        };
+        match self.locate(now, destination, step.trunk) {
+            Located::At(paths) => {
+                Some(Ok(paths.into_iter().map(|path| RouteStep { path: Some(path), ..step.clone() }).collect()))
+            }
+            Located::Nowhere(Nowhere::Resting) => Some(Err(Cause::Congestion)),
+            Located::Nowhere(_) => Some(Err(Cause::NoRoute)),
+            Located::Pending => {
+                // A party that talks is not left alone for the sake of DNS.
+                let state = self.calls.get(&call).map(|c| c.state);
+                if !matches!(state, Some(CallState::Flow | CallState::Connecting(_))) {
+                    return Some(Err(Cause::TemporaryFailure));
+                }
+                if self.locating.insert(call) {
+                    self.arm(now.mono + DNS_MAX, Timer::Locate(call));
+                }
+                None
+            }
+        }
+    }
+
+    /// A call that waits for DNS looks again; `over`: it has waited long enough.
+    pub(crate) fn go_on(&mut self, now: Now, call: CallId, over: bool) {
+        if !self.locating.remove(&call) {
+            return;
+        }
+        let Some(c) = self.calls.get_mut(&call).filter(|c| c.state == CallState::Flow) else { return };
+        if over {
+            c.route.pop_front();
+        }
+        self.try_target(now, call);
+    }
+
+    /// A server answered 503, or not at all: others come first for a while. Where it said for how long, nothing is sent
+    /// to it until then (RFC 3261 section 21.5.4).
+    pub(crate) fn server_failed(&mut self, now: Now, server: Server, retry_after_s: Option<u32>) {
+        let rest = retry_after_s.map(|seconds| Duration::from_secs(seconds.into()).min(RETRY_AFTER_MAX));
+        self.servers.failed(now, server, rest);
+    }
+}
+
+/// A DNS server as provisioned: an address, perhaps with a port.
+pub(crate) fn dns_server(text: &str) -> Option<SocketAddr> {
+    let address = || text.trim_matches(['[', ']']).parse().ok().map(|address: IpAddr| SocketAddr::new(address, 53));
+    text.parse().ok().or_else(address)
 }

@@ -3,20 +3,25 @@
 //! Inbound, `tdm` turns a seizure and its digits, and `sip` an INVITE from a peer or a phone, into a call with a flow.
 //! Outbound, `route` lists the ways to a number, best first: the trunks by the longest prefix; of a SIP trunk the peers by
 //! health, priority and weight; of a card's trunk the free circuits. `auth` says who an INVITE comes from, `target` reads
-//! what may be dialled, and `sockets` keeps local RTP ports ready.
+//! what may be dialled, `locate` finds its servers (RFC 3263: `locator` walks through DNS, `names` remembers what it said,
+//! `servers` how they fare), and `sockets` keeps local RTP ports ready.
 
 mod auth;
 mod certificate;
 mod health;
 mod locate;
+pub(crate) mod locator;
+pub(crate) mod names;
 mod route;
+pub(crate) mod servers;
 mod sip;
 pub(crate) mod sockets;
-mod target;
+pub(crate) mod target;
 pub(crate) mod tdm;
 
 pub use tdm::CardInput;
 
 pub(crate) use health::TrunkHealth;
+pub(crate) use locate::dns_server;
 pub(crate) use route::credentials_of;
 pub(crate) use target::SipTarget;

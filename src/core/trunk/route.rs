@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use crate::base::{Circuit, Now, TenantId, TrunkId};
 use crate::core::call::RouteStep;
 use crate::core::switch::Switch;
-use crate::core::tenant::directory::{PeerEntry, TrunkEntry, TrunkKind};
+use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::trunk::SipTarget;
+use crate::core::trunk::locator::{Located, Server, lot};
 use crate::core::trunk::target::Destination;
 use crate::proto::sip::{Credentials, Path, Transport};
 
@@ -17,9 +18,9 @@ impl Switch {
     /// All ways to reach `to` for a tenant, best first: a SIP URI, an agent's phone, or a number by trunk prefixes.
     pub(crate) fn routes_to(&mut self, now: Now, tenant: TenantId, to: &str, ring_s: u32) -> VecDeque<RouteStep> {
         if let Some(target) = SipTarget::parse(to) {
-            return self.route_uri(to, &target, ring_s).into_iter().collect();
+            return VecDeque::from([route_uri(to, target, ring_s)]);
         }
-        if let Some(step) = self.route_agent(tenant, to, ring_s) {
+        if let Some(step) = self.route_agent(now, tenant, to, ring_s) {
             return VecDeque::from([step]);
         }
         let mut steps = VecDeque::new();
@@ -29,33 +30,20 @@ impl Switch {
         steps
     }
 
-    fn route_uri(&mut self, uri: &str, target: &SipTarget, ring_s: u32) -> Option<RouteStep> {
-        let path = self.locate(&target.destination, None).into_iter().next()?;
-        Some(RouteStep {
-            trunk: None,
-            peer: None,
-            circuit: None,
-            path: Some(path),
-            uri: uri.to_owned(),
-            number: target.user.clone(),
-            agent: None,
-            ring_s,
-        })
-    }
-
-    fn route_agent(&mut self, tenant: TenantId, name: &str, ring_s: u32) -> Option<RouteStep> {
+    fn route_agent(&mut self, now: Now, tenant: TenantId, name: &str, ring_s: u32) -> Option<RouteStep> {
         let agent = self
             .directory
             .agent_by_user(name)
             .filter(|a| a.tenant == tenant)
             .or_else(|| self.directory.agent_by_name(tenant, name))?
             .id;
-        let (uri, path) = self.agent_path(agent)?;
+        let (uri, path) = self.agent_path(now, agent)?;
         Some(RouteStep {
             trunk: None,
             peer: None,
             circuit: None,
             path: Some(path),
+            destination: None,
             uri,
             number: name.to_owned(),
             agent: Some(agent),
@@ -64,10 +52,10 @@ impl Switch {
     }
 
     /// Where an agent's phone is: its fixed contact, or its newest registration.
-    pub(crate) fn agent_path(&mut self, agent: crate::base::AgentId) -> Option<(String, Path)> {
+    pub(crate) fn agent_path(&mut self, now: Now, agent: crate::base::AgentId) -> Option<(String, Path)> {
         let entry = self.directory.agent(agent)?;
         if let Some(contact) = entry.contact.clone() {
-            let path = self.locate(&SipTarget::parse(&contact)?.destination, None).into_iter().next()?;
+            let path = self.locate_first(now, &SipTarget::parse(&contact)?.destination, None)?;
             return Some((contact, path));
         }
         let binding = self.sip.binding(entry.user.as_deref()?)?;
@@ -82,6 +70,7 @@ impl Switch {
             peer: None,
             circuit: None,
             path: None,
+            destination: None,
             uri: String::new(),
             number: number.clone(),
             agent: None,
@@ -96,45 +85,66 @@ impl Switch {
         }
         self.peers_in_order(now, trunk)
             .into_iter()
-            .map(|(peer, host, path)| RouteStep {
-                peer: Some(peer),
-                uri: format!("sip:{number}@{host}"),
-                path: Some(path),
+            .map(|way| RouteStep {
+                peer: Some(way.peer),
+                uri: format!("sip:{number}@{}", way.host),
+                path: way.path,
+                destination: Some(way.destination),
                 ..blank.clone()
             })
             .collect()
     }
 
-    /// Peers by health, then priority; within one priority drawn by weight (RFC 2782's rule).
-    fn peers_in_order(&mut self, now: Now, trunk: TrunkId) -> Vec<(usize, String, Path)> {
-        let Some(entry) = self.directory.trunk(trunk) else { return Vec::new() };
-        let peers: Vec<PeerEntry> = entry.peers.clone();
-        let mut keyed: Vec<(bool, u16, f64, usize, String, Path)> = Vec::with_capacity(peers.len());
-        for (index, peer) in peers.into_iter().enumerate() {
-            let Some(path) = self.peer_path(trunk, &peer) else { continue };
-            let usable = self.trunks.get(&trunk).and_then(|t| t.peers.get(index)).is_none_or(|p| p.usable(now));
-            // The least of exponential variates with rate = weight is each peer with chance weight / sum.
-            let draw = (self.random() >> 11) as f64 / (1u64 << 53) as f64;
-            let key = -(1.0 - draw).ln() / f64::from(peer.weight).max(0.01);
-            let host = format!("{}{}", peer.socket(), peer.transport.unwrap_or(Transport::Udp).uri_parameter());
-            keyed.push((!usable, peer.priority, key, index, host, path));
+    /// Peers by health, then priority; within one priority drawn by weight (RFC 2782's rule). Each with its servers, one
+    /// after the other (RFC 3263 section 4.3).
+    fn peers_in_order(&mut self, now: Now, trunk: TrunkId) -> Vec<Way> {
+        let Some(entry) = self.directory.trunk(trunk).cloned() else { return Vec::new() };
+        let mut keyed: Vec<(bool, u16, f64, Vec<Way>)> = Vec::with_capacity(entry.peers.len());
+        for (index, peer) in entry.peers.iter().enumerate() {
+            let destination = entry.destination(peer);
+            let paths = match self.locate(now, &destination, Some(trunk)) {
+                Located::At(paths) => paths.into_iter().map(Some).collect(),
+                Located::Pending => vec![None],
+                Located::Nowhere(_) => continue,
+            };
+            let down = self.trunks.get(&trunk).and_then(|t| t.peers.get(index)).is_some_and(|p| p.down);
+            let good = |path: &Option<Path>| path.is_none_or(|path| self.servers.is_usable(now, Server::of(&path)));
+            let usable = !down && paths.iter().any(good);
+            let host = format!("{}{}", peer.host_port(), peer.transport.unwrap_or(Transport::Udp).uri_parameter());
+            let way = |path| Way { peer: index, host: host.clone(), path, destination: destination.clone() };
+            let ways = paths.into_iter().map(way).collect();
+            keyed.push((!usable, peer.priority, lot(self.random(), peer.weight), ways));
         }
         keyed.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
-        keyed.into_iter().map(|(_, _, _, index, host, path)| (index, host, path)).collect()
-    }
-
-    pub(super) fn peer_path(&mut self, trunk: TrunkId, peer: &PeerEntry) -> Option<Path> {
-        let proxy = self.directory.trunk(trunk).and_then(|entry| entry.outbound_proxy.as_deref());
-        let destination = match proxy.and_then(SipTarget::parse) {
-            Some(proxy) => proxy.destination,
-            None => Destination::of_peer(peer),
-        };
-        self.locate(&destination, Some(trunk)).into_iter().next()
+        keyed.into_iter().flat_map(|(.., ways)| ways).collect()
     }
 
     /// Circuits of the trunk that are idle and in service; the lowest first.
     fn idle_circuits(&self, trunk: TrunkId) -> impl Iterator<Item = Circuit> {
         self.circuits.iter().filter(move |(_, c)| c.trunk == trunk && c.available()).map(|(circuit, _)| *circuit)
+    }
+}
+
+/// A server of a trunk's peer, or the peer whose servers are not yet known.
+struct Way {
+    peer: usize,
+    host: String,
+    path: Option<Path>,
+    destination: Destination,
+}
+
+/// A SIP URI: its servers are looked for when its turn comes.
+fn route_uri(uri: &str, target: SipTarget, ring_s: u32) -> RouteStep {
+    RouteStep {
+        trunk: None,
+        peer: None,
+        circuit: None,
+        path: None,
+        destination: Some(target.destination),
+        uri: uri.to_owned(),
+        number: target.user,
+        agent: None,
+        ring_s,
     }
 }
 

@@ -21,8 +21,8 @@ impl Switch {
             Event::Acked { session, sdp } => self.with_leg(session, |s, leg| s.acked(now, leg, sdp)),
             Event::Concluded { session, sdp } => self.with_leg(session, |s, leg| s.acked(now, leg, Some(sdp))),
             Event::Digit { session, digit } => self.with_leg(session, |s, leg| s.info_digit(now, leg, digit)),
-            Event::Failed { session, status, cause } => {
-                self.with_leg(session, |s, leg| s.sip_failed(now, leg, status, cause))
+            Event::Failed { session, status, cause, retry_after_s } => {
+                self.with_leg(session, |s, leg| s.sip_failed(now, leg, status, cause, retry_after_s))
             }
             Event::Cancelled { session } => self.with_leg(session, |s, leg| s.leg_gone(now, leg, Cause::Normal)),
             Event::Reoffer { session, sdp } => self.reoffered(now, session, sdp),
@@ -118,6 +118,7 @@ impl Switch {
             return None;
         };
         let policy = self.srtp_policy(trunk, agent);
+        let is_ipv4 = incoming.path.remote.is_ipv4();
         let security = self.security(policy, incoming.path.transport);
         let offer = match self.readable(incoming.sdp.as_deref(), &security) {
             Ok(offer) => offer,
@@ -126,7 +127,7 @@ impl Switch {
                 return None;
             }
         };
-        let mut leg = SipLeg::new(session, security);
+        let mut leg = SipLeg::new(session, security, is_ipv4);
         leg.remote = offer;
         leg.reliable = incoming.reliable;
         let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, agent };
@@ -137,6 +138,12 @@ impl Switch {
     fn readable(&self, body: Option<&[u8]>, security: &sdp::Security) -> Result<Option<sdp::Remote>, sdp::SdpError> {
         let Some(offer) = body.map(sdp::parse).transpose()? else { return Ok(None) };
         sdp::protectable(&offer, security)?;
+        if let Some(audio) = &offer.audio
+            && !audio.rtp.ip().is_unspecified()
+            && self.media_address(audio.rtp.is_ipv4()).is_none()
+        {
+            return Err(sdp::SdpError::AddressFamily);
+        }
         Ok(Some(offer))
     }
 
@@ -188,11 +195,17 @@ impl Switch {
         Ok(())
     }
 
-    fn sip_failed(&mut self, now: Now, leg: LegId, status: u16, cause: Cause) {
-        if matches!(status, 408 | 503)
-            && let Some((trunk, peer)) = self.legs.get(&leg).and_then(|l| l.trunk)
-        {
-            self.penalise(now, trunk, peer);
+    fn sip_failed(&mut self, now: Now, leg: LegId, status: u16, cause: Cause, retry_after_s: Option<u32>) {
+        let Some(l) = self.legs.get(&leg) else { return };
+        let (call, way) = (l.call, l.trunk);
+        let server = l.sip().and_then(|sip| sip.server);
+        if matches!(status, 408 | 503) {
+            if let Some(server) = server {
+                self.server_failed(now, server, retry_after_s.filter(|_| status == 503));
+            }
+        } else if let Some(c) = self.calls.get_mut(&call).filter(|_| server.is_some()) {
+            // RFC 3263 section 4.3: this was the domain's answer, which its other servers would only repeat.
+            c.route.retain(|step| step.trunk.zip(step.peer) != way);
         }
         self.leg_gone(now, leg, cause);
     }
@@ -281,7 +294,7 @@ impl Switch {
     /// Tells the queue whether an offer can reach the agent: the phone is there, and no other call keeps it busy.
     pub(crate) fn reachability(&mut self, now: Now, agent: AgentId) {
         let engaged = self.engaged.contains_key(&agent);
-        let reachable = !engaged && self.agent_path(agent).is_some();
+        let reachable = !engaged && self.agent_path(now, agent).is_some();
         self.queue.set_reachable(now, agent, reachable);
     }
 

@@ -1,6 +1,6 @@
 //! Where a SIP request is to go: a SIP URI taken apart as far as finding the server takes (RFC 3263).
 
-use crate::core::tenant::directory::{Host, PeerEntry};
+use crate::core::tenant::directory::{Host, PeerEntry, TrunkEntry};
 use crate::proto::sip::Transport;
 
 /// What is asked where to send to.
@@ -57,6 +57,14 @@ impl Destination {
             Some(transport) => transport.into(),
             None => Transport::Udp,
         }
+    }
+}
+
+impl TrunkEntry {
+    /// Where requests for a peer go: to it, or to the outbound proxy.
+    pub(crate) fn destination(&self, peer: &PeerEntry) -> Destination {
+        let proxy = self.outbound_proxy.as_deref().and_then(SipTarget::parse);
+        proxy.map_or_else(|| Destination::of_peer(peer), |proxy| proxy.destination)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The thread over real sockets on the loopback interface. Waiting is bounded by read timeouts, which only a failure
 //! reaches.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use super::*;
 use crate::base::{Codec, PlayId, PortId};
@@ -29,7 +29,11 @@ struct Bench {
 impl Bench {
     /// Each test has a range of its own, so that they run side by side.
     fn new(port_min: u16) -> Bench {
-        let config = RtpConfig { address: Ipv4Addr::LOCALHOST.into(), port_min, port_max: port_min + 99 };
+        Self::with(port_min, None)
+    }
+
+    fn with(port_min: u16, second: Option<IpAddr>) -> Bench {
+        let config = RtpConfig { address: Ipv4Addr::LOCALHOST.into(), second, port_min, port_max: port_min + 99 };
         let (sender, events) = smol::channel::bounded(1_024);
         let prompts = HashMap::from([(Arc::from("hello"), vec![8_000; 800])]);
         let media = spawn(config, prompts, Vec::new(), NoRecorder, sender, Clock::start(), None).expect("spawned");
@@ -58,9 +62,13 @@ impl Bench {
 
     /// Opens a port for a telephone, which is the socket returned.
     fn open(&self, port: PortId, socket: u16) -> UdpSocket {
-        let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        self.open_at(port, Ipv4Addr::LOCALHOST.into(), socket)
+    }
+
+    fn open_at(&self, port: PortId, address: IpAddr, socket: u16) -> UdpSocket {
+        let phone = UdpSocket::bind((address, 0)).expect("a free port");
         phone.set_read_timeout(Some(PATIENCE)).expect("set");
-        phone.connect((Ipv4Addr::LOCALHOST, socket)).expect("connected");
+        phone.connect((address, socket)).expect("connected");
         let remote = phone.local_addr().expect("bound");
         self.send(MediaCommand::OpenRtp { port, socket });
         self.send(MediaCommand::SetStream {
@@ -121,6 +129,30 @@ fn a_bridge_relays_over_real_sockets() {
             assert!(stats.tx_packets >= 50);
         }
         other => panic!("{other:?} instead of the end"),
+    }
+    bench.media.stop();
+}
+
+#[test]
+fn a_bridge_joins_both_families() {
+    let second = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    if UdpSocket::bind((second, 0)).is_err() {
+        println!("skipped: no IPv6 here");
+        return;
+    }
+    let bench = Bench::with(31_600, Some(second));
+    let sockets = bench.bind(2);
+    let (a, b) = (PortId(1), PortId(2));
+    let old = bench.open(a, sockets[0]);
+    let new = bench.open_at(b, second, sockets[1]);
+    bench.send(MediaCommand::Bridge { a, b });
+    bench.send(MediaCommand::Play { port: a, play: PlayId(1), items: Vec::new() });
+    assert_eq!(bench.event(), MediaEvent::PlayDone { port: a, play: PlayId(1) });
+    for sequence in 0..20 {
+        for (from, to) in [(&old, &new), (&new, &old)] {
+            from.send(&rtp(sequence)).expect("sent");
+            while packet::payload(&receive(to)) != Some(&[sequence as u8; 160]) {}
+        }
     }
     bench.media.stop();
 }

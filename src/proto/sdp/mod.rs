@@ -212,6 +212,8 @@ pub enum SdpError {
     Refused,
     /// No connection address for audio, or one that is neither an IPv4 nor an IPv6 unicast address.
     Address,
+    /// IPv4 where we have IPv6 alone, or the other way round.
+    AddressFamily,
     /// Nothing that both sides speak.
     NoCommonCodec,
     /// Media must be protected, and the other side does not.
@@ -233,6 +235,7 @@ impl fmt::Display for SdpError {
             Self::NoAudio => f.write_str("no audio over RTP or SRTP offered"),
             Self::Refused => f.write_str("audio refused by the answer"),
             Self::Address => f.write_str("no usable connection address for audio"),
+            Self::AddressFamily => f.write_str("no media address of that family (IP4, IP6) here"),
             Self::NoCommonCodec => f.write_str("no common codec"),
             Self::SrtpRequired => {
                 f.write_str("SRTP is required: RTP/SAVP with a=crypto, or UDP/TLS/RTP/SAVP with a=fingerprint")
@@ -256,6 +259,7 @@ impl SdpError {
             Self::NoAudio
             | Self::Refused
             | Self::Address
+            | Self::AddressFamily
             | Self::NoCommonCodec
             | Self::SrtpRequired
             | Self::SrtpOff
@@ -269,6 +273,7 @@ impl SdpError {
         match self {
             Self::NoAudio | Self::SrtpRequired | Self::SrtpOff | Self::NoCommonKeys | Self::KeysInClear => 302,
             Self::Address => 300,
+            Self::AddressFamily => 301,
             Self::NoCommonCodec => 305,
             Self::TooLarge | Self::Syntax { .. } | Self::Refused => 399,
         }

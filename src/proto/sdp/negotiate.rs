@@ -87,6 +87,11 @@ pub fn conclude(local_offer: &Local, remote_answer: &Remote) -> Result<Agreed, S
 }
 
 fn agree(local: &Local, audio: &Audio, protection: Option<Protection>) -> Result<Agreed, SdpError> {
+    let remote = audio.rtp.ip();
+    // A socket sends to its own family; 0.0.0.0 is no address, but asks for hold in either.
+    if remote.is_ipv4() != local.address.is_ipv4() && !remote.is_unspecified() {
+        return Err(SdpError::AddressFamily);
+    }
     let mut common = audio.codecs.iter().filter(|(_, codec)| local.codecs.contains(codec));
     let &(payload_type, codec) = common.next().ok_or(SdpError::NoCommonCodec)?;
     let mut others = Others::default();

@@ -46,7 +46,7 @@ fn our_offer_is_what_we_say_it_is() {
 
 #[test]
 fn offer_answer_and_conclusion_agree_with_each_other() {
-    let caller = local();
+    let caller = Local { address: "2001:db8::1".parse().unwrap(), ..local() };
     let callee = Local { address: "2001:db8::5".parse().unwrap(), port: 20_000, codecs: vec![Codec::Pcma], ..local() };
     let (answer_bytes, at_callee) = answer(&parse(&offer(&caller)).unwrap(), &callee).unwrap();
     let at_caller = conclude(&caller, &parse(&answer_bytes).unwrap()).unwrap();
@@ -54,10 +54,14 @@ fn offer_answer_and_conclusion_agree_with_each_other() {
     assert_eq!((at_caller.codec, at_caller.payload_type), (Codec::Pcma, 8));
     assert_eq!(at_callee.telephone_event, Some(101));
     assert_eq!(at_caller.telephone_event, Some(101));
-    assert_eq!(at_callee.remote, "192.0.2.1:16384".parse().unwrap());
+    assert_eq!(at_callee.remote, "[2001:db8::1]:16384".parse().unwrap());
     assert_eq!(at_caller.remote, "[2001:db8::5]:20000".parse().unwrap());
     assert_eq!(at_caller.remote_rtcp, "[2001:db8::5]:20001".parse().unwrap());
     assert!(at_caller.send && at_caller.receive && at_callee.send && at_callee.receive);
+    // A socket sends to its own family only.
+    let error = answer(&parse(&offer(&caller)).unwrap(), &local()).unwrap_err();
+    assert_eq!((error, error.sip_status(), error.warning_code()), (SdpError::AddressFamily, 488, 301));
+    assert_eq!(conclude(&local(), &parse(&answer_bytes).unwrap()), Err(SdpError::AddressFamily));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::base::Cause;
 
 use super::dialog::{Dialog, Draft};
 use super::message::{
-    ALLOW, Head, SDP, SUPPORTED, contact, escape_user, quote, reason_cause, reason_line, sdp, secure_contact,
+    ALLOW, Head, SDP, SUPPORTED, contact, escape_user, number, quote, reason_cause, reason_line, sdp, secure_contact,
 };
 use super::session::{Calling, Cancel, Io, Phase, RINGING_MAX, Session};
 use super::transaction::{ClientId, Owner};
@@ -103,7 +103,8 @@ impl Session {
             401 | 407 if !self.silent && self.login.challenged(&response.headers, status) => self.send_invite(io),
             _ => {
                 let cause = reason_cause(&response.headers).unwrap_or(Cause::from_sip_status(status));
-                self.end(io, Event::Failed { session: self.id, status, cause });
+                let retry_after_s = number(&response.headers, &HeaderName::RetryAfter);
+                self.end(io, Event::Failed { session: self.id, status, cause, retry_after_s });
             }
         }
     }
@@ -155,7 +156,7 @@ impl Session {
     pub fn invite_failed(&mut self, io: &mut Io<'_>, status: u16) {
         if matches!(self.phase, Phase::Calling(_)) {
             let cause = Cause::from_sip_status(status);
-            self.end(io, Event::Failed { session: self.id, status, cause });
+            self.end(io, Event::Failed { session: self.id, status, cause, retry_after_s: None });
         }
     }
 }

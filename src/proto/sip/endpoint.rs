@@ -82,7 +82,7 @@ impl Endpoint {
     /// Takes octets of a TCP stream. Framing is done inside, by [`Path::connection`]; where it fails
     /// [`Event::CloseConnection`] follows.
     pub fn receive_stream(&mut self, now: Now, path: Path, chunk: &[u8]) {
-        match self.streams.push(path.connection, chunk) {
+        match self.streams.push(now.mono, &mut self.wire, path.connection, chunk) {
             Ok(chunk) => {
                 if chunk.ping {
                     self.wire.send(path, Bytes::from_static(b"\r\n"));
@@ -144,6 +144,12 @@ impl Endpoint {
                     registration.wake(io, at);
                     false
                 }),
+                Wake::Stream(connection) => {
+                    if self.streams.wake(now.mono, &mut self.wire, connection, at) {
+                        self.wire.count("stream-half-message");
+                        self.wire.event(Event::CloseConnection { connection });
+                    }
+                }
                 Wake::Registrar => self.registrar.wake(now.mono, &mut self.wire, at),
             }
         }
@@ -237,6 +243,14 @@ impl Endpoint {
         let registration = Registration::new(&mut io, id, registration);
         self.registrations.insert(id, registration);
         id
+    }
+
+    /// Sends a registration's requests by another path from now on, the next one at once or when its pause is over.
+    pub fn move_registration(&mut self, now: Now, id: RegistrationId, path: Path, at_once: bool) {
+        self.with_registration(now, id, |registration, io| {
+            registration.move_to(io, path, at_once);
+            false
+        });
     }
 
     /// Ends a registration of ours: `Expires: 0` to the registrar where it holds one. No further events.

@@ -189,6 +189,14 @@ impl Registration {
             .min(EXPIRES_MAX_S)
     }
 
+    /// The registrar is to be asked elsewhere from now on: at once, or when its turn comes.
+    pub fn move_to(&mut self, io: &mut Io<'_>, path: Path, at_once: bool) {
+        self.dialog.path = path;
+        if at_once && self.state == State::Waiting {
+            self.due = Some(io.mono());
+        }
+    }
+
     pub fn connection_closed(&mut self, connection: u64) {
         if self.dialog.path.connection == connection {
             self.dialog.path.connection = 0;

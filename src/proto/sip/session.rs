@@ -448,7 +448,10 @@ impl Session {
         match &mut self.phase {
             Phase::Calling(calling) if calling.give_up <= now => {
                 calling.give_up = now + RINGING_MAX;
-                self.tell(io, Event::Failed { session: self.id, status: 408, cause: Cause::NoAnswer });
+                self.tell(
+                    io,
+                    Event::Failed { session: self.id, status: 408, cause: Cause::NoAnswer, retry_after_s: None },
+                );
                 self.hang_up(io, Cause::NoAnswer);
             }
             Phase::Ringing(ringing) if ringing.give_up <= now => self.give_up_ringing(io),

@@ -1,20 +1,36 @@
 //! Messages out of TCP streams (RFC 3261 section 18.3).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use sip_codec::{Limits, Message, StreamParser};
 
-use crate::base::Bound;
+use crate::base::{Bound, Instant};
+
+use super::wire::{Wake, Wire};
 
 /// Streams at once.
 const STREAMS_MAX: usize = 8192;
 /// Largest message on a stream, in octets; also what one stream can make us hold.
 const MESSAGE_MAX: usize = 64 * 1024;
 
+/// How long a message may take from its first octet to its last: as long as a transaction would wait for it (RFC 3261
+/// section 17.1.1.2, 64 times T1). Who sends it octet by octet gains nothing.
+const MESSAGE_TIME_MAX: Duration = Duration::from_secs(32);
+
+/// Framing of one stream.
+#[derive(Debug)]
+struct Framing {
+    parser: StreamParser,
+    /// When the message that is not yet whole must be.
+    due: Option<Instant>,
+    scheduled: Option<Instant>,
+}
+
 /// Framing of all streams, by number.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    parsers: HashMap<u64, StreamParser>,
+    framings: HashMap<u64, Framing>,
     refused: u64,
 }
 
@@ -29,35 +45,57 @@ pub(super) struct Chunk {
 pub(super) struct Broken;
 
 impl Streams {
-    pub fn push(&mut self, connection: u64, chunk: &[u8]) -> Result<Chunk, Broken> {
-        if self.parsers.len() >= STREAMS_MAX && !self.parsers.contains_key(&connection) {
+    pub fn push(&mut self, now: Instant, wire: &mut Wire, connection: u64, chunk: &[u8]) -> Result<Chunk, Broken> {
+        if self.framings.len() >= STREAMS_MAX && !self.framings.contains_key(&connection) {
             self.refused += 1;
             return Err(Broken);
         }
-        let parser = self.parsers.entry(connection).or_insert_with(|| {
-            StreamParser::new(Limits {
-                max_message_bytes: MESSAGE_MAX,
-                max_body_bytes: MESSAGE_MAX,
-                ..Limits::stream()
-            })
-        });
+        let Framing { parser, due, scheduled } = self.framings.entry(connection).or_insert_with(Framing::new);
         match parser.push(chunk) {
             Ok(messages) => {
+                // What is left over has begun now, unless it is the rest of what had begun before.
+                match parser.pending() {
+                    0 => *due = None,
+                    _ if due.is_none() || !messages.is_empty() => *due = Some(now + MESSAGE_TIME_MAX),
+                    _ => {}
+                }
+                wire.wake(Wake::Stream(connection), *due, scheduled);
                 let ping = messages.is_empty() && parser.pending() == 0 && parser.take_keepalives() >= 2;
                 Ok(Chunk { messages, ping })
             }
             Err(_) => {
-                self.parsers.remove(&connection);
+                self.framings.remove(&connection);
                 Err(Broken)
             }
         }
     }
 
     pub fn bound(&self) -> Bound {
-        Bound::new("sip-streams", self.parsers.len(), STREAMS_MAX, self.refused)
+        Bound::new("sip-streams", self.framings.len(), STREAMS_MAX, self.refused)
+    }
+
+    /// Whether a stream's message has taken too long: it is framed no further then.
+    pub fn wake(&mut self, now: Instant, wire: &mut Wire, connection: u64, at: Instant) -> bool {
+        let Some(framing) = self.framings.get_mut(&connection) else { return false };
+        if framing.scheduled == Some(at) {
+            framing.scheduled = None;
+        }
+        if framing.due.is_some_and(|due| due <= now) {
+            self.framings.remove(&connection);
+            return true;
+        }
+        wire.wake(Wake::Stream(connection), framing.due, &mut framing.scheduled);
+        false
     }
 
     pub fn close(&mut self, connection: u64) {
-        self.parsers.remove(&connection);
+        self.framings.remove(&connection);
+    }
+}
+
+impl Framing {
+    fn new() -> Self {
+        let limits = Limits { max_message_bytes: MESSAGE_MAX, max_body_bytes: MESSAGE_MAX, ..Limits::stream() };
+        Self { parser: StreamParser::new(limits), due: None, scheduled: None }
     }
 }

@@ -186,6 +186,8 @@ pub enum Event {
         status: u16,
         /// By the Reason header (RFC 3326) where it names a Q.850 cause, else by the status (RFC 3398).
         cause: Cause,
+        /// When to come back, in seconds (RFC 3261 section 20.33).
+        retry_after_s: Option<u32>,
     },
     /// The caller gave up before our final answer; 487 is sent. Dead.
     Cancelled {

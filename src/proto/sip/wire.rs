@@ -23,6 +23,8 @@ pub(super) enum Wake {
     Session(SessionId),
     /// When a registration of ours is to be refreshed or tried again.
     Registration(RegistrationId),
+    /// When a message on a stream must be whole.
+    Stream(u64),
     /// When the first binding expires.
     Registrar,
 }

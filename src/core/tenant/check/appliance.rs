@@ -1,18 +1,22 @@
 //! Listeners, media, cards, spans and trunks.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Checker;
 use crate::base::Codec;
 use crate::core::tenant::address;
-use crate::core::tenant::directory::{PREFIX_LENGTH_MAX, SrtpPolicy};
-use crate::core::tenant::provision::{Peer, Trunk};
+use crate::core::tenant::directory::{Host, PREFIX_LENGTH_MAX, SrtpPolicy};
+use crate::core::tenant::provision::{Dns, Peer, Trunk};
 use crate::core::tls::ClientTls;
+use crate::core::trunk::dns_server;
 use crate::proto::sip::Transport;
 
 /// Most calls that may be configured.
 const CALLS_MAX: u32 = 100_000;
+
+/// Most DNS servers (resolv.conf(5): three).
+const DNS_SERVERS_MAX: usize = 3;
 
 /// Longest user name and password, in octets.
 pub(super) const CREDENTIAL_LENGTH_MAX: usize = 128;
@@ -57,6 +61,7 @@ impl Checker<'_> {
             }
             None => {}
         }
+        self.dns(&sip.dns);
         if !address::is_host_name(&sip.realm) {
             self.problem("realm", format!("`realm` is {:?}", sip.realm), "a domain name");
         }
@@ -66,6 +71,19 @@ impl Checker<'_> {
         self.in_range("min_se_s", sip.min_se_s, 90..=86_400);
         if sip.session_expires_s != 0 {
             self.in_range("session_expires_s", sip.session_expires_s, sip.min_se_s.max(90)..=604_800);
+        }
+    }
+
+    fn dns(&mut self, dns: &Dns) {
+        if dns.servers.len() > DNS_SERVERS_MAX {
+            let what = format!("{} servers", dns.servers.len());
+            self.problem("dns.servers", what, format!("at most {DNS_SERVERS_MAX}"));
+        }
+        for (index, server) in dns.servers.iter().enumerate() {
+            if dns_server(server).is_none_or(|server| server.port() == 0) {
+                let field = format!("dns.servers[{index}]");
+                self.problem(&field, format!("{server:?}"), "ADDRESS or ADDRESS:PORT (IPv6 as [::1]:53)");
+            }
         }
     }
 
@@ -82,6 +100,12 @@ impl Checker<'_> {
         self.enter_single("media");
         if media.address.parse::<IpAddr>().is_err() {
             self.problem("address", format!("`address` is {:?}", media.address), "an IP address");
+        }
+        if let Some(second) = &media.address6
+            && (second.parse::<Ipv6Addr>().is_err() || media.address.parse::<Ipv4Addr>().is_err())
+        {
+            let what = format!("`address6` is {second:?}");
+            self.problem("address6", what, "an IPv6 address beside an IPv4 `address`");
         }
         // RFC 3550 section 11: RTP on an even port, RTCP on the next.
         if !media.port_min.is_multiple_of(2) || media.port_min < 1_024 {
@@ -160,7 +184,7 @@ impl Checker<'_> {
 
     fn trunks(&mut self) {
         let mut names = HashSet::new();
-        let mut owners: HashMap<IpAddr, &str> = HashMap::new();
+        let mut owners: HashMap<Host, &str> = HashMap::new();
         for (index, trunk) in self.provision.trunk.iter().enumerate() {
             self.enter(index, trunk);
             self.name("name", &trunk.name);
@@ -177,10 +201,13 @@ impl Checker<'_> {
             for (position, peer) in trunk.peer.iter().enumerate() {
                 self.peer(position, peer);
                 // A call is known by the address that it comes from.
-                let Ok(address) = peer.address.parse::<IpAddr>() else { continue };
-                let owner = owners.entry(address.to_canonical()).or_insert(&trunk.name);
+                let host = match Host::new(&peer.address) {
+                    Host::Address(address) => Host::Address(address.to_canonical()),
+                    name => name,
+                };
+                let owner = owners.entry(host).or_insert(&trunk.name);
                 if *owner != trunk.name {
-                    let what = format!("peer {address} belongs to trunk {owner:?}");
+                    let what = format!("peer {} belongs to trunk {owner:?}", peer.address);
                     self.problem(&format!("peer[{position}].address"), what, "an address of its own");
                 }
             }
@@ -232,7 +259,7 @@ impl Checker<'_> {
         if let Some(proxy) = &trunk.outbound_proxy
             && !address::is_proxy_uri(proxy)
         {
-            let expected = "sip:ADDRESS:PORT, perhaps with ;transport=tcp or ;transport=tls, and ;lr";
+            let expected = "sip:HOST or sip:HOST:PORT, perhaps with ;transport=tcp or ;transport=tls, and ;lr";
             self.problem("outbound_proxy", format!("`outbound_proxy` is {proxy:?}"), expected);
         }
         self.credentials(trunk.user.as_deref(), trunk.password.as_ref().map(|password| password.expose().as_str()));
@@ -287,8 +314,9 @@ impl Checker<'_> {
 
     fn peer(&mut self, position: usize, peer: &Peer) {
         let field = |name: &str| format!("peer[{position}].{name}");
-        if peer.address.parse::<IpAddr>().is_err() {
-            self.problem(&field("address"), format!("`address` is {:?}", peer.address), "an IP address");
+        if !address::is_host(&peer.address) {
+            let what = format!("`address` is {:?}", peer.address);
+            self.problem(&field("address"), what, "an IP address, or a domain name");
         }
         if peer.port == Some(0) {
             self.problem(&field("port"), "`port` is 0", "1 to 65535");

@@ -113,12 +113,15 @@ fn good_provisionings_pass() {
 fn the_appliance() {
     breaks("sip.listen[1]", |p| p.sip.listen[1] = "sctp:127.0.0.1:5060".into());
     breaks("sip.listen[1]", |p| p.sip.listen[1] = p.sip.listen[0].clone());
+    breaks("sip.dns.servers", |p| p.sip.dns.servers = vec!["192.0.2.53".into(); 4]);
+    breaks("sip.dns.servers[1]", |p| p.sip.dns.servers = vec!["[::1]:5353".into(), "dns.example.org".into()]);
     breaks("sip.realm", |p| p.sip.realm = "a b".into());
     breaks("sip.calls_max", |p| p.sip.calls_max = 0);
     breaks("sip.stop_grace_s", |p| p.sip.stop_grace_s = 100_000);
     breaks("sip.min_se_s", |p| p.sip.min_se_s = 89);
     breaks("sip.session_expires_s", |p| p.sip.session_expires_s = 89);
     breaks("media.address", |p| p.media.address = "localhost".into());
+    breaks("media.address6", |p| p.media.address6 = Some("192.0.2.1".into()));
     breaks("media.port_min", |p| p.media.port_min += 1);
     breaks("media.port_max", |p| p.media.port_max -= 1);
     breaks("media.port_max", |p| p.media.port_max = p.media.port_min - 1);
@@ -154,7 +157,8 @@ fn trunks() {
     breaks("trunk[2].password", |p| p.trunk[2].password = Some("x".to_string().into()));
     breaks("trunk[1].password", |p| p.trunk[1].password = Some("\n".to_string().into()));
     breaks("trunk[1].user", |p| p.trunk[1].user = Some("a b".into()));
-    breaks("trunk[1].peer[1].address", |p| p.trunk[1].peer[1].address = "example.org".into());
+    breaks("trunk[1].peer[1].address", |p| p.trunk[1].peer[1].address = "256.1.2.3".into());
+    breaks("trunk[1].peer[1].address", |p| p.trunk[1].peer[1].address = "sip.example.org:5060".into());
     breaks("trunk[1].peer[1].port", |p| p.trunk[1].peer[1].port = Some(0));
     breaks("trunk[1].peer[1].transport", |p| p.trunk[1].peer[1].transport = Some("sctp".into()));
     breaks("trunk[1].failover_s", |p| p.trunk[1].failover_s = 0);

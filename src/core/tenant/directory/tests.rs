@@ -129,7 +129,7 @@ fn peers_are_found_by_address_alone() {
     assert_eq!(d.trunk_by_peer("::ffff:192.0.2.1".parse().expect("address")), Some(carrier.id));
     assert_eq!(d.trunk_by_peer("2001:db8::1".parse().expect("address")), Some(carrier.id));
     assert_eq!(d.trunk_by_peer("192.0.2.2".parse().expect("address")), None);
-    assert_eq!(carrier.peers[1].socket(), "[2001:db8::1]:5070");
+    assert_eq!(carrier.peers[1].host_port(), "[2001:db8::1]:5070");
     assert_eq!(carrier.peers[1].transport, Some(Transport::Tcp));
 }
 

@@ -1,7 +1,9 @@
 //! Tests of reading a provisioning file: each kind of fault at its place.
 
 use super::*;
-use crate::core::tenant::provision::{Agent, Card, Media, Number, Peer, Queue, Sip, Site, Skill, Span, Tenant, Trunk};
+use crate::core::tenant::provision::{
+    Agent, Card, Dns, Media, Number, Peer, Queue, Sip, Site, Skill, Span, Tenant, Trunk,
+};
 use crate::core::tls::{ClientTls, ServerTls};
 
 /// The faults of a text, printed.
@@ -300,8 +302,8 @@ fn the_fields_are_those_of_the_contract() {
         identify: true,
     };
     let full = Provision {
-        sip: Sip { tls: Some(server), ..Sip::default() },
-        media: Media::default(),
+        sip: Sip { tls: Some(server), dns: Dns { servers: vec!["x".into()] }, ..Sip::default() },
+        media: Media { address6: text(), ..Media::default() },
         card: vec![Card { name: "x".into(), driver: "x".into(), spans: 1 }],
         span: vec![Span { name: "x".into(), card: "x".into(), span: 1, signalling: "x".into(), trunk: "x".into() }],
         tenant: vec![Tenant { name: "x".into(), country: text(), timezone: "x".into(), language: "x".into() }],

@@ -90,7 +90,10 @@ fn a_refusal_brings_status_and_cause() {
         let now = w.now;
         w.b.reject(now, b, 486, cause, Some(7));
         w.run(10);
-        assert_eq!(w.events(Side::A), [Event::Failed { session: a, status: 486, cause: expected }]);
+        assert_eq!(
+            w.events(Side::A),
+            [Event::Failed { session: a, status: 486, cause: expected, retry_after_s: Some(7) }]
+        );
         assert!(w.wire.iter().any(|(_, m)| m.starts_with("SIP/2.0 486 Busy Here") && m.contains("Retry-After: 7\r\n")));
         assert_eq!(w.sent(Side::A).len(), 2, "INVITE and ACK");
         w.settle();
@@ -260,13 +263,19 @@ fn a_dead_peer_fails_a_call_after_64_t1_and_a_dead_transport_at_once() {
     w.run(31_999);
     assert_eq!(w.events(Side::A), []);
     w.run(2);
-    assert_eq!(w.events(Side::A), [Event::Failed { session: a, status: 408, cause: Cause::TimerExpired }]);
+    assert_eq!(
+        w.events(Side::A),
+        [Event::Failed { session: a, status: 408, cause: Cause::TimerExpired, retry_after_s: None }]
+    );
     // Timer A: 0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5 s.
     assert_eq!(w.sent(Side::A).len(), 7);
     let a = w.invite();
     let (now, path) = (w.now, w.path(Side::A));
     w.a.transport_failed(now, path);
-    assert_eq!(w.events(Side::A), [Event::Failed { session: a, status: 503, cause: Cause::TemporaryFailure }]);
+    assert_eq!(
+        w.events(Side::A),
+        [Event::Failed { session: a, status: 503, cause: Cause::TemporaryFailure, retry_after_s: None }]
+    );
     w.settle();
 }
 
@@ -277,7 +286,10 @@ fn a_closed_stream_fails_what_waits_and_is_made_anew_for_the_rest() {
     let asking = w.invite();
     let now = w.now;
     w.a.connection_closed(now, 7);
-    assert_eq!(w.events(Side::A), [Event::Failed { session: asking, status: 503, cause: Cause::TemporaryFailure }]);
+    assert_eq!(
+        w.events(Side::A),
+        [Event::Failed { session: asking, status: 503, cause: Cause::TemporaryFailure, retry_after_s: None }]
+    );
     while w.a.poll_transmit().is_some() {}
     w.a.hangup(now, a, Cause::Normal);
     let bye = w.a.poll_transmit().expect("a BYE");

@@ -241,6 +241,29 @@ fn a_broken_stream_is_closed_and_a_ping_gets_its_pong() {
     assert_eq!(w.events(Side::B), [Event::CloseConnection { connection: 8 }]);
 }
 
+/// A message must be whole within 32 s of its first octet, however it trickles in; whole ones and pings take no time at all.
+#[test]
+fn a_message_that_is_never_finished_ends_its_stream() {
+    let mut w = World::tcp();
+    let path = w.path(Side::B);
+    let start = w.now;
+    let message = request("OPTIONS", "");
+    let mut at = |seconds: u64, octets: &[u8]| {
+        let now = start.after(Duration::from_secs(seconds));
+        w.b.handle_timeout(now);
+        w.b.receive_stream(now, path, octets);
+        while w.b.poll_transmit().is_some() {}
+        w.events(Side::B)
+    };
+    assert_eq!(at(0, b"\r\n\r\n"), []);
+    assert_eq!(at(1_000, &message.as_bytes()[..20]), []);
+    assert_eq!(at(1_031, &message.as_bytes()[20..]), [], "just in time");
+    assert_eq!(at(1_031, [message.as_bytes(), b"OPT"].concat().as_slice()), [], "one, and the next one's beginning");
+    assert_eq!(at(1_062, b"I"), []);
+    assert_eq!(at(1_063, b"O"), [Event::CloseConnection { connection: 7 }]);
+    assert_eq!(w.b.counters()["stream-half-message"], 1);
+}
+
 #[test]
 fn a_refusal_is_not_much_larger_than_what_it_refuses() {
     let tags = "a,".repeat(4_000);

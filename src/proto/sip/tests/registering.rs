@@ -229,7 +229,10 @@ fn an_invite_without_credentials_fails_by_its_challenge() {
     let now = w.now;
     w.b.challenge(now, b);
     w.run(10);
-    assert_eq!(w.events(Side::A), [Event::Failed { session: a, status: 401, cause: Cause::Rejected }]);
+    assert_eq!(
+        w.events(Side::A),
+        [Event::Failed { session: a, status: 401, cause: Cause::Rejected, retry_after_s: None }]
+    );
     assert_eq!(w.events(Side::B), []);
     w.settle();
 }

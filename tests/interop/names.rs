@@ -1,0 +1,184 @@
+//! Providers that are names: found by a real DNS server's NAPTR, SRV and address records, each server tried in turn.
+
+use std::net::UdpSocket;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Appliance, Peer, Place, flow, have, trunk, wait_for};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Sends the caller on to a number outside.
+const OUT: &str = "[step.a]\ndo = 'transfer'\nto = '95550100'\n";
+
+/// The appliance asks this one alone.
+const SIP: &str =
+    "[sip]\nlisten = ['udp:NET.1:5060', 'tcp:NET.1:5060']\nstop_grace_s = 2\n[sip.dns]\nservers = ['NET.53:5353']\n";
+
+/// A DNS server at `NET.53` port 5353 with records of its own only, in dnsmasq's words; no answer is kept for long.
+fn dns(place: &Place, records: &[&str]) -> Peer {
+    let mut command = Command::new("dnsmasq");
+    command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--no-daemon"]);
+    command.args(["--bind-interfaces", "--port=5353", "--local=/test/", "--local-ttl=5", "--log-queries"]);
+    command.arg(format!("--listen-address={}", place.host(53))).args(["--log-facility=-", "--pid-file="]);
+    command.args(records.iter().map(|record| place.fill(record)));
+    let server = place.start("dnsmasq", &mut command);
+    // It takes the port as soon as it lives.
+    wait_for("the DNS server", LONG, || UdpSocket::bind((place.host(53), 5353)).is_err());
+    server
+}
+
+/// A trunk for numbers from 9 on, whose one peer is a name.
+fn carrier(more: &str) -> String {
+    format!(
+        "\n[[trunk]]\nname = 'carrier'\nkind = 'sip'\nprefix = ['9']\nstrip = 1\nfailover_s = 1\n\
+         [[trunk.peer]]\naddress = 'carrier.test'\n{more}"
+    )
+}
+
+/// The legs of a call by whom they went to, with their causes.
+fn ways(cdr: &Value) -> Vec<String> {
+    let legs = cdr["legs"].as_array().unwrap().iter().skip(1);
+    legs.map(|leg| leg["cause"].as_str().unwrap_or("-").to_owned()).collect()
+}
+
+#[test]
+fn the_next_server_of_a_name_takes_the_call() {
+    if !have(&["sipp", "dnsmasq"]) {
+        return;
+    }
+    let place = Place::new("srv");
+    let _dns = dns(
+        &place,
+        &[
+            "--srv-host=_sip._udp.carrier.test,dead.carrier.test,5060,1,10",
+            "--srv-host=_sip._udp.carrier.test,busy.carrier.test,5060,2,10",
+            "--srv-host=_sip._udp.carrier.test,good.carrier.test,5060,3,10",
+            "--srv-host=_sip._udp.carrier.test,never.carrier.test,5060,4,10",
+            "--host-record=dead.carrier.test,NET.6",
+            "--host-record=busy.carrier.test,NET.4",
+            "--host-record=good.carrier.test,NET.5",
+            "--host-record=never.carrier.test,NET.7",
+        ],
+    );
+    let _busy = place.sipp(4, "unavailable", &[]);
+    let _taker = place.sipp(5, "agent", &["-rtp_echo"]);
+    let more = [trunk("in", 2), flow("100", OUT), carrier("")].concat();
+    let appliance = Appliance::start_with_sip(&place, SIP, &more);
+    wait_for("the servers", LONG, || appliance.trunks().to_string().contains(&place.host(7)));
+    place.sipp(2, "talk", &["-s", "100", "-m", "1", "-d", "300"]).succeeds(LONG);
+    // Known by now: neither is asked first.
+    place.sipp(2, "talk", &["-s", "100", "-m", "3", "-r", "5", "-d", "300"]).succeeds(LONG);
+    let cdrs = appliance.cdrs();
+    assert_eq!(cdrs.len(), 4);
+    assert!(cdrs.iter().all(|cdr| !cdr["answered_at"].is_null()), "{cdrs:?}");
+    assert_eq!(cdrs.iter().filter(|cdr| ways(cdr).len() == 3).count(), 1, "one went through all: {cdrs:?}");
+    assert_eq!(cdrs.iter().filter(|cdr| ways(cdr).len() == 1).count(), 3, "{cdrs:?}");
+    let trunks = appliance.trunks().to_string();
+    for (host, health) in [(6, "failed lately"), (4, "failed lately"), (5, "up"), (7, "up")] {
+        let line = format!("  udp {}:5060 {health}", place.host(host));
+        assert!(trunks.contains(&line), "{line}\n{trunks}");
+    }
+    appliance.stop();
+}
+
+#[test]
+fn rules_choose_tcp_and_an_answer_too_long_for_udp_comes_by_tcp() {
+    if !have(&["sipp", "dnsmasq"]) {
+        return;
+    }
+    let place = Place::new("naptr");
+    let mut records = vec![
+        "--naptr-record=carrier.test,20,10,S,SIP+D2U,,_sip._udp.carrier.test".to_owned(),
+        "--naptr-record=carrier.test,10,10,S,SIP+D2T,,_sip._tcp.carrier.test".to_owned(),
+        "--srv-host=_sip._tcp.carrier.test,good.carrier.test,5060,1,10".to_owned(),
+        "--host-record=good.carrier.test,NET.5".to_owned(),
+    ];
+    // Far more than 512 octets.
+    let long = |n| format!("--srv-host=_sip._tcp.carrier.test,a-server-with-a-long-name-{n}.carrier.test,5060,2,10");
+    records.extend((0..20).map(long));
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let _dns = dns(&place, &records);
+    let _taker = place.sipp(5, "agent", &["-t", "t1"]);
+    let more = [trunk("in", 2), flow("100", OUT), carrier("")].concat();
+    let appliance = Appliance::start_with_sip(&place, SIP, &more);
+    wait_for("the servers", LONG, || appliance.trunks().to_string().contains(&place.host(5)));
+    let trunks = appliance.trunks().to_string();
+    assert!(trunks.contains(&format!("  tcp {}:5060 up", place.host(5))), "{trunks}");
+    place.sipp(2, "talk", &["-s", "100", "-m", "2", "-d", "300"]).succeeds(LONG);
+    let cdrs = appliance.cdrs();
+    assert!(cdrs.len() == 2 && cdrs.iter().all(|cdr| ways(cdr) == ["normal"]), "{cdrs:?}");
+    appliance.stop();
+}
+
+#[test]
+fn a_server_that_says_for_how_long_is_left_alone() {
+    if !have(&["sipp", "dnsmasq"]) {
+        return;
+    }
+    let place = Place::new("later");
+    let _dns = dns(
+        &place,
+        &["--srv-host=_sip._udp.carrier.test,busy.carrier.test,5060,1,10", "--host-record=busy.carrier.test,NET.4"],
+    );
+    let busy = place.sipp(4, "later", &["-trace_counts"]);
+    let more = [trunk("in", 2), flow("100", OUT), carrier("")].concat();
+    let appliance = Appliance::start_with_sip(&place, SIP, &more);
+    wait_for("the servers", LONG, || appliance.trunks().to_string().contains(&place.host(4)));
+    for _ in 0..3 {
+        place.sipp(2, "talk", &["-s", "100", "-m", "1"]).ends(LONG);
+    }
+    let cdrs = appliance.cdrs();
+    // RFC 3261 section 21.5.4: one was enough.
+    assert_eq!(cdrs.iter().map(|cdr| ways(cdr).len()).sum::<usize>(), 1, "{cdrs:?}\n{}", busy.log());
+    let trunks = appliance.trunks().to_string();
+    assert!(trunks.contains("left alone for") && trunks.contains("(Retry-After)"), "{trunks}");
+    appliance.stop();
+}
+
+#[test]
+fn a_name_that_nobody_provisioned_is_looked_up_while_the_caller_waits() {
+    if !have(&["sipp", "dnsmasq"]) {
+        return;
+    }
+    let place = Place::new("uri");
+    let _dns = dns(
+        &place,
+        &["--srv-host=_sip._udp.desk.test,phone.desk.test,5060,1,1", "--host-record=phone.desk.test,NET.5"],
+    );
+    let _taker = place.sipp(5, "agent", &["-rtp_echo"]);
+    let steps = "[step.a]\ndo = 'transfer'\nto = 'sip:7@desk.test'\n";
+    let nowhere = "[step.a]\ndo = 'transfer'\nto = 'sip:7@nowhere.test'\n";
+    let more = [trunk("in", 2), flow("100", steps), flow("101", nowhere)].concat();
+    let appliance = Appliance::start_with_sip(&place, SIP, &more);
+    place.sipp(2, "talk", &["-s", "100", "-m", "2", "-d", "300"]).succeeds(LONG);
+    let cdrs = appliance.cdrs();
+    assert!(cdrs.len() == 2 && cdrs.iter().all(|cdr| !cdr["answered_at"].is_null()), "{cdrs:?}");
+    // What is not in DNS ends the call, with a cause.
+    place.sipp(2, "talk", &["-s", "101", "-m", "1", "-d", "300"]).ends(LONG);
+    let cdrs = appliance.cdrs();
+    assert!(cdrs.iter().any(|cdr| cdr.to_string().contains("no-route")), "{cdrs:?}");
+    appliance.stop();
+}
+
+#[test]
+fn calls_come_from_the_addresses_of_a_name() {
+    if !have(&["sipp", "dnsmasq"]) {
+        return;
+    }
+    let place = Place::new("from");
+    let _dns = dns(&place, &["--host-record=carrier.test,NET.5"]);
+    let steps = "[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'play'\nprompt = 'demo/announcement'\nnext = 'c'\n\
+                 [step.c]\ndo = 'hangup'\n";
+    let more = [flow("100", steps), carrier("port = 5060\n")].concat();
+    let appliance = Appliance::start_with_sip(&place, SIP, &more);
+    wait_for("the servers", LONG, || appliance.trunks().to_string().contains(&place.host(5)));
+    place.sipp(9, "stranger", &["-s", "100", "-m", "1"]).succeeds(LONG);
+    place.sipp(5, "talk", &["-s", "100", "-m", "1", "-d", "300"]).succeeds(LONG);
+    let cdrs = appliance.cdrs();
+    assert_eq!(cdrs.len(), 1);
+    assert_eq!(cdrs[0]["legs"][0]["trunk"], "carrier");
+    appliance.stop();
+}

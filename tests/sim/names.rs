@@ -1,0 +1,184 @@
+//! Names of servers: what a call does while DNS is asked, and that it comes to an end whatever DNS does.
+
+use std::time::Duration;
+
+use cordboard::base::Cause;
+use cordboard::core::switch::Input;
+use cordboard::proto::dns::{Answer, Kind, Question, Record, Srv};
+use cordboard::proto::sip::Event;
+
+use crate::desk::{Desk, PROVISION, Party, provision};
+
+/// The desk with the carrier's way out by name, and one number that leads to a phone by a name that nobody provisioned.
+fn desk(seed: u64) -> Desk {
+    let by_name = "prefix = [\"8\"]\n[[trunk.peer]]\naddress = \"carrier.test\"\ntransport = \"udp\"\n";
+    let text = PROVISION.replace("prefix = [\"8\"]\n", &format!("{by_name}priority = 0\n"));
+    // The addresses stay, so that calls are taken from there, but nobody is called by them.
+    let text = text.replace("port = 5070\npriority = 0\n", "port = 5070\npriority = 7\n");
+    let text = text.replace("port = 5070\npriority = 1\n", "port = 5070\npriority = 8\n");
+    let more = "[[flow]]\ntenant = \"acme\"\nname = \"uri\"\ntext = '''\n[flow]\nstart = \"out\"\n[step.out]\ndo = \"transfer\"\n\
+                to = \"sip:7@desk.test\"\nring_s = 20\n'''\n[[number]]\nnumber = \"700\"\ntenant = \"acme\"\nflow = \"uri\"\n";
+    Desk::new(seed, provision(&format!("{text}\n{more}")))
+}
+
+fn srv(priority: u16, port: u16, target: &str) -> Record {
+    Record::Srv(Srv { priority, weight: 1, port, target: target.into() })
+}
+
+/// The records of the sample world.
+fn records(question: &Question) -> Vec<Record> {
+    match (question.name.as_str(), question.kind) {
+        ("_sip._udp.carrier.test" | "_sip._udp.desk.test", Kind::Srv) => {
+            vec![srv(2, 5070, "backup.test"), srv(1, 5070, "first.test")]
+        }
+        ("first.test", Kind::A) => vec![Record::Address([127, 0, 0, 2].into())],
+        ("backup.test", Kind::A) => vec![Record::Address([127, 0, 0, 4].into())],
+        _ => Vec::new(),
+    }
+}
+
+fn tell(desk: &mut Desk, question: Question, answer: Option<Answer>) {
+    let now = desk.now;
+    desk.switch.handle(now, Input::Dns { question, answer });
+    desk.pass(Duration::ZERO);
+}
+
+/// DNS answers everything that was asked, and what is asked then.
+fn answer_all(desk: &mut Desk) {
+    while let Some(question) = desk.asked.pop() {
+        let answer = Some(Answer { records: records(&question), ttl_s: 60 });
+        tell(desk, question, answer);
+    }
+}
+
+#[test]
+fn a_call_goes_to_the_next_server_of_a_name_and_remembers() {
+    let mut desk = desk(1);
+    answer_all(&mut desk);
+    desk.client("200");
+    let first = desk.rings(Party::Carrier, "85551234").expect("the first server");
+    desk.with(Party::Carrier, |e, now| e.reject(now, first, 503, None, Some(90)));
+    let second = desk.rings(Party::Backup, "85551234").expect("the second server");
+    desk.accept(Party::Backup, second);
+    desk.seconds(3);
+    desk.hangup(Party::Backup, second);
+    assert_eq!((desk.record().cause, desk.record().legs.len()), (Some(Cause::Normal), 3));
+    // RFC 3261 section 21.5.4: until 90 s are over nothing goes there; the answers of DNS are renewed meanwhile.
+    for (seconds, party) in [(40, Party::Backup), (30, Party::Backup), (30, Party::Carrier)] {
+        for _ in 0..seconds {
+            desk.seconds(1);
+            answer_all(&mut desk);
+        }
+        let client = desk.client("200");
+        let target = desk.rings(party, "85551234").unwrap_or_else(|| panic!("{party:?} rings"));
+        desk.accept(party, target);
+        desk.seconds(1);
+        desk.hangup(Party::Carrier, client);
+        desk.seconds(1);
+    }
+}
+
+#[test]
+fn another_refusal_is_the_domains_word() {
+    let mut desk = desk(2);
+    answer_all(&mut desk);
+    desk.client("700");
+    answer_all(&mut desk);
+    let first = desk.rings(Party::Carrier, "7").expect("the first server");
+    desk.with(Party::Carrier, |e, now| e.reject(now, first, 500, None, None));
+    desk.seconds(1);
+    assert!(desk.rings(Party::Backup, "7").is_none(), "RFC 3263 section 4.3: not asked");
+    assert_eq!(desk.record().legs.len(), 2);
+}
+
+#[test]
+fn a_caller_waits_for_dns_and_for_no_more_than_eight_seconds() {
+    let mut desk = desk(3);
+    answer_all(&mut desk);
+    let client = desk.client("700");
+    desk.seconds(5);
+    assert!(desk.asked.iter().any(|question| question.name == "desk.test"), "{:?}", desk.asked);
+    answer_all(&mut desk);
+    let target = desk.rings(Party::Carrier, "7").expect("the phone rings");
+    desk.accept(Party::Carrier, target);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(100);
+    // What was known has run out; DNS is silent.
+    let before = desk.cdrs.len();
+    desk.asked.clear();
+    let client = desk.client("700");
+    desk.seconds(7);
+    assert_eq!(desk.cdrs.len(), before, "it waits");
+    desk.seconds(4);
+    assert!(desk.heard(Party::Carrier, |e| matches!(e, Event::Failed { session, .. } if *session == client)));
+    assert_eq!(desk.cdrs.last().and_then(|cdr| cdr.cause), Some(Cause::NoRoute));
+    // A late answer does no harm.
+    answer_all(&mut desk);
+}
+
+#[test]
+fn who_hangs_up_while_dns_is_asked_is_gone() {
+    let mut desk = desk(4);
+    answer_all(&mut desk);
+    let client = desk.client("700");
+    desk.hangup(Party::Carrier, client);
+    answer_all(&mut desk);
+    desk.seconds(20);
+    assert!(desk.rings(Party::Carrier, "7").is_none());
+    assert_eq!(desk.record().legs.len(), 1);
+}
+
+/// DNS answers at random: late, wrongly, not at all, or with what it said before; callers come, wait, go. Every call ends
+/// with a record, and all invariants hold after every step.
+#[test]
+fn whatever_dns_does_calls_end() {
+    let seeds = std::env::var("CORDBOARD_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(30u64);
+    for seed in 1..=seeds {
+        println!("seed {seed}");
+        let mut dice = seed;
+        let mut roll = move |below: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % below
+        };
+        let mut desk = desk(seed);
+        let mut callers = Vec::new();
+        for _ in 0..60 {
+            match roll(6) {
+                0 => callers.push(desk.client(["200", "700"][roll(2) as usize])),
+                1 if !callers.is_empty() => {
+                    let caller = callers.swap_remove(roll(callers.len() as u64) as usize);
+                    desk.hangup(Party::Carrier, caller);
+                }
+                2 => {
+                    for (party, user) in [(Party::Carrier, "85551234"), (Party::Backup, "7"), (Party::Carrier, "7")] {
+                        let Some(target) = desk.rings(party, user) else { continue };
+                        match roll(3) {
+                            0 => desk.accept(party, target),
+                            1 => desk.with(party, |e, now| e.reject(now, target, 503, None, Some(7))),
+                            _ => {}
+                        }
+                    }
+                }
+                3 => desk.pass(Duration::from_millis(roll(9_000))),
+                _ => {
+                    if desk.asked.is_empty() {
+                        continue;
+                    }
+                    let question = desk.asked.swap_remove(roll(desk.asked.len() as u64) as usize);
+                    let records = records(&question);
+                    let answer = match roll(4) {
+                        0 => None,
+                        1 => Some(Answer { records: Vec::new(), ttl_s: 1 }),
+                        _ => Some(Answer { records, ttl_s: roll(30) as u32 }),
+                    };
+                    tell(&mut desk, question, answer);
+                }
+            }
+        }
+        for caller in callers {
+            desk.hangup(Party::Carrier, caller);
+        }
+        desk.seconds(400);
+        assert_eq!(desk.cdrs.len(), desk.started, "seed {seed}: a record for each call");
+    }
+}
