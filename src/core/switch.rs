@@ -375,6 +375,8 @@ impl Switch {
             out: VecDeque::new(),
             config,
         };
+        let streams = switch.config.listeners.iter().filter(|(transport, _)| *transport == Transport::Tcp);
+        switch.sip.set_streams(streams.map(|(_, local)| *local).collect());
         switch.adopt_provision(now, provision, agents);
         switch.restore(now, agents, bindings);
         switch.sockets_ask();

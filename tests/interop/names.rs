@@ -182,3 +182,41 @@ fn calls_come_from_the_addresses_of_a_name() {
     assert_eq!(cdrs[0]["legs"][0]["trunk"], "carrier");
     appliance.stop();
 }
+
+/// RFC 3261 section 18.1.1: with keys, all codecs and a long name the INVITE has more than 1,300 octets. The one carrier
+/// takes TCP alone, the other one UDP alone.
+#[test]
+fn a_request_too_large_for_a_datagram_goes_by_tcp_where_that_is_taken() {
+    if !have(&["sipp", "dnsmasq"]) {
+        return;
+    }
+    let place = Place::new("large");
+    let name = |host: u8| format!("{}-{host}.{}.test", "long".repeat(15), "name".repeat(15));
+    let records = [4, 5].map(|host| format!("--host-record={},NET.{host}", name(host)));
+    let _dns = dns(&place, &records.each_ref().map(String::as_str));
+    let _tcp = place.sipp(4, "agent", &["-t", "t1"]);
+    let _udp = place.sipp(5, "agent", &[]);
+    let carrier = |host: u8| {
+        format!(
+            "\n[[trunk]]\nname = 'to{host}'\nkind = 'sip'\nprefix = ['9{host}']\nsrtp = 'optional'\n\
+             srtp_keys = 'sdes-in-clear'\n[[trunk.peer]]\naddress = '{}'\nport = 5060\n",
+            name(host)
+        )
+    };
+    let to = |number: &str, to: &str| flow(number, &format!("[step.a]\ndo = 'transfer'\nto = '{to}000000000000'\n"));
+    let more = [trunk("in", 2), to("104", "94"), to("105", "95"), carrier(4), carrier(5)].concat();
+    let shared = place.provision(&more).replace("[media]\n", "[media]\ncodecs = ['pcmu', 'pcma', 'g722']\n");
+    let servers = place.fill("[sip.dns]\nservers = ['NET.53:5353']\n\n[media]\n");
+    let appliance = Appliance::start_provisioned(&place, &shared.replace("[media]\n", &servers));
+    wait_for("the servers", LONG, || {
+        let trunks = appliance.trunks().to_string();
+        [4, 5].iter().all(|host| trunks.contains(&format!("{}:5060 up", place.host(*host))))
+    });
+    for number in ["104", "105"] {
+        place.sipp(2, "talk", &["-s", number, "-m", "1", "-d", "300"]).succeeds(LONG);
+    }
+    let cdrs = appliance.cdrs();
+    assert!(cdrs.len() == 2 && cdrs.iter().all(|cdr| ways(cdr) == ["normal"]), "{cdrs:?}");
+    assert_eq!(appliance.status()["sip_refused"]["stream-fell-back"], 1, "one of them takes no TCP");
+    appliance.stop();
+}

@@ -93,7 +93,8 @@ impl Session {
             }
             return;
         }
-        if path.transport.is_stream() {
+        // A request that went by TCP for its size alone leaves the dialog where it was.
+        if path.transport.is_stream() && path.transport == self.dialog.path.transport {
             self.dialog.path.connection = path.connection;
         }
         match status {

@@ -1,6 +1,7 @@
 //! The endpoint: everything SIP behind one door.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -115,7 +116,7 @@ impl Endpoint {
                 session.dialog.path.connection = 0;
             }
         }
-        for owner in self.transactions.fail(|path| path.connection == connection) {
+        for owner in self.transactions.fail(now.mono, &mut self.wire, |path| path.connection == connection) {
             self.unanswered(now, owner, 503);
         }
     }
@@ -123,7 +124,7 @@ impl Endpoint {
     /// A message could not be sent on `path`, or the connection could not be made (RFC 3261 section 17.1.4).
     pub fn transport_failed(&mut self, now: Now, path: Path) {
         self.wire.count("transport-failed");
-        for owner in self.transactions.fail(|p| *p == path) {
+        for owner in self.transactions.fail(now.mono, &mut self.wire, |p| *p == path) {
             self.unanswered(now, owner, 503);
         }
     }
@@ -169,6 +170,12 @@ impl Endpoint {
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.wire.poll_event()
+    }
+
+    /// Our listeners by TCP: from there go requests that are too large for a datagram (RFC 3261 section 18.1.1), and by UDP
+    /// all the same where that leads nowhere.
+    pub fn set_streams(&mut self, locals: Vec<SocketAddr>) {
+        self.transactions.set_streams(locals);
     }
 
     // ---- as a registrar ----

@@ -119,7 +119,7 @@ impl Registration {
         if status < 200 {
             return false;
         }
-        if path.transport.is_stream() {
+        if path.transport.is_stream() && path.transport == self.dialog.path.transport {
             self.dialog.path.connection = path.connection;
         }
         if matches!(status, 401 | 407) && self.login.challenged(&response.headers, status) {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use crate::base::Instant;
 use super::message::Head;
 use super::types::{ProbeId, RegistrationId};
 use super::wire::{Wake, Wire, earlier};
-use super::{Path, SessionId};
+use super::{Path, SessionId, Transport};
 
 /// RFC 3261 section 17.1.1.1: estimate of the round trip.
 pub(super) const T1: Duration = Duration::from_millis(500);
@@ -30,6 +31,11 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(32);
 /// How long an INVITE may ring: as timer C of proxies (RFC 3261 section 16.6 step 11), it keeps a transaction from living
 /// for ever. Longer than any session waits before its CANCEL.
 const PROCEEDING_MAX: Duration = Duration::from_secs(340);
+
+/// RFC 3261 section 18.1.1: a request that is larger goes by TCP, where the path's MTU is not known.
+const DATAGRAM_MAX: usize = 1_300;
+/// When a request that was too large for a datagram goes by one all the same: TCP has not led to an answer by then.
+const STREAM_MAX: Duration = Duration::from_secs(2);
 
 /// RFC 3261 section 8.1.1.7.
 const COOKIE: &str = "z9hG4bK";
@@ -119,6 +125,8 @@ struct Client {
     state: ClientState,
     /// The request; once a final response came to an INVITE, its ACK (with the To tag of the 2xx it is for).
     bytes: Bytes,
+    /// How it would go by UDP, while TCP is tried for its size.
+    datagram: Option<(Path, Bytes)>,
     ack_tag: Option<Vec<u8>>,
     ack_path: Path,
     pause: Duration,
@@ -161,12 +169,26 @@ pub(super) struct Transactions {
     by_merge: HashMap<Box<[u8]>, ServerId>,
     clients: HashMap<ClientId, Client>,
     max: usize,
+    /// Our listeners by TCP.
+    streams: Vec<SocketAddr>,
 }
 
 impl Transactions {
     /// At most `max` server transactions; clients are bounded by who makes them.
     pub fn new(max: usize) -> Self {
-        Self { servers: HashMap::new(), by_key: HashMap::new(), by_merge: HashMap::new(), clients: HashMap::new(), max }
+        Self {
+            servers: HashMap::new(),
+            by_key: HashMap::new(),
+            by_merge: HashMap::new(),
+            clients: HashMap::new(),
+            max,
+            streams: Vec::new(),
+        }
+    }
+
+    /// From where requests go by TCP that are too large for a datagram; nowhere: they go by UDP all the same.
+    pub fn set_streams(&mut self, locals: Vec<SocketAddr>) {
+        self.streams = locals;
     }
 
     pub fn len(&self) -> usize {
@@ -345,8 +367,17 @@ impl Transactions {
 
     /// Sends a request whose top Via has `branch`.
     pub fn request(&mut self, now: Instant, wire: &mut Wire, branch: Branch, path: Path, owner: Owner, bytes: Bytes) {
+        let stream = self.too_large(&path, &bytes);
+        let (path, bytes, datagram) = match stream {
+            Some((by_stream, whole)) => (by_stream, whole, Some((path, bytes))),
+            None => (path, bytes, None),
+        };
         wire.send(path, bytes.clone());
-        let reliable = path.transport.is_stream();
+        let retransmit = match (&datagram, path.transport.is_stream()) {
+            (Some(_), _) => Some(now + STREAM_MAX),
+            (None, true) => None,
+            (None, false) => Some(now + T1),
+        };
         let client = Client {
             nonce: branch.nonce,
             path,
@@ -354,15 +385,45 @@ impl Transactions {
             owner,
             state: ClientState::Calling,
             bytes,
+            datagram,
             ack_tag: None,
             ack_path: path,
             pause: T1,
-            retransmit: (!reliable).then(|| now + T1),
+            retransmit,
             end: Some(now + TIMEOUT),
             scheduled: None,
         };
         self.clients.insert(branch.id, client);
         self.schedule_client(wire, branch.id);
+    }
+
+    /// Path and octets of a request that is too large for a datagram: by TCP to the same server, and with a Via that says
+    /// so (RFC 3261 section 18.1.1).
+    fn too_large(&self, path: &Path, bytes: &Bytes) -> Option<(Path, Bytes)> {
+        if path.transport != Transport::Udp || bytes.len() <= DATAGRAM_MAX {
+            return None;
+        }
+        let local = *self.streams.iter().find(|local| local.ip() == path.local.ip())?;
+        let old = format!("\r\nVia: SIP/2.0/UDP {};", path.local);
+        let at = bytes.windows(old.len()).position(|window| window == old.as_bytes())?;
+        let (head, rest) = (bytes.get(..at)?, bytes.get(at + old.len()..)?);
+        let via = format!("\r\nVia: SIP/2.0/TCP {local};");
+        let by_stream = Path::new(Transport::Tcp, local, path.remote);
+        Some((by_stream, [head, via.as_bytes(), rest].concat().into()))
+    }
+
+    /// TCP does not lead to the server: the request goes by UDP (RFC 3261 section 18.1.1). `false`: it went by what it has.
+    fn fall_back(&mut self, now: Instant, wire: &mut Wire, id: ClientId) -> bool {
+        let Some(client) = self.clients.get_mut(&id) else { return false };
+        let Some((path, bytes)) = client.datagram.take().filter(|_| client.state == ClientState::Calling) else {
+            return false;
+        };
+        wire.count("stream-fell-back");
+        wire.send(path, bytes.clone());
+        (client.path, client.ack_path, client.bytes) = (path, path, bytes);
+        client.retransmit = Some(now + client.pause);
+        self.schedule_client(wire, id);
+        true
     }
 
     /// Sends CANCEL for an INVITE that is still unanswered (RFC 3261 section 9.1), and gives the INVITE 64*T1 to end.
@@ -388,6 +449,9 @@ impl Transactions {
             return Answer::Stray;
         }
         let pass = Answer::Pass(id, client.owner);
+        if client.datagram.take().is_some() {
+            client.retransmit = None;
+        }
         match (client.state, status) {
             (ClientState::Calling | ClientState::Proceeding, 100..=199) => {
                 if client.invite {
@@ -475,6 +539,10 @@ impl Transactions {
             let unanswered = matches!(client.state, ClientState::Calling | ClientState::Proceeding);
             return unanswered.then_some(client.owner);
         }
+        if client.retransmit.is_some_and(|due| due <= now) && client.datagram.is_some() {
+            self.fall_back(now, wire, id);
+            return None;
+        }
         if client.retransmit.is_some_and(|due| due <= now) {
             wire.send(client.path, client.bytes.clone());
             client.pause = match (client.invite, client.state) {
@@ -488,8 +556,9 @@ impl Transactions {
         None
     }
 
-    /// The transport failed (RFC 3261 section 17.1.4): ends the unanswered requests whose path is `hit`.
-    pub fn fail(&mut self, hit: impl Fn(&Path) -> bool) -> Vec<Owner> {
+    /// The transport failed (RFC 3261 section 17.1.4): ends the unanswered requests whose path is `hit`, but for those that
+    /// can go another way.
+    pub fn fail(&mut self, now: Instant, wire: &mut Wire, hit: impl Fn(&Path) -> bool) -> Vec<Owner> {
         let mut ids: Vec<ClientId> = self
             .clients
             .iter()
@@ -497,6 +566,7 @@ impl Transactions {
             .map(|(id, _)| *id)
             .collect();
         ids.sort_unstable();
+        ids.retain(|id| !self.fall_back(now, wire, *id));
         ids.iter().filter_map(|id| self.clients.remove(id)).map(|c| c.owner).collect()
     }
 

@@ -168,3 +168,79 @@ fn responses_to_nothing_of_ours_are_dropped() {
     assert_eq!(w.a.counters()["response-stray"], 3);
     assert_eq!(w.events(Side::A), []);
 }
+
+/// A world whose A also listens for TCP, and an INVITE too large for a datagram.
+fn large() -> (World, SessionId) {
+    let mut w = World::new();
+    w.a.set_streams(vec![Side::A.address()]);
+    let mut order = w.order();
+    order.headers.push(("X-Large".into(), "x".repeat(1_000)));
+    let now = w.now;
+    let session = w.a.invite(now, order).expect("a session");
+    (w, session)
+}
+
+/// The next message of A: its transport, and what its Via says.
+fn by(w: &mut World) -> (Transport, String) {
+    let sent = w.a.poll_transmit().expect("a message");
+    let text = String::from_utf8_lossy(&sent.bytes).into_owned();
+    let via = text.lines().find(|line| line.starts_with("Via: ")).expect("a Via");
+    (sent.path.transport, via.split(';').next().unwrap_or_default().to_owned())
+}
+
+/// RFC 3261 section 18.1.1.
+#[test]
+fn a_request_too_large_for_a_datagram_goes_by_tcp_and_back_to_udp_where_that_leads_nowhere() {
+    let by_tcp = (Transport::Tcp, "Via: SIP/2.0/TCP 127.0.0.1:5060".to_owned());
+    let by_udp = (Transport::Udp, "Via: SIP/2.0/UDP 127.0.0.1:5060".to_owned());
+    // Refused.
+    let (mut w, session) = large();
+    assert_eq!(by(&mut w), by_tcp);
+    let (now, path) = (w.now, Path { transport: Transport::Tcp, ..w.path(Side::A) });
+    w.a.transport_failed(now, path);
+    assert_eq!(by(&mut w), by_udp);
+    assert_eq!(w.events(Side::A), [], "nothing has failed");
+    assert_eq!(w.a.counters()["stream-fell-back"], 1);
+    w.a.transport_failed(now, w.path(Side::A));
+    assert!(matches!(w.events(Side::A)[..], [Event::Failed { session: s, status: 503, .. }] if s == session));
+    // Silent: a firewall that drops what it does not know.
+    let (mut w, _) = large();
+    assert_eq!(by(&mut w), by_tcp);
+    let later = |ms| w.now.after(Duration::from_millis(ms));
+    let (early, due, again) = (later(1_999), later(2_000), later(2_500));
+    w.a.handle_timeout(early);
+    assert!(w.a.poll_transmit().is_none());
+    w.a.handle_timeout(due);
+    assert_eq!(by(&mut w), by_udp);
+    w.a.handle_timeout(again);
+    assert_eq!(by(&mut w), by_udp, "retransmitted as any other");
+    // Nobody listens for TCP here.
+    let (mut w, _) = large();
+    w.a.set_streams(Vec::new());
+    assert_eq!(by(&mut w), by_tcp);
+    let (now, order) = (w.now, Invite { headers: vec![("X".into(), "x".repeat(1_400))], ..w.order() });
+    w.a.invite(now, order);
+    assert_eq!(by(&mut w), by_udp);
+}
+
+/// What came by TCP is answered, acknowledged and given up as everything else; the dialog stays on UDP.
+#[test]
+fn an_answer_to_a_large_request_ends_the_question_of_its_transport() {
+    let (mut w, session) = large();
+    let sent = w.a.poll_transmit().expect("the INVITE");
+    let now = w.now;
+    w.b.receive_stream(now, Path { connection: 3, transport: Transport::Tcp, ..w.path(Side::B) }, &sent.bytes);
+    let b = w.incoming().session;
+    w.b.accept(now, b, answer());
+    let back = Path { connection: 9, transport: Transport::Tcp, ..w.path(Side::A) };
+    while let Some(response) = w.b.poll_transmit() {
+        assert_eq!(response.path.transport, Transport::Tcp);
+        w.a.receive_stream(now, back, &response.bytes);
+    }
+    assert!(w.events(Side::A).contains(&Event::Answered { session, sdp: Some(answer()) }));
+    // The connection goes, and the call stays.
+    w.a.connection_closed(now, 9);
+    w.run(10_000);
+    assert_eq!(w.a.counters().get("stream-fell-back"), None);
+    assert_eq!(w.a.sessions_len(), 1);
+}
