@@ -368,6 +368,7 @@ impl Turn {
     fn reply(&mut self, token: u64, mut reply: Reply) {
         if let Reply::Status(status) = &mut reply {
             status.bounds.extend(self.bounds());
+            status.sip_refused.extend(self.resolver.refused());
         }
         if let Some(asker) = self.askers.remove(&token) {
             asker.send(reply);

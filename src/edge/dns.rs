@@ -41,13 +41,11 @@ pub type Outcome = (Question, Option<Answer>);
 
 /// Counters since start.
 #[derive(Default, Debug)]
-pub struct Counters {
-    /// Questions.
-    pub asked: AtomicU64,
-    /// Those that nobody answered.
-    pub failed: AtomicU64,
+struct Counters {
+    /// Questions that nobody answered.
+    failed: AtomicU64,
     /// Datagrams that were no answer to what was asked.
-    pub foreign: AtomicU64,
+    foreign: AtomicU64,
 }
 
 /// Asks.
@@ -71,9 +69,12 @@ impl Resolver {
         self.servers = servers;
     }
 
-    /// Counters since start.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    /// What went wrong since the start, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (String, u64)> {
+        let counters = &self.counters;
+        let counted = [("dns-unanswered", &counters.failed), ("dns-foreign", &counters.foreign)];
+        let counted = counted.map(|(reason, count)| (reason.to_owned(), count.load(Ordering::Relaxed)));
+        counted.into_iter().filter(|(_, count)| *count > 0)
     }
 
     /// Asks a question; exactly one outcome follows.
@@ -81,7 +82,6 @@ impl Resolver {
         // Small and in memory; read each time, because DHCP rewrites it.
         let servers = if self.servers.is_empty() { system_servers() } else { self.servers.clone() };
         let (outcomes, counters) = (self.outcomes.clone(), Arc::clone(&self.counters));
-        counters.asked.fetch_add(1, Ordering::Relaxed);
         let task = async move {
             let answer = resolve(&servers, &question, &counters).await;
             if let Err(failure) = &answer {

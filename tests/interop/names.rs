@@ -220,3 +220,33 @@ fn a_request_too_large_for_a_datagram_goes_by_tcp_where_that_is_taken() {
     assert_eq!(appliance.status()["sip_refused"]["stream-fell-back"], 1, "one of them takes no TCP");
     appliance.stop();
 }
+
+#[test]
+fn a_registration_moves_to_the_next_server_of_the_registrar() {
+    if !have(&["sipp", "dnsmasq"]) {
+        return;
+    }
+    let place = Place::new("registrar");
+    let _dns = dns(
+        &place,
+        &[
+            "--srv-host=_sip._udp.carrier.test,dead.carrier.test,5060,1,10",
+            "--srv-host=_sip._udp.carrier.test,good.carrier.test,5060,2,10",
+            "--host-record=dead.carrier.test,NET.6",
+            "--host-record=good.carrier.test,NET.4",
+        ],
+    );
+    let mut provider = place.sipp(4, "provider", &["-m", "1"]);
+    let line = "\n[[trunk]]\nname = 'provider'\nkind = 'sip'\nregister = true\nuser = 'line'\npassword = 'l1ne'\n\
+                [[trunk.peer]]\naddress = 'carrier.test'\n[[trunk]]\nname = 'lost'\nkind = 'sip'\n\
+                [[trunk.peer]]\naddress = 'nowhere.test'\n";
+    let appliance = Appliance::start_with_sip(&place, SIP, line);
+    wait_for("the alarm", LONG, || appliance.has_alarm("name-unresolved"));
+    // RFC 3261 section 17.1.2.2: the dead one is given up after 64 times T1, 32 s.
+    provider.succeeds(LONG);
+    wait_for("the registration", LONG, || appliance.trunks().to_string().contains("registered for"));
+    assert!(!appliance.has_alarm("trunk-not-registered"));
+    let trunks = appliance.trunks().to_string();
+    assert!(trunks.contains("nowhere.test down: not in DNS"), "{trunks}");
+    appliance.stop();
+}

@@ -197,7 +197,7 @@ impl Switch {
             }
             (Located::At(servers), Host::Name(_)) => servers,
             (Located::Pending, _) => return vec![format!("{name} {word}: DNS is being asked")],
-            (Located::Nowhere(why), _) => return vec![format!("{name} {word}: {}", why.as_str())],
+            (Located::Nowhere(why), _) => return vec![format!("{name} down: {}", why.as_str())],
         };
         let line = |server: &Server| {
             let health = self.server_health(now, *server);

@@ -14,6 +14,8 @@ use crate::proto::sip::{Path, Transport};
 
 use std::time::Duration;
 
+/// Alarm: a name that is provisioned leads nowhere.
+const NAME_UNRESOLVED: &str = "name-unresolved";
 /// How long a call waits for DNS.
 const DNS_MAX: Duration = Duration::from_secs(8);
 
@@ -77,7 +79,11 @@ impl Switch {
         let contacts = self.directory.agents().filter_map(|agent| agent.contact.as_deref());
         let uris = proxies.chain(contacts).filter_map(SipTarget::parse).map(|target| target.destination);
         let destinations: Vec<Destination> = peers.chain(uris).collect();
+        let known: Vec<String> = self.locator.watched().map(|(destination, _)| destination.host.to_string()).collect();
         self.locator.watch(now.mono, destinations);
+        // What is no longer provisioned is no trouble; what still is shows at once.
+        known.into_iter().for_each(|name| self.alarms.set(now, NAME_UNRESOLVED, name, false));
+        self.tell_names(now);
         let servers = self.provision.sip.dns.servers.iter().filter_map(|server| dns_server(server)).collect();
         self.emit(Output::DnsServers(servers));
         self.know_peers();
@@ -104,11 +110,20 @@ impl Switch {
             return;
         }
         self.know_peers();
+        self.tell_names(now);
         self.start_registrations(now);
         let leads = |contact: &String| SipTarget::parse(contact).is_some_and(|t| changed.contains(&t.destination));
         let agents = self.directory.agents().filter(|agent| agent.contact.as_ref().is_some_and(leads));
         for agent in agents.map(|agent| agent.id).collect::<Vec<_>>() {
             self.reachability(now, agent);
+        }
+    }
+
+    /// An alarm for each name that leads nowhere.
+    fn tell_names(&mut self, now: Now) {
+        for (destination, located) in self.locator.watched() {
+            let nowhere = matches!(located, Located::Nowhere(_));
+            self.alarms.set(now, NAME_UNRESOLVED, destination.host.to_string(), nowhere);
         }
     }
 
