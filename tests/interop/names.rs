@@ -18,7 +18,7 @@ const SIP: &str =
     "[sip]\nlisten = ['udp:NET.1:5060', 'tcp:NET.1:5060']\nstop_grace_s = 2\n[sip.dns]\nservers = ['NET.53:5353']\n";
 
 /// A DNS server at `NET.53` port 5353 with records of its own only, in dnsmasq's words; no answer is kept for long.
-fn dns(place: &Place, records: &[&str]) -> Peer {
+pub fn dns(place: &Place, records: &[&str]) -> Peer {
     let mut command = Command::new("dnsmasq");
     command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--no-daemon"]);
     command.args(["--bind-interfaces", "--port=5353", "--local=/test/", "--local-ttl=5", "--log-queries"]);

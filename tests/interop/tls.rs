@@ -139,3 +139,60 @@ fn a_trunk_is_known_by_its_certificate_and_by_nothing_else() {
     }
     appliance.stop();
 }
+
+/// What an OpenSSL at `NET.HOST` port 5061 that shows a certificate hears, until `heard` says enough.
+fn hears(place: &Place, host: u8, certificate: &str, enough: impl Fn(&str) -> bool) -> bool {
+    let log = place.dir().join(format!("s_server-{host}.log"));
+    let mut server = Command::new("openssl")
+        .args(["s_server", "-quiet", "-accept", &format!("{}:5061", place.host(host))])
+        .args(["-cert", &format!("{certificate}.pem"), "-key", &format!("{certificate}.key")])
+        .current_dir(place.dir())
+        // At the end of its input it would end.
+        .stdin(Stdio::piped())
+        .stdout(std::fs::File::create(&log).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let end = std::time::Instant::now() + LONG;
+    let mut heard = false;
+    while !heard && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+        heard = enough(&String::from_utf8_lossy(&std::fs::read(&log).unwrap()));
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    heard
+}
+
+/// RFC 5922 section 4: the certificate speaks for the domain that was called, and not for the host that DNS names, which
+/// is as good as whoever answers for DNS.
+#[test]
+fn dns_names_the_server_and_the_certificate_its_domain() {
+    if !have(&["openssl", "dnsmasq"]) {
+        return;
+    }
+    let place = Place::new("sips");
+    authority(place.dir());
+    issue(place.dir(), "server", "pbx.example.net");
+    issue(place.dir(), "domain", "carrier.test");
+    issue(place.dir(), "host", "good.carrier.test");
+    let _dns = crate::names::dns(
+        &place,
+        &[
+            "--naptr-record=carrier.test,20,10,S,SIP+D2U,,_sip._udp.carrier.test",
+            "--naptr-record=carrier.test,10,10,S,SIPS+D2T,,_sips._tcp.carrier.test",
+            "--srv-host=_sips._tcp.carrier.test,good.carrier.test,5061,1,1",
+            "--host-record=good.carrier.test,NET.5",
+        ],
+    );
+    let sip = provisioning("[sip.dns]\nservers = ['NET.53:5353']\n");
+    let trunk = "\n[[trunk]]\nname = 'carrier'\nkind = 'sip'\ntls = { ca = '../ca.pem' }\n\
+                 [[trunk.peer]]\naddress = 'carrier.test'\noptions_s = 5\n";
+    let appliance = Appliance::start_with_sip(&place, &sip, trunk);
+    let asked = |heard: &str| heard.contains("OPTIONS sip:carrier.test SIP/2.0") && heard.contains("Via: SIP/2.0/TLS ");
+    assert!(hears(&place, 5, "domain", asked), "the domain's certificate is good");
+    assert!(!hears(&place, 5, "host", |heard| heard.contains("OPTIONS")), "the host's is not");
+    let trunks = appliance.trunks().to_string();
+    assert!(trunks.contains(&format!("  tls {}:5061", place.host(5))), "{trunks}");
+    appliance.stop();
+}

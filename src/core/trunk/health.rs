@@ -6,7 +6,7 @@ use crate::base::{Instant, Now, TrunkId};
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::{Host, PeerEntry, TrunkEntry};
 use crate::core::trunk::credentials_of;
-use crate::core::trunk::locator::{Located, Server};
+use crate::core::trunk::locator::{Located, Nowhere, Server};
 use crate::proto::sip::{ClientRegistration, ProbeId, RegistrationId};
 
 /// Longest time for which a server is left alone because it said so (Retry-After).
@@ -149,7 +149,8 @@ impl Switch {
                 .take(PROBED_MAX)
                 .map(|path| (self.sip.probe(now, path, format!("sip:{}", entry.host_port())), Server::of(&path)))
                 .collect(),
-            Located::Pending => return,
+            // Who asked to be left alone is.
+            Located::Pending | Located::Nowhere(Nowhere::Resting) => return,
             Located::Nowhere(_) => Vec::new(),
         };
         let Some(health) = self.trunks.get_mut(&trunk) else { return };

@@ -1,6 +1,7 @@
 //! Paths to where a request is to go: to which servers (RFC 3263), in which order, and from which listener of ours.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::base::{CallId, Cause, Now, TrunkId};
 use crate::core::call::{CallState, RouteStep};
@@ -12,8 +13,6 @@ use crate::core::trunk::target::{Destination, SipTarget};
 use crate::proto::dns::{Answer, Question};
 use crate::proto::sip::{Path, Transport};
 
-use std::time::Duration;
-
 /// Alarm: a name that is provisioned leads nowhere.
 const NAME_UNRESOLVED: &str = "name-unresolved";
 /// How long a call waits for DNS.
@@ -23,30 +22,36 @@ impl Switch {
     /// Paths to a destination, in the order in which they are to be tried: as RFC 3263 has it, but those that failed or
     /// fell silent lately come last, and those that asked for it are left alone.
     pub(crate) fn locate(&mut self, now: Now, destination: &Destination, trunk: Option<TrunkId>) -> Located<Path> {
-        let random = &mut self.random;
-        let servers = match self.locator.locate(now.mono, destination, &mut || draw(random)) {
+        let mut servers = match self.servers_of(now, destination) {
             Located::At(servers) => servers,
             Located::Pending => return Located::Pending,
             Located::Nowhere(why) => return Located::Nowhere(why),
         };
-        let (good, bad): (Vec<_>, Vec<_>) = servers
-            .into_iter()
-            .filter(|server| self.servers.resting_until(now, *server).is_none())
-            .partition(|server| self.servers.is_usable(now, *server));
-        let servers: Vec<Server> = good.into_iter().chain(bad).collect();
+        servers.retain(|server| self.servers.resting_until(now, *server).is_none());
         if servers.is_empty() {
             return Located::Nowhere(Nowhere::Resting);
         }
-        let paths: Vec<Path> =
-            servers.into_iter().filter_map(|server| self.path_to(server, &destination.host, trunk)).collect();
+        let paths = servers.into_iter().filter_map(|server| self.path_to(server, &destination.host, trunk));
+        let paths: Vec<Path> = paths.collect();
         if paths.is_empty() { Located::Nowhere(Nowhere::NoListener) } else { Located::At(paths) }
     }
 
-    /// The first of them, where there is one now.
+    /// The first of them, where there is one now; be it one that asked to be left alone, which holds for calls that have
+    /// another way.
     pub(crate) fn locate_first(&mut self, now: Now, destination: &Destination, trunk: Option<TrunkId>) -> Option<Path> {
-        match self.locate(now, destination, trunk) {
-            Located::At(paths) => paths.into_iter().next(),
-            Located::Pending | Located::Nowhere(_) => None,
+        let Located::At(servers) = self.servers_of(now, destination) else { return None };
+        servers.into_iter().find_map(|server| self.path_to(server, &destination.host, trunk))
+    }
+
+    /// The servers of a destination, those that fare well first.
+    fn servers_of(&mut self, now: Now, destination: &Destination) -> Located<Server> {
+        let random = &mut self.random;
+        match self.locator.locate(now.mono, destination, &mut || draw(random)) {
+            Located::At(mut servers) => {
+                servers.sort_by_key(|server| !self.servers.is_usable(now, *server));
+                Located::At(servers)
+            }
+            other => other,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::core::call::RouteStep;
 use crate::core::switch::Switch;
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::trunk::SipTarget;
-use crate::core::trunk::locator::{Located, Server, lot};
+use crate::core::trunk::locator::{Located, Nowhere, Server, lot};
 use crate::core::trunk::target::Destination;
 use crate::proto::sip::{Credentials, Path, Transport};
 
@@ -102,14 +102,17 @@ impl Switch {
         let mut keyed: Vec<(bool, u16, f64, Vec<Way>)> = Vec::with_capacity(entry.peers.len());
         for (index, peer) in entry.peers.iter().enumerate() {
             let destination = entry.destination(peer);
-            let paths = match self.locate(now, &destination, Some(trunk)) {
+            let located = self.locate(now, &destination, Some(trunk));
+            let resting = located == Located::Nowhere(Nowhere::Resting);
+            let paths = match located {
                 Located::At(paths) => paths.into_iter().map(Some).collect(),
-                Located::Pending => vec![None],
+                // When its turn comes, it may be known, or say why it is not to be asked.
+                Located::Pending | Located::Nowhere(Nowhere::Resting) => vec![None],
                 Located::Nowhere(_) => continue,
             };
             let down = self.trunks.get(&trunk).and_then(|t| t.peers.get(index)).is_some_and(|p| p.down);
             let good = |path: &Option<Path>| path.is_none_or(|path| self.servers.is_usable(now, Server::of(&path)));
-            let usable = !down && paths.iter().any(good);
+            let usable = !down && !resting && paths.iter().any(good);
             let host = format!("{}{}", peer.host_port(), peer.transport.unwrap_or(Transport::Udp).uri_parameter());
             let way = |path| Way { peer: index, host: host.clone(), path, destination: destination.clone() };
             let ways = paths.into_iter().map(way).collect();
