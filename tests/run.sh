@@ -45,6 +45,20 @@ documentation() {
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 }
 
+# What the tests hold against deny.toml without a network, by the tool itself; advisories where their database is reachable.
+dependencies() {
+    if ! cargo deny --version >/dev/null 2>&1; then
+        echo "cargo-deny is not installed: licences, sources and bans are held by the tests alone, advisories by nobody"
+        return
+    fi
+    cargo deny --offline check licenses bans sources || return 1
+    if cargo deny fetch db; then
+        cargo deny check advisories
+    else
+        echo "the advisory database cannot be reached: advisories are not checked"
+    fi
+}
+
 for tool in cargo cc; do
     command -v "$tool" >/dev/null || { echo "$tool is missing: install Rust and a C compiler"; exit 1; }
 done
@@ -57,6 +71,7 @@ fi
 step formatting formatting
 step lints lints
 step documentation documentation
+step dependencies dependencies
 step tests cargo test --workspace --no-fail-fast "$@"
 passed=$(awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
     END { printf "%d passed, %d failed, %d ignored", passed, failed, ignored }' "$log")

@@ -26,6 +26,7 @@ mod sip;
 mod srtp;
 mod stream;
 mod wav;
+mod x509;
 
 use std::path::Path;
 use std::time::Duration;
