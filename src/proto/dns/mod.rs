@@ -2,7 +2,7 @@
 //! read against the question they were asked for.
 //!
 //! An answer is outside input: whatever cannot be read is refused with a reason, at most [`RECORDS_MAX`] records are looked at,
-//! and a name is followed through at most [`JUMPS_MAX`] pointers.
+//! and a name is followed through at most `JUMPS_MAX` pointers.
 
 mod answer;
 mod reader;
