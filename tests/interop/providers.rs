@@ -72,3 +72,29 @@ fn a_silent_peer_is_found_out_and_not_asked() {
     assert_eq!(appliance.cdrs().len(), 3);
     appliance.stop();
 }
+
+/// A peer by TCP dies under load: what rings there is taken up by the next one, and no caller notices.
+#[test]
+fn a_peer_that_dies_under_load_loses_no_call() {
+    if !have(&["sipp"]) {
+        return;
+    }
+    let place = Place::new("dies");
+    let first = place.sipp(4, "agent", &["-t", "t1"]);
+    let _second = place.sipp(5, "agent", &["-t", "t1"]);
+    let tcp = "transport = 'tcp'\n";
+    let more = [trunk("in", 2), flow("100", OUT), carriers(&[peer(4, 1, tcp), peer(5, 2, tcp)].concat())].concat();
+    let appliance = Appliance::start(&place, &more);
+    let mut callers = place.sipp(2, "talk", &["-s", "100", "-m", "100", "-r", "25", "-d", "300"]);
+    wait_for("calls that are up", LONG, || appliance.count("calls") >= 8);
+    std::thread::sleep(Duration::from_millis(500));
+    drop(first);
+    callers.succeeds(LONG);
+    let cdrs = appliance.cdrs();
+    assert_eq!(cdrs.len(), 100);
+    assert!(cdrs.iter().all(|cdr| !cdr["answered_at"].is_null()), "{cdrs:?}");
+    let ways = |n: usize| cdrs.iter().filter(|cdr| cdr["legs"].as_array().map(Vec::len) == Some(n)).count();
+    // Some rang at the first one when it died; all the others had one way.
+    assert!(ways(3) > 0 && ways(2) + ways(3) == 100, "{} {}", ways(2), ways(3));
+    appliance.stop();
+}
