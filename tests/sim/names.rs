@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cordboard::base::Cause;
-use cordboard::core::switch::Input;
+use cordboard::base::{Cause, Instant, Now, Timestamp};
+use cordboard::core::switch::{Input, Output, Switch};
 use cordboard::proto::dns::{Answer, Kind, Question, Record, Srv};
-use cordboard::proto::sip::Event;
+use cordboard::proto::sip::{Event, Transport};
 
-use crate::desk::{Desk, PROVISION, Party, provision};
+use crate::desk::{Desk, PROVISION, Party, config, provision};
 
 /// The desk with the carrier's way out by name, and one number that leads to a phone by a name that nobody provisioned.
 fn desk(seed: u64) -> Desk {
@@ -180,5 +180,31 @@ fn whatever_dns_does_calls_end() {
         }
         desk.seconds(400);
         assert_eq!(desk.cdrs.len(), desk.started, "seed {seed}: a record for each call");
+    }
+}
+
+/// What listens on all addresses calls from the one that media has: nobody could answer to 0.0.0.0.
+#[test]
+fn requests_of_a_listener_on_all_addresses_name_a_real_one() {
+    let mut config = config(1, 1, 1);
+    config.listeners = ["0.0.0.0:5060", "[::]:5060"].map(|text| (Transport::Udp, text.parse().unwrap())).into();
+    config.media_addresses = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse().unwrap()).into();
+    let trunk = |name: &str, address: &str| {
+        format!("[[trunk]]\nname = '{name}'\nkind = 'sip'\npeer = [{{ address = '{address}', options_s = 5 }}]\n")
+    };
+    let text = [trunk("four", "192.0.2.9"), trunk("six", "2001:db8::9")].concat();
+    let mut now = Now { mono: Instant::ZERO, wall: Timestamp(0) };
+    let mut switch = Switch::new(now, config, provision(&text));
+    now = now.after(Duration::from_secs(6));
+    switch.handle_timeout(now);
+    let mut asked = Vec::new();
+    while let Some(output) = switch.poll_output() {
+        if let Output::Transmit(transmit) = output {
+            asked.push((transmit.path.local.to_string(), String::from_utf8_lossy(&transmit.bytes).into_owned()));
+        }
+    }
+    for own in ["192.0.2.1:5060", "[2001:db8::1]:5060"] {
+        let (_, text) = asked.iter().find(|(local, _)| local == own).unwrap_or_else(|| panic!("{own}: {asked:?}"));
+        assert!(text.contains(&format!("Via: SIP/2.0/UDP {own};")) && text.contains(&format!("sip:{own}")), "{text}");
     }
 }

@@ -42,7 +42,8 @@ pub struct Provision {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sip {
-    /// `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT` and `tls:ADDRESS:PORT`.
+    /// `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT` and `tls:ADDRESS:PORT`. A listener on all addresses (`0.0.0.0`, `[::]`) gives
+    /// our own requests the media address of its family.
     pub listen: Vec<String>,
     /// Our certificate, for listeners by TLS.
     #[serde(skip_serializing_if = "Option::is_none")]

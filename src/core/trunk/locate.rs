@@ -60,7 +60,11 @@ impl Switch {
     fn path_to(&mut self, server: Server, host: &Host, trunk: Option<TrunkId>) -> Option<Path> {
         let Server { transport, address } = server;
         let fits = |(t, l): &&(Transport, SocketAddr)| *t == transport && l.is_ipv4() == address.is_ipv4();
-        let (transport, local) = *self.config.listeners.iter().find(fits)?;
+        let (transport, mut local) = *self.config.listeners.iter().find(fits)?;
+        if local.ip().is_unspecified() {
+            // Nobody could answer to "all addresses"; where media is to come, signalling may, too.
+            local.set_ip(self.media_address(local.is_ipv4())?);
+        }
         let mut path = Path::new(transport, local, address);
         if transport == Transport::Tls {
             let tls = trunk.and_then(|trunk| self.directory.trunk(trunk)).and_then(|entry| entry.tls.as_ref());

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -403,7 +403,10 @@ impl Transactions {
         if path.transport != Transport::Udp || bytes.len() <= DATAGRAM_MAX {
             return None;
         }
-        let local = *self.streams.iter().find(|local| local.ip() == path.local.ip())?;
+        let own = path.local.ip();
+        let everywhere = |ip: IpAddr| ip.is_unspecified() && ip.is_ipv4() == own.is_ipv4();
+        let listener = self.streams.iter().find(|local| local.ip() == own || everywhere(local.ip()))?;
+        let local = SocketAddr::new(own, listener.port());
         let old = format!("\r\nVia: SIP/2.0/UDP {};", path.local);
         let at = bytes.windows(old.len()).position(|window| window == old.as_bytes())?;
         let (head, rest) = (bytes.get(..at)?, bytes.get(at + old.len()..)?);

@@ -98,8 +98,10 @@ impl Checker<'_> {
     fn media(&mut self) {
         let media = &self.provision.media;
         self.enter_single("media");
-        if media.address.parse::<IpAddr>().is_err() {
-            self.problem("address", format!("`address` is {:?}", media.address), "an IP address");
+        // RFC 3264 section 8.4: the address of all addresses means hold.
+        if media.address.parse::<IpAddr>().map_or(true, |address| address.is_unspecified() || address.is_multicast()) {
+            let what = format!("`address` is {:?}", media.address);
+            self.problem("address", what, "an IP address of this machine that peers can reach");
         }
         if let Some(second) = &media.address6
             && (second.parse::<Ipv6Addr>().is_err() || media.address.parse::<Ipv4Addr>().is_err())

@@ -120,6 +120,7 @@ fn the_appliance() {
     breaks("sip.stop_grace_s", |p| p.sip.stop_grace_s = 100_000);
     breaks("sip.min_se_s", |p| p.sip.min_se_s = 89);
     breaks("sip.session_expires_s", |p| p.sip.session_expires_s = 89);
+    breaks("media.address", |p| p.media.address = "0.0.0.0".into());
     breaks("media.address", |p| p.media.address = "localhost".into());
     breaks("media.address6", |p| p.media.address6 = Some("192.0.2.1".into()));
     breaks("media.port_min", |p| p.media.port_min += 1);
