@@ -290,6 +290,8 @@ pub struct Switch {
     pub(crate) profiles: Profiles,
     /// SIP domains that the peers of TLS connections have shown certificates for.
     pub(crate) identities: HashMap<u64, Vec<String>>,
+    /// TLS connections on which servers take requests, though we did not make them.
+    pub(crate) aliases: HashMap<SocketAddr, u64>,
     /// When our certificates end, by what they are for.
     pub(crate) certificates: BTreeMap<String, Timestamp>,
     pub(crate) counters: Counters,
@@ -358,6 +360,7 @@ impl Switch {
             sockets: SocketPool::default(),
             profiles: Profiles::default(),
             identities: HashMap::new(),
+            aliases: HashMap::new(),
             certificates: BTreeMap::new(),
             counters: Counters::default(),
             alarms: Alarms::default(),
@@ -390,7 +393,7 @@ impl Switch {
             Input::Datagram { path, bytes } => self.sip.receive(now, path, bytes),
             Input::Stream { path, bytes } => self.sip.receive_stream(now, path, &bytes),
             Input::ConnectionClosed(connection) => {
-                self.identities.remove(&connection);
+                self.unidentified(connection);
                 self.sip.connection_closed(now, connection);
             }
             Input::TransportFailed(path) => self.sip.transport_failed(now, path),

@@ -257,6 +257,7 @@ impl World {
             Event::Cancelled { .. } | Event::Ended { .. } => {}
             Event::Registered { binding } => assert!(["anna", "bert"].contains(&binding.user.as_str())),
             Event::Unregistered { .. } | Event::ClientRegistration { .. } | Event::Probed { .. } => {}
+            Event::Aliased { path, .. } => assert_eq!(path.transport, Transport::Tls),
             Event::CloseConnection { connection } => end.connection_closed(now, connection),
         }
     }

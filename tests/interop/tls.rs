@@ -41,9 +41,23 @@ fn authority(dir: &Path) {
 
 /// Sends `message` by `openssl s_client`, and says what came back, with what OpenSSL tells of the connection.
 fn ask(place: &Place, args: &[&str], message: &str) -> String {
+    listen(place, 3, args, message)
+}
+
+/// The same with what comes within so many seconds.
+fn listen(place: &Place, seconds: u8, args: &[&str], message: &str) -> String {
     let server = format!("{}:5061", place.host(1));
     let mut client = Command::new("timeout")
-        .args(["3", "openssl", "s_client", "-connect", &server, "-CAfile", "ca.pem", "-verify_return_error"])
+        .args([
+            &seconds.to_string(),
+            "openssl",
+            "s_client",
+            "-connect",
+            &server,
+            "-CAfile",
+            "ca.pem",
+            "-verify_return_error",
+        ])
         .args(args)
         .current_dir(place.dir())
         .stdin(Stdio::piped())
@@ -194,5 +208,35 @@ fn dns_names_the_server_and_the_certificate_its_domain() {
     assert!(!hears(&place, 5, "host", |heard| heard.contains("OPTIONS")), "the host's is not");
     let trunks = appliance.trunks().to_string();
     assert!(trunks.contains(&format!("  tls {}:5061", place.host(5))), "{trunks}");
+    appliance.stop();
+}
+
+/// RFC 5923: who has shown its certificate may have our requests on its own connection, and nobody else.
+#[test]
+fn a_server_that_has_shown_itself_gets_requests_on_its_own_connection() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let place = Place::new("alias");
+    authority(place.dir());
+    issue(place.dir(), "server", "pbx.example.net");
+    issue(place.dir(), "carrier", "sip.carrier.example");
+    issue(place.dir(), "other", "sip.other.example");
+    // Nobody listens there.
+    let trunk = "\n[[trunk]]\nname = 'carrier'\nkind = 'sip'\ntls = { server_name = 'sip.carrier.example', identify = true }\n\
+                 [[trunk.peer]]\naddress = 'NET.9'\ntransport = 'tls'\noptions_s = 5\n";
+    let appliance = Appliance::start_with_sip(&place, &provisioning("client_ca = '../ca.pem'\n"), trunk);
+    let bind = format!("{}:0", place.host(9));
+    let heard = |certificate: &str, alias: &str| {
+        let (pem, key) = (format!("{certificate}.pem"), format!("{certificate}.key"));
+        let text = request(&place, "OPTIONS", "100", "sip").replace(";branch=", &format!("{alias};branch="));
+        listen(&place, 8, &["-quiet", "-bind", &bind, "-cert", &pem, "-key", &key], &text)
+    };
+    let reused = heard("carrier", ";alias");
+    assert!(reused.contains("SIP/2.0 200 OK") && reused.contains("OPTIONS sip:"), "{reused}");
+    for (certificate, alias) in [("other", ";alias"), ("carrier", "")] {
+        let answered = heard(certificate, alias);
+        assert!(answered.contains("SIP/2.0 200 OK") && !answered.contains("OPTIONS sip:"), "{answered}");
+    }
     appliance.stop();
 }

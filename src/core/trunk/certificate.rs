@@ -1,9 +1,11 @@
 //! Certificates: who a peer is by its own, and whether ours end soon.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::{Now, Timestamp, TrunkId};
 use crate::core::switch::{Output, Switch, Timer};
+use crate::proto::sip::Path;
 
 /// So long before its end a certificate raises an alarm: three weeks leave time for one that people must order.
 const AHEAD: Duration = Duration::from_secs(21 * 86_400);
@@ -24,6 +26,28 @@ impl Switch {
     pub(crate) fn trunk_by_certificate(&self, connection: u64) -> Option<TrunkId> {
         let domains = self.identities.get(&connection)?;
         self.directory.trunks().find(|trunk| domains.iter().any(|domain| trunk.is_shown_by(domain))).map(|t| t.id)
+    }
+
+    /// The other end of a TLS connection takes requests on it. Only one that has shown who it is can be taken at its word,
+    /// and for one server (RFC 5923 section 7.2).
+    pub(crate) fn aliased(&mut self, path: &Path, port: u16) {
+        if self.identities.contains_key(&path.connection) {
+            self.aliases.retain(|_, connection| *connection != path.connection);
+            self.aliases.insert(SocketAddr::new(path.remote.ip(), port), path.connection);
+        }
+    }
+
+    /// The connection that a trunk's server takes requests on, where it has shown to be of that trunk.
+    pub(crate) fn alias_of(&self, server: SocketAddr, trunk: TrunkId) -> Option<u64> {
+        let connection = *self.aliases.get(&server)?;
+        (self.trunk_by_certificate(connection) == Some(trunk)).then_some(connection)
+    }
+
+    /// A connection is gone.
+    pub(crate) fn unidentified(&mut self, connection: u64) {
+        if self.identities.remove(&connection).is_some() {
+            self.aliases.retain(|_, alias| *alias != connection);
+        }
     }
 
     /// The files were provisioned, or are to be read anew.

@@ -72,6 +72,7 @@ impl Switch {
                 Host::Address(address) => address.to_string(),
                 Host::Name(name) => name.clone(),
             };
+            path.connection = trunk.and_then(|trunk| self.alias_of(address, trunk)).unwrap_or_default();
             let (number, told) = self.profiles.number(trunk, tls, &name);
             path.profile = number;
             if let Some(profile) = told {

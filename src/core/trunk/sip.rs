@@ -39,6 +39,7 @@ impl Switch {
             Event::Unregistered { user, contact } => self.unregistered(now, &user, contact),
             Event::ClientRegistration { id, result } => self.trunk_registered(now, id, result),
             Event::Probed { id, status } => self.probed(now, id, status),
+            Event::Aliased { path, port } => self.aliased(&path, port),
             Event::CloseConnection { connection } => self.emit(Output::CloseConnection(connection)),
         }
     }

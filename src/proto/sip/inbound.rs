@@ -1,6 +1,6 @@
 //! Requests that arrive: within a session, or new.
 
-use sip_codec::headers::Address;
+use sip_codec::headers::{Address, Via};
 use sip_codec::{HeaderName, Message, Method, Request, Response};
 
 use crate::base::{Cause, Now};
@@ -18,7 +18,7 @@ use super::session::{Io, Phase, RINGING_MAX, Ringing, Session};
 use super::session_timer::SessionTimer;
 use super::transaction::{Answer, Arrival, Owner, ServerId};
 use super::types::{Event, Incoming};
-use super::{Path, SessionId};
+use super::{Path, SessionId, Transport};
 
 /// Seconds after which a refused caller may try again, while we stop or are full.
 const RETRY_AFTER: &str = "Retry-After: 10\r\n";
@@ -71,7 +71,14 @@ impl Endpoint {
                 self.wire.count("transactions-full");
                 refuse::stateless(&mut self.wire, path, &request.headers, 503, phrase(503), RETRY_AFTER);
             }
-            Arrival::New(server) => self.dispatch(now, Arrived { path, head, request, server, reply }),
+            Arrival::New(server) => {
+                let alias = |via: &Via| via.params.iter().any(|p| p.name.eq_ignore_ascii_case(b"alias"));
+                if path.transport == Transport::Tls && alias(&head.via) {
+                    let port = head.via.port.unwrap_or(path.transport.default_port());
+                    self.wire.event(Event::Aliased { path, port });
+                }
+                self.dispatch(now, Arrived { path, head, request, server, reply });
+            }
         }
     }
 

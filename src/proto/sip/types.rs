@@ -262,6 +262,14 @@ pub enum Event {
         /// Final status; `None` when nobody answered.
         status: Option<u16>,
     },
+    /// Who is at the other end of a TLS connection takes requests on it (RFC 5923 section 7.2): an `alias` in the topmost Via
+    /// of its own. That it is who it should be is for the owner to know.
+    Aliased {
+        /// The connection.
+        path: Path,
+        /// The port of the server that it stands for, at the address that it comes from.
+        port: u16,
+    },
     /// A stream cannot be framed any further; the edge shall close it.
     CloseConnection {
         /// Number of the stream, as in [`Path::connection`].
