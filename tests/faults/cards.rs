@@ -79,7 +79,7 @@ impl Bystander {
 }
 
 /// Waits for an event at the far end.
-fn event(control: &SimControl, what: &str, mut is: impl FnMut(&FarEvent) -> bool) -> FarEvent {
+pub fn event(control: &SimControl, what: &str, mut is: impl FnMut(&FarEvent) -> bool) -> FarEvent {
     let mut found = None;
     until(what, || {
         found = std::iter::from_fn(|| control.poll_event()).find(&mut is);

@@ -21,3 +21,4 @@ mod secrets;
 mod serial;
 mod site;
 mod stop;
+mod tones;
