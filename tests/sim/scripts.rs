@@ -474,18 +474,6 @@ fn a_transfer_goes_through_though_its_agent_left_at_once() {
 }
 
 #[test]
-fn an_attended_transfer_is_refused_and_rings_nobody() {
-    let mut desk = desk();
-    let (client, ana) = talking(&mut desk);
-    desk.refer(Party::Phones, ana, "ben@127.0.0.1?Replaces=a%3Bto-tag%3Db&x=");
-    assert!(desk.heard(Party::Phones, |e| matches!(e, Event::ReferProgress { status: 501, .. })));
-    assert!(desk.rings(Party::Phones, "ben").is_none());
-    assert!(desk.client_port().bridge.is_some());
-    desk.hangup(Party::Carrier, client);
-    over(desk);
-}
-
-#[test]
 fn a_circuit_whose_audio_fails_takes_no_address() {
     let mut desk = desk();
     desk.seize(2, "100");

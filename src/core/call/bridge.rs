@@ -54,15 +54,12 @@ impl Switch {
         }
     }
 
-    /// Gives the client a port, so that it hears us, before or after the answer.
+    /// Gives a calling leg a port, so that it hears us, before or after the answer.
     ///
     /// # Errors
     /// [`Cause::IncompatibleMedia`] when we have nothing in common, [`Cause::ResourceUnavailable`] without a socket.
-    pub(super) fn open_client_media(&mut self, call: CallId) -> Result<Bytes, Cause> {
-        let leg = self.calls.get(&call).map(|c| c.client).and_then(|client| Some((client, self.legs.get(&client)?)));
-        let Some((client, sip)) = leg.and_then(|(client, leg)| Some((client, leg.sip()?))) else {
-            return Err(Cause::TemporaryFailure);
-        };
+    pub(super) fn open_media(&mut self, leg: LegId) -> Result<Bytes, Cause> {
+        let Some(sip) = self.legs.get(&leg).and_then(|l| l.sip()) else { return Err(Cause::TemporaryFailure) };
         if let Some(answer) = &sip.answer {
             return Ok(answer.clone());
         }
@@ -83,14 +80,14 @@ impl Switch {
         };
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenRtp { port, socket });
-        self.own_port(client, Some(port));
-        if let Some(sip) = self.legs.get_mut(&client).and_then(|l| l.sip_mut()) {
+        self.own_port(leg, Some(port));
+        if let Some(sip) = self.legs.get_mut(&leg).and_then(|l| l.sip_mut()) {
             sip.local = Some(local);
             sip.answer_due = agreed.is_none();
             sip.agreed = agreed;
             sip.answer = Some(answer.clone());
         }
-        self.set_stream(client);
+        self.set_stream(leg);
         Ok(answer)
     }
 
@@ -108,7 +105,7 @@ impl Switch {
         if sip.remote.is_none() && !sip.reliable {
             return self.answer_client(now, call);
         }
-        let answer = match self.open_client_media(call) {
+        let answer = match self.open_media(client) {
             Ok(answer) => answer,
             Err(cause) => return self.end_call(now, call, cause),
         };
@@ -133,7 +130,7 @@ impl Switch {
             }
             Signal::Sip(sip) => {
                 let session = sip.session;
-                let answer = match self.open_client_media(call) {
+                let answer = match self.open_media(client) {
                     Ok(answer) => answer,
                     Err(cause) => return self.end_call(now, call, cause),
                 };
@@ -143,7 +140,7 @@ impl Switch {
         self.mark_answered(now, client);
     }
 
-    fn mark_answered(&mut self, now: Now, leg: LegId) {
+    pub(super) fn mark_answered(&mut self, now: Now, leg: LegId) {
         let Some(l) = self.legs.get_mut(&leg) else { return };
         l.answered = true;
         l.held = l.holds();
@@ -214,7 +211,7 @@ impl Switch {
                 let session = sip.session;
                 // RFC 3262 section 5: who made no offer gets ours in the first response that may go out reliably.
                 let late = sip.remote.is_none() && sip.reliable;
-                let offer = match late.then(|| self.open_client_media(call)).transpose() {
+                let offer = match late.then(|| self.open_media(client)).transpose() {
                     Ok(offer) => offer,
                     Err(cause) => return self.end_call(now, call, cause),
                 };

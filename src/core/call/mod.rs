@@ -12,6 +12,7 @@
 //!                └──────failed───────┴──> Toning (an unanswered caller on a circuit hears why) ──> Ending
 //! ```
 
+mod attended;
 mod bridge;
 mod digits;
 mod flow;

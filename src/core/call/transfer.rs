@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::base::{CallId, Cause, Codec, LegId, Now, PortId};
+use crate::core::call::attended::Joined;
 use crate::core::call::teardown::is_final_word;
 use crate::core::call::{CallState, LEGS_PER_CALL_MAX, Role, RouteStep, Signal, SipLeg};
 use crate::core::media::{MediaCommand, ToneKind};
@@ -13,7 +14,7 @@ use crate::core::trunk::SipTarget;
 use crate::core::trunk::credentials_of;
 use crate::core::trunk::locator::Server;
 use crate::proto::sdp;
-use crate::proto::sip::{Invite, Path};
+use crate::proto::sip::{Invite, Path, SessionId};
 
 /// How long a server that is no trunk's may send nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
@@ -189,6 +190,10 @@ impl Switch {
     /// tenant's numbers, agents and trunks lead: never to an address of the peer's choosing.
     pub(crate) fn referred(&mut self, now: Now, leg: LegId, target: &str) {
         let Some(session) = self.legs.get(&leg).and_then(|l| l.sip()).map(|s| s.session) else { return };
+        if let Some(replaced) = self.sip.replaced_by_refer(target) {
+            let replaced = replaced.and_then(|session| self.by_session.get(&session).copied());
+            return self.referred_attended(now, session, leg, replaced);
+        }
         match self.refer_target(leg, target) {
             Ok((call, number)) => {
                 self.sip.accept_refer(now, session, 202);
@@ -198,16 +203,39 @@ impl Switch {
         }
     }
 
-    fn refer_target(&self, leg: LegId, target: &str) -> Result<(CallId, String), u16> {
+    /// A party hands the client over to whom it consulted in another call.
+    fn referred_attended(&mut self, now: Now, session: SessionId, leg: LegId, replaced: Option<LegId>) {
+        // The NOTIFY about the end must come after the 202, so what can be refused is looked at first.
+        let checked = match replaced {
+            None => Err(404),
+            Some(replaced) => self.may_refer_attended(leg, replaced).map(|()| replaced),
+        };
+        let replaced = match checked {
+            Ok(replaced) => replaced,
+            Err(status) => return self.sip.accept_refer(now, session, status),
+        };
+        self.sip.accept_refer(now, session, 202);
+        match self.refer_attended(now, leg, replaced) {
+            Ok(Joined::Talking) => {}
+            Ok(Joined::Ringing) => self.notify_referrer(now, leg, 180),
+            Ok(Joined::Again(number)) => {
+                if let Some(call) = self.legs.get(&leg).map(|l| l.call) {
+                    self.hand_over(now, call, leg, &number);
+                }
+            }
+            Err(status) => self.notify_referrer(now, leg, status),
+        }
+    }
+
+    fn refer_target(&mut self, leg: LegId, target: &str) -> Result<(CallId, String), u16> {
         let l = self.legs.get(&leg).ok_or(481u16)?;
         let call = self.calls.get(&l.call).ok_or(481u16)?;
-        if l.role == Role::Client || call.state != CallState::Talking(leg) {
+        // A client may not, unless it is an agent who dialled out.
+        let dialled_out = l.role == Role::Client && l.phone.is_some() && matches!(call.state, CallState::Talking(_));
+        if !dialled_out && (l.role == Role::Client || call.state != CallState::Talking(leg)) {
             return Err(603);
         }
-        // A call to replace (RFC 3891) would be rung a second time instead: no transfer is better than a wrong one.
-        if target.split_once('?').is_some_and(|(_, headers)| headers.to_ascii_lowercase().contains("replaces=")) {
-            return Err(501);
-        }
+        let id = l.call;
         let parsed = SipTarget::parse(target).ok_or(416u16)?;
         let ours = match &parsed.destination.host {
             Host::Name(name) => name.eq_ignore_ascii_case(&self.provision.sip.realm),
@@ -216,7 +244,8 @@ impl Switch {
         if !ours || parsed.user.is_empty() {
             return Err(403);
         }
-        Ok((l.call, parsed.user))
+        self.lead(id, leg)?;
+        Ok((id, parsed.user))
     }
 
     fn hand_over(&mut self, now: Now, call: CallId, from: LegId, number: &str) {
@@ -227,8 +256,7 @@ impl Switch {
         let local = self.directory.number(number).filter(|(t, _)| Some(*t) == tenant);
         if let Some((_, flow)) = local {
             self.notify_referrer(now, from, 200);
-            self.release_leg(now, from, Cause::Normal);
-            self.agent_finished(now, call);
+            self.release_referrer(now, call, from);
             self.stop_recording(call);
             if let Some(port) = self.client_port(call) {
                 self.media(MediaCommand::StopPlay { port });
@@ -264,11 +292,19 @@ impl Switch {
         }
     }
 
+    /// Lets the party go that handed over; one that the queue sent is through with the call.
+    pub(super) fn release_referrer(&mut self, now: Now, call: CallId, from: LegId) {
+        let agent = self.legs.get(&from).is_some_and(|l| matches!(l.role, Role::Agent { .. }));
+        self.release_leg(now, from, Cause::Normal);
+        if agent {
+            self.agent_finished(now, call);
+        }
+    }
+
     /// The party that took over has answered: the one that handed over is let go.
     pub(super) fn refer_answered(&mut self, now: Now, call: CallId, from: LegId, to: LegId) {
         self.notify_referrer(now, from, 200);
-        self.release_leg(now, from, Cause::Normal);
-        self.agent_finished(now, call);
+        self.release_referrer(now, call, from);
         if let Some(port) = self.client_port(call) {
             self.media(MediaCommand::StopPlay { port });
         }

@@ -6,7 +6,7 @@ use crate::proto::sip::Incoming;
 
 /// Where an INVITE comes from, as far as we trust it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// A trunk's peer.
     Trunk(TrunkId),
     /// An agent's phone, authenticated.

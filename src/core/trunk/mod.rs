@@ -6,7 +6,7 @@
 //! what may be dialled, `locate` finds its servers (RFC 3263: `locator` walks through DNS, `names` remembers what it said,
 //! `servers` how they fare), and `sockets` keeps local RTP ports ready.
 
-mod auth;
+pub(crate) mod auth;
 mod certificate;
 mod health;
 mod locate;

@@ -57,7 +57,11 @@ impl Switch {
             // RFC 3261 21.5.4: say when to come back.
             return self.sip.reject(now, session, 503, Some(Cause::Congestion), Some(5));
         }
-        match self.identify(&incoming) {
+        let source = self.identify(&incoming);
+        if let (Some(replaced), Source::Trunk(_) | Source::Phone(_)) = (incoming.replaces, source) {
+            return self.replace(now, source, incoming, replaced);
+        }
+        match source {
             Source::Trunk(trunk) => self.call_from_trunk(now, trunk, incoming),
             Source::Phone(agent) => self.call_from_phone(now, agent, incoming),
             Source::Challenge => self.sip.challenge(now, session),
@@ -118,6 +122,19 @@ impl Switch {
             self.sip.reject(now, session, 484, Some(Cause::InvalidNumber), None);
             return None;
         };
+        let leg = self.sip_leg(now, &incoming, (trunk, agent))?;
+        let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, agent };
+        Some(self.new_call(now, new))
+    }
+
+    /// The SIP side of a leg for an INVITE, which is refused where its description is of no use.
+    pub(crate) fn sip_leg(
+        &mut self,
+        now: Now,
+        incoming: &Incoming,
+        (trunk, agent): (Option<TrunkId>, Option<AgentId>),
+    ) -> Option<SipLeg> {
+        let session = incoming.session;
         let policy = self.srtp_policy(trunk, agent);
         let is_ipv4 = incoming.path.remote.is_ipv4();
         let security = self.security(policy, incoming.path.transport);
@@ -131,8 +148,7 @@ impl Switch {
         let mut leg = SipLeg::new(session, security, is_ipv4);
         leg.remote = offer;
         leg.reliable = incoming.reliable;
-        let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, agent };
-        Some(self.new_call(now, new))
+        Some(leg)
     }
 
     /// An offer that we can answer, as far as its form and its protection go; what is spoken shows later.

@@ -48,7 +48,7 @@ impl Session {
         };
         // Without an offer of ours a reliable response would bring one whose answer belongs into the PRACK (RFC 3262
         // section 5), before the owner can know of it.
-        let supported = if order.sdp.is_some() { SUPPORTED } else { "Supported: timer\r\n" };
+        let supported = if order.sdp.is_some() { SUPPORTED } else { "Supported: timer, replaces, norefersub\r\n" };
         let mut extra = format!("Contact: {}\r\n{ALLOW}{supported}", dialog.contact);
         for (name, value) in &order.headers {
             let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');

@@ -429,6 +429,10 @@ impl Endpoint {
 
     // ---- inside ----
 
+    pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(&id).map(AsRef::as_ref)
+    }
+
     /// Has a session act, and clears it away where that was its end.
     pub(super) fn with(&mut self, now: Now, id: SessionId, act: impl FnOnce(&mut Session, &mut Io<'_>)) {
         let Some(session) = self.sessions.get_mut(&id) else { return };

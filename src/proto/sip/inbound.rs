@@ -224,6 +224,13 @@ impl Endpoint {
             self.refuse(now, &arrived, "session-interval", (422, phrase(422).into(), extra));
             return;
         }
+        let replaces = match self.replaced_by_invite(&arrived.request) {
+            Ok(replaces) => replaces,
+            Err(refusal) => {
+                self.refuse(now, &arrived, "replaces-refused", refusal);
+                return;
+            }
+        };
         let Arrived { path, head, request, server, reply } = arrived;
         let trying = reply.render(100, phrase(100), "", "", "", None);
         self.transactions.respond(now.mono, &mut self.wire, server, 100, trying);
@@ -235,6 +242,7 @@ impl Endpoint {
         self.transactions.assign(server, id);
         let sdp = sdp(&request.headers, request.body()).unwrap_or_default();
         let mut incoming = incoming(id, path, &head, &request, sdp);
+        incoming.replaces = replaces;
         let mut io = Io { now, wire: &mut self.wire, transactions: &mut self.transactions };
         let local_tag = local_tag(&mut io, id);
         let mut dialog = Dialog {
@@ -383,5 +391,6 @@ fn incoming(id: SessionId, path: Path, head: &Head, request: &Request, sdp: Opti
         sdp,
         reliable: false,
         user_agent: request.headers.value(&HeaderName::UserAgent).map(|v| text(&v)).unwrap_or_default(),
+        replaces: None,
     }
 }

@@ -16,10 +16,10 @@ use super::{Path, Transport};
 /// The methods we take (RFC 3261 section 20.5).
 pub(super) const ALLOW: &str =
     "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, REFER, NOTIFY, PRACK, UPDATE, INFO\r\n";
-/// The extensions we know (RFC 3261 section 20.37): RFC 3262 and RFC 4028.
-pub(super) const SUPPORTED: &str = "Supported: 100rel, timer\r\n";
+/// The extensions we know (RFC 3261 section 20.37): RFC 3262, RFC 4028, RFC 3891 and RFC 4488.
+pub(super) const SUPPORTED: &str = "Supported: 100rel, timer, replaces, norefersub\r\n";
 /// Their option tags.
-pub(super) const OPTION_TAGS: [&[u8]; 2] = [b"100rel", b"timer"];
+pub(super) const OPTION_TAGS: [&[u8]; 4] = [b"100rel", b"timer", b"replaces", b"norefersub"];
 /// The one body type we take in INVITE.
 pub(super) const SDP: &str = "application/sdp";
 

@@ -15,6 +15,7 @@ mod refuse;
 mod registrar;
 mod registration;
 mod reinvite;
+mod replaces;
 mod session;
 mod session_timer;
 mod stream;

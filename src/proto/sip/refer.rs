@@ -27,6 +27,8 @@ struct Asked {
     reply: Reply,
     cseq: u32,
     give_up: Instant,
+    /// `Refer-Sub: false`: the peer wants no NOTIFY (RFC 4488 section 4).
+    quiet: bool,
 }
 
 /// Transfers of one session.
@@ -81,7 +83,10 @@ impl Session {
             self.answer(io, server, &reply, 500, "Retry-After: 5\r\n");
         } else {
             let give_up = io.mono() + TIMEOUT;
-            self.refers.asked = Some(Asked { server, reply, cseq: head.cseq, give_up });
+            let quiet = request.headers.value(&HeaderName::ReferSub);
+            let quiet =
+                quiet.is_some_and(|v| split_top(&v, b';').next().is_some_and(|v| v.eq_ignore_ascii_case(b"false")));
+            self.refers.asked = Some(Asked { server, reply, cseq: head.cseq, give_up, quiet });
             let target = text(&target.uri.to_bytes());
             self.tell(io, Event::Referred { session: self.id, target });
         }
@@ -89,13 +94,17 @@ impl Session {
 
     /// The owner's answer to the peer's REFER.
     pub fn accept_refer(&mut self, io: &mut Io<'_>, status: u16) {
-        let Some(Asked { server, reply, cseq, .. }) = self.refers.asked.take() else { return };
+        let Some(Asked { server, reply, cseq, quiet, .. }) = self.refers.asked.take() else { return };
         if !(200..=299).contains(&status) {
             self.answer(io, server, &reply, if (300..=699).contains(&status) { status } else { 603 }, "");
             return;
         }
-        let extra = format!("Contact: {}\r\n", self.dialog.contact);
+        let quietly = if quiet { "Refer-Sub: false\r\n" } else { "" };
+        let extra = format!("Contact: {}\r\n{quietly}", self.dialog.contact);
         self.answer(io, server, &reply, 202, &extra);
+        if quiet {
+            return;
+        }
         self.refers.taken += 1;
         let id = (self.refers.taken > 1).then_some(cseq);
         self.refers.subscription = Some(Subscription { id, notify: None, next: None });

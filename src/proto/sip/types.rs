@@ -134,6 +134,8 @@ pub struct Incoming {
     pub reliable: bool,
     /// The peer's User-Agent; empty for none.
     pub user_agent: String,
+    /// The live session whose place the new one is to take (RFC 3891), if the owner finds the caller entitled to it.
+    pub replaces: Option<SessionId>,
 }
 
 /// What happened. After an event that says "dead" the session's id is forgotten; orders for it are ignored.
