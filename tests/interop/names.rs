@@ -250,3 +250,29 @@ fn a_registration_moves_to_the_next_server_of_the_registrar() {
     assert!(trunks.contains("nowhere.test down: not in DNS"), "{trunks}");
     appliance.stop();
 }
+
+#[test]
+fn an_outage_of_dns_is_waited_out_and_lived_through() {
+    if !have(&["sipp", "dnsmasq"]) {
+        return;
+    }
+    let place = Place::new("outage");
+    let _taker = place.sipp(5, "agent", &["-rtp_echo"]);
+    let more = [trunk("in", 2), flow("100", OUT), carrier("")].concat();
+    let appliance = Appliance::start_with_sip(&place, SIP, &more);
+    wait_for("the alarm", LONG, || appliance.has_alarm("name-unresolved"));
+    assert!(appliance.trunks().to_string().contains("DNS does not answer"));
+    assert!(appliance.status()["sip_refused"]["dns-unanswered"].as_u64() > Some(0));
+    let call = || place.sipp(2, "talk", &["-s", "100", "-m", "1", "-d", "300"]).ends(LONG).success();
+    assert!(!call(), "nowhere to go");
+    let records =
+        ["--srv-host=_sip._udp.carrier.test,good.carrier.test,5060,1,1", "--host-record=good.carrier.test,NET.5"];
+    let server = dns(&place, &records);
+    wait_for("the server", LONG, || appliance.trunks().to_string().contains(&place.host(5)));
+    assert!(!appliance.has_alarm("name-unresolved") && call());
+    // Answers hold for 5 s; what was known last stands in from then on.
+    drop(server);
+    std::thread::sleep(Duration::from_secs(8));
+    assert!(call() && !appliance.has_alarm("name-unresolved"));
+    appliance.stop();
+}
