@@ -48,6 +48,14 @@ pub(super) enum Command {
     Queues(View),
     /// Trunks and their health
     Trunks(View),
+    /// Where requests to a SIP URI would go, as DNS says now
+    Locate {
+        /// `sip:HOST` or `sips:HOST`, perhaps with `:PORT` and `;transport=tcp`
+        uri: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// End a call
     Hangup {
         /// The call's id, as `cordboard calls` shows it

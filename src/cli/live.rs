@@ -78,6 +78,15 @@ pub fn trunks(dir: &Path, view: &View) -> Result<(), CliError> {
     })
 }
 
+/// Where a SIP URI leads.
+pub fn locate(dir: &Path, uri: String, json: bool) -> Result<(), CliError> {
+    match connect(dir)?.query(&Query::Locate { uri })? {
+        Reply::Located { servers } if json => output::json(&servers),
+        Reply::Located { servers } => text(&render::servers(servers)),
+        other => unexpected(other),
+    }
+}
+
 fn text(rendered: &impl fmt::Display) -> Result<(), CliError> {
     output::write(rendered.to_string().as_bytes())
 }

@@ -80,6 +80,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Agents(view) => live::agents(&dir, &view),
         Command::Queues(view) => live::queues(&dir, &view),
         Command::Trunks(view) => live::trunks(&dir, &view),
+        Command::Locate { uri, json } => live::locate(&dir, uri, json),
         Command::Hangup { call } => live::order(&dir, &Order::Hangup { call }),
         Command::LogLevel { module, level } => live::log_level(&dir, module, level),
         Command::Cdr(CdrCommand::Export(args)) => cdr::export(&dir, &args),

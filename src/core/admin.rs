@@ -221,6 +221,7 @@ impl Switch {
             Query::Agents => Reply::Agents { agents: self.agent_views() },
             Query::Queues => Reply::Queues { queues: self.queue_views(now) },
             Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
+            Query::Locate { uri } => return self.ask_location(now, token, &uri),
         };
         self.emit(Output::Reply { token, reply, after: None });
     }

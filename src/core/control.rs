@@ -72,6 +72,11 @@ pub enum Query {
     Queues,
     /// Trunks, peers, spans and their health.
     Trunks,
+    /// Where requests to a SIP URI would go, as DNS says now (RFC 3263).
+    Locate {
+        /// `sip:HOST`, `sips:HOST`, perhaps with a user, a port and a transport.
+        uri: String,
+    },
 }
 
 /// An answer.
@@ -106,6 +111,11 @@ pub enum Reply {
     Trunks {
         /// By name.
         trunks: Vec<TrunkView>,
+    },
+    /// Answer to [`Query::Locate`].
+    Located {
+        /// In the order in which they would be tried.
+        servers: Vec<ServerView>,
     },
 }
 
@@ -242,4 +252,15 @@ pub struct TrunkView {
     pub calls: u64,
     /// Peers or spans with their health, one line each.
     pub health: Vec<String>,
+}
+
+/// A server that requests go to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ServerView {
+    /// `udp`, `tcp` or `tls`.
+    pub transport: String,
+    /// Address and port.
+    pub address: String,
+    /// `up`, or what speaks against it.
+    pub health: String,
 }

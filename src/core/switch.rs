@@ -27,6 +27,7 @@ use crate::core::tls::{Profile, Profiles, ServerTls};
 use crate::core::trunk::locator::Locator;
 use crate::core::trunk::servers::Servers;
 use crate::core::trunk::sockets::SocketPool;
+use crate::core::trunk::target::Destination;
 use crate::core::trunk::tdm::CircuitEntry;
 use crate::core::trunk::{CardInput, TrunkHealth};
 use crate::proto::dns::{Answer, Question};
@@ -219,6 +220,8 @@ pub(crate) enum Timer {
     Settle(CallId),
     /// When a call has waited long enough for DNS.
     Locate(CallId),
+    /// When a console has.
+    LocateFor(u64),
     /// When a trunk's peer is due for an OPTIONS probe.
     Probe(TrunkId, usize),
     /// When the certificates are to be looked at: whether one ends soon.
@@ -285,6 +288,8 @@ pub struct Switch {
     pub(crate) located_peers: HashMap<IpAddr, TrunkId>,
     /// Calls that wait for DNS.
     pub(crate) locating: BTreeSet<CallId>,
+    /// Consoles that do: their tokens, and what they ask for.
+    pub(crate) locating_for: Vec<(u64, Destination)>,
     pub(crate) sockets: SocketPool,
     /// TLS profiles in use.
     pub(crate) profiles: Profiles,
@@ -357,6 +362,7 @@ impl Switch {
             servers: Servers::default(),
             located_peers: HashMap::new(),
             locating: BTreeSet::new(),
+            locating_for: Vec::new(),
             sockets: SocketPool::default(),
             profiles: Profiles::default(),
             identities: HashMap::new(),
@@ -450,6 +456,7 @@ impl Switch {
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
             Timer::Settle(call) => self.finish_record(call),
             Timer::Locate(call) => self.go_on(now, call, true),
+            Timer::LocateFor(token) => self.answer_location(now, token, true),
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),
             Timer::Certificates => self.watch_certificates(now),
             Timer::GraceOver => self.release_all(now),

@@ -312,7 +312,8 @@ impl Appliance {
         appliance
     }
 
-    fn ask(&self, args: &[&str]) -> Output {
+    /// `cordboard ARGS`.
+    pub fn ask(&self, args: &[&str]) -> Output {
         cordboard(&self.data).args(args).output().unwrap()
     }
 

@@ -156,6 +156,14 @@ fn a_name_that_nobody_provisioned_is_looked_up_while_the_caller_waits() {
     place.sipp(2, "talk", &["-s", "100", "-m", "2", "-d", "300"]).succeeds(LONG);
     let cdrs = appliance.cdrs();
     assert!(cdrs.len() == 2 && cdrs.iter().all(|cdr| !cdr["answered_at"].is_null()), "{cdrs:?}");
+    let located = appliance.ask(&["locate", "sips:7@desk.test", "--json"]);
+    assert!(!located.status.success(), "no TLS here");
+    let located = appliance.ask(&["locate", "desk.test;transport=udp", "--json"]);
+    let servers: Value = serde_json::from_slice(&located.stdout).unwrap();
+    assert_eq!(servers[0]["address"], format!("{}:5060", place.host(5)), "{servers}");
+    let nowhere = appliance.ask(&["locate", "nowhere.test"]);
+    let text = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert!(!nowhere.status.success() && text.contains("nowhere.test: not in DNS"), "{text}");
     // What is not in DNS ends the call, with a cause.
     place.sipp(2, "talk", &["-s", "101", "-m", "1", "-d", "300"]).ends(LONG);
     let cdrs = appliance.cdrs();

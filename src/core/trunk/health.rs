@@ -207,7 +207,8 @@ impl Switch {
         std::iter::once(format!("{name} {word}")).chain(servers.iter().map(line)).collect()
     }
 
-    fn server_health(&self, now: Now, server: Server) -> String {
+    /// A server for people.
+    pub(crate) fn server_health(&self, now: Now, server: Server) -> String {
         match self.servers.resting_until(now, server) {
             Some(until) => format!("left alone for {} s (Retry-After)", until.since(now.mono).as_secs() + 1),
             None if self.servers.is_down(server) => "down".into(),

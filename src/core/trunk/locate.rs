@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::{CallId, Cause, Now, TrunkId};
 use crate::core::call::{CallState, RouteStep};
+use crate::core::control::{Reply, ServerView};
 use crate::core::switch::{Output, Switch, Timer, draw};
 use crate::core::tenant::directory::Host;
 use crate::core::trunk::health::RETRY_AFTER_MAX;
@@ -15,6 +16,8 @@ use crate::proto::sip::{Path, Transport};
 
 /// Alarm: a name that is provisioned leads nowhere.
 const NAME_UNRESOLVED: &str = "name-unresolved";
+/// Most consoles that wait for DNS at once.
+const ASKERS_MAX: usize = 64;
 /// How long a call waits for DNS.
 const DNS_MAX: Duration = Duration::from_secs(8);
 
@@ -113,6 +116,47 @@ impl Switch {
         for call in self.locating.clone() {
             self.go_on(now, call, false);
         }
+        let tokens: Vec<u64> = self.locating_for.iter().map(|(token, _)| *token).collect();
+        tokens.into_iter().for_each(|token| self.answer_location(now, token, false));
+    }
+
+    /// A console asks where requests to a URI would go.
+    pub(crate) fn ask_location(&mut self, now: Now, token: u64, uri: &str) {
+        let refused =
+            |reason: &str| Output::Reply { token, reply: Reply::Refused { reason: reason.into() }, after: None };
+        let Some(target) = SipTarget::parse(uri).or_else(|| SipTarget::parse(&format!("sip:{uri}"))) else {
+            return self
+                .emit(refused("not a SIP URI; expected sip:HOST or sips:HOST, perhaps with :PORT and ;transport=tcp"));
+        };
+        if self.locating_for.len() >= ASKERS_MAX {
+            return self.emit(refused("too many ask at once; try again"));
+        }
+        self.locating_for.push((token, target.destination));
+        self.arm(now.mono + DNS_MAX, Timer::LocateFor(token));
+        self.answer_location(now, token, false);
+    }
+
+    /// Answers a console as soon as DNS has, or when it has waited long enough: `over`.
+    pub(crate) fn answer_location(&mut self, now: Now, token: u64, over: bool) {
+        let Some(place) = self.locating_for.iter().position(|(asker, _)| *asker == token) else { return };
+        let Some((_, destination)) = self.locating_for.get(place).cloned() else { return };
+        let reply = match self.servers_of(now, &destination) {
+            Located::At(servers) => {
+                let view = |server: Server| ServerView {
+                    transport: server.transport.name().into(),
+                    address: server.address.to_string(),
+                    health: self.server_health(now, server),
+                };
+                Reply::Located { servers: servers.into_iter().map(view).collect() }
+            }
+            Located::Nowhere(why) => Reply::Refused { reason: format!("{}: {}", destination.host, why.as_str()) },
+            Located::Pending if over => {
+                Reply::Refused { reason: format!("{}: {}", destination.host, Nowhere::NoAnswer.as_str()) }
+            }
+            Located::Pending => return,
+        };
+        self.locating_for.swap_remove(place);
+        self.emit(Output::Reply { token, reply, after: None });
     }
 
     fn servers_changed(&mut self, now: Now, changed: &[Destination]) {

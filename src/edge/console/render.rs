@@ -2,7 +2,7 @@
 
 use super::Table;
 use crate::base::Timestamp;
-use crate::core::control::{AgentView, Alarm, CallView, QueueView, Status, TrunkView};
+use crate::core::control::{AgentView, Alarm, CallView, QueueView, ServerView, Status, TrunkView};
 use crate::core::journal::AgentStatus;
 
 /// Moves the cursor home and erases what is below it (ECMA-48 CUP, ED).
@@ -128,6 +128,13 @@ pub fn trunks(trunks: Vec<TrunkView>) -> Table {
             table.row([String::new(), String::new(), String::new(), more]);
         }
     }
+    table
+}
+
+/// Servers in the order in which they would be tried.
+pub fn servers(servers: Vec<ServerView>) -> Table {
+    let mut table = Table::new(["transport", "address", "health"]);
+    servers.into_iter().for_each(|server| table.row([server.transport, server.address, server.health]));
     table
 }
 

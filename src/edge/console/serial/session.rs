@@ -176,6 +176,7 @@ impl Session {
             Ok(Reply::Agents { agents }) => listing(&render::agents(first(agents, &mut more), wall), "no agents"),
             Ok(Reply::Queues { queues }) => listing(&render::queues(first(queues, &mut more)), "no queues"),
             Ok(Reply::Trunks { trunks }) => listing(&render::trunks(first(trunks, &mut more)), "no trunks"),
+            Ok(Reply::Located { servers }) => listing(&render::servers(first(servers, &mut more)), "no servers"),
             Ok(Reply::Refused { reason }) => reason,
             Ok(Reply::Done) => String::new(),
         };
