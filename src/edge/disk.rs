@@ -103,9 +103,14 @@ pub struct Reserve {
 }
 
 impl Reserve {
+    /// The file that it is in.
+    pub fn path(dir: &Path) -> PathBuf {
+        dir.join("reserve")
+    }
+
     /// Takes the reserve if there is room for it and as much again.
     pub fn take(dir: &Path) -> Reserve {
-        let mut reserve = Reserve { path: path(dir), held: false, next: Instant::now() };
+        let mut reserve = Reserve { path: Self::path(dir), held: false, next: Instant::now() };
         reserve.restore();
         reserve
     }
@@ -119,7 +124,7 @@ impl Reserve {
 
     /// Gives up what an earlier process left in a data folder, as [`Reserve::release`] does.
     pub fn release_left(dir: &Path) -> bool {
-        give_up(&path(dir))
+        give_up(&Self::path(dir))
     }
 
     /// Takes it again where it was given up and there is room; looks once a second at most.
@@ -154,10 +159,6 @@ impl Reserve {
         fallocate(&file, FallocateFlags::empty(), 0, RESERVE_OCTETS)?;
         Ok(true)
     }
-}
-
-fn path(dir: &Path) -> PathBuf {
-    dir.join("reserve")
 }
 
 fn give_up(path: &Path) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use crate::edge::disk::Reserve;
 use crate::edge::store::lock::{DirLock, remove_if_there, sync_dir};
 use crate::edge::store::secret::{KEY_LENGTH, SecretKey};
 use crate::edge::store::{StoreError, provisioning, schema};
@@ -211,7 +212,7 @@ fn is_own(dir: &Path, path: &Path) -> bool {
     let here = matches!((folder.canonicalize(), dir.canonicalize()), (Ok(a), Ok(b)) if a == b);
     let database = schema::database_path(dir);
     let (wal, shm) = (with_suffix(&database, "-wal"), with_suffix(&database, "-shm"));
-    let own = [database, wal, shm, SecretKey::path(dir), DirLock::path(dir)];
+    let own = [database, wal, shm, SecretKey::path(dir), DirLock::path(dir), Reserve::path(dir)];
     here && path.file_name().is_some_and(|name| own.iter().any(|own| own.file_name() == Some(name)))
 }
 

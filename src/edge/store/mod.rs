@@ -5,7 +5,7 @@
 //! [`backup()`] copies a running database, [`restore`] puts a copy back.
 //!
 //! The files of a data folder: `cordboard.db` with its `-wal` and `-shm`, `secret.key` (what passwords and PINs are sealed
-//! with) and `lock` (who writes).
+//! with), `lock` (who writes) and `reserve` (room for when the disk is full).
 
 mod apply;
 pub mod backup;

@@ -528,7 +528,7 @@ fn a_backup_of_a_running_store_restores() {
     assert!(last.0 > 0 && last.0 == last.1, "{last:?}");
     assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
     assert!(matches!(restore(&file, folder.path()), Err(StoreError::Running { .. })));
-    for own in ["cordboard.db", "cordboard.db-wal", "secret.key", "lock"] {
+    for own in ["cordboard.db", "cordboard.db-wal", "secret.key", "lock", "reserve"] {
         let refused = backup(folder.path(), &folder.path().join(own), with, &mut |_, _| {});
         assert!(matches!(refused, Err(StoreError::OwnFile { .. })), "{own}: {refused:?}");
     }
