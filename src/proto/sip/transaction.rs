@@ -34,7 +34,7 @@ const PROCEEDING_MAX: Duration = Duration::from_secs(340);
 
 /// RFC 3261 section 18.1.1: a request that is larger goes by TCP, where the path's MTU is not known.
 const DATAGRAM_MAX: usize = 1_300;
-/// When a request that was too large for a datagram goes by one all the same: TCP has not led to an answer by then.
+/// When an INVITE that was too large for a datagram goes by one all the same: TCP has not led to an answer by then.
 const STREAM_MAX: Duration = Duration::from_secs(2);
 
 /// RFC 3261 section 8.1.1.7.
@@ -373,15 +373,17 @@ impl Transactions {
             None => (path, bytes, None),
         };
         wire.send(path, bytes.clone());
+        let invite = matches!(owner, Owner::Invite(_) | Owner::Reinvite(_));
         let retransmit = match (&datagram, path.transport.is_stream()) {
-            (Some(_), _) => Some(now + STREAM_MAX),
-            (None, true) => None,
-            (None, false) => Some(now + T1),
+            // Who hears an INVITE says so within 200 ms (RFC 3261 section 17.2.1); any other request may take its time.
+            (Some(_), _) if invite => Some(now + STREAM_MAX),
+            (_, true) => None,
+            (_, false) => Some(now + T1),
         };
         let client = Client {
             nonce: branch.nonce,
             path,
-            invite: matches!(owner, Owner::Invite(_) | Owner::Reinvite(_)),
+            invite,
             owner,
             state: ClientState::Calling,
             bytes,
