@@ -169,6 +169,7 @@ fn play(arrivals: &[(u64, u64, u32, u16)]) -> PortStats {
             silence_suppression: false,
             ptime_ms: 20,
             remote: peer,
+            signalling: peer.ip(),
             remote_rtcp: peer,
             send: true,
             receive: true,

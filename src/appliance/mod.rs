@@ -300,8 +300,14 @@ fn random_octets<const N: usize>() -> io::Result<[u8; N]> {
 }
 
 fn make_private_dir(dir: &std::path::Path) -> Result<(), RunError> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| RunError::DataDir(dir.to_owned(), e))
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let refused = |e| RunError::DataDir(dir.to_owned(), e);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(refused)?;
+    if fs::metadata(dir).map_err(refused)?.permissions().mode() & 0o077 != 0 {
+        let path = dir.display();
+        log::warn!("{path} is open to other users of this machine; `chmod 700 {path}` closes it");
+    }
+    Ok(())
 }
 
 /// A stored registration as the endpoint wants it. A stream's connection is gone; it is made anew when needed.

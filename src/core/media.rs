@@ -3,7 +3,7 @@
 //! The core sends [`MediaCommand`]s; the plane answers with [`MediaEvent`]s. A command for a port that is gone is
 //! ignored: the two sides run on different threads, so that race is normal.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub use crate::base::{Answerer, Codec, HeardTone, ToneKind};
@@ -32,6 +32,8 @@ pub struct StreamParams {
     /// Where the peer's description says to send. The plane latches on the source of the first valid packet instead
     /// (symmetric RTP, RFC 4961) while `latch` holds.
     pub remote: SocketAddr,
+    /// Where the peer's signalling comes from: a source that its description does not know may still be the peer.
+    pub signalling: IpAddr,
     /// Where the peer's RTCP goes; `remote` port + 1 unless a=rtcp says otherwise (RFC 3605).
     pub remote_rtcp: SocketAddr,
     /// Whether we send (the peer is not holding us: RFC 3264 section 5.1).
@@ -92,6 +94,8 @@ pub enum MediaCommand {
         rtcp_mux: bool,
         /// Where a handshake that we begin goes: where the peer's description says that it takes RTP.
         remote: SocketAddr,
+        /// Where the peer's signalling comes from, as in [`StreamParams::signalling`].
+        signalling: IpAddr,
     },
     /// Attach a port to a card's timeslot.
     OpenTdm {

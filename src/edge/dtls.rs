@@ -1,14 +1,18 @@
 //! DTLS handshakes that bring the keys of SRTP (RFC 5763, RFC 5764), on a thread of their own: one takes milliseconds of
 //! public-key arithmetic, and the media thread has none to spare.
 //!
-//! The media thread hands on what arrives ([`Order`]) and sends what comes back ([`Outcome`]); it never waits. Each port
-//! has at most one handshake, all together at most [`HANDSHAKES_MAX`]; a record that finds the queue full is lost, as on any
-//! network, and the peer repeats it. The machine itself is `dimpl`: DTLS 1.2, certificates with ECDSA keys.
+//! The media thread hands on what arrives ([`Order`]) and sends what comes back ([`Outcome`]); it never waits. A record
+//! that finds the queue full is lost, as on any network, and the peer repeats it. The machine itself is `dimpl`: DTLS 1.2,
+//! certificates with ECDSA keys.
+//!
+//! Anybody can send records to a port, so nobody's records can end another's handshake: each source has a machine of its
+//! own, a few to a port, and the first with the described certificate wins. Only hosts that signalling knows can make a
+//! port fail, and only after they showed that they are at their address.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -26,7 +30,7 @@ use crate::edge::clock::Clock;
 use crate::proto::sdp::Fingerprint;
 use crate::proto::srtp::{MasterKey, Suite};
 
-/// Handshakes under way at once; a further one is refused.
+/// Handshakes under way at once, strangers' included; a further one is refused.
 pub const HANDSHAKES_MAX: usize = 512;
 /// Orders on their way to the thread at most.
 pub const ORDERS: usize = 2_048;
@@ -58,16 +62,19 @@ impl Gauges {
     }
 }
 
-/// How long a peer that is to begin may take until its first record: a phone may begin only when it is answered.
-const FIRST_RECORD_MAX: Duration = Duration::from_secs(60);
+/// How long a peer that is to begin may take until its first record. A phone may begin only when it is answered, and an
+/// unanswered caller is cut after 300 s.
+const FIRST_RECORD_MAX: Duration = Duration::from_secs(330);
 /// How long a handshake may take from its first record.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long a finished one still answers a peer that repeats its last flight (RFC 6347 section 4.2.4).
 const SETTLE: Duration = Duration::from_secs(10);
 /// First interval of retransmission; it doubles (RFC 6347 section 4.2.4.1 allows less than 1 s).
 const FLIGHT_RTO: Duration = Duration::from_millis(400);
-/// Times that a handshake which fails may begin anew: strangers may send records, too, and each would end it.
-const RESTARTS_MAX: u8 = 4;
+/// Handshakes that strangers may have under way with a port; the oldest goes for a further one.
+const STRANGERS_MAX: usize = 2;
+/// Handshakes that strangers, and hosts that signalling knows, may begin with a port in all.
+const ATTEMPTS_MAX: u8 = 16;
 /// A record of ours and its UDP and IP headers fit an Ethernet frame.
 const RECORD_MAX: usize = 1_200;
 /// Longest wait of the thread when nothing is due.
@@ -159,6 +166,8 @@ pub enum Order {
         port: PortId,
         /// Where its peer takes RTP.
         remote: SocketAddr,
+        /// Where its peer's signalling comes from.
+        signalling: IpAddr,
         /// Whether we begin.
         active: bool,
         /// The peer's certificate.
@@ -210,33 +219,292 @@ pub enum Outcome {
     },
 }
 
-/// A handshake of a port.
-struct Handshake {
+/// The handshakes of a port: at the end one of them counts.
+struct Port {
     active: bool,
     fingerprint: Fingerprint,
+    remote: SocketAddr,
+    signalling: IpAddr,
+    candidates: Vec<Candidate>,
+    /// Handshakes begun by strangers, and by hosts that signalling knows.
+    attempts: [u8; 2],
+    /// Why it fails, if it does when its time is over.
+    reason: &'static str,
+    /// When it fails. `None`: it came to its end, one way or the other.
+    deadline: Option<Instant>,
+}
+
+/// A handshake with one source.
+struct Candidate {
     peer: SocketAddr,
-    /// `None` once it is over, one way or the other.
-    machine: Option<Box<Dtls>>,
-    done: bool,
+    known: bool,
+    machine: Box<Dtls>,
     verified: bool,
     keys: Option<(MasterKey, MasterKey)>,
-    restarts: u8,
-    begun: bool,
+    /// It showed that it gets what we send to its address (RFC 6347 section 4.2.1), or we began.
+    proved: bool,
+    /// Its keys are in use.
+    done: bool,
     /// When the machine wants to be called.
     due: Instant,
     /// When it is over at the latest.
     deadline: Instant,
 }
 
-/// All handshakes. Time is an argument.
-pub struct Handshakes<F> {
+/// What a machine said.
+enum Said {
+    /// Nothing that ends anything.
+    More,
+    /// The peer has another certificate than its description says.
+    Stranger,
+    /// The handshake is complete.
+    Keys(MasterKey, MasterKey),
+}
+
+impl Candidate {
+    /// Takes what the machine has to say.
+    fn pump(
+        &mut self,
+        port: PortId,
+        wanted: Fingerprint,
+        active: bool,
+        buffer: &mut Vec<u8>,
+        tell: &mut impl FnMut(Outcome),
+    ) -> Said {
+        let mut stranger = false;
+        loop {
+            match self.machine.poll_output(buffer) {
+                Output::Packet(datagram) => {
+                    self.proved |= !is_hello(datagram, HELLO_VERIFY_REQUEST);
+                    tell(Outcome::Send { port, to: self.peer, datagram: datagram.to_vec() });
+                }
+                Output::BufferTooSmall { needed } if needed <= u16::MAX.into() => buffer.resize(needed, 0),
+                Output::PeerCert(certificate) => {
+                    // RFC 5763 section 5: the certificate must be the one of the description.
+                    self.verified = Fingerprint(Sha256::digest(certificate).into()) == wanted;
+                    stranger |= !self.verified;
+                }
+                Output::KeyingMaterial(material, profile) => self.keys = split(&material, profile, active),
+                Output::Timeout(at) => {
+                    self.due = at;
+                    break;
+                }
+                Output::BufferTooSmall { .. } => break,
+                _ => {}
+            }
+        }
+        match self.keys.take_if(|_| self.verified) {
+            _ if stranger => Said::Stranger,
+            Some((send, receive)) => Said::Keys(send, receive),
+            None => Said::More,
+        }
+    }
+}
+
+/// What all handshakes share.
+struct Common<F> {
     identity: Identity,
     config: Arc<Config>,
-    ports: HashMap<PortId, Handshake>,
     running: usize,
     refused: u64,
     buffer: Vec<u8>,
     tell: F,
+}
+
+impl<F: FnMut(Outcome)> Common<F> {
+    /// A new handshake with `peer`, if there is room for one.
+    fn candidate(&mut self, now: Instant, peer: SocketAddr, known: bool, active: bool) -> Option<Candidate> {
+        if self.running >= HANDSHAKES_MAX {
+            self.refused += 1;
+            return None;
+        }
+        self.running += 1;
+        let mut machine = Box::new(Dtls::new_12(Arc::clone(&self.config), self.identity.certificate.clone(), now));
+        machine.set_active(active);
+        let deadline = now + HANDSHAKE_MAX;
+        Some(Candidate {
+            peer,
+            known,
+            machine,
+            verified: false,
+            keys: None,
+            proved: active,
+            done: false,
+            due: now,
+            deadline,
+        })
+    }
+
+    /// A handshake goes that was under way.
+    fn forget(&mut self, candidate: &Candidate) {
+        self.running = self.running.saturating_sub(usize::from(!candidate.done));
+    }
+}
+
+impl Port {
+    /// Whether signalling knows the host.
+    fn knows(&self, host: IpAddr) -> bool {
+        host == self.remote.ip() || host == self.signalling
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let machines = self.candidates.iter().map(|c| c.due.min(c.deadline));
+        machines.chain(self.deadline).min()
+    }
+
+    fn begin<F: FnMut(Outcome)>(&mut self, now: Instant, id: PortId, common: &mut Common<F>) {
+        match common.candidate(now, self.remote, true, true) {
+            Some(candidate) => {
+                self.candidates.push(candidate);
+                self.wake(now, id, common);
+            }
+            None => self.fail(id, "busy", common),
+        }
+    }
+
+    /// Calls the machines that are due.
+    fn wake<F: FnMut(Outcome)>(&mut self, now: Instant, id: PortId, common: &mut Common<F>) {
+        let mut at = 0;
+        while let Some(candidate) = self.candidates.get_mut(at) {
+            let peer = candidate.peer;
+            if candidate.deadline <= now {
+                self.lose(now, id, at, "timeout", common);
+            } else if candidate.due <= now {
+                let woken = candidate.machine.handle_timeout(now);
+                self.go_on(now, id, at, woken, common);
+            }
+            // One that went leaves its place to the next.
+            at += usize::from(self.candidates.get(at).is_some_and(|c| c.peer == peer));
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.fail(id, self.reason, common);
+        }
+    }
+
+    fn record<F: FnMut(Outcome)>(
+        &mut self,
+        now: Instant,
+        id: PortId,
+        from: SocketAddr,
+        datagram: &[u8],
+        common: &mut Common<F>,
+    ) {
+        if self.active && self.deadline.is_some() && self.knows(from.ip()) {
+            // A NAT before the peer may send from another port than the described one.
+            self.candidates.iter_mut().for_each(|candidate| candidate.peer = from);
+        }
+        let at = self.candidates.iter().position(|candidate| candidate.peer == from);
+        let Some(at) = at.or_else(|| self.admit(now, from, datagram, common)) else { return };
+        let Some(candidate) = self.candidates.get_mut(at) else { return };
+        let taken = candidate.machine.handle_timeout(now).and_then(|()| candidate.machine.handle_packet(datagram));
+        self.go_on(now, id, at, taken, common);
+    }
+
+    /// A handshake for a source that has none. Returns its place.
+    fn admit<F: FnMut(Outcome)>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &[u8],
+        common: &mut Common<F>,
+    ) -> Option<usize> {
+        if self.active || self.deadline.is_none() || !is_hello(datagram, CLIENT_HELLO) {
+            return None;
+        }
+        let known = self.knows(from.ip());
+        let attempts = self.attempts.get_mut(usize::from(known))?;
+        if *attempts >= ATTEMPTS_MAX {
+            common.refused += 1;
+            return None;
+        }
+        *attempts += 1;
+        let candidate = common.candidate(now, from, known, false)?;
+        let most = if known { 1 } else { STRANGERS_MAX };
+        if self.candidates.iter().filter(|c| c.known == known).count() >= most
+            && let Some(oldest) = self.candidates.iter().position(|c| c.known == known)
+        {
+            common.forget(&self.candidates.remove(oldest));
+        }
+        self.candidates.push(candidate);
+        Some(self.candidates.len() - 1)
+    }
+
+    /// A machine was called.
+    fn go_on<F: FnMut(Outcome)>(
+        &mut self,
+        now: Instant,
+        id: PortId,
+        at: usize,
+        called: Result<(), dimpl::Error>,
+        common: &mut Common<F>,
+    ) {
+        match called {
+            Err(dimpl::Error::Timeout(_)) => return self.lose(now, id, at, "timeout", common),
+            Err(_) => return self.lose(now, id, at, "handshake", common),
+            Ok(()) => {}
+        }
+        let Some(candidate) = self.candidates.get_mut(at) else { return };
+        match candidate.pump(id, self.fingerprint, self.active, &mut common.buffer, &mut common.tell) {
+            Said::More => {}
+            Said::Stranger => self.lose(now, id, at, "certificate", common),
+            Said::Keys(send, receive) => {
+                let mut winner = self.candidates.swap_remove(at);
+                self.clear(common);
+                common.forget(&winner);
+                (winner.done, winner.deadline) = (true, now + SETTLE);
+                self.candidates.push(winner);
+                self.deadline = None;
+                (common.tell)(Outcome::Keys { port: id, send, receive });
+            }
+        }
+    }
+
+    /// A handshake is over without keys. The port fails at once only where the peer itself did something that another
+    /// attempt will not change; else it has time to begin anew.
+    fn lose<F: FnMut(Outcome)>(
+        &mut self,
+        now: Instant,
+        id: PortId,
+        at: usize,
+        reason: &'static str,
+        common: &mut Common<F>,
+    ) {
+        let lost = self.candidates.remove(at);
+        common.forget(&lost);
+        let Some(deadline) = self.deadline.filter(|_| lost.known && lost.proved) else { return };
+        if reason != "handshake" {
+            return self.fail(id, reason, common);
+        }
+        self.reason = reason;
+        self.deadline = Some(deadline.min(now + HANDSHAKE_MAX));
+        if self.active {
+            let [_, attempts] = &mut self.attempts;
+            *attempts += 1;
+            if *attempts > ATTEMPTS_MAX {
+                return self.fail(id, reason, common);
+            }
+            if let Some(mut candidate) = common.candidate(now, lost.peer, true, true) {
+                candidate.due = now + FLIGHT_RTO;
+                self.candidates.push(candidate);
+            }
+        }
+    }
+
+    fn fail<F: FnMut(Outcome)>(&mut self, id: PortId, reason: &'static str, common: &mut Common<F>) {
+        self.clear(common);
+        self.deadline = None;
+        (common.tell)(Outcome::Failed { port: id, reason });
+    }
+
+    fn clear<F: FnMut(Outcome)>(&mut self, common: &mut Common<F>) {
+        self.candidates.drain(..).for_each(|candidate| common.forget(&candidate));
+    }
+}
+
+/// All handshakes. Time is an argument.
+pub struct Handshakes<F> {
+    ports: HashMap<PortId, Port>,
+    common: Common<F>,
 }
 
 impl<F: FnMut(Outcome)> Handshakes<F> {
@@ -248,177 +516,69 @@ impl<F: FnMut(Outcome)> Handshakes<F> {
         let config =
             Config::builder().mtu(RECORD_MAX).flight_start_rto(FLIGHT_RTO).handshake_timeout(HANDSHAKE_MAX).build()?;
         let buffer = vec![0; RECORD_MAX * 2];
-        Ok(Self { identity, config: Arc::new(config), ports: HashMap::new(), running: 0, refused: 0, buffer, tell })
+        let common = Common { identity, config: Arc::new(config), running: 0, refused: 0, buffer, tell };
+        Ok(Self { ports: HashMap::new(), common })
     }
 
     /// Handshakes under way.
     pub fn running(&self) -> usize {
-        self.running
+        self.common.running
     }
 
     /// Takes an order.
     pub fn handle(&mut self, now: Instant, order: Order) {
         match order {
-            Order::Begin { port, remote, active, fingerprint } => self.begin(now, port, remote, active, fingerprint),
-            Order::Record { port, from, datagram } => self.record(now, port, from, &datagram),
+            Order::Begin { port, remote, signalling, active, fingerprint } => {
+                if self.ports.get(&port).is_some_and(|p| p.active == active && p.fingerprint == fingerprint) {
+                    return;
+                }
+                self.end(port);
+                let deadline = Some(now + if active { HANDSHAKE_MAX } else { FIRST_RECORD_MAX });
+                let (candidates, attempts, reason) = (Vec::new(), [0; 2], "timeout");
+                let new = Port { active, fingerprint, remote, signalling, candidates, attempts, reason, deadline };
+                let entry = self.ports.entry(port).or_insert(new);
+                if active {
+                    entry.begin(now, port, &mut self.common);
+                }
+            }
+            Order::Record { port, from, datagram } => {
+                if let Some(entry) = self.ports.get_mut(&port) {
+                    entry.record(now, port, from, &datagram, &mut self.common);
+                }
+            }
             Order::End { port } => self.end(port),
         }
     }
 
     /// When [`Handshakes::handle_timeout`] is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.ports.values().filter(|h| h.machine.is_some()).map(|h| h.due.min(h.deadline)).min()
+        self.ports.values().filter_map(Port::due).min()
     }
 
     /// Does what is due: retransmissions, and the end of what takes too long.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let is_due = |h: &Handshake| h.machine.is_some() && h.due.min(h.deadline) <= now;
-        let due: Vec<PortId> = self.ports.iter().filter(|(_, h)| is_due(h)).map(|(port, _)| *port).collect();
-        for port in due {
-            let Some(handshake) = self.ports.get_mut(&port) else { continue };
-            if handshake.deadline <= now {
-                if handshake.done {
-                    self.close(port);
-                } else {
-                    self.fail(port, "timeout");
-                }
-                continue;
+        for (id, port) in &mut self.ports {
+            if port.due().is_some_and(|due| due <= now) {
+                port.wake(now, *id, &mut self.common);
             }
-            match handshake.machine.as_mut().map(|machine| machine.handle_timeout(now)) {
-                Some(Err(dimpl::Error::Timeout(_))) => self.fail(port, "timeout"),
-                Some(Err(_)) => self.restart(now, port),
-                Some(Ok(())) | None => self.pump(now, port),
-            }
-        }
-    }
-
-    fn begin(&mut self, now: Instant, port: PortId, remote: SocketAddr, active: bool, fingerprint: Fingerprint) {
-        if self.ports.get(&port).is_some_and(|h| h.active == active && h.fingerprint == fingerprint) {
-            return;
-        }
-        self.end(port);
-        if self.running >= HANDSHAKES_MAX {
-            self.refused += 1;
-            return (self.tell)(Outcome::Failed { port, reason: "busy" });
-        }
-        let handshake = Handshake {
-            active,
-            fingerprint,
-            peer: remote,
-            machine: Some(self.machine(now, active)),
-            done: false,
-            verified: false,
-            keys: None,
-            restarts: 0,
-            begun: active,
-            due: now,
-            deadline: now + if active { HANDSHAKE_MAX } else { FIRST_RECORD_MAX },
-        };
-        self.running += 1;
-        self.ports.insert(port, handshake);
-        if active {
-            self.handle_timeout(now);
-        }
-        self.pump(now, port);
-    }
-
-    fn machine(&self, now: Instant, active: bool) -> Box<Dtls> {
-        let mut machine = Dtls::new_12(Arc::clone(&self.config), self.identity.certificate.clone(), now);
-        machine.set_active(active);
-        Box::new(machine)
-    }
-
-    fn record(&mut self, now: Instant, port: PortId, from: SocketAddr, datagram: &[u8]) {
-        let Some(handshake) = self.ports.get_mut(&port) else { return };
-        let Some(machine) = &mut handshake.machine else { return };
-        if !handshake.begun {
-            handshake.begun = true;
-            handshake.deadline = now + HANDSHAKE_MAX;
-        }
-        if !handshake.done {
-            handshake.peer = from;
-        }
-        match machine.handle_timeout(now).and_then(|()| machine.handle_packet(datagram)) {
-            Ok(()) => self.pump(now, port),
-            // What comes after the keys cannot take them away.
-            Err(_) if handshake.done => self.close(port),
-            Err(_) => self.restart(now, port),
-        }
-    }
-
-    /// Takes what a machine has to say.
-    fn pump(&mut self, now: Instant, port: PortId) {
-        let Some(handshake) = self.ports.get_mut(&port) else { return };
-        let Some(machine) = &mut handshake.machine else { return };
-        let mut wrong = false;
-        loop {
-            match machine.poll_output(&mut self.buffer) {
-                Output::Packet(datagram) => {
-                    let datagram = datagram.to_vec();
-                    (self.tell)(Outcome::Send { port, to: handshake.peer, datagram });
-                }
-                Output::BufferTooSmall { needed } if needed <= u16::MAX.into() => self.buffer.resize(needed, 0),
-                Output::PeerCert(certificate) => {
-                    // RFC 5763 section 5: the certificate must be the one of the description.
-                    handshake.verified = Fingerprint(Sha256::digest(certificate).into()) == handshake.fingerprint;
-                    wrong |= !handshake.verified;
-                }
-                Output::KeyingMaterial(material, profile) => {
-                    handshake.keys = split(&material, profile, handshake.active);
-                }
-                Output::Timeout(at) => {
-                    handshake.due = at;
-                    break;
-                }
-                Output::BufferTooSmall { .. } => break,
-                _ => {}
-            }
-        }
-        if wrong {
-            return self.fail(port, "certificate");
-        }
-        if handshake.verified
-            && let Some((send, receive)) = handshake.keys.take()
-        {
-            handshake.done = true;
-            handshake.deadline = now + SETTLE;
-            self.running = self.running.saturating_sub(1);
-            (self.tell)(Outcome::Keys { port, send, receive });
-        }
-    }
-
-    /// Begins anew: what failed may have been a stranger's doing.
-    fn restart(&mut self, now: Instant, port: PortId) {
-        let Some(handshake) = self.ports.get(&port) else { return };
-        if handshake.restarts >= RESTARTS_MAX {
-            return self.fail(port, "handshake");
-        }
-        let machine = self.machine(now, handshake.active);
-        if let Some(handshake) = self.ports.get_mut(&port) {
-            handshake.restarts += 1;
-            handshake.machine = Some(machine);
-            (handshake.verified, handshake.keys, handshake.due) = (false, None, now + FLIGHT_RTO);
-        }
-        self.pump(now, port);
-    }
-
-    fn fail(&mut self, port: PortId, reason: &'static str) {
-        self.close(port);
-        (self.tell)(Outcome::Failed { port, reason });
-    }
-
-    /// The machine goes; that there was one for these parameters stays known.
-    fn close(&mut self, port: PortId) {
-        let Some(handshake) = self.ports.get_mut(&port) else { return };
-        if handshake.machine.take().is_some() && !handshake.done {
-            self.running = self.running.saturating_sub(1);
         }
     }
 
     fn end(&mut self, port: PortId) {
-        self.close(port);
-        self.ports.remove(&port);
+        if let Some(mut entry) = self.ports.remove(&port) {
+            entry.clear(&mut self.common);
+        }
     }
+}
+
+/// Types of handshake messages (RFC 6347 section 4.3.2).
+const CLIENT_HELLO: u8 = 1;
+const HELLO_VERIFY_REQUEST: u8 = 3;
+
+/// Whether a datagram begins with a handshake message of a type: content type 22, and the type behind the record's
+/// header of 13 octets (RFC 6347 section 4.1).
+fn is_hello(datagram: &[u8], wanted: u8) -> bool {
+    datagram.first() == Some(&22) && datagram.get(13) == Some(&wanted)
 }
 
 /// Takes keying material apart (RFC 5764 section 4.2): both keys, then both salts, the client's first. Returns ours and the
@@ -470,7 +630,7 @@ pub fn spawn(
             }
             handshakes.handle_timeout(now());
             gauges.running.store(handshakes.running(), Ordering::Relaxed);
-            gauges.refused.store(handshakes.refused, Ordering::Relaxed);
+            gauges.refused.store(handshakes.common.refused, Ordering::Relaxed);
         }
     })?;
     Ok(())

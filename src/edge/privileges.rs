@@ -139,7 +139,11 @@ impl ServeAs {
     fn own(&self, dir: &Path) -> Result<(), PrivilegeError> {
         let file = |source| PrivilegeError::File(dir.to_owned(), source);
         if !dir.try_exists().map_err(file)? {
-            DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(file)?;
+            // Folders above it are nobody's in particular; as root's own they would keep the user out.
+            if let Some(above) = dir.parent().filter(|above| !above.as_os_str().is_empty()) {
+                DirBuilder::new().recursive(true).mode(0o755).create(above).map_err(file)?;
+            }
+            DirBuilder::new().mode(0o700).create(dir).map_err(file)?;
             return std::os::unix::fs::chown(dir, Some(self.uid.as_raw()), Some(self.gid.as_raw())).map_err(file);
         }
         let inside = fs::read_dir(dir).map_err(file)?.map(|entry| entry.map(|entry| entry.path()));

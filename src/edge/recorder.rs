@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -76,7 +77,7 @@ impl Recorder {
     /// The folder cannot be made, or the thread cannot start.
     pub fn spawn(data_dir: &Path, wake: impl Fn() + Send + 'static) -> io::Result<Recorder> {
         let root = data_dir.join("recordings");
-        fs::create_dir_all(&root)?;
+        private_folder(&root)?;
         let (jobs, inbox) = sync_channel(QUEUE);
         let (failures_out, failures) = sync_channel(FAILURES);
         let load = Arc::new(RecorderLoad::default());
@@ -247,16 +248,21 @@ impl Writer {
     }
 }
 
+/// What people said is for the owner of the data folder alone.
+fn private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 impl Recording {
     fn create(root: &Path, name: &str) -> io::Result<Recording> {
         let (part, complete) = paths(root, name)?;
         if let Some(folder) = part.parent() {
-            fs::create_dir_all(folder)?;
+            private_folder(folder)?;
         }
         if complete.exists() {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
-        let file = File::options().write(true).create_new(true).open(&part)?;
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&part)?;
         let writer = WavWriter::new(BufWriter::new(file), SPEC).map_err(io_error)?;
         Ok(Recording { writer, part, complete, unflushed: 0 })
     }
@@ -353,6 +359,19 @@ mod tests {
 
     fn name(text: &str) -> Arc<str> {
         Arc::from(text)
+    }
+
+    #[test]
+    fn recordings_are_for_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = Folder::new("private");
+        let mut recorder = spawn(&folder).expect("a recorder");
+        recorder.frame(&name("acme/1"), &[1; FRAME], &[2; FRAME]).expect("room");
+        drop(recorder);
+        for (path, mode) in [("recordings", 0o700), ("recordings/acme", 0o700), ("recordings/acme/1.wav", 0o600)] {
+            let found = fs::metadata(folder.0.join(path)).expect(path).permissions().mode();
+            assert_eq!(found & 0o777, mode, "{path}");
+        }
     }
 
     #[test]

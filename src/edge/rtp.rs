@@ -38,6 +38,9 @@ const READY: usize = 256;
 const EVENT_RETRY: Duration = Duration::from_millis(10);
 /// How often counters that should stand still are looked at.
 const COUNTERS_PERIOD: Duration = Duration::from_secs(10);
+/// DTLS records that a port hands on each second at most, so that a flood on one leaves room for the others: a handshake
+/// has some ten, with repetitions.
+const RECORDS_PER_SECOND: u32 = 50;
 /// Stale packets discarded at most when a socket is opened again.
 const STALE_MAX: usize = 512;
 /// Expedited forwarding, DSCP 46 (RFC 3246), in the place of the TOS octet.
@@ -217,6 +220,7 @@ pub fn spawn(
             inbox,
             outcomes,
             handshaking: HashSet::new(),
+            unended: Vec::new(),
             events,
             undelivered: None,
             sockets,
@@ -254,6 +258,8 @@ struct Engine {
     outcomes: Option<Receiver<Outcome>>,
     /// Ports that it knows.
     handshaking: HashSet<PortId>,
+    /// Ports whose handshake is over, which the handshake thread was too busy to hear.
+    unended: Vec<PortId>,
     events: Sender<MediaEvent>,
     /// An event that found no room.
     undelivered: Option<MediaEvent>,
@@ -296,6 +302,8 @@ impl Engine {
                 self.shared.events_lost.store(self.plane.counters().events_lost, Ordering::Relaxed);
                 self.look_at_counters(now);
             }
+            self.sockets.renew_records(now);
+            self.end_handshakes();
             self.deliver();
             if stopping {
                 break;
@@ -352,26 +360,38 @@ impl Engine {
     /// Passes on what a command means for handshakes.
     fn tell_handshakes(&mut self, command: &MediaCommand) {
         let (port, order) = match command {
-            MediaCommand::SetTransport { port, protection, remote, .. } => match protection.as_deref() {
-                Some(Protection::Dtls { active, fingerprint }) => {
-                    let (remote, active, fingerprint) = (*remote, *active, *fingerprint);
-                    (*port, Some(Order::Begin { port: *port, remote, active, fingerprint }))
+            &MediaCommand::SetTransport { port, ref protection, remote, signalling, .. } => match protection.as_deref()
+            {
+                Some(&Protection::Dtls { active, fingerprint }) => {
+                    (port, Some(Order::Begin { port, remote, signalling, active, fingerprint }))
                 }
-                Some(Protection::Sdes { .. }) | None => (*port, None),
+                Some(Protection::Sdes { .. }) | None => (port, None),
             },
-            MediaCommand::Close { port } => (*port, None),
+            &MediaCommand::Close { port } => (port, None),
             _ => return,
         };
-        let begins = order.is_some();
-        let order = match order {
-            Some(order) => order,
-            None if self.handshaking.remove(&port) => Order::End { port },
-            None => return,
-        };
-        if !self.sockets.order(order) && begins {
-            self.plane.report(MediaEvent::SecureFailed { port, reason: "busy" });
-        } else if begins {
-            self.handshaking.insert(port);
+        match order {
+            Some(order) => {
+                if self.sockets.order(order) {
+                    self.handshaking.insert(port);
+                } else {
+                    self.plane.report(MediaEvent::SecureFailed { port, reason: "busy" });
+                }
+            }
+            None => {
+                if self.handshaking.remove(&port) && !self.sockets.order(Order::End { port }) {
+                    self.unended.push(port);
+                }
+            }
+        }
+    }
+
+    /// Says again what found no room: a handshake that nobody ends would stay for ever.
+    fn end_handshakes(&mut self) {
+        while let Some(port) = self.unended.pop() {
+            if !self.sockets.order(Order::End { port }) {
+                return self.unended.push(port);
+            }
         }
     }
 
@@ -474,6 +494,9 @@ struct Sockets {
     unsent: u64,
     /// The way to the handshake thread.
     orders: Option<(SyncSender<Order>, Arc<dtls::Gauges>)>,
+    /// DTLS records that each port handed on since `records_since`.
+    records: HashMap<PortId, u32>,
+    records_since: Instant,
 }
 
 /// Both ends of the way to and from the handshake thread.
@@ -515,7 +538,26 @@ impl Sockets {
         let count = (usize::from(config.port_max) + 1).saturating_sub(usize::from(first)) / 2;
         let pairs = std::iter::repeat_with(|| None).take(count).collect();
         let RtpConfig { address, second, .. } = config;
-        Sockets { address, second, epoll, first, pairs, next: 0, unsent: 0, orders: None }
+        Sockets {
+            address,
+            second,
+            epoll,
+            first,
+            pairs,
+            next: 0,
+            unsent: 0,
+            orders: None,
+            records: HashMap::new(),
+            records_since: Instant::ZERO,
+        }
+    }
+
+    /// Lets ports hand on DTLS records again, each second.
+    fn renew_records(&mut self, now: Instant) {
+        if now - self.records_since >= Duration::from_secs(1) {
+            self.records_since = now;
+            self.records.clear();
+        }
     }
 
     /// Tells the handshake thread; `false` when it is too busy, or there is none.
@@ -630,6 +672,11 @@ impl Wire for Sockets {
     /// Rare enough to allocate: a handshake has some six datagrams.
     #[cold]
     fn handshake(&mut self, port: PortId, from: SocketAddr, record: &[u8]) {
+        let records = self.records.entry(port).or_default();
+        *records += 1;
+        if *records > RECORDS_PER_SECOND {
+            return;
+        }
         // One that finds no room is counted there.
         self.order(Order::Record { port, from, datagram: record.into() });
     }

@@ -63,6 +63,11 @@ impl Plane {
         if let (Arrival::Audio(header) | Arrival::Other(header), Path::Frames) = (arrival, path) {
             end.buffer(now, &header, packet, &mut port.stats);
         }
+        if end.take_restart()
+            && let Path::Relay(peer) = path
+        {
+            self.unmap(peer);
+        }
         match (arrival, path) {
             (Arrival::Audio(header), Path::Relay(peer)) => self.relay(now, place, peer, &header, false, packet, wire),
             (Arrival::Event(header, event, digit), _) => {
@@ -85,6 +90,14 @@ impl Plane {
         let (Arrival::Other(header), Some(port)) = (arrival, self.port(place)) else { return };
         if let (Attachment::Rtp(end), Path::Frames) = (&mut port.attachment, port.path) {
             end.buffer(now, &header, packet, &mut port.stats);
+        }
+    }
+
+    /// A relayed source began anew with other numbers: ours go on from where they stand.
+    #[cold]
+    fn unmap(&mut self, peer: usize) {
+        if let Some(Attachment::Rtp(end)) = self.port(peer).map(|port| &mut port.attachment) {
+            end.out.unmap();
         }
     }
 

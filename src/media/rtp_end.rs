@@ -8,7 +8,7 @@ use crate::core::media::{PortStats, StreamParams};
 use crate::dsp::comfort_noise;
 use crate::media::crypt::{self, Crypt};
 use crate::media::jitter::{Inserted, PAYLOAD_MAX};
-use crate::media::latch::Latch;
+use crate::media::latch::{Latch, Peer};
 use crate::media::playout::Playout;
 use crate::media::random::Random;
 use crate::media::reception::Reception;
@@ -70,6 +70,8 @@ pub struct RtpEnd {
     muted_until: Instant,
     /// The stream's peer sends something that only frames can carry on. Holds until the stream is set anew.
     pub(super) irregular: bool,
+    /// The source began anew, and whoever it is relayed to does not know yet.
+    restarted: bool,
     silence: comfort_noise::Detector,
     /// Frames of silence that were not sent, of the current pause.
     suppressed: u32,
@@ -104,6 +106,7 @@ impl RtpEnd {
             event_timestamp: 0,
             muted_until: Instant::ZERO,
             irregular: false,
+            restarted: false,
             silence: comfort_noise::Detector::default(),
             suppressed: 0,
         }
@@ -154,7 +157,13 @@ impl RtpEnd {
             stats.rx_unknown += 1;
             return Arrival::Nothing;
         }
-        if !self.latch.admit(now, from, stream.remote, stream.latch) {
+        let peer = Peer {
+            described: stream.remote,
+            signalling: stream.signalling,
+            follow: stream.latch,
+            authentic: self.crypt.is_some(),
+        };
+        if !self.latch.admit(now, from, peer) {
             stats.rx_dropped += 1;
             stats.rx_strange += 1;
             return Arrival::Nothing;
@@ -165,16 +174,23 @@ impl RtpEnd {
             return Arrival::Nothing;
         }
         stats.rx_packets += 1;
-        if self.reception.receive(now, &header, !is_event)
-            && let Some(playout) = &mut self.playout
-        {
-            playout.reset();
+        if self.reception.receive(now, &header, !is_event) {
+            self.restarted = true;
+            if let Some(playout) = &mut self.playout {
+                playout.reset();
+            }
         }
         match (is_event, regular) {
             (true, _) => self.admit_event(header, packet, stats),
             (false, true) => Arrival::Audio(header),
             (false, false) => Arrival::Other(header),
         }
+    }
+
+    /// Whether the source began anew since the last call: another one, or other sequence numbers.
+    #[inline]
+    pub fn take_restart(&mut self) -> bool {
+        std::mem::take(&mut self.restarted)
     }
 
     #[cold]

@@ -232,6 +232,7 @@ fn stream(codec: Codec, remote: SocketAddr) -> StreamParams {
         silence_suppression: false,
         ptime_ms: 20,
         remote,
+        signalling: remote.ip(),
         remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),
         send: true,
         receive: true,

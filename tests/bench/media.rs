@@ -64,6 +64,7 @@ fn bridged(now: Instant, other: Codec, telephone_event: Option<u8>) -> Plane {
             silence_suppression: false,
             ptime_ms: 20,
             remote: peer(n),
+            signalling: peer(n).ip(),
             remote_rtcp: peer(n),
             send: true,
             receive: true,
@@ -126,7 +127,8 @@ fn relay_srtp(bencher: Bencher, suite: Suite) {
             let peer_sender = Sender::new(&receive);
             let protection = Some(Box::new(Protection::Sdes { tag: 1, send, receive, mki: Vec::new() }));
             let (port, remote) = (PortId(u64::from(n)), peer(n));
-            let command = MediaCommand::SetTransport { port, protection, rtcp_mux: false, remote };
+            let command =
+                MediaCommand::SetTransport { port, protection, rtcp_mux: false, remote, signalling: remote.ip() };
             plane.command(now, command, &mut NullWire);
             peer_sender
         })

@@ -114,6 +114,7 @@ fn stream(chance: &mut Chance<'_>) -> StreamParams {
         silence_suppression: chance.one_in(2),
         ptime_ms: if chance.one_in(4) { chance.octet() } else { 20 },
         remote,
+        signalling: peer(chance).ip(),
         remote_rtcp: peer(chance),
         send: !chance.one_in(5),
         receive: !chance.one_in(5),

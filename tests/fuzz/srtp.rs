@@ -82,9 +82,13 @@ fn records(mut chance: Chance<'_>) {
         let port = PortId(u64::from(chance.octet() % 4));
         let remote = SocketAddr::from(([192, 0, 2, 1], 1_000 + u16::from(chance.octet())));
         let order = match chance.octet() % 8 {
-            0 => {
-                Order::Begin { port, remote, active: chance.one_in(2), fingerprint: Fingerprint([chance.octet(); 32]) }
-            }
+            0 => Order::Begin {
+                port,
+                remote,
+                signalling: remote.ip(),
+                active: chance.one_in(2),
+                fingerprint: Fingerprint([chance.octet(); 32]),
+            },
             1 => Order::End { port },
             _ => {
                 let datagram = if chance.one_in(3) { chance.take(200).to_vec() } else { chance.bent(&hello, &[]) };
@@ -95,9 +99,10 @@ fn records(mut chance: Chance<'_>) {
         fed += 1;
         now += Duration::from_millis(u64::from(chance.octet()));
         handshakes.handle_timeout(now);
-        assert!(handshakes.running() <= 4.min(HANDSHAKES_MAX));
+        // Of each port the known hosts have one, and strangers two.
+        assert!(handshakes.running() <= (4 * 3).min(HANDSHAKES_MAX));
     }
-    for _ in 0..200 {
+    for _ in 0..400 {
         now += Duration::from_secs(1);
         handshakes.handle_timeout(now);
     }
@@ -118,7 +123,10 @@ fn client_hello() -> Vec<Vec<u8>> {
     };
     let mut handshakes = Handshakes::new(identity, tell).expect("limits that hold");
     let (port, remote) = (PortId(1), SocketAddr::from(([192, 0, 2, 1], 1_000)));
-    handshakes.handle(start(), Order::Begin { port, remote, active: true, fingerprint: Fingerprint([1; 32]) });
+    handshakes.handle(
+        start(),
+        Order::Begin { port, remote, signalling: remote.ip(), active: true, fingerprint: Fingerprint([1; 32]) },
+    );
     let records = records.borrow().clone();
     assert!(!records.is_empty(), "a client begins");
     records

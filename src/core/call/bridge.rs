@@ -66,7 +66,7 @@ impl Switch {
         let (offer, security) = (sip.remote.clone(), sip.security.clone());
         // RFC 4566 section 5.7: a description names its family; without one it is that of the signalling.
         let offered = offer.as_ref().and_then(|offer| offer.audio.as_ref()).map(|audio| audio.rtp.is_ipv4());
-        let is_ipv4 = offered.unwrap_or(sip.is_ipv4);
+        let is_ipv4 = offered.unwrap_or(sip.host.is_ipv4());
         let socket = self.socket_take().ok_or(Cause::ResourceUnavailable)?;
         let local = self.local_description((socket, is_ipv4), self.codecs(), security);
         let (answer, agreed) = match offer.map(|offer| sdp::answer(&offer, &local)) {
@@ -156,7 +156,8 @@ impl Switch {
         let Some(l) = self.legs.get(&leg) else { return };
         let Some(port) = l.port else { return };
         self.set_transport(leg, port);
-        let Some(agreed) = self.legs.get(&leg).and_then(|l| l.sip()?.agreed.as_ref()) else { return };
+        let Some(sip) = self.legs.get(&leg).and_then(|l| l.sip()) else { return };
+        let Some(agreed) = &sip.agreed else { return };
         let stream = StreamParams {
             codec: agreed.codec,
             payload_type: agreed.payload_type,
@@ -166,6 +167,7 @@ impl Switch {
             silence_suppression: self.provision.media.silence_suppression,
             ptime_ms: agreed.ptime_ms,
             remote: agreed.remote,
+            signalling: sip.host,
             remote_rtcp: agreed.remote_rtcp,
             send: agreed.send,
             receive: agreed.receive,

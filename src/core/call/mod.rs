@@ -29,6 +29,7 @@ pub(crate) use offer::Redial;
 pub(crate) use setup::{NewCall, NewLeg};
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 
@@ -238,8 +239,8 @@ pub(crate) struct SipLeg {
     pub session: SessionId,
     /// The server that we called.
     pub server: Option<Server>,
-    /// Address family of the signalling.
-    pub is_ipv4: bool,
+    /// The host that the signalling goes to and comes from.
+    pub host: IpAddr,
     /// Our description, once a socket was taken.
     pub local: Option<sdp::Local>,
     /// The peer's newest description.
@@ -261,11 +262,11 @@ pub(crate) struct SipLeg {
 }
 
 impl SipLeg {
-    pub fn new(session: SessionId, security: sdp::Security, is_ipv4: bool) -> Self {
+    pub fn new(session: SessionId, security: sdp::Security, host: IpAddr) -> Self {
         Self {
             session,
             server: None,
-            is_ipv4,
+            host,
             local: None,
             remote: None,
             answer: None,

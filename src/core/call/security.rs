@@ -60,6 +60,7 @@ impl Switch {
         let Some(sip) = l.sip_mut() else { return };
         let Some(agreed) = &sip.agreed else { return };
         let (protection, rtcp_mux, remote) = (agreed.protection.clone(), agreed.rtcp_mux, agreed.remote);
+        let signalling = sip.host;
         let new = Some((protection.clone(), rtcp_mux));
         if sip.transport == new || (sip.transport.is_none() && protection.is_none() && !rtcp_mux) {
             return;
@@ -74,7 +75,7 @@ impl Switch {
             record.encryption = encryption;
         }
         let protection = protection.map(Box::new);
-        self.media(MediaCommand::SetTransport { port, protection, rtcp_mux, remote });
+        self.media(MediaCommand::SetTransport { port, protection, rtcp_mux, remote, signalling });
     }
 
     /// A handshake brought keys.

@@ -180,7 +180,7 @@ impl Switch {
         };
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenRtp { port, socket });
-        let mut leg = SipLeg::new(session, security, path.remote.is_ipv4());
+        let mut leg = SipLeg::new(session, security, path.remote.ip());
         leg.local = Some(local);
         leg.server = Some(Server::of(&path));
         Ok((Signal::Sip(Box::new(leg)), Some(port)))

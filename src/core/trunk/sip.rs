@@ -136,7 +136,6 @@ impl Switch {
     ) -> Option<SipLeg> {
         let session = incoming.session;
         let policy = self.srtp_policy(trunk, agent);
-        let is_ipv4 = incoming.path.remote.is_ipv4();
         let security = self.security(policy, incoming.path.transport);
         let offer = match self.readable(incoming.sdp.as_deref(), &security) {
             Ok(offer) => offer,
@@ -145,7 +144,7 @@ impl Switch {
                 return None;
             }
         };
-        let mut leg = SipLeg::new(session, security, is_ipv4);
+        let mut leg = SipLeg::new(session, security, incoming.path.remote.ip());
         leg.remote = offer;
         leg.reliable = incoming.reliable;
         Some(leg)

@@ -41,18 +41,21 @@ struct Pair {
     /// Each so-manieth datagram is lost; 0 for none.
     lost: usize,
     sent: usize,
+    /// Datagrams to somebody else.
+    astray: usize,
 }
 
 impl Pair {
     fn new() -> Pair {
-        Pair { now: Instant::now(), sides: [side(1_000), side(2_000)], lost: 0, sent: 0 }
+        Pair { now: Instant::now(), sides: [side(1_000), side(2_000)], lost: 0, sent: 0, astray: 0 }
     }
 
     /// Both begin, the first one actively, each with a fingerprint to expect.
     fn begin(&mut self, expected: [Fingerprint; 2]) {
         let addresses = [self.sides[1].address, self.sides[0].address];
         for n in 0..2 {
-            let order = Order::Begin { port: PORT, remote: addresses[n], active: n == 0, fingerprint: expected[n] };
+            let (remote, signalling) = (addresses[n], addresses[n].ip());
+            let order = Order::Begin { port: PORT, remote, signalling, active: n == 0, fingerprint: expected[n] };
             self.sides[n].handshakes.handle(self.now, order);
         }
     }
@@ -69,8 +72,10 @@ impl Pair {
                 while let Some(outcome) = self.sides[n].next() {
                     idle = false;
                     match outcome {
-                        Outcome::Send { to, datagram, .. } => {
-                            assert_eq!(to, self.sides[1 - n].address);
+                        Outcome::Send { to, .. } if to != self.sides[1 - n].address => {
+                            self.astray += 1;
+                        }
+                        Outcome::Send { datagram, .. } => {
                             assert!(datagram.len() <= RECORD_MAX && (20..=63).contains(&datagram[0]));
                             self.sent += 1;
                             if self.lost == 0 || !self.sent.is_multiple_of(self.lost) {
@@ -155,13 +160,48 @@ fn nobody_there_is_a_failure_in_bounded_time() {
     assert!(pair.sides.iter().all(|side| side.handshakes.poll_timeout().is_none()));
 }
 
+fn stranger(n: u8) -> SocketAddr {
+    SocketAddr::from(([198, 51, 100, n], 9_999))
+}
+
+impl Pair {
+    fn throw(&mut self, from: SocketAddr, datagram: &[u8]) {
+        for side in &mut self.sides {
+            side.handshakes.handle(self.now, Order::Record { port: PORT, from, datagram: datagram.into() });
+        }
+    }
+
+    /// Lets time pass without carrying anything.
+    fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.sides.iter().filter_map(|s| s.handshakes.poll_timeout()).min().filter(|d| *d <= end)
+        {
+            self.now = due.max(self.now);
+            self.sides.iter_mut().for_each(|side| side.handshakes.handle_timeout(self.now));
+        }
+        self.now = end;
+    }
+}
+
+/// What a side says first when it begins.
+fn hello(now: Instant) -> Vec<u8> {
+    let mut side = side(3_000);
+    let (remote, fingerprint) = (stranger(1), Fingerprint([1; 32]));
+    let order = Order::Begin { port: PORT, remote, signalling: remote.ip(), active: true, fingerprint };
+    side.handshakes.handle(now, order);
+    match side.next() {
+        Some(Outcome::Send { datagram, .. }) => datagram,
+        other => panic!("no hello but {other:?}"),
+    }
+}
+
 #[test]
-fn strangers_end_no_handshake() {
+fn garbage_ends_no_handshake() {
+    let seed = 0x5eed_u64;
     let mut pair = Pair::new();
     pair.begin(pair.right());
-    let seed = 0x5eed_u64;
     let mut state = seed;
-    for n in 0..300 {
+    for n in 0..600u32 {
         let datagram: Vec<u8> = (0..n % 120)
             .map(|_| {
                 state ^= state << 13;
@@ -172,20 +212,73 @@ fn strangers_end_no_handshake() {
             .collect();
         let mut record = vec![20 + (n % 44) as u8, 254, 253];
         record.extend(datagram);
-        for side in &mut pair.sides {
-            let order = Order::Record { port: PORT, from: side.address, datagram: record.clone().into() };
-            side.handshakes.handle(pair.now, order);
+        pair.throw(stranger((n % 200) as u8), &record);
+        // And as if it came from the peers themselves.
+        let [a, b] = [pair.sides[0].address, pair.sides[1].address];
+        let from = |address: SocketAddr| Order::Record { port: PORT, from: address, datagram: record.clone().into() };
+        pair.sides[0].handshakes.handle(pair.now, from(b));
+        pair.sides[1].handshakes.handle(pair.now, from(a));
+    }
+    pair.run(pair.now + HANDSHAKE_MAX);
+    assert!(pair.sides.iter().all(|side| side.failed.is_empty()), "seed {seed:#x}");
+    pair.assert_keys();
+}
+
+#[test]
+fn one_octet_of_a_stranger_starts_no_clock() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    // Only the passive side, whose phone is not answered yet.
+    let (remote, fingerprint) = (pair.sides[0].address, pair.sides[0].fingerprint);
+    let order = Order::Begin { port: PORT, remote, signalling: remote.ip(), active: false, fingerprint };
+    pair.sides[1].handshakes.handle(now, order);
+    for datagram in [vec![22], hello(now), hello(now)] {
+        pair.throw(stranger(9), &datagram);
+        pair.throw(remote, &datagram);
+    }
+    pair.wait(Duration::from_secs(200));
+    assert!(pair.sides[1].told.borrow().iter().all(|told| !matches!(told, Outcome::Failed { .. })));
+    assert_eq!(pair.sides[1].handshakes.running(), 0);
+    pair.sides[1].told.borrow_mut().clear();
+    pair.begin(pair.right());
+    pair.run(pair.now + HANDSHAKE_MAX);
+    pair.assert_keys();
+}
+
+#[test]
+fn a_whole_handshake_of_a_stranger_counts_for_nothing() {
+    let mut pair = Pair::new();
+    let (remote, fingerprint) = (pair.sides[0].address, pair.sides[0].fingerprint);
+    let order = Order::Begin { port: PORT, remote, signalling: remote.ip(), active: false, fingerprint };
+    pair.sides[1].handshakes.handle(pair.now, order);
+    // A third one, with a certificate of its own, does all that a peer does.
+    let mut third = side(9_999);
+    let (remote, fingerprint) = (pair.sides[1].address, pair.sides[1].fingerprint);
+    let order = Order::Begin { port: PORT, remote, signalling: remote.ip(), active: true, fingerprint };
+    third.address = stranger(7);
+    third.handshakes.handle(pair.now, order);
+    let mut carried = 0;
+    loop {
+        let (to, from, told) = match third.next() {
+            Some(told) => (&mut pair.sides[1], third.address, told),
+            None => match pair.sides[1].next() {
+                Some(told) => (&mut third, remote, told),
+                None => break,
+            },
+        };
+        match told {
+            Outcome::Send { datagram, .. } => {
+                to.handshakes.handle(pair.now, Order::Record { port: PORT, from, datagram: datagram.into() });
+                carried += 1;
+            }
+            Outcome::Keys { .. } => assert_eq!(from, stranger(7), "only the third one believes that it has keys"),
+            Outcome::Failed { reason, .. } => panic!("{reason}"),
         }
     }
-    // They only moved where we answer to; the peer's own records move it back.
-    pair.sides.iter().for_each(|side| side.told.borrow_mut().clear());
-    let expected = pair.right();
-    pair.sides.iter_mut().for_each(|side| {
-        assert!(side.failed.is_empty(), "seed {seed:#x}: {:?}", side.failed);
-        side.handshakes.handle(pair.now, Order::End { port: PORT });
-    });
-    pair.begin(expected);
+    assert!(carried >= 5, "it went as far as the certificate: {carried}");
+    pair.begin(pair.right());
     pair.run(pair.now + HANDSHAKE_MAX);
+    assert!(pair.sides.iter().all(|side| side.failed.is_empty()));
     pair.assert_keys();
 }
 
@@ -193,15 +286,28 @@ fn strangers_end_no_handshake() {
 fn handshakes_are_bounded() {
     let mut side = side(1);
     let now = Instant::now();
-    let fingerprint = Fingerprint([1; 32]);
-    for n in 0..HANDSHAKES_MAX as u64 + 1 {
-        let order = Order::Begin { port: PortId(n), remote: side.address, active: false, fingerprint };
-        side.handshakes.handle(now, order);
+    let begin = |n: u64, active| {
+        let remote = SocketAddr::from(([192, 0, 2, 1], 1_000));
+        Order::Begin { port: PortId(n), remote, signalling: remote.ip(), active, fingerprint: Fingerprint([1; 32]) }
+    };
+    for n in 0..=HANDSHAKES_MAX as u64 {
+        side.handshakes.handle(now, begin(n, true));
     }
     assert_eq!(side.handshakes.running(), HANDSHAKES_MAX);
-    assert!(matches!(side.told.borrow_mut().pop_front(), Some(Outcome::Failed { reason: "busy", .. })));
+    let busy = |told: &Outcome| matches!(told, Outcome::Failed { reason: "busy", .. });
+    assert_eq!(side.told.borrow().iter().filter(|told| busy(told)).count(), 1);
     side.handshakes.handle(now, Order::End { port: PortId(0) });
     assert_eq!(side.handshakes.running(), HANDSHAKES_MAX - 1);
-    side.handshakes.handle_timeout(now + FIRST_RECORD_MAX);
+    side.handshakes.handle_timeout(now + HANDSHAKE_MAX);
     assert_eq!(side.handshakes.running(), 0);
+    // Strangers have a few to a port, and then no more; who waits for a peer has none.
+    side.handshakes.handle(now, begin(0, false));
+    assert_eq!(side.handshakes.running(), 0);
+    let datagram = hello(now);
+    for n in 0..200 {
+        let order = Order::Record { port: PortId(0), from: stranger(n), datagram: datagram.clone().into() };
+        side.handshakes.handle(now, order);
+        assert!(side.handshakes.running() <= STRANGERS_MAX);
+    }
+    assert_eq!(side.handshakes.common.refused, 1 + 200 - u64::from(ATTEMPTS_MAX));
 }

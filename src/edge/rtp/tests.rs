@@ -82,6 +82,7 @@ impl Bench {
                 silence_suppression: false,
                 ptime_ms: 20,
                 remote,
+                signalling: remote.ip(),
                 remote_rtcp: remote,
                 send: true,
                 receive: true,

@@ -41,7 +41,7 @@ fn sdes(seed: u8, suite: Suite) -> (Party, Protection) {
 
 fn transport(port: PortId, protection: Option<Protection>, rtcp_mux: bool) -> MediaCommand {
     let protection = protection.map(Box::new);
-    MediaCommand::SetTransport { port, protection, rtcp_mux, remote: peer(1) }
+    MediaCommand::SetTransport { port, protection, rtcp_mux, remote: peer(1), signalling: peer(1).ip() }
 }
 
 /// A bridge of a protected port A and a plain port B.
@@ -88,6 +88,20 @@ fn two_protected_ports_are_relayed_with_keys_of_their_own() {
     }
     assert_eq!(bench.plane.counters().srtp.replayed, 100);
     assert_eq!(bench.plane.stats(A).map(|stats| (stats.rx_packets, stats.rx_dropped)), Some((100, 100)));
+}
+
+#[test]
+fn a_relayed_source_may_begin_its_numbers_anew() {
+    let (mut bench, mut party) = half(Suite::AesCm128HmacSha1_80);
+    // The plain peer's device counts from 700 again, under the same SSRC (RFC 3550 appendix A.1).
+    for n in (20_000..20_100).chain(0..200) {
+        bench.receive(SOCKET_B, peer(2), &rtp(0, n, &[5; 160]));
+        bench.now += FRAME_TIME;
+    }
+    let heard: Vec<_> = bench.sent(SOCKET_A).iter().map(|sent| party.unprotect(&sent.packet)).collect();
+    let authentic = heard.iter().filter(|packet| packet.is_ok()).count();
+    assert!(authentic >= 298, "{authentic} of 300");
+    assert_eq!(bench.plane.counters().srtp.unsent, 0);
 }
 
 #[test]
