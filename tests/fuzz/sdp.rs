@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use cordboard::base::Codec;
-use cordboard::proto::sdp::{self, Agreed, BODY_MAX, Direction, Fingerprint, Keying, LINES_MAX, Local, Need, Security};
+use cordboard::proto::sdp::{
+    self, Agreed, BODY_MAX, Direction, Fingerprint, Keying, LINES_MAX, Local, Need, Profile, Security,
+};
 use cordboard::proto::srtp::{KeyGenerator, Suite};
 
 use crate::chance::Chance;
@@ -72,6 +74,7 @@ fn security(chance: &mut Chance<'_>) -> Security {
         keys: if chance.one_in(4) { Vec::new() } else { Suite::ALL.map(|suite| keys.master_key(suite)).into() },
         fingerprint: (!chance.one_in(4)).then_some(Fingerprint([9; 32])),
         active: *chance.pick(&[None, Some(true), Some(false)]),
+        held: chance.one_in(3).then_some((Profile::Savp, Keying::Sdes)),
     }
 }
 

@@ -23,7 +23,7 @@ impl Switch {
         let sdes = policy.need != Need::Off && private;
         let keys = if sdes { self.fresh_keys() } else { Vec::new() };
         let fingerprint = self.config.srtp.fingerprint.filter(|_| policy.need != Need::Off);
-        sdp::Security { need: policy.need, keying: policy.keying, keys, fingerprint, active: None }
+        sdp::Security { need: policy.need, keying: policy.keying, keys, fingerprint, active: None, held: None }
     }
 
     fn fresh_keys(&mut self) -> Vec<crate::proto::srtp::MasterKey> {
@@ -59,6 +59,9 @@ impl Switch {
         let (call, index) = (l.call, l.index);
         let Some(sip) = l.sip_mut() else { return };
         let Some(agreed) = &sip.agreed else { return };
+        if let Some(local) = &mut sip.local {
+            local.security.hold(agreed);
+        }
         let (protection, rtcp_mux, remote) = (agreed.protection.clone(), agreed.rtcp_mux, agreed.remote);
         let signalling = sip.host;
         let new = Some((protection.clone(), rtcp_mux));

@@ -146,9 +146,13 @@ pub(super) async fn dial(
     reports: Sender<Report>,
     limits: Limits,
 ) {
+    let verified = client.as_ref().and_then(|client| client.verified.clone());
     match connect(path, client, &limits).await {
         Ok(stream) => {
-            let domains = stream.domains();
+            // A certificate says who is there only where it was held against a name, and nothing but that name: who we
+            // call could show one of any other domain.
+            let mut domains = stream.domains();
+            domains.retain(|domain| verified.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(domain)));
             // A receiver that is gone means that the sockets are closed: nobody is left to be told.
             if domains.is_empty() || reports.send(Report::Identified { connection, domains }).await.is_ok() {
                 serve(stream, path, connection, inlet, reports, limits, true).await;

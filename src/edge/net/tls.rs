@@ -116,6 +116,8 @@ pub struct Client {
     pub config: Arc<ClientConfig>,
     /// Whom the certificate must name.
     pub name: ServerName<'static>,
+    /// The name that the certificate was held against; `None` where none is.
+    pub verified: Option<String>,
     /// What we show, where we show one.
     pub certificate: Option<Certificate>,
 }
@@ -151,7 +153,11 @@ pub fn client(dir: &FilePath, settings: &ClientTls, name: &str) -> Result<Client
         }
         _ => (builder.with_no_client_auth(), None),
     };
-    Ok(Client { config: Arc::new(config), name, certificate })
+    let verified = match verify {
+        Verify::Nothing | Verify::Chain => None,
+        Verify::Name => Some(name.to_str().into_owned()),
+    };
+    Ok(Client { config: Arc::new(config), name, verified, certificate })
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -9,7 +9,7 @@ use base64ct::{Base64, Base64Unpadded, Encoding};
 use sdp_types::{Attribute, Media, Session};
 use zeroize::Zeroizing;
 
-use super::{Audio, SdpError};
+use super::{Agreed, Audio, SdpError};
 use crate::proto::srtp::{MKI_MAX, MasterKey, Suite};
 
 /// Most `a=crypto` lines of one stream that are looked at.
@@ -231,6 +231,8 @@ pub struct Security {
     pub fingerprint: Option<Fingerprint>,
     /// Whether we began the handshake whose keys are in use; who has a part keeps it (RFC 8842 section 5.3).
     pub active: Option<bool>,
+    /// How the stream is protected now. Offers of ours within the dialog repeat it, and nothing less is taken in answer.
+    pub held: Option<(Profile, Keying)>,
 }
 
 /// How both sides agreed to protect a stream.
@@ -257,6 +259,14 @@ pub enum Protection {
 }
 
 impl Security {
+    /// Notes what was agreed on.
+    pub fn hold(&mut self, agreed: &Agreed) {
+        self.held = agreed.protection.as_ref().map(|protection| match protection {
+            Protection::Sdes { .. } => (agreed.profile, Keying::Sdes),
+            Protection::Dtls { .. } => (agreed.profile, Keying::Dtls),
+        });
+    }
+
     /// How an audio stream that is offered to us would be protected; `None`: not at all.
     ///
     /// # Errors
@@ -337,14 +347,18 @@ impl Security {
         };
         match protection {
             Some(protection) => Ok(Some(protection)),
-            None if self.need == Need::Required => Err(SdpError::SrtpRequired),
+            None if self.need == Need::Required || self.held.is_some() => Err(SdpError::SrtpRequired),
             None if audio.profile.is_secure() => Err(SdpError::NoCommonKeys),
             None => Ok(None),
         }
     }
 
     fn offers_sdes(&self) -> bool {
-        self.need != Need::Off && !self.keys.is_empty() && (self.keying == Keying::Sdes || self.fingerprint.is_none())
+        let sdes = match self.held {
+            Some((_, keying)) => keying == Keying::Sdes,
+            None => self.keying == Keying::Sdes || self.fingerprint.is_none(),
+        };
+        self.need != Need::Off && !self.keys.is_empty() && sdes
     }
 
     fn offers_dtls(&self) -> bool {
@@ -354,6 +368,12 @@ impl Security {
     /// Profile and attributes of our offers. What is optional is offered as RTP/AVP with keys beside it, so that who
     /// knows nothing of it answers as ever (RFC 8643 section 3).
     pub(super) fn offer(&self) -> (Profile, Vec<Attribute>) {
+        let (profile, lines) = self.first_offer();
+        // RFC 3264 section 8: a stream keeps its profile.
+        (self.held.map_or(profile, |(held, _)| held), lines)
+    }
+
+    fn first_offer(&self) -> (Profile, Vec<Attribute>) {
         let required = self.need == Need::Required;
         if self.offers_sdes() {
             let lines = self.keys.iter().zip(1..).map(|(key, tag)| crypto_line(tag, key)).collect();

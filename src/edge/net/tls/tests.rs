@@ -130,6 +130,37 @@ fn each_side_learns_the_domains_that_the_other_has_shown() {
 }
 
 #[test]
+fn a_certificate_that_was_held_against_no_name_identifies_nobody() {
+    let office = Office::new();
+    office.issue("server", "sip:sip.bank.example");
+    for (verify, known) in [("name", true), ("chain", false), ("nothing", false)] {
+        let executor = Arc::new(Executor::new());
+        let ((mut called, at), (mut caller, from)) =
+            (sockets(&executor, Limits::default()), sockets(&executor, Limits::default()));
+        let server = super::server(&office.dir, &office.server_tls("server", false)).unwrap();
+        called.serve_tls(Some(server.config));
+        let client = ClientTls { verify: verify.into(), ..office.client_tls(None) };
+        caller.set_profile(7, super::client(&office.dir, &client, "sip.bank.example").unwrap());
+        let path = Path { profile: 7, ..Path::new(Transport::Tls, from, at) };
+        caller.send(Transmit { path, bytes: Bytes::from_static(b"hello") });
+        let heard = smol::block_on(executor.run(take(&mut called, 1)));
+        let NetInput::Chunk { path, .. } = &heard[0] else { panic!("{heard:?}") };
+        // What comes back shows that the caller's side is served.
+        called.send(Transmit { path: *path, bytes: Bytes::from_static(b"there") });
+        let seen = smol::block_on(executor.run(async {
+            let mut seen = Vec::new();
+            while !seen.iter().any(|input| matches!(input, NetInput::Chunk { .. })) {
+                seen.extend(take(&mut caller, 1).await);
+            }
+            seen
+        }));
+        let named = |input: &NetInput| matches!(input, NetInput::Identified { domains, .. } if *domains == ["sip.bank.example"]);
+        assert_eq!(seen.iter().any(named), known, "{verify:?} {seen:?}");
+        assert_eq!(seen.iter().any(|input| matches!(input, NetInput::Identified { .. })), known);
+    }
+}
+
+#[test]
 fn a_server_of_another_name_is_not_spoken_to() {
     let office = Office::new();
     office.issue("server", "*.example.net");

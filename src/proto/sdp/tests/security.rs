@@ -14,7 +14,7 @@ fn keys(seed: u8) -> Vec<MasterKey> {
 
 fn side(need: Need, keying: Keying, seed: u8) -> Local {
     let fingerprint = Some(Fingerprint([seed; 32]));
-    Local { security: Security { need, keying, keys: keys(seed), fingerprint, active: None }, ..local() }
+    Local { security: Security { need, keying, keys: keys(seed), fingerprint, active: None, held: None }, ..local() }
 }
 
 fn text(body: &[u8]) -> &str {
@@ -60,6 +60,30 @@ fn certificates_of_both_sides_cross_and_one_begins() {
     again.security.active = Some(true);
     let (_, callee) = meet(&side(Need::Required, Keying::Dtls, 1), &again);
     assert!(matches!(callee.unwrap().protection, Some(Protection::Dtls { active: true, .. })));
+}
+
+#[test]
+fn what_is_protected_stays_protected() {
+    // A peer that insists on RTP/SAVP, and one that offers keys beside RTP/AVP (RFC 8643).
+    for (need, keying) in
+        [(Need::Required, Keying::Sdes), (Need::Optional, Keying::Sdes), (Need::Required, Keying::Dtls)]
+    {
+        let mut ours = side(Need::Optional, Keying::Dtls, 2);
+        let theirs = offer(&side(need, keying, 1));
+        let theirs = parse(&theirs).unwrap();
+        let (_, agreed) = answer(&theirs, &ours).unwrap();
+        ours.security.hold(&agreed);
+        let again = reoffer(&ours, &theirs);
+        let again_read = parse(&again).unwrap();
+        let audio = again_read.audio.as_ref().unwrap();
+        assert_eq!(audio.profile, agreed.profile, "RFC 3264 section 8");
+        assert_eq!(audio.security.crypto.is_empty(), keying == Keying::Dtls);
+        // Whoever strips the keys from the answer gets nothing.
+        let mut plain = local();
+        plain.security.need = Need::Off;
+        let stripped = parse(&offer(&plain)).unwrap();
+        assert_eq!(conclude(&ours, &stripped), Err(SdpError::SrtpRequired));
+    }
 }
 
 #[test]
