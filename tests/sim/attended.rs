@@ -161,6 +161,38 @@ fn an_agent_who_dialled_out_hands_over() {
 }
 
 #[test]
+fn an_outside_party_hands_nobody_over() {
+    let mut desk = desk();
+    let call = desk.call(Party::Phones, "ana", "85551234", Some(description(21_000, Flow::SendRecv)));
+    let outside = desk.rings(Party::Carrier, "85551234").expect("the carrier is called");
+    desk.accept(Party::Carrier, outside);
+    for target in ["85559999", "ben", "100", "sip%3Abad%4010.0.0.1"] {
+        desk.refer(Party::Carrier, outside, target);
+    }
+    let refused = |(party, e): &(Party, Event)| match e {
+        Event::ReferProgress { session, status } if *party == Party::Carrier && *session == outside => Some(*status),
+        _ => None,
+    };
+    assert_eq!(desk.events.iter().filter_map(refused).collect::<Vec<_>>(), [603; 4]);
+    assert!(desk.rings(Party::Carrier, "85559999").is_none());
+    assert!(bridged(&desk, 21_000, party_port(outside)), "the call goes on");
+    desk.hangup(Party::Phones, call);
+    over(desk);
+}
+
+#[test]
+fn a_phone_dials_numbers_and_no_hosts() {
+    let mut desk = desk();
+    // RFC 3261 section 19.1.1: the user part may hide a whole URI behind percent signs.
+    for number in ["sip%3A127.0.0.88%3A7000", "sip%3Aspy%40127.0.0.88", "sips%3A127.0.0.88"] {
+        let session = desk.call(Party::Phones, "ana", number, Some(description(21_000, Flow::SendRecv)));
+        let status = refused(&desk, Party::Phones, session);
+        assert!(matches!(status, Some(404 | 484)), "{number}: {status:?}");
+    }
+    over(desk);
+}
+
+#[test]
 fn a_dialog_that_is_not_ours_or_not_the_phones_is_not_joined() {
     let mut desk = desk();
     let client = desk.client("100");

@@ -230,9 +230,13 @@ impl Switch {
     fn refer_target(&mut self, leg: LegId, target: &str) -> Result<(CallId, String), u16> {
         let l = self.legs.get(&leg).ok_or(481u16)?;
         let call = self.calls.get(&l.call).ok_or(481u16)?;
-        // A client may not, unless it is an agent who dialled out.
-        let dialled_out = l.role == Role::Client && l.phone.is_some() && matches!(call.state, CallState::Talking(_));
-        if !dialled_out && (l.role == Role::Client || call.state != CallState::Talking(leg)) {
+        // Agents may, whether they were called or dialled out. Anybody else would dial at our cost, the outside party
+        // that we called among them.
+        let talks = match l.role {
+            Role::Client => matches!(call.state, CallState::Talking(_)),
+            Role::Agent { .. } | Role::Target => call.state == CallState::Talking(leg),
+        };
+        if l.phone.is_none() || !talks {
             return Err(603);
         }
         let id = l.call;
@@ -264,7 +268,7 @@ impl Switch {
             return self.enter_flow(now, call, flow);
         }
         let Some(tenant) = tenant else { return };
-        let route = self.routes_to(now, tenant, number, 30);
+        let route = self.routes_to_number(now, tenant, number, 30);
         let port = self.client_port(call);
         if let Some(c) = self.calls.get_mut(&call) {
             c.route = route;

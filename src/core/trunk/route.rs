@@ -20,6 +20,17 @@ impl Switch {
         if let Some(target) = SipTarget::parse(to) {
             return VecDeque::from([route_uri(to, target, ring_s)]);
         }
+        self.routes_to_number(now, tenant, to, ring_s)
+    }
+
+    /// The same for what somebody dialled, or was referred to: never a URI, by which any phone would reach any host.
+    pub(crate) fn routes_to_number(
+        &mut self,
+        now: Now,
+        tenant: TenantId,
+        to: &str,
+        ring_s: u32,
+    ) -> VecDeque<RouteStep> {
         if let Some(step) = self.route_agent(now, tenant, to, ring_s) {
             return VecDeque::from([step]);
         }

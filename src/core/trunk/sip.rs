@@ -90,7 +90,7 @@ impl Switch {
         let local = self.directory.number(&dialled).filter(|(t, _)| *t == tenant);
         let routes = match local {
             Some(_) => Default::default(),
-            None => self.routes_to(now, tenant, &dialled, 60),
+            None => self.routes_to_number(now, tenant, &dialled, 60),
         };
         if local.is_none() && routes.is_empty() {
             return self.sip.reject(now, incoming.session, 404, Some(Cause::NoRoute), None);
