@@ -359,15 +359,16 @@ impl Engine {
 
     /// Passes on what a command means for handshakes.
     fn tell_handshakes(&mut self, command: &MediaCommand) {
-        let (port, order) = match command {
-            &MediaCommand::SetTransport { port, ref protection, remote, signalling, .. } => match protection.as_deref()
-            {
-                Some(&Protection::Dtls { active, fingerprint }) => {
-                    (port, Some(Order::Begin { port, remote, signalling, active, fingerprint }))
+        let (port, order) = match *command {
+            MediaCommand::SetTransport { port, ref protection, remote, signalling, .. } => {
+                match protection.as_deref() {
+                    Some(&Protection::Dtls { active, fingerprint }) => {
+                        (port, Some(Order::Begin { port, remote, signalling, active, fingerprint }))
+                    }
+                    Some(Protection::Sdes { .. }) | None => (port, None),
                 }
-                Some(Protection::Sdes { .. }) | None => (port, None),
-            },
-            &MediaCommand::Close { port } => (port, None),
+            }
+            MediaCommand::Close { port } => (port, None),
             _ => return,
         };
         match order {
