@@ -373,6 +373,8 @@ impl Session {
     pub fn bye(&mut self, io: &mut Io<'_>, cause: Cause) {
         self.silent = true;
         self.unacked = None;
+        // Whatever wanted one later has it now.
+        self.bye_wanted = None;
         self.drop_pending(io);
         self.phase = Phase::Closing;
         self.login.settled();
