@@ -113,6 +113,7 @@ impl World {
                 | Output::DnsServers(_)
                 | Output::TlsProfile(_)
                 | Output::Reply { .. }
+                | Output::Warning(_)
                 | Output::Stopped => {}
             }
         }

@@ -296,6 +296,7 @@ impl Turn {
                     Some(seq) => self.promises.entry(seq).or_default().push((token, reply)),
                     None => self.reply(token, reply),
                 },
+                Output::Warning(text) => log::warn!("{text}"),
                 Output::Stopped => self.stopped = true,
             }
         }

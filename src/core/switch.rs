@@ -197,6 +197,8 @@ pub enum Output {
         /// Journal position that must be durable first.
         after: Option<Seq>,
     },
+    /// Tell the log.
+    Warning(String),
     /// Nothing is left to do after [`Command::Stop`].
     Stopped,
 }
@@ -301,6 +303,8 @@ pub struct Switch {
     pub(crate) certificates: BTreeMap<String, Timestamp>,
     pub(crate) counters: Counters,
     pub(crate) alarms: Alarms,
+    /// Sources that guess passwords; bounded by the SIP endpoint, which tells of each beginning and end.
+    pub(crate) guessing: BTreeSet<IpAddr>,
     pub(crate) pin_failures: HashMap<AgentId, (u32, Instant)>,
     /// Calls per agent that occupy the phone without being an offer.
     pub(crate) engaged: HashMap<AgentId, u32>,
@@ -370,6 +374,7 @@ impl Switch {
             certificates: BTreeMap::new(),
             counters: Counters::default(),
             alarms: Alarms::default(),
+            guessing: BTreeSet::new(),
             pin_failures: HashMap::new(),
             engaged: HashMap::new(),
             releasing: HashMap::new(),

@@ -108,7 +108,10 @@ impl Desk {
         let challenge =
             Challenge::parse(challenges.last().expect("a challenge").as_bytes(), false).expect("a challenge");
         let known = Credentials::new(user, PASSWORD);
-        let answer = respond(&challenge, &known, "REGISTER", "sip:example.com", 1, "c");
+        // RFC 7616 section 3.4: the digest-uri is the Request-URI.
+        let line = register.split(|&b| b == b'\r').next().expect("a request line");
+        let uri = String::from_utf8_lossy(line).split(' ').nth(1).expect("a Request-URI").to_owned();
+        let answer = respond(&challenge, &known, "REGISTER", &uri, 1, "c");
         // The next request of the same client: another branch, the next number.
         let text =
             String::from_utf8(register.to_vec()).expect("plain text").replace("branch=z9hG4bK", "branch=z9hG4bK2");

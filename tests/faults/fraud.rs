@@ -36,9 +36,9 @@ fn strangers_and_borrowed_names_are_refused() {
     let mut stranger = Phone::new(site.abroad(), site.server(), "5550", 1);
     for number in ["200", "95551234", "ana"] {
         let session = stranger.call(number);
-        assert_eq!(refused(&mut stranger, session), 403, "{number}");
+        assert_eq!(refused(&mut stranger, session), 401, "{number}");
     }
-    // In the name of an agent, without the password.
+    // In the name of an agent, without the password: the same, so that names cannot be tried out.
     let session = stranger.call_as("ana", "200", false);
     assert_eq!(refused(&mut stranger, session), 401);
     let mut forger = Phone::new(site.abroad(), site.server(), "ana", 1);

@@ -256,7 +256,10 @@ impl World {
             Event::ReferProgress { status, .. } => assert!((100..=699).contains(&status)),
             Event::Cancelled { .. } | Event::Ended { .. } => {}
             Event::Registered { binding } => assert!(["anna", "bert"].contains(&binding.user.as_str())),
-            Event::Unregistered { .. } | Event::ClientRegistration { .. } | Event::Probed { .. } => {}
+            Event::Unregistered { .. }
+            | Event::ClientRegistration { .. }
+            | Event::Probed { .. }
+            | Event::Guessing { .. } => {}
             Event::Aliased { path, .. } => assert_eq!(path.transport, Transport::Tls),
             Event::CloseConnection { connection } => end.connection_closed(now, connection),
         }

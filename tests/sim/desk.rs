@@ -621,7 +621,11 @@ impl Desk {
             }
             Output::Reply { reply, .. } => self.replies.push(reply),
             Output::Stopped => self.stopped = true,
-            Output::CloseConnection(_) | Output::ServeTls(_) | Output::TlsProfile(_) | Output::DnsServers(_) => {}
+            Output::CloseConnection(_)
+            | Output::ServeTls(_)
+            | Output::TlsProfile(_)
+            | Output::DnsServers(_)
+            | Output::Warning(_) => {}
             Output::Dns(question) => self.asked.push(question),
         }
     }

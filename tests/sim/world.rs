@@ -367,6 +367,7 @@ impl World {
             | Output::TlsProfile(_)
             | Output::SetCas { .. }
             | Output::Reply { .. }
+            | Output::Warning(_)
             | Output::Stopped => {}
         }
     }

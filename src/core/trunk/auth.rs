@@ -13,7 +13,7 @@ pub(crate) enum Source {
     Phone(AgentId),
     /// It must authenticate first.
     Challenge,
-    /// We don't know it and won't.
+    /// It speaks for another than it proved to be.
     Stranger,
 }
 
@@ -40,8 +40,8 @@ impl Switch {
                 self.directory.agent_by_user(user).map_or(Source::Stranger, |a| Source::Phone(a.id))
             }
             Some(_) => Source::Stranger,
-            None if self.directory.agent_by_user(&incoming.from_user).is_some() => Source::Challenge,
-            None => Source::Stranger,
+            // Whoever it claims to be: a name that is known gets no other answer than one that is not.
+            None => Source::Challenge,
         }
     }
 }

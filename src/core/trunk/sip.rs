@@ -1,5 +1,7 @@
 //! SIP sessions as legs: what each event of the endpoint means for the call it belongs to.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 use crate::base::{AgentId, Cause, DialString, LegId, Now, Timestamp, TrunkId};
@@ -40,6 +42,7 @@ impl Switch {
             Event::ClientRegistration { id, result } => self.trunk_registered(now, id, result),
             Event::Probed { id, status } => self.probed(now, id, status),
             Event::Aliased { path, port } => self.aliased(&path, port),
+            Event::Guessing { source, stands } => self.guessing(now, source, stands),
             Event::CloseConnection { connection } => self.emit(Output::CloseConnection(connection)),
         }
     }
@@ -70,6 +73,19 @@ impl Switch {
                 self.sip.reject(now, session, 403, Some(Cause::Barred), None);
             }
         }
+    }
+
+    /// A source guesses passwords, or has had to stop: one line in the log, and an alarm while there is any.
+    fn guessing(&mut self, now: Now, source: IpAddr, stands: bool) {
+        if stands {
+            self.emit(Output::Warning(format!(
+                "sip: too many failed logins from {source}, refused unseen for a minute"
+            )));
+            self.guessing.insert(source);
+        } else {
+            self.guessing.remove(&source);
+        }
+        self.alarms.set(now, "login-attempts", String::new(), !self.guessing.is_empty());
     }
 
     fn call_from_trunk(&mut self, now: Now, trunk: TrunkId, incoming: Incoming) {

@@ -8,10 +8,12 @@ impl Endpoint {
     /// Bounds with their use. What one message or session may hold is told by the counters.
     pub fn bounds(&self) -> Vec<Bound> {
         let counted = |what: &str| self.counters().get(what).copied().unwrap_or(0);
-        let transactions = (self.transactions.servers_len(), self.transactions.servers_max());
+        let (servers, clients) = (self.transactions.servers_len(), self.transactions.clients_len());
+        let most = self.transactions.max();
         let mut bounds = vec![
             Bound::new("sip-sessions", self.sessions.len(), self.sessions_max, counted("sessions-full")),
-            Bound::new("sip-transactions", transactions.0, transactions.1, counted("transactions-full")),
+            Bound::new("sip-transactions", servers, most, counted("transactions-full")),
+            Bound::new("sip-requests", clients, most, counted("requests-full")),
             Bound::new("sip-registrations", self.bindings_len(), self.registrar.max(), counted("registrations-full")),
             self.streams.bound(),
         ];

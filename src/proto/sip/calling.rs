@@ -10,7 +10,7 @@ use super::message::{
     ALLOW, Head, SDP, SUPPORTED, contact, escape_user, number, quote, reason_cause, reason_line, sdp, secure_contact,
 };
 use super::session::{Calling, Cancel, Io, Phase, RINGING_MAX, Session};
-use super::transaction::{ClientId, Owner};
+use super::transaction::{ClientId, ForkEnd, Owner};
 use super::types::{Event, Invite};
 use super::{Path, SessionId};
 
@@ -89,7 +89,7 @@ impl Session {
         let status = response.status.code();
         if !matches!(&self.phase, Phase::Calling(calling) if calling.client == client) {
             if (200..300).contains(&status) {
-                end_fork(io, path, head, response, &self.dialog.contact);
+                end_fork(io, (client, path), head, response, &self.dialog.contact);
             }
             return;
         }
@@ -168,8 +168,19 @@ pub(super) fn local_tag(io: &mut Io<'_>, id: SessionId) -> String {
 }
 
 /// Another fork's 2xx, or one for a session that is no more: ACK and BYE (RFC 3261 section 13.2.2.4).
-pub(super) fn end_fork(io: &mut Io<'_>, path: Path, head: &Head, response: &Response, contact: &str) {
-    io.wire.count("fork-ended");
+pub(super) fn end_fork(
+    io: &mut Io<'_>,
+    (client, path): (ClientId, Path),
+    head: &Head,
+    response: &Response,
+    contact: &str,
+) {
+    let end = io.transactions.end_fork(client, head.callee_tag().unwrap_or_default());
+    match end {
+        ForkEnd::Both => io.wire.count("fork-ended"),
+        ForkEnd::Ack => {}
+        ForkEnd::Nothing => return io.wire.count("forks-full"),
+    }
     let value = |name| response.headers.value(&name).unwrap_or_default().into_owned();
     let mut dialog = Dialog {
         path,
@@ -191,6 +202,9 @@ pub(super) fn end_fork(io: &mut Io<'_>, path: Path, head: &Head, response: &Resp
     let branch = io.transactions.branch(io.wire);
     let bytes = dialog.request(&path, branch, &io.wire.user_agent, &ack);
     io.wire.send(path, bytes);
+    if end == ForkEnd::Ack {
+        return;
+    }
     let bye = Draft { method: "BYE", cseq: dialog.next_cseq(), extra: "", body: None };
     let branch = io.transactions.branch(io.wire);
     let bytes = dialog.request(&path, branch, &io.wire.user_agent, &bye);

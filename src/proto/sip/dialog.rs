@@ -125,7 +125,7 @@ impl Dialog {
         if *ip != path.remote.ip() && hidden(*ip, path.remote.ip()) {
             return path;
         }
-        let remote = SocketAddr::new(*ip, uri.port().unwrap_or(5060));
+        let remote = SocketAddr::new(*ip, uri.port().unwrap_or(path.transport.default_port()));
         // A stream to the same host is the peer's own connection, whatever port it came from.
         if *ip != path.remote.ip() {
             path.connection = 0;
@@ -203,6 +203,16 @@ mod tests {
         assert_eq!(hop("sip:b@phone.example", &[], "203.0.113.9:40123"), "203.0.113.9:40123");
         assert_eq!(hop("sip:b@127.0.0.3:5066", &[], "127.0.0.2:5060"), "127.0.0.3:5066");
         assert_eq!(hop("sip:b@0.0.0.0:5066", &[], "127.0.0.2:5060"), "127.0.0.2:5060");
+    }
+
+    /// RFC 3261 section 19.1.2: 5061 for TLS, 5060 for the rest.
+    #[test]
+    fn a_hop_without_a_port_is_reached_at_that_of_its_transport() {
+        for transport in Transport::ALL {
+            let mut tls = dialog("sip:b@192.0.2.9;transport=tls", &[], "192.0.2.7:40123");
+            tls.path.transport = transport;
+            assert_eq!(tls.next_hop().remote.port(), transport.default_port(), "{transport:?}");
+        }
     }
 
     #[test]

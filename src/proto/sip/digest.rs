@@ -5,17 +5,18 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sip_codec::auth::{self, Algorithm, Challenge};
-use sip_codec::{HeaderName, Headers};
+use sip_codec::{HeaderName, Headers, Uri};
 
 use crate::base::{Bound, Instant, Redacted};
 
-use super::message::{parameter, split_top, text};
-use super::types::{Credentials, User};
-use super::wire::Wire;
+use super::message::{parameter, split_top, text, user_of};
+use super::types::{Credentials, Event, User};
+use super::wire::{Wake, Wire};
 
 /// Life of a nonce; after it, the answer is a new one with `stale=true`.
 const NONCE_LIFE: Duration = Duration::from_secs(60);
@@ -62,10 +63,7 @@ impl Login {
         if self.credentials.is_none() || self.tries >= 2 {
             return false;
         }
-        let proxy = status == 407;
-        let name = if proxy { HeaderName::ProxyAuthenticate } else { HeaderName::WwwAuthenticate };
-        let offered = headers.get_all(&name).filter_map(|h| Challenge::parse(&h.value(), proxy)).collect();
-        let Some(challenge) = auth::strongest(offered) else { return false };
+        let Some(challenge) = challenge(headers, status) else { return false };
         // A second challenge means that the password is wrong, unless only the nonce is too old.
         if self.tries > 0 && !challenge.stale {
             return false;
@@ -76,10 +74,25 @@ impl Login {
         true
     }
 
+    /// The same for a request beside the one under way, such as PRACK, whose tries are counted by whoever sent it.
+    pub fn challenged_beside(&mut self, headers: &Headers, status: u16) -> bool {
+        let Some(challenge) = challenge(headers, status).filter(|_| self.credentials.is_some()) else { return false };
+        self.count = 0;
+        self.challenge = Some(challenge);
+        true
+    }
+
     /// The request under way came to its end.
     pub fn settled(&mut self) {
         self.tries = 0;
     }
+}
+
+/// The challenge of a 401 or 407 that is to be answered: the strongest that we know.
+fn challenge(headers: &Headers, status: u16) -> Option<Challenge> {
+    let proxy = status == 407;
+    let name = if proxy { HeaderName::ProxyAuthenticate } else { HeaderName::WwwAuthenticate };
+    auth::strongest(headers.get_all(&name).filter_map(|h| Challenge::parse(&h.value(), proxy)).collect())
 }
 
 // ---- as a server ----
@@ -108,7 +121,7 @@ pub(super) struct Guard {
     failures: HashMap<IpAddr, (u32, Instant)>,
     sha256: bool,
     nonces_refused: u64,
-    sources_refused: u64,
+    sources_displaced: u64,
 }
 
 impl Guard {
@@ -120,7 +133,7 @@ impl Guard {
             failures: HashMap::new(),
             sha256: false,
             nonces_refused: 0,
-            sources_refused: 0,
+            sources_displaced: 0,
         }
     }
 
@@ -137,9 +150,9 @@ impl Guard {
     }
 
     /// The WWW-Authenticate lines of a 401, the preferred algorithm first (RFC 8760 section 2.3).
-    pub fn challenge(&self, now: Instant, wire: &mut Wire, stale: bool) -> String {
+    pub fn challenge(&self, now: Instant, wire: &mut Wire, source: IpAddr, stale: bool) -> String {
         let seed = format!("{:x}.{:016x}", now.as_micros() / 1000, wire.random());
-        let nonce = format!("{seed}.{}", self.seal(&seed));
+        let nonce = format!("{seed}.{}", self.seal(&seed, network(source)));
         let algorithms: &[&str] = if self.sha256 { &["SHA-256", "MD5"] } else { &["MD5"] };
         let stale = if stale { ", stale=true" } else { "" };
         let mut out = String::with_capacity(256);
@@ -153,39 +166,51 @@ impl Guard {
         out
     }
 
-    /// Bounds with their use. A nonce that finds no room is challenged anew, a source that finds none is not counted.
+    /// Bounds with their use. A nonce that finds no room is challenged anew, a source that finds none takes the place of
+    /// that whose window ends first.
     pub fn bounds(&self) -> [Bound; 2] {
         [
             Bound::new("digest-nonces", self.used.len(), USED_MAX, self.nonces_refused),
-            Bound::new("digest-sources", self.failures.len(), SOURCES_MAX, self.sources_refused),
+            Bound::new("digest-sources", self.failures.len(), SOURCES_MAX, self.sources_displaced),
         ]
     }
 
-    /// Judges the Authorization headers of a request.
-    pub fn verify(&mut self, now: Instant, source: IpAddr, realm: &str, method: &str, headers: &Headers) -> Verdict {
+    /// Judges the Authorization headers of a request to `uri`.
+    pub fn verify(
+        &mut self,
+        now: Instant,
+        wire: &mut Wire,
+        source: IpAddr,
+        (method, uri): (&str, &Uri),
+        headers: &Headers,
+    ) -> Verdict {
         let answers = headers.get_all(&HeaderName::Authorization);
-        let Some(answer) = answers.filter_map(|h| DigestAnswer::parse(&h.value())).find(|a| a.realm == realm) else {
+        let Some(answer) = answers.filter_map(|h| DigestAnswer::parse(&h.value())).find(|a| a.realm == wire.realm)
+        else {
             return Verdict::Absent;
         };
+        let source = network(source);
         if self.failures.get(&source).is_some_and(|(n, until)| *n >= FAILURES_MAX && now < *until) {
+            wire.count("digest-blocked");
             return Verdict::Blocked;
         }
-        let verdict = self.judge(now, method, &answer);
+        let verdict = self.judge(now, source, (method, uri), &answer);
         if verdict == Verdict::Invalid {
-            self.note_failure(now, source);
+            wire.count("digest-failed");
+            self.note_failure(now, wire, source);
         }
         verdict
     }
 
-    fn judge(&mut self, now: Instant, method: &str, answer: &DigestAnswer) -> Verdict {
-        let Some(made) = self.nonce_time(&answer.nonce) else { return Verdict::Stale };
+    fn judge(&mut self, now: Instant, source: IpAddr, request: (&str, &Uri), answer: &DigestAnswer) -> Verdict {
+        let Some(made) = self.nonce_time(&answer.nonce, source) else { return Verdict::Stale };
         if now.since(made) > NONCE_LIFE {
             return Verdict::Stale;
         }
         // An unknown user costs the same work as a wrong password, so that the two cannot be told apart by time.
         let known = self.users.get(&answer.user);
         let password = known.map_or("", |p| p.expose().as_str());
-        let matches = answer.matches(password, method);
+        let matches = answer.matches(password, request.0) & answer.is_for(request.1);
         if known.is_none() || !matches {
             return Verdict::Invalid;
         }
@@ -207,36 +232,63 @@ impl Guard {
         Verdict::Valid(answer.user.clone())
     }
 
-    fn note_failure(&mut self, now: Instant, source: IpAddr) {
+    fn note_failure(&mut self, now: Instant, wire: &mut Wire, source: IpAddr) {
+        self.wake(now, wire, source);
         if self.failures.len() >= SOURCES_MAX && !self.failures.contains_key(&source) {
-            self.failures.retain(|_, (_, until)| now < *until);
-            if self.failures.len() >= SOURCES_MAX {
-                self.sources_refused += 1;
-                return;
+            let first = self.failures.iter().min_by_key(|(_, (_, until))| *until).map(|(source, _)| *source);
+            if let Some(first) = first {
+                self.sources_displaced += 1;
+                self.forget(wire, first);
             }
         }
         let (count, until) = self.failures.entry(source).or_insert((0, now + FAILURES_WINDOW));
-        if *until <= now {
-            (*count, *until) = (0, now + FAILURES_WINDOW);
-        }
         *count += 1;
+        if *count == FAILURES_MAX {
+            // Once for each source and window, however many attempts follow.
+            let mut scheduled = None;
+            wire.wake(Wake::Source(source), Some(*until), &mut scheduled);
+            wire.event(Event::Guessing { source, stands: true });
+        }
     }
 
-    /// When a nonce of ours was made; `None` for one that is not ours.
-    fn nonce_time(&self, nonce: &str) -> Option<Instant> {
+    /// Ends a source's window where it is over.
+    pub fn wake(&mut self, now: Instant, wire: &mut Wire, source: IpAddr) {
+        if self.failures.get(&source).is_some_and(|(_, until)| *until <= now) {
+            self.forget(wire, source);
+        }
+    }
+
+    fn forget(&mut self, wire: &mut Wire, source: IpAddr) {
+        if self.failures.remove(&source).is_some_and(|(count, _)| count >= FAILURES_MAX) {
+            wire.event(Event::Guessing { source, stands: false });
+        }
+    }
+
+    /// When a nonce of ours for this source was made; `None` for one that is not. Who forges a source cannot have one, so
+    /// nobody's attempts count against another.
+    fn nonce_time(&self, nonce: &str, source: IpAddr) -> Option<Instant> {
         let (seed, seal) = nonce.rsplit_once('.')?;
-        if !same(seal.as_bytes(), self.seal(seed).as_bytes()) {
+        if !same(seal.as_bytes(), self.seal(seed, source).as_bytes()) {
             return None;
         }
         let ms = u64::from_str_radix(seed.split_once('.')?.0, 16).ok()?;
         Some(Instant::from_micros(ms.checked_mul(1000)?))
     }
 
-    /// A hash of `seed` that only we can make: the digest function itself, with our secret as the password.
-    fn seal(&self, seed: &str) -> String {
-        let mut seal = respond(Algorithm::Sha256, "", seed, ("", self.secret.expose()), ("", ""), None);
+    /// A hash of `seed` and source that only we can make: the digest function itself, with our secret as the password.
+    fn seal(&self, seed: &str, source: IpAddr) -> String {
+        let source = source.to_string();
+        let mut seal = respond(Algorithm::Sha256, "", seed, ("", self.secret.expose()), ("", &source), None);
         seal.truncate(32);
         seal
+    }
+}
+
+/// Whom attempts are counted for: an address, or the /64 that one IPv6 host is free to move in (RFC 4291 section 2.5.1).
+fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        v4 => v4,
     }
 }
 
@@ -282,6 +334,15 @@ impl DigestAnswer {
             cnonce,
             count,
         })
+    }
+
+    /// Whether the answer was made for a request to `uri` (RFC 7616 section 3.4.6): its user and host, whatever port and
+    /// parameters. User agents that name the server alone (SIPp) and REGISTER, which has no user, are judged by the host.
+    fn is_for(&self, uri: &Uri) -> bool {
+        let Ok(answered) = Uri::parse(Bytes::copy_from_slice(self.uri.as_bytes())) else { return false };
+        let host = |uri: &Uri| uri.host().map(|host| host.to_string().to_ascii_lowercase());
+        let (given, wanted) = (user_of(&answered), user_of(uri));
+        host(&answered) == host(uri) && (given == wanted || given.is_empty())
     }
 
     fn matches(&self, password: &str, method: &str) -> bool {
@@ -353,6 +414,10 @@ mod tests {
         (wire, guard, login)
     }
 
+    fn uri() -> Uri {
+        Uri::parse(Bytes::from_static(b"sip:cordboard")).expect("a URI")
+    }
+
     fn headers(name: HeaderName, lines: &str) -> Headers {
         let mut headers = Headers::new();
         for line in lines.lines() {
@@ -367,7 +432,7 @@ mod tests {
     }
 
     fn log_in(wire: &mut Wire, guard: &Guard, login: &mut Login, now: Instant) -> Headers {
-        let challenge = guard.challenge(now, wire, false);
+        let challenge = guard.challenge(now, wire, SOURCE, false);
         login.settled();
         assert!(login.challenged(&headers(HeaderName::WwwAuthenticate, &challenge), 401));
         headers(HeaderName::Authorization, &login.header(wire, "REGISTER", b"sip:cordboard"))
@@ -392,12 +457,15 @@ mod tests {
             let answer = log_in(&mut wire, &guard, &mut login, at(0));
             let value = text(&answer.value(&HeaderName::Authorization).expect("a header"));
             assert_eq!(value.contains("algorithm=SHA-256"), sha256, "{value}");
-            let verdict = guard.verify(at(10), SOURCE, "cordboard", "REGISTER", &answer);
+            let verdict = guard.verify(at(10), &mut wire, SOURCE, ("REGISTER", &uri()), &answer);
             assert_eq!(verdict, Verdict::Valid("anna".into()));
             // The same again is a replay; the next count is not.
-            assert_eq!(guard.verify(at(20), SOURCE, "cordboard", "REGISTER", &answer), Verdict::Stale);
+            assert_eq!(guard.verify(at(20), &mut wire, SOURCE, ("REGISTER", &uri()), &answer), Verdict::Stale);
             let next = headers(HeaderName::Authorization, &login.header(&mut wire, "REGISTER", b"sip:cordboard"));
-            assert_eq!(guard.verify(at(30), SOURCE, "cordboard", "REGISTER", &next), Verdict::Valid("anna".into()));
+            assert_eq!(
+                guard.verify(at(30), &mut wire, SOURCE, ("REGISTER", &uri()), &next),
+                Verdict::Valid("anna".into())
+            );
         }
     }
 
@@ -405,27 +473,29 @@ mod tests {
     fn another_method_password_user_realm_or_nonce_does_not_do() {
         let (mut wire, mut guard, mut login) = setup(false);
         let answer = log_in(&mut wire, &guard, &mut login, at(0));
-        assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "INVITE", &answer), Verdict::Invalid);
-        assert_eq!(guard.verify(at(1), SOURCE, "other", "REGISTER", &answer), Verdict::Absent);
+        assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("INVITE", &uri()), &answer), Verdict::Invalid);
+        wire.realm = "other".into();
+        assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &answer), Verdict::Absent);
+        wire.realm = "cordboard".into();
         let value = text(&answer.value(&HeaderName::Authorization).expect("a header"));
         let forged = |from: &str, to: &str| {
             headers(HeaderName::Authorization, &format!("Authorization: {}", value.replacen(from, to, 1)))
         };
         let bob = forged("username=\"anna\"", "username=\"bob\"");
-        assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "REGISTER", &bob), Verdict::Invalid);
+        assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &bob), Verdict::Invalid);
         let nonce = forged("nonce=\"0.", "nonce=\"1.");
-        assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "REGISTER", &nonce), Verdict::Stale);
+        assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &nonce), Verdict::Stale);
         guard.set_users(vec![User { name: "anna".into(), password: Redacted::new("new".into()) }]);
-        assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "REGISTER", &answer), Verdict::Invalid);
+        assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &answer), Verdict::Invalid);
     }
 
     #[test]
     fn a_nonce_grows_stale() {
         let (mut wire, mut guard, mut login) = setup(false);
         let answer = log_in(&mut wire, &guard, &mut login, at(1000));
-        assert_eq!(guard.verify(at(61_001), SOURCE, "cordboard", "REGISTER", &answer), Verdict::Stale);
+        assert_eq!(guard.verify(at(61_001), &mut wire, SOURCE, ("REGISTER", &uri()), &answer), Verdict::Stale);
         let answer = log_in(&mut wire, &guard, &mut login, at(2000));
-        let verdict = guard.verify(at(62_000), SOURCE, "cordboard", "REGISTER", &answer);
+        let verdict = guard.verify(at(62_000), &mut wire, SOURCE, ("REGISTER", &uri()), &answer);
         assert_eq!(verdict, Verdict::Valid("anna".into()));
     }
 
@@ -434,20 +504,83 @@ mod tests {
         let (mut wire, mut guard, mut login) = setup(false);
         let wrong = log_in(&mut wire, &guard, &mut login, at(0));
         for _ in 0..FAILURES_MAX {
-            assert_eq!(guard.verify(at(1), SOURCE, "cordboard", "INVITE", &wrong), Verdict::Invalid);
+            assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("INVITE", &uri()), &wrong), Verdict::Invalid);
         }
         let right = log_in(&mut wire, &guard, &mut login, at(2));
-        assert_eq!(guard.verify(at(2), SOURCE, "cordboard", "REGISTER", &right), Verdict::Blocked);
+        assert_eq!(guard.verify(at(2), &mut wire, SOURCE, ("REGISTER", &uri()), &right), Verdict::Blocked);
         let later = at(60_002);
         let right = log_in(&mut wire, &guard, &mut login, later);
-        assert_eq!(guard.verify(later, SOURCE, "cordboard", "REGISTER", &right), Verdict::Valid("anna".into()));
+        assert_eq!(guard.verify(later, &mut wire, SOURCE, ("REGISTER", &uri()), &right), Verdict::Valid("anna".into()));
+    }
+
+    /// RFC 7616 section 3.4.6.
+    #[test]
+    fn an_answer_is_good_for_the_user_and_host_that_it_names() {
+        let (mut wire, mut guard, mut login) = setup(false);
+        for (answered, requested, good) in [
+            ("sip:9123@pbx", "sip:9123@PBX:5060;transport=tcp", true),
+            ("sip:pbx:5060", "sip:9123@pbx", true),
+            ("sip:something-else@elsewhere", "sip:9123@pbx", false),
+            ("sip:9123@elsewhere", "sip:9123@pbx", false),
+            ("sip:9124@pbx", "sip:9123@pbx", false),
+            ("sip:9124@pbx", "sip:pbx", false),
+            ("nonsense", "sip:9123@pbx", false),
+        ] {
+            let challenge = guard.challenge(at(0), &mut wire, SOURCE, false);
+            login.settled();
+            assert!(login.challenged(&headers(HeaderName::WwwAuthenticate, &challenge), 401));
+            let line = login.header(&mut wire, "INVITE", answered.as_bytes());
+            let answer = headers(HeaderName::Authorization, &line);
+            let uri = Uri::parse(Bytes::from(requested)).expect("a URI");
+            let verdict = guard.verify(at(1), &mut wire, SOURCE, ("INVITE", &uri), &answer);
+            let expected = if good { Verdict::Valid("anna".into()) } else { Verdict::Invalid };
+            assert_eq!(verdict, expected, "{answered} for {requested}");
+        }
+    }
+
+    #[test]
+    fn a_nonce_fetched_elsewhere_is_stale_and_counts_against_nobody() {
+        let (mut wire, mut guard, mut login) = setup(false);
+        let elsewhere = IpAddr::from([127, 0, 0, 50]);
+        let challenge = guard.challenge(at(0), &mut wire, elsewhere, false);
+        let value = challenge.replace("WWW-Authenticate: Digest ", "");
+        let forged = format!("Authorization: Digest username=\"x\", uri=\"sip:cordboard\", response=\"0\", {value}")
+            .replace(", qop=\"auth\"", "");
+        let forged = headers(HeaderName::Authorization, forged.trim_end());
+        assert_eq!(guard.verify(at(1), &mut wire, elsewhere, ("REGISTER", &uri()), &forged), Verdict::Invalid);
+        for _ in 0..2 * FAILURES_MAX {
+            assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &forged), Verdict::Stale);
+        }
+        let right = log_in(&mut wire, &guard, &mut login, at(2));
+        let verdict = guard.verify(at(2), &mut wire, SOURCE, ("REGISTER", &uri()), &right);
+        assert_eq!(verdict, Verdict::Valid("anna".into()));
+        assert_eq!(wire.poll_event(), None);
+    }
+
+    #[test]
+    fn a_source_is_an_address_or_an_ipv6_network_told_once_and_displaced_by_a_newer_one() {
+        let (mut wire, mut guard, _) = setup(false);
+        let host = |n: u64| IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8 << 96) | u128::from(n)));
+        for n in 0..2 * u64::from(FAILURES_MAX) {
+            guard.note_failure(at(0), &mut wire, network(host(n)));
+        }
+        assert_eq!(wire.poll_event(), Some(Event::Guessing { source: network(host(0)), stands: true }));
+        assert_eq!((wire.poll_event(), guard.failures.len()), (None, 1));
+        for n in 1..=SOURCES_MAX as u64 {
+            guard.note_failure(at(n), &mut wire, IpAddr::from(Ipv6Addr::from_bits(u128::from(n) << 64)));
+        }
+        assert_eq!((guard.failures.len(), guard.sources_displaced), (SOURCES_MAX, 1));
+        assert_eq!(wire.poll_event(), Some(Event::Guessing { source: network(host(0)), stands: false }));
+        // Its time comes, and nobody is told twice.
+        guard.wake(at(60_000), &mut wire, network(host(0)));
+        assert_eq!(wire.poll_event(), None);
     }
 
     #[test]
     fn a_client_gives_up_when_its_password_is_refused() {
         let (mut wire, guard, mut login) = setup(false);
-        let fresh = headers(HeaderName::WwwAuthenticate, &guard.challenge(at(0), &mut wire, false));
-        let stale = headers(HeaderName::WwwAuthenticate, &guard.challenge(at(0), &mut wire, true));
+        let fresh = headers(HeaderName::WwwAuthenticate, &guard.challenge(at(0), &mut wire, SOURCE, false));
+        let stale = headers(HeaderName::WwwAuthenticate, &guard.challenge(at(0), &mut wire, SOURCE, true));
         assert!(login.challenged(&fresh, 401));
         assert!(!login.challenged(&fresh, 401));
         assert!(login.challenged(&stale, 401));

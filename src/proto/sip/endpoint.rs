@@ -136,8 +136,9 @@ impl Endpoint {
                 Wake::Server(id) => self.transactions.wake_server(now.mono, &mut self.wire, ServerId(id), at),
                 Wake::Client(id, cancel) => {
                     let id = ClientId { id, cancel };
-                    if let Some(owner) = self.transactions.wake_client(now.mono, &mut self.wire, id, at) {
-                        self.unanswered(now, owner, 408);
+                    let ended = self.transactions.wake_client(now.mono, &mut self.wire, id, at);
+                    if let Some((owner, status)) = ended {
+                        self.unanswered(now, owner, status);
                     }
                 }
                 Wake::Session(id) => self.with(now, id, |session, io| session.wake(io, at)),
@@ -151,6 +152,7 @@ impl Endpoint {
                         self.wire.event(Event::CloseConnection { connection });
                     }
                 }
+                Wake::Source(source) => self.guard.wake(now.mono, &mut self.wire, source),
                 Wake::Registrar => self.registrar.wake(now.mono, &mut self.wire, at),
             }
         }
@@ -343,11 +345,11 @@ impl Endpoint {
 
     /// Refuses an incoming INVITE with 401 and a digest challenge; the session dies without event.
     pub fn challenge(&mut self, now: Now, session: SessionId) {
-        let stale = match self.sessions.get(&session).map(|s| &s.phase) {
-            Some(Phase::Ringing(ringing)) => ringing.stale,
+        let (source, stale) = match self.sessions.get(&session).map(|s| (&s.dialog.path, &s.phase)) {
+            Some((path, Phase::Ringing(ringing))) => (path.remote.ip(), ringing.stale),
             _ => return,
         };
-        let challenge = self.guard.challenge(now.mono, &mut self.wire, stale);
+        let challenge = self.guard.challenge(now.mono, &mut self.wire, source, stale);
         self.order(now, session, |session, io| session.refuse(io, 401, &challenge));
     }
 
@@ -473,14 +475,14 @@ impl Endpoint {
         match owner {
             Owner::Invite(id) => self.with(now, id, |session, io| session.invite_failed(io, status)),
             Owner::Reinvite(id) | Owner::Update(id) => {
-                self.with(now, id, |session, io| session.reinvite_failed(io, status))
+                self.with(now, id, |session, io| session.reinvite_failed(io, status, None))
             }
             Owner::Bye(id) => self.with(now, id, |session, _| session.phase = Phase::Gone),
             Owner::Refer(id) => self.with(now, id, |session, io| session.refer_response(io, status, false)),
             Owner::Notify(id) => self.with(now, id, |session, io| session.notify_done(io, None, status)),
             Owner::Registration(id) => self.with_registration(now, id, |r, io| r.failed(io, status)),
             Owner::Probe(id) => self.wire.event(Event::Probed { id, status: None }),
-            Owner::Cancel | Owner::Prack => {}
+            Owner::Cancel | Owner::Prack(..) => {}
         }
     }
 }

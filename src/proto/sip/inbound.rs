@@ -61,7 +61,7 @@ impl Endpoint {
             return;
         }
         let reply = Reply::new(path, &request.headers, Some(&head.via));
-        match self.transactions.arrive(&mut self.wire, &head, &request.uri, reply.path) {
+        match self.transactions.arrive(now.mono, &mut self.wire, &head, &request.uri, reply.path) {
             Arrival::Absorbed => {}
             Arrival::Merged => {
                 self.wire.count("merged");
@@ -234,10 +234,8 @@ impl Endpoint {
         let Arrived { path, head, request, server, reply } = arrived;
         let trying = reply.render(100, phrase(100), "", "", "", None);
         self.transactions.respond(now.mono, &mut self.wire, server, 100, trying);
-        let verdict = self.guard.verify(now.mono, path.remote.ip(), &self.wire.realm, "INVITE", &request.headers);
-        if verdict == Verdict::Invalid {
-            self.wire.count("digest-failed");
-        }
+        let (source, target) = (path.remote.ip(), ("INVITE", &request.uri));
+        let verdict = self.guard.verify(now.mono, &mut self.wire, source, target, &request.headers);
         let id = SessionId(self.wire.id());
         self.transactions.assign(server, id);
         let sdp = sdp(&request.headers, request.body()).unwrap_or_default();
@@ -290,7 +288,8 @@ impl Endpoint {
     /// REGISTER (RFC 3261 section 10.3). A user without credentials and one that does not exist get the same answer.
     fn register_request(&mut self, now: Now, arrived: &Arrived) {
         let source = arrived.path.remote.ip();
-        let verdict = self.guard.verify(now.mono, source, &self.wire.realm, "REGISTER", &arrived.request.headers);
+        let request = &arrived.request;
+        let verdict = self.guard.verify(now.mono, &mut self.wire, source, ("REGISTER", &request.uri), &request.headers);
         let stale = match verdict {
             Verdict::Valid(user) if user == user_of(&arrived.head.to.uri) => {
                 self.registered(now, arrived, &user);
@@ -300,14 +299,10 @@ impl Endpoint {
                 self.refuse(now, arrived, "forbidden", (403, phrase(403).into(), String::new()));
                 return;
             }
-            Verdict::Invalid => {
-                self.wire.count("digest-failed");
-                false
-            }
             Verdict::Stale => true,
-            Verdict::Absent => false,
+            Verdict::Invalid | Verdict::Absent => false,
         };
-        let challenge = self.guard.challenge(now.mono, &mut self.wire, stale);
+        let challenge = self.guard.challenge(now.mono, &mut self.wire, source, stale);
         self.respond(now, arrived, 401, phrase(401), &challenge);
     }
 
@@ -345,7 +340,7 @@ impl Endpoint {
                     self.with(now, id, |s, io| s.invite_response(io, client, path, &head, response));
                 } else if (200..300).contains(&status) {
                     let mut io = Io { now, wire: &mut self.wire, transactions: &mut self.transactions };
-                    end_fork(&mut io, path, &head, response, "");
+                    end_fork(&mut io, (client, path), &head, response, "");
                 }
             }
             Answer::Pass(client, Owner::Reinvite(id) | Owner::Update(id)) => {
@@ -369,7 +364,10 @@ impl Endpoint {
                     self.wire.event(Event::Probed { id, status: Some(status) });
                 }
             }
-            Answer::Pass(_, Owner::Cancel | Owner::Prack) => {}
+            Answer::Pass(_, Owner::Prack(id, rseq, cseq)) => {
+                self.with(now, id, |s, io| s.prack_response(io, &head, response, (rseq, cseq)));
+            }
+            Answer::Pass(_, Owner::Cancel) => {}
         }
     }
 }

@@ -60,6 +60,11 @@ impl Reliable {
         self.supported
     }
 
+    /// Whether a response waits for its PRACK.
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
     pub fn due(&self) -> Option<Instant> {
         self.pending.as_ref().and_then(|p| earlier(Some(p.retransmit), Some(p.give_up)))
     }
@@ -154,6 +159,15 @@ impl Session {
             io.wire.count("bad-request");
             return self.answer(io, server, &reply, 400, "");
         }
+        if sdp.is_some() && !self.reliable.answer_due && (self.offers.has_theirs() || self.offers.has_ours()) {
+            // One offer at a time (RFC 3311 section 5.2): the response stays unacknowledged until the PRACK comes again.
+            io.wire.count("prack-refused");
+            let (status, extra) = match self.offers.has_theirs() {
+                true => (500, format!("Retry-After: {}\r\n", io.wire.random() % 11)),
+                false => (491, String::new()),
+            };
+            return self.answer(io, server, &reply, status, &extra);
+        }
         self.reliable.pending = None;
         match sdp {
             Some(sdp) if std::mem::take(&mut self.reliable.answer_due) => {
@@ -192,6 +206,8 @@ pub(super) struct Early {
     pub dialog: Dialog,
     /// RSeq of the newest reliable response.
     rseq: Option<u32>,
+    /// RSeq of the PRACK that was refused last: it is sent again once.
+    challenged: Option<u32>,
     pub sdp: Option<Bytes>,
     /// The description came reliably: it is the answer, and the early session may be changed.
     pub settled: bool,
@@ -220,7 +236,7 @@ impl Session {
                 dialog.remote = response.headers.value(&HeaderName::To).unwrap_or_default().into_owned();
                 dialog.remote_tag = tag.to_vec();
                 dialog.take_routes(&response.headers, true);
-                calling.early.push(Early { dialog, rseq: None, sdp: None, settled: false });
+                calling.early.push(Early { dialog, rseq: None, challenged: None, sdp: None, settled: false });
                 calling.early.len() - 1
             }
             None => {
@@ -245,7 +261,7 @@ impl Session {
             early.sdp = sdp.clone();
         }
         if let Some(rseq) = rseq {
-            self.send_prack(io, at, rseq, head.cseq);
+            self.send_prack(io, at, (rseq, head.cseq));
         }
         if response.status.code() == 199
             && let Phase::Calling(calling) = &mut self.phase
@@ -257,7 +273,26 @@ impl Session {
         Ok(sdp)
     }
 
-    fn send_prack(&mut self, io: &mut Io<'_>, at: usize, rseq: u32, cseq: u32) {
+    /// A response to a PRACK of ours: one that is challenged goes out once more, for the same response (RFC 3261 section
+    /// 22.2).
+    pub fn prack_response(&mut self, io: &mut Io<'_>, head: &Head, response: &Response, (rseq, cseq): (u32, u32)) {
+        let status = response.status.code();
+        let Phase::Calling(calling) = &mut self.phase else { return };
+        let fork = |e: &Early| head.callee_tag() == Some(e.dialog.remote_tag.as_slice());
+        let Some(at) = calling.early.iter().position(fork) else { return };
+        let Some(early) = calling.early.get_mut(at) else { return };
+        if status < 300 {
+            return;
+        }
+        let first = early.challenged.replace(rseq) != Some(rseq);
+        if matches!(status, 401 | 407) && first && self.login.challenged_beside(&response.headers, status) {
+            self.send_prack(io, at, (rseq, cseq));
+        } else {
+            io.wire.count("prack-failed");
+        }
+    }
+
+    fn send_prack(&mut self, io: &mut Io<'_>, at: usize, (rseq, cseq): (u32, u32)) {
         let number = self.dialog.next_cseq();
         let Phase::Calling(calling) = &mut self.phase else { return };
         let Some(dialog) = calling.early.get(at).map(|e| &e.dialog) else { return };
@@ -267,7 +302,7 @@ impl Session {
         let branch = io.transactions.branch(io.wire);
         let draft = Draft { method: "PRACK", cseq: number, extra: &extra, body: None };
         let bytes = dialog.request(&path, branch, &io.wire.user_agent, &draft);
-        io.transactions.request(io.now.mono, io.wire, branch, path, Owner::Prack, bytes);
+        io.transactions.request(io.now.mono, io.wire, branch, path, Owner::Prack(self.id, rseq, cseq), bytes);
     }
 }
 

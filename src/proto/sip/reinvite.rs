@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sip_codec::{Method, Request, Response};
+use sip_codec::{HeaderName, Method, Request, Response};
 
 use crate::base::{Cause, Instant};
 
-use super::message::{ALLOW, Head, Reply, SDP, SUPPORTED, phrase, sdp};
+use super::message::{ALLOW, Head, Reply, SDP, SUPPORTED, number, phrase, sdp};
 use super::session::{Io, Phase, Session};
 use super::transaction::{ClientId, Owner, ServerId, TIMEOUT};
 use super::types::Event;
@@ -171,7 +171,7 @@ impl Session {
             }
             _ => {
                 self.offers.ours = Some(ours);
-                self.reinvite_failed(io, status);
+                self.reinvite_failed(io, status, Some(response));
                 return;
             }
         }
@@ -184,10 +184,11 @@ impl Session {
         Duration::from_millis(units * 10)
     }
 
-    /// Our re-INVITE was refused, or nobody answered (408) or carried it (503).
-    pub fn reinvite_failed(&mut self, io: &mut Io<'_>, status: u16) {
+    /// Our re-INVITE or UPDATE was refused, or nobody answered (408) or carried it (503).
+    pub fn reinvite_failed(&mut self, io: &mut Io<'_>, status: u16, response: Option<&Response>) {
         let ours = self.offers.ours.take();
         self.offers.glares = 0;
+        self.login.settled();
         match status {
             // RFC 3261 section 12.2.1.2: these say that the dialog is no more.
             481 => self.end(io, Event::Ended { session: self.id, cause: Cause::from_sip_status(status) }),
@@ -199,6 +200,8 @@ impl Session {
                 }
             }
             _ => {
+                let retry_after_s = response.and_then(|r| number(&r.headers, &HeaderName::RetryAfter));
+                self.timer.failed(io.mono(), response.is_some(), retry_after_s);
                 if ours.is_some_and(|ours| ours.sdp.is_some()) {
                     self.tell(io, Event::Reanswered { session: self.id, answer: Err(status) });
                 }
@@ -255,6 +258,8 @@ impl Session {
         sdp: Option<Bytes>,
         kind: Kind,
     ) {
+        // Whoever calls this looks whether an offer waits; were one forgotten, its transaction would never be answered.
+        self.drop_offer(io, 500);
         let (give_up, offered) = (io.mono() + TIMEOUT, sdp.is_some());
         self.offers.theirs = Some(Theirs { kind, server, reply, cseq: head.cseq, offered, give_up });
         self.tell(io, Event::Reoffer { session: self.id, sdp });

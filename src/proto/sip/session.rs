@@ -86,7 +86,8 @@ pub(super) struct Ringing {
     pub cseq: u32,
     /// The INVITE has an offer.
     pub offered: bool,
-    pub provisional: Option<(u16, Bytes)>,
+    /// What was said last: status and description.
+    pub provisional: Option<(u16, Option<Bytes>)>,
     pub refresh: Option<Instant>,
     pub give_up: Instant,
 }
@@ -248,7 +249,7 @@ impl Session {
         let (tag, server) = (&self.dialog.local_tag, &io.wire.user_agent);
         let bytes = ringing.reply.render(status, phrase(status), tag, server, &extra, body);
         io.transactions.respond(io.now.mono, io.wire, ringing.server, status, bytes.clone());
-        ringing.provisional = Some((status, bytes.clone()));
+        ringing.provisional = Some((status, sdp.cloned()));
         ringing.refresh = Some(io.mono() + PROVISIONAL_REFRESH);
         let offered = ringing.offered;
         if sdp.is_some() {
@@ -458,11 +459,14 @@ impl Session {
             }
             Phase::Ringing(ringing) if ringing.give_up <= now => self.give_up_ringing(io),
             Phase::Ringing(ringing) => {
-                if ringing.refresh.is_some_and(|due| due <= now)
-                    && let Some((status, bytes)) = &ringing.provisional
-                {
-                    io.transactions.respond(io.now.mono, io.wire, ringing.server, *status, bytes.clone());
+                if ringing.refresh.is_some_and(|due| due <= now) {
                     ringing.refresh = Some(now + PROVISIONAL_REFRESH);
+                    let last = ringing.provisional.clone();
+                    // A new response, not the octets of the last one: a reliable one is not sent again once its PRACK
+                    // came (RFC 3262 section 3). While that is awaited it is retransmitted anyway.
+                    if let Some((status, sdp)) = last.filter(|_| !self.reliable.is_pending()) {
+                        self.provisional(io, status, sdp.as_ref());
+                    }
                 }
                 self.wake_reliable(io);
                 self.wake_offer(io);

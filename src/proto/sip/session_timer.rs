@@ -18,6 +18,9 @@ const SHORTEST: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 /// Answers with 422 in a row before a request is given up: each may name a larger Min-SE.
 const TOO_SMALL_MAX: u8 = 4;
+/// Bounds of the pause before a refresh that failed is tried again.
+const RETRY_SHORTEST: Duration = Duration::from_secs(2);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
 
 /// What we ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,13 +55,27 @@ pub(super) struct SessionTimer {
     min_se: Duration,
     interval: Option<Duration>,
     ours: bool,
+    /// The peer named an interval, or was told one in an answer. Where it did not, no session ends for want of a refresh.
+    agreed: bool,
+    /// When the session ends unless it is refreshed.
+    expires: Option<Instant>,
     due: Option<(Instant, Next)>,
     too_small: u8,
 }
 
 impl Default for SessionTimer {
     fn default() -> Self {
-        Self { asked: None, supported: false, min_se: MIN_SE, interval: None, ours: false, due: None, too_small: 0 }
+        Self {
+            asked: None,
+            supported: false,
+            min_se: MIN_SE,
+            interval: None,
+            ours: false,
+            agreed: false,
+            expires: None,
+            due: None,
+            too_small: 0,
+        }
     }
 }
 
@@ -126,8 +143,9 @@ impl SessionTimer {
         };
         // RFC 4028 table 2. Where the choice is ours we refresh: then we know that it is done.
         self.ours = !(self.supported && asked.as_ref().is_some_and(|asked| asked.refresher == Some(Refresher::Uac)));
+        self.agreed = self.supported || asked.is_some();
         self.start(now, interval);
-        let Some(interval) = interval.filter(|_| self.supported || asked.is_some()) else { return String::new() };
+        let Some(interval) = interval.filter(|_| self.agreed) else { return String::new() };
         let (refresher, require) =
             (if self.ours { "uas" } else { "uac" }, if self.supported { "Require: timer\r\n" } else { "" });
         format!("Session-Expires: {};refresher={refresher}\r\n{require}", interval.as_secs())
@@ -139,6 +157,7 @@ impl SessionTimer {
         self.too_small = 0;
         let agreed = session_expires(headers);
         self.ours = agreed.as_ref().is_none_or(|agreed| agreed.refresher != Some(Refresher::Uas));
+        self.agreed = agreed.is_some();
         let asked = || self.interval.or(limits.expires).map(|interval| interval.max(self.min_se));
         let interval = agreed.map(|agreed| agreed.interval).or_else(asked);
         self.start(now, interval);
@@ -147,9 +166,31 @@ impl SessionTimer {
     /// RFC 4028 section 10: a refresher refreshes at half the interval, the other side gives up shortly before its end.
     fn start(&mut self, now: Instant, interval: Option<Duration>) {
         self.interval = interval;
-        self.due = interval.map(|interval| {
-            if self.ours { (now + interval / 2, Next::Refresh) } else { (now + patience(interval), Next::Expire) }
-        });
+        self.expires = interval.map(|interval| now + patience(interval));
+        self.due = match interval {
+            Some(interval) if self.ours => Some((now + interval / 2, Next::Refresh)),
+            _ => self.expires.map(|at| (at, Next::Expire)),
+        };
+    }
+
+    /// What carried the refresh of a session was refused, or nothing carried it. `answered`: by a final response of the
+    /// peer's, which may say when to come back, in seconds.
+    pub fn failed(&mut self, now: Instant, answered: bool, retry_after_s: Option<u32>) {
+        let Some((expires, Next::Expire)) = self.due.filter(|_| self.ours) else { return };
+        if answered && !self.agreed {
+            // It knows of no session timer, so the session does not expire (RFC 4028 section 7.2); and it lives.
+            return self.start(now, self.interval);
+        }
+        // RFC 4028 section 10 ends the session only where no refresh got through in time: it is tried again until then.
+        let left = expires.since(now);
+        let pause = match retry_after_s {
+            Some(seconds) => Duration::from_secs(u64::from(seconds)).min(left / 2),
+            None => (left / 4).min(RETRY_LONGEST),
+        };
+        let at = now + pause.max(RETRY_SHORTEST);
+        if at < expires {
+            self.due = Some((at, Next::Refresh));
+        }
     }
 }
 
@@ -163,10 +204,9 @@ impl Session {
     pub fn wake_timer(&mut self, io: &mut Io<'_>) {
         let now = io.mono();
         let Some((_, next)) = self.timer.due.filter(|(at, _)| *at <= now) else { return };
-        let Some(interval) = self.timer.interval else { return };
         match next {
             Next::Refresh => {
-                self.timer.due = Some((now + patience(interval).saturating_sub(interval / 2), Next::Expire));
+                self.timer.due = self.timer.expires.map(|at| (at, Next::Expire));
                 self.refresh(io);
             }
             Next::Expire => {

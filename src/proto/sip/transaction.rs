@@ -32,10 +32,19 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(32);
 /// for ever. Longer than any session waits before its CANCEL.
 const PROCEEDING_MAX: Duration = Duration::from_secs(340);
 
+/// How long another request may go unanswered: by 64*T1 its sender has given up (timer F, RFC 3261 section 17.1.2.2), and
+/// whoever owns the request here has refused it; T4 later it is forgotten.
+const UNANSWERED_MAX: Duration = Duration::from_secs(32 + 5);
+
 /// RFC 3261 section 18.1.1: a request that is larger goes by TCP, where the path's MTU is not known.
 const DATAGRAM_MAX: usize = 1_300;
 /// When an INVITE that was too large for a datagram goes by one all the same: TCP has not led to an answer by then.
 const STREAM_MAX: Duration = Duration::from_secs(2);
+
+/// Forks of one INVITE that are ended; what further ones say is dropped.
+const FORKS_MAX: usize = 8;
+/// ACKs for one of them: its 2xx may come eleven times within 64*T1 (RFC 3261 section 13.3.1.4).
+const FORK_ACKS_MAX: u8 = 11;
 
 /// RFC 3261 section 8.1.1.7.
 const COOKIE: &str = "z9hG4bK";
@@ -70,7 +79,8 @@ pub(super) enum Owner {
     Invite(SessionId),
     Reinvite(SessionId),
     Update(SessionId),
-    Prack,
+    /// RSeq and CSeq of the response that it acknowledges.
+    Prack(SessionId, u32, u32),
     Bye(SessionId),
     Cancel,
     Refer(SessionId),
@@ -103,17 +113,37 @@ struct Server {
     pause: Duration,
     /// Timer G.
     retransmit: Option<Instant>,
-    /// Timers H, I, J, L.
+    /// Timers H, I, J, L; before the final response to another request than INVITE, [`UNANSWERED_MAX`].
     end: Option<Instant>,
     scheduled: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ClientState {
+    /// There was no room for it.
+    Unsent,
     Calling,
     Proceeding,
     Completed,
     Accepted,
+}
+
+/// Another fork of an INVITE that was answered twice: its 2xx was acknowledged and its dialog ended.
+#[derive(Debug)]
+struct Fork {
+    tag: Vec<u8>,
+    acks: u8,
+}
+
+/// What a 2xx of another fork gets (RFC 3261 section 13.2.2.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ForkEnd {
+    /// ACK and BYE.
+    Both,
+    /// It was retransmitted: the ACK again.
+    Ack,
+    /// Nothing: each may be forged, and its Contact name a victim.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -129,6 +159,7 @@ struct Client {
     datagram: Option<(Path, Bytes)>,
     ack_tag: Option<Vec<u8>>,
     ack_path: Path,
+    forks: Vec<Fork>,
     pause: Duration,
     /// Timers A, E.
     retransmit: Option<Instant>,
@@ -174,7 +205,7 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    /// At most `max` server transactions; clients are bounded by who makes them.
+    /// At most `max` of either side.
     pub fn new(max: usize) -> Self {
         Self {
             servers: HashMap::new(),
@@ -199,14 +230,19 @@ impl Transactions {
         self.servers.len()
     }
 
-    pub fn servers_max(&self) -> usize {
+    pub fn clients_len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Most of either side.
+    pub fn max(&self) -> usize {
         self.max
     }
 
     // ---- server side ----
 
     /// Takes a request that is not an ACK.
-    pub fn arrive(&mut self, wire: &mut Wire, head: &Head, uri: &Uri, path: Path) -> Arrival {
+    pub fn arrive(&mut self, now: Instant, wire: &mut Wire, head: &Head, uri: &Uri, path: Path) -> Arrival {
         let key = key(head, &head.method, uri);
         if let Some(server) = self.by_key.get(key.as_slice()).and_then(|id| self.servers.get(id)) {
             if let Some(last) = &server.last {
@@ -228,20 +264,23 @@ impl Transactions {
         if let Some(merge) = &merge {
             self.by_merge.insert(merge.clone(), id);
         }
+        let invite = head.method == Method::Invite;
         let server = Server {
             key,
             merge,
             path,
-            invite: head.method == Method::Invite,
+            invite,
             session: None,
             state: ServerState::Proceeding,
             last: None,
             pause: T1,
             retransmit: None,
-            end: None,
+            // How long an INVITE may wait is its session's to say.
+            end: (!invite).then(|| now + UNANSWERED_MAX),
             scheduled: None,
         };
         self.servers.insert(id, server);
+        self.schedule_server(wire, id);
         Arrival::New(id)
     }
 
@@ -344,6 +383,8 @@ impl Transactions {
         if server.end.is_some_and(|end| end <= now) {
             if server.state == ServerState::Completed && server.invite {
                 wire.count("ack-missing"); // timer H
+            } else if server.state == ServerState::Proceeding {
+                wire.count("request-unanswered");
             }
             self.abandon(id);
             return;
@@ -372,7 +413,12 @@ impl Transactions {
             Some((by_stream, whole)) => (by_stream, whole, Some((path, bytes))),
             None => (path, bytes, None),
         };
-        wire.send(path, bytes.clone());
+        let full = self.clients.len() >= self.max;
+        if full {
+            wire.count("requests-full");
+        } else {
+            wire.send(path, bytes.clone());
+        }
         let invite = matches!(owner, Owner::Invite(_) | Owner::Reinvite(_));
         let retransmit = match (&datagram, path.transport.is_stream()) {
             // Who hears an INVITE says so within 200 ms (RFC 3261 section 17.2.1); any other request may take its time.
@@ -385,14 +431,16 @@ impl Transactions {
             path,
             invite,
             owner,
-            state: ClientState::Calling,
+            state: if full { ClientState::Unsent } else { ClientState::Calling },
             bytes,
             datagram,
             ack_tag: None,
             ack_path: path,
+            forks: Vec::new(),
             pause: T1,
-            retransmit,
-            end: Some(now + TIMEOUT),
+            retransmit: retransmit.filter(|_| !full),
+            // One that was not sent ends at once, as if the transport had failed.
+            end: Some(if full { now } else { now + TIMEOUT }),
             scheduled: None,
         };
         self.clients.insert(branch.id, client);
@@ -514,6 +562,20 @@ impl Transactions {
         }
     }
 
+    /// What the 2xx with `tag`, not that of the dialog, to INVITE `id` gets. At most [`FORKS_MAX`] forks are ended.
+    pub fn end_fork(&mut self, id: ClientId, tag: &[u8]) -> ForkEnd {
+        let Some(client) = self.clients.get_mut(&id) else { return ForkEnd::Nothing };
+        if let Some(fork) = client.forks.iter_mut().find(|fork| fork.tag == tag) {
+            fork.acks = fork.acks.saturating_add(1);
+            return if fork.acks <= FORK_ACKS_MAX { ForkEnd::Ack } else { ForkEnd::Nothing };
+        }
+        if client.forks.len() >= FORKS_MAX {
+            return ForkEnd::Nothing;
+        }
+        client.forks.push(Fork { tag: tag.to_vec(), acks: 1 });
+        ForkEnd::Both
+    }
+
     /// Waits for retransmitted responses. On a reliable transport only an accepted INVITE does (RFC 6026 section 8.4).
     fn settle(&mut self, now: Instant, wire: &mut Wire, id: ClientId, time: Duration) {
         let Some(client) = self.clients.get_mut(&id) else { return };
@@ -533,16 +595,20 @@ impl Transactions {
         }
     }
 
-    /// Runs a client transaction's timers. `Some` when it ended without a final response.
-    pub fn wake_client(&mut self, now: Instant, wire: &mut Wire, id: ClientId, at: Instant) -> Option<Owner> {
+    /// Runs a client transaction's timers. `Some` when it ended without a final response: the status that stands for
+    /// one (RFC 3261 section 8.1.3.1).
+    pub fn wake_client(&mut self, now: Instant, wire: &mut Wire, id: ClientId, at: Instant) -> Option<(Owner, u16)> {
         let client = self.clients.get_mut(&id)?;
         if client.scheduled == Some(at) {
             client.scheduled = None;
         }
         if client.end.is_some_and(|end| end <= now) {
             let client = self.clients.remove(&id)?;
-            let unanswered = matches!(client.state, ClientState::Calling | ClientState::Proceeding);
-            return unanswered.then_some(client.owner);
+            return match client.state {
+                ClientState::Unsent => Some((client.owner, 503)),
+                ClientState::Calling | ClientState::Proceeding => Some((client.owner, 408)),
+                ClientState::Completed | ClientState::Accepted => None,
+            };
         }
         if client.retransmit.is_some_and(|due| due <= now) && client.datagram.is_some() {
             self.fall_back(now, wire, id);
@@ -580,7 +646,7 @@ impl Transactions {
         for (id, server) in &self.servers {
             assert_eq!(self.by_key.get(&server.key), Some(id));
             assert!(server.merge.as_ref().is_none_or(|m| self.by_merge.contains_key(m)));
-            let waits = server.state == ServerState::Proceeding;
+            let waits = server.state == ServerState::Proceeding && server.invite;
             assert!(waits || server.end.is_some() && server.scheduled.is_some(), "a transaction that never ends");
         }
         for client in self.clients.values() {

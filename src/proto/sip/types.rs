@@ -1,5 +1,7 @@
 //! What the endpoint is told and what it tells: configuration, orders, events.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 use crate::base::{Cause, Redacted, Timestamp};
@@ -271,6 +273,14 @@ pub enum Event {
         path: Path,
         /// The port of the server that it stands for, at the address that it comes from.
         port: u16,
+    },
+    /// A source has failed to authenticate so often that its credentials are not looked at, for a minute at most; or that
+    /// is over.
+    Guessing {
+        /// Its address, or its /64.
+        source: IpAddr,
+        /// Whether it begins.
+        stands: bool,
     },
     /// A stream cannot be framed any further; the edge shall close it.
     CloseConnection {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 
@@ -27,6 +28,8 @@ pub(super) enum Wake {
     Stream(u64),
     /// When the first binding expires.
     Registrar,
+    /// When a source that guessed passwords is heard again.
+    Source(IpAddr),
 }
 
 /// splitmix64 (Steele, Lea, Flood 2014): enough for identifiers, whose unpredictability rests on the seed.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod chaos;
+mod forks;
 mod hostile;
 mod offers;
 mod prack;
@@ -80,6 +81,20 @@ impl Side {
             Side::B => SocketAddr::from(([127, 0, 0, 2], 5060)),
         }
     }
+}
+
+/// A response to a request: `to` is appended to its To header, `extra` are whole header lines.
+fn response(request: &str, status: u16, to: &str, extra: &str, body: &str) -> String {
+    let copied = ["Via", "From", "To", "Call-ID", "CSeq"];
+    let lines: String = request
+        .lines()
+        .skip(1)
+        .take_while(|l| !l.is_empty())
+        .filter(|l| copied.iter().any(|n| l.split(':').next() == Some(n)))
+        .map(|l| format!("{l}{}\r\n", if l.starts_with("To:") { to } else { "" }))
+        .collect();
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!("SIP/2.0 {status} X\r\n{lines}{extra}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
 struct World {
@@ -293,6 +308,19 @@ impl World {
         assert_eq!(self.events(Side::B), [Event::Acked { session: b, sdp: None }]);
         self.log.clear();
         (a, b)
+    }
+
+    /// Hands A a message as it stands.
+    fn give_a(&mut self, text: impl Into<Bytes>) {
+        let (now, path) = (self.now, self.path(Side::A));
+        self.a.receive(now, path, text.into());
+        self.drain();
+    }
+
+    /// The newest message of a side's that begins so.
+    fn newest(&self, side: Side, begins: &str) -> String {
+        let mine = self.wire.iter().rev().find(|(s, m)| *s == side && m.starts_with(begins));
+        mine.map(|(_, m)| m.clone()).unwrap_or_else(|| panic!("no {begins} from {side:?}"))
     }
 
     /// Hands B a message as it stands.

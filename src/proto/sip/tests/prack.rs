@@ -235,3 +235,84 @@ fn forks_are_kept_apart() {
     assert!(sent[0].starts_with("ACK sip:three@") && sent[1].starts_with("BYE sip:three@"), "{sent:?}");
     assert_eq!(w.events(Side::A), []);
 }
+
+/// RFC 3311 section 5.2: one offer at a time.
+#[test]
+fn a_prack_with_an_offer_does_not_overtake_an_update() {
+    let mut w = World::new();
+    w.invite();
+    let invite = String::from_utf8(w.a.poll_transmit().expect("an INVITE").bytes.to_vec()).expect("text");
+    w.deaf = Some(Side::A);
+    w.give_b(invite.clone());
+    let b = w.incoming().session;
+    let now = w.now;
+    w.b.provisional(now, b, 183, Some(answer()));
+    w.drain();
+    let progress = last(&w, Side::B, "SIP/2.0 183");
+    let (to, rseq) = (header(&progress, "To").to_owned(), header(&progress, "RSeq").to_owned());
+    let head = invite.split("Content-Type").next().expect("a head").to_owned();
+    let give = |w: &mut World, method: &str, cseq: u32, extra: &str| {
+        let lines: String = head
+            .replace("INVITE sip", &format!("{method} sip"))
+            .replace("branch=z9hG4bK", &format!("branch=z9hG4bK{cseq}"))
+            .replace("CSeq: 1 INVITE", &format!("CSeq: {cseq} {method}"))
+            .lines()
+            .map(|l| if l.starts_with("To: ") { format!("To: {to}\r\n") } else { format!("{l}\r\n") })
+            .collect();
+        let kind = "Content-Type: application/sdp\r\n";
+        let text = format!("{lines}{extra}{kind}Content-Length: {}\r\n\r\n", OFFER.len());
+        w.give_b(Bytes::from([text.as_bytes(), OFFER].concat()));
+        w.sent(Side::B).iter().map(|l| l[8..11].to_owned()).collect::<Vec<_>>()
+    };
+    w.log.clear();
+    let rack = format!("RAck: {rseq} 1 INVITE\r\n");
+    assert_eq!(give(&mut w, "UPDATE", 2, ""), [""; 0]);
+    assert_eq!(give(&mut w, "PRACK", 3, &rack), ["500"]);
+    assert!(header(&last(&w, Side::B, "SIP/2.0 500"), "Retry-After").parse::<u32>().is_ok_and(|s| s <= 10));
+    let reoffer = || Event::Reoffer { session: b, sdp: Some(offer()) };
+    assert_eq!(w.events(Side::B), [reoffer()], "the UPDATE's");
+    let now = w.now;
+    w.b.answer_reoffer(now, b, Ok(answer()));
+    w.drain();
+    assert!(last(&w, Side::B, "SIP/2.0 200").contains("CSeq: 2 UPDATE"));
+    // The response is still unacknowledged, and the PRACK that comes again finds it.
+    w.sent(Side::B);
+    assert_eq!(give(&mut w, "PRACK", 4, &rack), [""; 0]);
+    assert_eq!(w.events(Side::B), [reoffer()]);
+    let now = w.now;
+    w.b.answer_reoffer(now, b, Ok(answer()));
+    w.drain();
+    assert!(last(&w, Side::B, "SIP/2.0 200").contains("CSeq: 4 PRACK"));
+    let now = w.now;
+    w.b.reject(now, b, 486, None, None);
+    w.run(60_000);
+    assert_eq!(w.b.transactions_len(), 0, "each has its end");
+}
+
+/// RFC 3262 section 3: once the PRACK came, the response is not sent again; RFC 3261 section 13.3.1.1 wants one a minute.
+#[test]
+fn the_minutely_response_is_a_new_one() {
+    for (option, reliable) in [("Supported: 100rel", false), ("Require: 100rel\r\nSupported: x", true)] {
+        let mut w = World::new();
+        w.invite();
+        let invite = String::from_utf8(w.a.poll_transmit().expect("an INVITE").bytes.to_vec()).expect("text");
+        w.give_b(invite.replace("Supported: 100rel", option));
+        let b = w.incoming().session;
+        let now = w.now;
+        w.b.provisional(now, b, 183, Some(answer()));
+        w.run(130_000);
+        let all: Vec<&String> = w.wire.iter().map(|(_, m)| m).filter(|m| m.starts_with("SIP/2.0 183")).collect();
+        let rseqs: Vec<Option<u32>> =
+            all.iter().map(|m| m.lines().find_map(|l| l.strip_prefix("RSeq: ")?.parse().ok())).collect();
+        let first = rseqs[0].expect("reliable");
+        let expected = match reliable {
+            true => [Some(first), Some(first + 1), Some(first + 2)],
+            false => [Some(first), None, None],
+        };
+        assert_eq!(rseqs, expected, "{option}");
+        assert_eq!(all[1].contains("100rel\r\nRSeq"), reliable, "{option}");
+        assert_eq!(all.iter().filter(|m| m.contains("m=audio")).count(), 1, "one description for one INVITE");
+        assert_eq!(w.a.counters().get("rseq-out-of-order"), None, "{option}");
+        assert_eq!(w.b.counters().get("prack-missing"), None, "{option}");
+    }
+}

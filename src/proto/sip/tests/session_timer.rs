@@ -119,3 +119,84 @@ fn off_means_that_nothing_is_asked_for_and_peers_are_kept_to() {
     w.run(3_000_000);
     assert_eq!(w.sent(Side::A).len() + w.sent(Side::B).len(), 0);
 }
+
+/// Both ask for 90 s, so B refreshes after 45 s and gives up after 60 s (RFC 4028 section 10).
+fn brief(mut w: World) -> (World, SessionId, SessionId, Instant) {
+    let least = Duration::from_secs(90);
+    w.a.set_session_timer(Some(least), least);
+    w.b.set_session_timer(Some(least), least);
+    let start = w.now.mono;
+    let (a, b) = w.talk();
+    w.deaf = Some(Side::A);
+    w.run(44_960);
+    assert_eq!(seconds(&w, Side::B, "UPDATE", start), [45]);
+    (w, a, b, start)
+}
+
+#[test]
+fn a_refresh_that_is_refused_is_tried_again_until_the_session_ends() {
+    let (mut w, _, _, start) = brief(World::new());
+    for (status, extra, pause_ms, next) in
+        [(500, "Retry-After: 3\r\n", 3_000, 48), (503, "", 3_000, 51), (603, "Retry-After: 3600\r\n", 4_500, 55)]
+    {
+        let update = w.newest(Side::B, "UPDATE");
+        w.give_b(response(&update, status, "", extra, ""));
+        w.log.clear();
+        w.run(pause_ms);
+        assert_eq!(seconds(&w, Side::B, "UPDATE", start), [next], "after {status}");
+    }
+    w.deaf = None;
+    w.run(40_000);
+    assert_eq!(w.events(Side::B), [], "it got through");
+    // Refused to the end, the session ends when it has to.
+    w.deaf = Some(Side::A);
+    for _ in 0..40 {
+        w.run(1_000);
+        if w.log
+            .iter()
+            .any(|(s, at, l)| *s == Side::B && l.starts_with("UPDATE") && w.now.mono.since(*at).as_secs() < 1)
+        {
+            let update = w.newest(Side::B, "UPDATE");
+            w.give_b(response(&update, 500, "", "", ""));
+        }
+    }
+    assert!(matches!(w.events(Side::B)[..], [Event::Ended { cause: Cause::TimerExpired, .. }]));
+}
+
+#[test]
+fn a_refresh_that_no_connection_carried_is_tried_again() {
+    let (mut w, ..) = brief(World::tcp());
+    let now = w.now;
+    w.b.connection_closed(now, 7);
+    w.drain();
+    w.deaf = None;
+    w.run(40_000);
+    assert_eq!(w.events(Side::B), []);
+    assert!(w.log.iter().filter(|(s, _, l)| *s == Side::B && l.starts_with("UPDATE")).count() >= 2);
+}
+
+/// RFC 4028 section 7.2: without Session-Expires in the 2xx the session does not expire.
+#[test]
+fn a_peer_that_knows_no_timers_and_takes_no_refresh_keeps_its_call() {
+    let mut w = World::new();
+    w.a.set_session_timer(None, Duration::from_secs(90));
+    let (a, start) = (w.invite(), w.now.mono);
+    let invite = String::from_utf8(w.a.poll_transmit().expect("an INVITE").bytes.to_vec()).expect("text");
+    let (head, body) = invite.split_once("\r\n\r\n").expect("a body");
+    let kept = head.lines().filter(|l| !["Supported", "Allow", "Session-Exp"].iter().any(|n| l.starts_with(n)));
+    w.give_b(kept.fold(String::new(), |all, l| all + l + "\r\n") + "\r\n" + body);
+    let b = w.incoming().session;
+    let now = w.now;
+    w.b.accept(now, b, answer());
+    w.run(100);
+    w.events(Side::A);
+    for status in [488, 501, 500] {
+        w.run(900_500);
+        assert!(matches!(w.events(Side::A)[..], [Event::Reoffer { .. }]), "a refresh");
+        let now = w.now;
+        w.a.answer_reoffer(now, a, Err(status));
+    }
+    w.run(800_000);
+    assert_eq!(seconds(&w, Side::B, "INVITE", start).len(), 3);
+    assert_eq!(w.events(Side::B), [Event::Acked { session: b, sdp: None }]);
+}
