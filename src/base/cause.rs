@@ -45,6 +45,8 @@ causes! {
     Rejected = 21, "rejected";
     /// The number changed.
     NumberChanged = 22, "number-changed";
+    /// The call went in circles, or through too many exchanges.
+    ExchangeRouting = 25, "exchange-routing";
     /// The destination is out of order.
     OutOfOrder = 27, "out-of-order";
     /// The number is incomplete or malformed.
@@ -67,6 +69,8 @@ causes! {
     ResourceUnavailable = 47, "resource-unavailable";
     /// Incoming calls are barred for the caller.
     Barred = 55, "barred";
+    /// The other side cannot do what was asked.
+    NotImplemented = 79, "not-implemented";
     /// The media types have nothing in common.
     IncompatibleMedia = 88, "incompatible-media";
     /// A timer ran out.
@@ -91,9 +95,11 @@ impl Cause {
             Self::NoAnswer => 480,
             Self::Rejected | Self::Barred => 403,
             Self::NumberChanged => 410,
+            // RFC 3398 has no status for it; this one says the same.
+            Self::ExchangeRouting => 483,
             Self::OutOfOrder => 502,
             Self::InvalidNumber => 484,
-            Self::FacilityRejected => 501,
+            Self::FacilityRejected | Self::NotImplemented => 501,
             Self::NormalUnspecified => 480,
             Self::NoCircuit
             | Self::NetworkOutOfOrder
@@ -115,6 +121,9 @@ impl Cause {
             200..=299 => Self::Normal,
             401 | 402 | 403 | 407 | 603 => Self::Rejected,
             404 | 485 | 604 => Self::UnallocatedNumber,
+            400 | 481 | 500 => Self::TemporaryFailure,
+            406 | 415 | 501 => Self::NotImplemented,
+            482 | 483 => Self::ExchangeRouting,
             408 => Self::TimerExpired,
             410 => Self::NumberChanged,
             480 => Self::NoUserResponding,

@@ -106,6 +106,7 @@ impl Phone {
             contact_user: from.to_owned(),
             sdp: Some(sdp::offer(&local)),
             credentials: None,
+            max_forwards: 70,
             headers: Vec::new(),
         };
         self.offer = Some(local);

@@ -72,6 +72,7 @@ impl Pair {
             contact_user: "line".into(),
             sdp: Some(Bytes::from_static(SDP)),
             credentials: None,
+            max_forwards: 70,
             headers: Vec::new(),
         };
         let session = self.caller.invite(self.now, order).expect("a session");

@@ -155,6 +155,7 @@ impl Phone {
             contact_user: from.to_owned(),
             sdp: Some(sdp::offer(&local)),
             credentials: known.then(|| self.credentials()),
+            max_forwards: 70,
             headers: Vec::new(),
         };
         let session = self.endpoint.invite(self.clock.now(), invite).expect("a session");
@@ -281,7 +282,7 @@ impl Phone {
             Event::Failed { session, status, .. } => {
                 self.calls.insert(session, State::Over(status));
             }
-            Event::Cancelled { session } | Event::Ended { session, .. } => {
+            Event::Cancelled { session, .. } | Event::Ended { session, .. } => {
                 self.calls.insert(session, State::Over(0));
                 if self.up().is_none() {
                     self.talk = None;

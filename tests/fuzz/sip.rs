@@ -293,6 +293,7 @@ impl World {
                     contact_user: odd.clone(),
                     sdp: (!chance.one_in(4)).then(sdp),
                     credentials: chance.one_in(2).then_some(credentials),
+                    max_forwards: 70,
                     headers: vec![("X-Odd".into(), odd)],
                 };
                 if let Some(session) = end.invite(now, invite) {

@@ -228,6 +228,7 @@ fn take(desk: &mut Desk, party: Party, user: &str, value: &str) -> SessionId {
         contact_user: user.into(),
         sdp: Some(description(22_000, Flow::SendRecv)),
         credentials: Some(Credentials { user: user.into(), password }),
+        max_forwards: 70,
         headers: vec![("Replaces".into(), value.into()), ("Require".into(), "replaces".into())],
     };
     desk.with(party, |e, now| e.invite(now, invite)).expect("a session")

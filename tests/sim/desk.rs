@@ -223,6 +223,7 @@ impl Desk {
             contact_user: user.into(),
             sdp: body,
             credentials,
+            max_forwards: 70,
             headers: Vec::new(),
         };
         let now = self.now;

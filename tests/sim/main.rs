@@ -6,6 +6,7 @@ mod cuts;
 mod days;
 mod desk;
 mod disk;
+mod identity;
 mod names;
 mod scripts;
 mod walk;

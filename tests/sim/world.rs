@@ -298,6 +298,7 @@ impl World {
             contact_user: format!("c{caller}"),
             sdp: Some(description(caller_port(caller))),
             credentials: None,
+            max_forwards: 70,
             headers: Vec::new(),
         };
         self.tally.dialled += 1;
@@ -468,7 +469,7 @@ impl World {
                     self.at(after, Later::Answer { session });
                 }
             }
-            Event::Cancelled { session } | Event::Ended { session, .. } => {
+            Event::Cancelled { session, .. } | Event::Ended { session, .. } => {
                 self.ringing.remove(&session);
             }
             _ => {}

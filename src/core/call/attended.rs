@@ -208,7 +208,8 @@ impl Switch {
             Source::Challenge | Source::Stranger => (None, None),
         };
         let Some(sip) = self.sip_leg(now, &incoming, party) else { return };
-        if let Err(cause) = self.take_place(now, source, sip, incoming.from_user, old) {
+        let (_, name) = self.admit_origin(&incoming, party);
+        if let Err(cause) = self.take_place(now, source, sip, name, old) {
             self.sip.reject(now, session, cause.sip_status(), Some(cause), None);
         }
     }

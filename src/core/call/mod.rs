@@ -17,6 +17,7 @@ mod bridge;
 mod digits;
 mod flow;
 mod heard;
+mod identity;
 mod offer;
 mod security;
 mod setup;
@@ -43,7 +44,7 @@ use crate::core::journal::{CDR_EVENTS_MAX, CallEvent, Cdr, LegRecord};
 use crate::core::trunk::locator::Server;
 use crate::core::trunk::target::Destination;
 use crate::proto::sdp;
-use crate::proto::sip::{Path, SessionId};
+use crate::proto::sip::{Origin, Path, SessionId};
 
 /// Most legs a call may have had in its life; a transfer beyond it is refused.
 pub(crate) const LEGS_PER_CALL_MAX: usize = 64;
@@ -106,6 +107,8 @@ pub(crate) struct Call {
     pub route: VecDeque<RouteStep>,
     /// The flow's transfer wants to know who answers.
     pub examines: bool,
+    /// Whom it comes from, and by which numbers.
+    pub origin: Origin,
     pub cdr: Cdr,
     events_left_out: u64,
     /// What earlier flows of the call lost.
@@ -131,11 +134,11 @@ pub(crate) struct RouteStep {
 }
 
 impl Call {
-    pub fn new(now: Now, id: CallId, tenant: Option<TenantId>, client: LegId, cdr: Cdr) -> Self {
+    pub fn new(now: Now, id: CallId, client: LegId, origin: Origin, cdr: Cdr) -> Self {
         Self {
             id,
             began: now,
-            tenant,
+            tenant: None,
             client,
             legs: Vec::new(),
             agent: None,
@@ -149,6 +152,7 @@ impl Call {
             ports_closing: 0,
             route: VecDeque::new(),
             examines: false,
+            origin,
             cdr,
             events_left_out: 0,
             lost_by_flows: Lost::default(),

@@ -4,6 +4,7 @@ use crate::base::{AgentId, CallId, DialString, LegId, Now, TrunkId};
 use crate::core::call::{Call, Leg, Role, Signal};
 use crate::core::journal::{Cdr, Change, Direction, LegRecord};
 use crate::core::switch::Switch;
+use crate::proto::sip::Origin;
 
 /// A call to be.
 pub(crate) struct NewCall {
@@ -12,6 +13,8 @@ pub(crate) struct NewCall {
     pub direction: Direction,
     pub signal: Signal,
     pub trunk: Option<TrunkId>,
+    /// Whom it comes from, as far as we believe it.
+    pub origin: Origin,
     /// The agent whose phone dials.
     pub agent: Option<AgentId>,
 }
@@ -37,7 +40,9 @@ impl Switch {
             legs: Vec::new(),
             events: Vec::new(),
         };
-        self.calls.insert(id, Call::new(now, id, None, client, cdr));
+        let mut call = Call::new(now, id, client, new.origin, cdr);
+        call.note_origin(now);
+        self.calls.insert(id, call);
         if new.direction == Direction::Inbound {
             self.counters.offered += 1;
         }

@@ -152,8 +152,7 @@ impl Switch {
         let c = self.calls.get(&call).ok_or(Cause::TemporaryFailure)?;
         let client = self.legs.get(&c.client).and_then(|l| l.sip());
         let codecs = client.map_or_else(|| self.codecs(), |client| sdp_preference(client, self.codecs()));
-        let from_user = c.cdr.from.as_str().to_owned();
-        let from_user = if from_user.is_empty() { "anonymous".to_owned() } else { from_user };
+        let caller = self.caller_for(c, step);
         let credentials = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(credentials_of);
         // RFC 3261 section 8.1.2: an outbound proxy is a route that is there from the start.
         let proxy = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(|entry| entry.proxy_route());
@@ -161,17 +160,22 @@ impl Switch {
         let policy = self.srtp_policy(step.trunk, step.agent);
         let security = self.security(policy, path.transport);
         let local = self.local_description((socket, path.remote.is_ipv4()), codecs, security.clone());
+        let host = Host::Address(path.local.ip()).to_string();
+        let to_uri = step.uri.split(';').next().unwrap_or(&step.uri).to_owned();
+        let mut headers = caller.origin.headers(&host, &to_uri);
+        headers.extend(proxy.map(|uri| ("Route".to_owned(), format!("<{uri}>"))));
         let invite = Invite {
             path,
             request_uri: step.uri.clone(),
-            from_user: from_user.clone(),
-            from_display: None,
-            from_host: Host::Address(path.local.ip()).to_string(),
-            to_uri: step.uri.split(';').next().unwrap_or(&step.uri).to_owned(),
-            contact_user: from_user,
+            from_user: caller.user.clone(),
+            from_display: caller.display,
+            from_host: caller.host.unwrap_or(host),
+            to_uri,
+            contact_user: caller.user,
             sdp: Some(sdp::offer(&local)),
             credentials,
-            headers: proxy.map(|uri| ("Route".to_owned(), format!("<{uri}>"))).into_iter().collect(),
+            max_forwards: caller.origin.max_forwards,
+            headers,
         };
         let Some(session) = self.sip.invite(now, invite) else {
             self.socket_back(socket);

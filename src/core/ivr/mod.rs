@@ -38,10 +38,25 @@ pub const DIGITS_MAX: usize = 64;
 /// Most steps that a run takes at one moment of the clock, without waiting for anything; more is a loop and ends the call.
 pub const STEPS_WITHOUT_WAIT_MAX: usize = 200;
 
-/// The attributes that are there from the start: what the call brings (`ani`, `dnis`, `medium`), the tenant, and the
-/// moment the call came, in the flow's time zone (`date` as `YYYY-MM-DD`, `hour` and `minute` without leading zeros,
+/// The attributes that are there from the start: what the call brings (`ani`, `dnis`, `medium`; where it was diverted on
+/// its way `diverted_from`, the number dialled first, `diverted_by`, the one that sent it to us, and `diverted_why`; where
+/// the caller withholds its number `privacy`), the tenant, and the moment the call came, in the flow's time zone (`date` as `YYYY-MM-DD`, `hour` and `minute` without leading zeros,
 /// `weekday` as `mo`..`su`). Only `language` may be set by a flow.
-pub const DISCOVERED: [&str; 9] = ["ani", "date", "dnis", "hour", "language", "medium", "minute", "tenant", "weekday"];
+pub const DISCOVERED: [&str; 13] = [
+    "ani",
+    "date",
+    "diverted_by",
+    "diverted_from",
+    "diverted_why",
+    "dnis",
+    "hour",
+    "language",
+    "medium",
+    "minute",
+    "privacy",
+    "tenant",
+    "weekday",
+];
 
 /// Most items of a prompt.
 const ITEMS_MAX: usize = 32;

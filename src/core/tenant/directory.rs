@@ -218,6 +218,8 @@ pub struct TrunkEntry {
     pub register: bool,
     /// Whether calls from the peers must authenticate as `user`.
     pub authenticate: bool,
+    /// Whether the peers belong to our trust domain (RFC 3325).
+    pub trusted: bool,
     /// Leading digits to strip before dialling out.
     pub strip: u8,
     /// How calls by TLS are made, and whether callers are known by their certificate.
@@ -631,6 +633,7 @@ impl Directory {
                 password: trunk.password.clone(),
                 register: trunk.register,
                 authenticate: trunk.authenticate,
+                trusted: trunk.trusted,
                 strip: trunk.strip,
                 tls: trunk.tls.clone(),
                 outbound_proxy: trunk.outbound_proxy.clone(),

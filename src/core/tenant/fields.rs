@@ -157,6 +157,7 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("password", TEXT),
             may("register", FLAG),
             may("authenticate", FLAG),
+            may("trusted", FLAG),
             may("prefix", Form::Texts),
             may("strip", U8),
             may("tls", Form::Table(CLIENT_TLS)),

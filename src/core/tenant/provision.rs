@@ -342,6 +342,10 @@ pub struct Trunk {
     /// Whether calls from the peers' addresses must authenticate as `user`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub authenticate: bool,
+    /// Whether the peers belong to the same trust domain (RFC 3325): whom they assert as caller is believed, and they are
+    /// told callers' numbers, withheld ones, too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trusted: bool,
     /// Prefixes of dialled numbers that go out here; the longest match of all trunks wins. Empty: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefix: Vec<String>,

@@ -10,7 +10,7 @@ use crate::core::journal::{Change, Direction};
 use crate::core::switch::{Output, Switch};
 use crate::core::trunk::auth::Source;
 use crate::proto::sdp;
-use crate::proto::sip::{Binding, Event, Incoming, SessionId};
+use crate::proto::sip::{Binding, DIVERSIONS_MAX, Event, Incoming, SessionId};
 
 impl Switch {
     pub(crate) fn on_sip(&mut self, now: Now, event: Event) {
@@ -26,7 +26,7 @@ impl Switch {
             Event::Failed { session, status, cause, retry_after_s } => {
                 self.with_leg(session, |s, leg| s.sip_failed(now, leg, status, cause, retry_after_s))
             }
-            Event::Cancelled { session } => self.with_leg(session, |s, leg| s.leg_gone(now, leg, Cause::Normal)),
+            Event::Cancelled { session, cause } => self.with_leg(session, |s, leg| s.leg_gone(now, leg, cause)),
             Event::Reoffer { session, sdp } => self.reoffered(now, session, sdp),
             Event::Reanswered { session, answer } => self.with_leg(session, |s, leg| s.reanswered(now, leg, answer)),
             Event::Referred { session, target } => self.with_leg(session, |s, leg| s.referred(now, leg, &target)),
@@ -132,14 +132,20 @@ impl Switch {
         (trunk, agent): (Option<TrunkId>, Option<AgentId>),
     ) -> Option<crate::base::CallId> {
         let session = incoming.session;
-        let caller = incoming.asserted_user.as_deref().unwrap_or(&incoming.from_user);
+        let (origin, caller) = self.admit_origin(&incoming, (trunk, agent));
+        if origin.diversions.len() > DIVERSIONS_MAX {
+            // A circle of diversions; not every element in it counts down Max-Forwards.
+            self.counters.calls_refused += 1;
+            self.sip.reject(now, session, 482, Some(Cause::ExchangeRouting), None);
+            return None;
+        }
         let (Ok(from), Ok(to)) = (DialString::new(caller), DialString::new(incoming.request_user.as_str())) else {
             // RFC 3261 21.4.22: the address cannot be used as a number.
             self.sip.reject(now, session, 484, Some(Cause::InvalidNumber), None);
             return None;
         };
         let leg = self.sip_leg(now, &incoming, (trunk, agent))?;
-        let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, agent };
+        let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, origin, agent };
         Some(self.new_call(now, new))
     }
 

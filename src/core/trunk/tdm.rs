@@ -285,6 +285,7 @@ impl Switch {
             direction: Direction::Inbound,
             signal: Signal::Tdm(circuit),
             trunk: Some(trunk),
+            origin: Default::default(),
             agent: None,
         };
         let call = self.new_call(now, new);

@@ -178,7 +178,7 @@ fn write_trunks(connection: &Connection, key: &SecretKey, provision: &Provision)
     }
     let mut trunk = connection.prepare_cached(
         "INSERT INTO trunk (name, position, kind, user, password, register, authenticate, strip, tls, outbound_proxy,
-            failover_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            failover_s, trusted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     let mut peer = connection.prepare_cached("INSERT INTO trunk_peer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     let mut prefix = connection.prepare_cached("INSERT INTO trunk_prefix VALUES (?1, ?2, ?3)")?;
@@ -197,7 +197,8 @@ fn write_trunks(connection: &Connection, key: &SecretKey, provision: &Provision)
             t.strip,
             tls,
             t.outbound_proxy,
-            t.failover_s
+            t.failover_s,
+            t.trusted
         ])?;
         for (position, p) in (0i64..).zip(&t.peer) {
             let (port, transport) = (p.port.unwrap_or(0), p.transport.as_deref().unwrap_or(""));
@@ -370,8 +371,8 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
     for (trunk, prefix) in rows(connection, select, |row| Ok((row.get(0)?, row.get(1)?)))? {
         prefixes.entry(trunk).or_default().push(prefix);
     }
-    let select = "SELECT name, kind, user, register, authenticate, strip, password, tls, outbound_proxy, failover_s
-        FROM trunk ORDER BY position";
+    let select = "SELECT name, kind, user, register, authenticate, strip, password, tls, outbound_proxy, failover_s,
+        trusted FROM trunk ORDER BY position";
     let sealed: Vec<(Trunk, Option<Vec<u8>>)> = rows(connection, select, |row| {
         let name: String = row.get(0)?;
         let trunk = Trunk {
@@ -386,6 +387,7 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
             tls: row.get::<_, Option<String>>(7)?.and_then(|json| serde_json::from_str(&json).ok()),
             outbound_proxy: row.get(8)?,
             failover_s: row.get(9)?,
+            trusted: row.get(10)?,
             srtp: "off".into(),
             srtp_keys: "dtls".into(),
             name,

@@ -9,14 +9,29 @@ use super::dialog::{Dialog, Draft};
 use super::message::{
     ALLOW, Head, SDP, SUPPORTED, contact, escape_user, number, quote, reason_cause, reason_line, sdp, secure_contact,
 };
+use super::origin::MAX_FORWARDS;
 use super::session::{Calling, Cancel, Io, Phase, RINGING_MAX, Session};
 use super::transaction::{ClientId, ForkEnd, Owner};
 use super::types::{Event, Invite};
 use super::{Path, SessionId};
 
 /// The header names that an order may not bring along, as the endpoint writes them itself.
-const OWN: [&str; 13] =
-    ["via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "content-length", "l", "content-type", "c"];
+const OWN: [&str; 14] = [
+    "max-forwards",
+    "via",
+    "v",
+    "from",
+    "f",
+    "to",
+    "t",
+    "call-id",
+    "i",
+    "cseq",
+    "content-length",
+    "l",
+    "content-type",
+    "c",
+];
 
 impl Session {
     /// Sends the INVITE of an order. `None` where a URI of it is malformed.
@@ -41,6 +56,7 @@ impl Session {
             routes: Vec::new(),
             local_cseq: 0,
             remote_cseq: None,
+            max_forwards: order.max_forwards,
             contact: match secure {
                 true => secure_contact(&order.path, &order.contact_user),
                 false => contact(&order.path, &order.contact_user),
@@ -137,6 +153,8 @@ impl Session {
             self.dialog.remote_cseq = early.dialog.remote_cseq;
             self.dialog.target.clone_from(&early.dialog.target);
         }
+        // What the caller had left counts for the INVITE alone.
+        self.dialog.max_forwards = MAX_FORWARDS;
         self.note_peer(&response.headers);
         self.timer.take_answer(io.mono(), &response.headers, &io.wire.session_limits);
         self.described = calling.sdp;
@@ -193,6 +211,7 @@ pub(super) fn end_fork(
         routes: Vec::new(),
         local_cseq: head.cseq,
         remote_cseq: None,
+        max_forwards: MAX_FORWARDS,
         contact: contact.to_owned(),
     };
     dialog.take_routes(&response.headers, true);

@@ -32,6 +32,8 @@ pub(super) struct Dialog {
     pub routes: Vec<Vec<u8>>,
     pub local_cseq: u32,
     pub remote_cseq: Option<u32>,
+    /// How many elements our requests may pass (RFC 3261 section 8.1.1.6).
+    pub max_forwards: u8,
     /// Our Contact value.
     pub contact: String,
 }
@@ -72,7 +74,7 @@ impl Dialog {
             out.extend_from_slice(&self.target);
             out.extend_from_slice(b">\r\n");
         }
-        out.extend_from_slice(b"Max-Forwards: 70\r\n");
+        let _ = write!(out, "Max-Forwards: {}\r\n", self.max_forwards);
         line(&mut out, "From", &self.local);
         line(&mut out, "To", &self.remote);
         line(&mut out, "Call-ID", &self.call_id);
@@ -187,6 +189,7 @@ mod tests {
             routes: routes.iter().map(|r| r.as_bytes().to_vec()).collect(),
             local_cseq: 1,
             remote_cseq: None,
+            max_forwards: super::super::MAX_FORWARDS,
             contact: "<sip:a@198.51.100.1:5060>".into(),
         }
     }

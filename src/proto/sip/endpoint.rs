@@ -288,6 +288,7 @@ impl Endpoint {
             routes: Vec::new(),
             local_cseq: 1,
             remote_cseq: None,
+            max_forwards: super::MAX_FORWARDS,
             contact,
         };
         let extra = format!("Contact: {}\r\nAccept: application/sdp\r\n", dialog.contact);

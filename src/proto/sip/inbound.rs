@@ -1,6 +1,6 @@
 //! Requests that arrive: within a session, or new.
 
-use sip_codec::headers::{Address, Via};
+use sip_codec::headers::Via;
 use sip_codec::{HeaderName, Message, Method, Request, Response};
 
 use crate::base::{Cause, Now};
@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::message::{
     ALLOW, Head, Reply, SUPPORTED, contact, phrase, reason_cause, sdp, secure_contact, split_top, text, user_of,
 };
+use super::origin::{MAX_FORWARDS, Origin};
 use super::prack::Reliable;
 use super::refuse;
 use super::session::{Io, Phase, RINGING_MAX, Ringing, Session};
@@ -164,7 +165,8 @@ impl Endpoint {
         let bytes = arrived.reply.render(200, phrase(200), &tag, &self.wire.user_agent, "", None);
         self.transactions.respond(now.mono, &mut self.wire, arrived.server, 200, bytes);
         if let Some(id) = session {
-            self.with(now, id, |session, io| session.cancelled(io, invite));
+            let cause = reason_cause(&arrived.request.headers).unwrap_or(Cause::Normal);
+            self.with(now, id, |session, io| session.cancelled(io, invite, cause));
         }
     }
 
@@ -205,6 +207,20 @@ impl Endpoint {
         });
     }
 
+    /// Whether this is an INVITE of ours that came back for the same target (RFC 3261 section 16.3 step 4): tags and
+    /// Call-ID survive proxies. For another target it is a spiral, which is a call like any other.
+    fn is_loop(&self, arrived: &Arrived) -> bool {
+        let head = &arrived.head;
+        let id = std::str::from_utf8(head.caller_tag()).ok().and_then(|tag| tag.split_once('-'));
+        let id = id.and_then(|(id, _)| u64::from_str_radix(id, 16).ok()).map(SessionId);
+        let Some(dialog) = id.and_then(|id| self.sessions.get(&id)).filter(|s| s.caller).map(|s| &s.dialog) else {
+            return false;
+        };
+        let ours = dialog.call_id == head.call_id && dialog.local_tag.as_bytes() == head.caller_tag();
+        let target = || sip_codec::Uri::parse(bytes::Bytes::copy_from_slice(&dialog.target)).ok();
+        ours && target().is_some_and(|target| user_of(&target) == user_of(&arrived.request.uri))
+    }
+
     fn invited(&mut self, now: Now, arrived: Arrived) {
         let busy = || (503, phrase(503).into(), RETRY_AFTER.into());
         if self.stopping {
@@ -222,6 +238,10 @@ impl Endpoint {
         let mut timer = SessionTimer::default();
         if let Err(extra) = timer.take_request(&arrived.request.headers, &self.wire.session_limits) {
             self.refuse(now, &arrived, "session-interval", (422, phrase(422).into(), extra));
+            return;
+        }
+        if self.is_loop(&arrived) {
+            self.refuse(now, &arrived, "loop", (482, phrase(482).into(), String::new()));
             return;
         }
         let replaces = match self.replaced_by_invite(&arrived.request) {
@@ -254,6 +274,7 @@ impl Endpoint {
             routes: Vec::new(),
             local_cseq: 0,
             remote_cseq: Some(head.cseq),
+            max_forwards: MAX_FORWARDS,
             contact: match request.uri.scheme() {
                 sip_codec::Scheme::Sips => secure_contact(&path, &incoming.request_user),
                 _ => contact(&path, &incoming.request_user),
@@ -373,8 +394,6 @@ impl Endpoint {
 }
 
 fn incoming(id: SessionId, path: Path, head: &Head, request: &Request, sdp: Option<bytes::Bytes>) -> Incoming {
-    let asserted = request.headers.value(&HeaderName::PAssertedIdentity);
-    let asserted = asserted.and_then(|row| Address::parse(split_top(&row, b',').next()?, "P-Asserted-Identity").ok());
     Incoming {
         session: id,
         path,
@@ -384,7 +403,7 @@ fn incoming(id: SessionId, path: Path, head: &Head, request: &Request, sdp: Opti
         from_display: head.from.display_name.as_deref().map(text).unwrap_or_default(),
         from_uri: text(&head.from.uri.to_bytes()),
         to_user: user_of(&head.to.uri),
-        asserted_user: asserted.map(|a| user_of(&a.uri)),
+        origin: Origin::read(&request.headers, &head.from.uri),
         authenticated: None,
         sdp,
         reliable: false,

@@ -251,7 +251,12 @@ pub(super) fn reason_line(cause: Cause) -> String {
 
 /// Whether a header that lists tokens, in one line or many, has this one.
 pub(super) fn lists(headers: &Headers, name: &HeaderName, token: &[u8]) -> bool {
-    headers.get_all(name).any(|row| split_top(&row.value(), b',').any(|t| t.eq_ignore_ascii_case(token)))
+    lists_parts(headers, name, b',', token)
+}
+
+/// Whether a header whose values have `separator` between them, in one line or many, has this one.
+pub(super) fn lists_parts(headers: &Headers, name: &HeaderName, separator: u8, token: &[u8]) -> bool {
+    headers.get_all(name).any(|row| split_top(&row.value(), separator).any(|t| t.eq_ignore_ascii_case(token)))
 }
 
 /// An unsigned number header; `None` where absent or not a number of at most 10 digits.

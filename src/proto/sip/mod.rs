@@ -9,6 +9,7 @@ mod endpoint;
 mod inbound;
 mod info;
 mod message;
+mod origin;
 mod prack;
 mod refer;
 mod refuse;
@@ -30,6 +31,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 pub use endpoint::Endpoint;
+pub(crate) use origin::DIVERSIONS_MAX;
+pub use origin::{Diversion, MAX_FORWARDS, Origin};
 pub use types::{
     Binding, ClientRegistration, Credentials, EndpointConfig, Event, Incoming, Invite, ProbeId, RegistrationId, User,
 };

@@ -74,6 +74,7 @@ impl Registration {
                 routes: order.routes.iter().map(|uri| format!("<{}>", clean(uri)).into_bytes()).collect(),
                 local_cseq: 0,
                 remote_cseq: None,
+                max_forwards: super::MAX_FORWARDS,
             },
             login: Login::new(Some(order.credentials)),
             state: State::Waiting,

@@ -317,8 +317,8 @@ impl Session {
     }
 
     /// The caller gave up, or nobody decided in time.
-    pub fn give_up_ringing(&mut self, io: &mut Io<'_>) {
-        self.tell(io, Event::Cancelled { session: self.id });
+    pub fn give_up_ringing(&mut self, io: &mut Io<'_>, cause: Cause) {
+        self.tell(io, Event::Cancelled { session: self.id, cause });
         self.refuse(io, 487, "");
     }
 
@@ -386,16 +386,16 @@ impl Session {
     pub fn peer_bye(&mut self, io: &mut Io<'_>, cause: Cause) {
         if matches!(self.phase, Phase::Ringing(_)) {
             // RFC 3261 section 15: a caller may end an early dialog by BYE.
-            self.give_up_ringing(io);
+            self.give_up_ringing(io, cause);
             return;
         }
         self.end(io, Event::Ended { session: self.id, cause });
     }
 
     /// CANCEL for one of the peer's INVITEs; it is answered already.
-    pub fn cancelled(&mut self, io: &mut Io<'_>, invite: ServerId) {
+    pub fn cancelled(&mut self, io: &mut Io<'_>, invite: ServerId, cause: Cause) {
         match &self.phase {
-            Phase::Ringing(ringing) if ringing.server == invite => self.give_up_ringing(io),
+            Phase::Ringing(ringing) if ringing.server == invite => self.give_up_ringing(io, cause),
             Phase::Up if self.offers.is_theirs(invite) => self.drop_offer(io, 487),
             _ => {}
         }
@@ -457,7 +457,7 @@ impl Session {
                 );
                 self.hang_up(io, Cause::NoAnswer);
             }
-            Phase::Ringing(ringing) if ringing.give_up <= now => self.give_up_ringing(io),
+            Phase::Ringing(ringing) if ringing.give_up <= now => self.give_up_ringing(io, Cause::NoAnswer),
             Phase::Ringing(ringing) => {
                 if ringing.refresh.is_some_and(|due| due <= now) {
                     ringing.refresh = Some(now + PROVISIONAL_REFRESH);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::base::{Cause, Redacted, Timestamp};
 
+use super::origin::Origin;
 use super::{Path, SessionId};
 
 /// What an endpoint needs to know at its start.
@@ -63,6 +64,9 @@ pub struct Invite {
     pub sdp: Option<Bytes>,
     /// Answers a 401 or 407, once.
     pub credentials: Option<Credentials>,
+    /// How many elements it may pass (RFC 3261 section 8.1.1.6); [`MAX_FORWARDS`](super::MAX_FORWARDS) for a call that
+    /// begins here, one less than it came with for one that goes on.
+    pub max_forwards: u8,
     /// Further headers, e.g. P-Asserted-Identity. A name or value with a line break is left out and counted.
     pub headers: Vec<(String, String)>,
 }
@@ -126,8 +130,8 @@ pub struct Incoming {
     pub from_uri: String,
     /// User part of the To URI, unescaped.
     pub to_user: String,
-    /// User part of P-Asserted-Identity (RFC 3325 section 9.1); to be believed from trusted peers alone.
-    pub asserted_user: Option<String>,
+    /// Whom it comes from, and by which numbers.
+    pub origin: Origin,
     /// The user whose digest was verified.
     pub authenticated: Option<String>,
     /// The peer's offer; `None` asks us for one.
@@ -197,6 +201,8 @@ pub enum Event {
     Cancelled {
         /// Which.
         session: SessionId,
+        /// That of its Reason (RFC 3326), else [`Cause::Normal`].
+        cause: Cause,
     },
     /// An offer from the peer by re-INVITE, UPDATE or PRACK, or a re-INVITE without one; answer with
     /// [`answer_reoffer`](super::Endpoint::answer_reoffer).

@@ -236,6 +236,7 @@ impl Checker<'_> {
             ("password", trunk.password.is_some()),
             ("register", trunk.register),
             ("authenticate", trunk.authenticate),
+            ("trusted", trunk.trusted),
             ("tls", trunk.tls.is_some()),
             ("outbound_proxy", trunk.outbound_proxy.is_some()),
             ("srtp", trunk.srtp != "off"),

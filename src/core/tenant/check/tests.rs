@@ -154,6 +154,7 @@ fn trunks() {
     breaks("trunk[0].register", |p| p.trunk[0].register = true);
     breaks("trunk[2].peer", |p| p.trunk[2].peer.clear());
     breaks("trunk[2].authenticate", |p| p.trunk[2].authenticate = true);
+    breaks("trunk[0].trusted", |p| p.trunk[0].trusted = true);
     breaks("trunk[2].user", |p| p.trunk[2].user = Some("x".into()));
     breaks("trunk[2].password", |p| p.trunk[2].password = Some("x".to_string().into()));
     breaks("trunk[1].password", |p| p.trunk[1].password = Some("\n".to_string().into()));

@@ -348,6 +348,7 @@ fn the_fields_are_those_of_the_contract() {
             password: secret(),
             register: true,
             authenticate: true,
+            trusted: true,
             prefix: vec!["x".into()],
             strip: 1,
             tls: Some(client),

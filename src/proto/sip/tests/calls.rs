@@ -13,7 +13,7 @@ fn a_call_is_made_answered_and_ended_by_the_caller() {
         assert_eq!(incoming.from_user, "+15551234");
         assert_eq!(incoming.from_display, "An \"odd\" name");
         assert_eq!(incoming.to_user, "100");
-        assert_eq!(incoming.asserted_user.as_deref(), Some("+15559999"));
+        assert_eq!(incoming.origin.asserted.as_deref(), Some("+15559999"));
         assert_eq!(incoming.authenticated, None);
         assert_eq!(incoming.sdp, Some(offer()));
         assert_eq!(incoming.user_agent, "test");
@@ -130,7 +130,7 @@ fn cancel_ends_a_ringing_call() {
     let now = w.now;
     w.a.hangup(now, a, Cause::NoAnswer);
     w.run(10);
-    assert_eq!(w.events(Side::B), [Event::Cancelled { session: b }]);
+    assert_eq!(w.events(Side::B), [Event::Cancelled { session: b, cause: Cause::NoAnswer }]);
     assert_eq!(w.events(Side::A), []);
     let sent = w.sent(Side::B);
     assert_eq!(sent, ["SIP/2.0 100 Trying", "SIP/2.0 180 Ringing", "SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]);
@@ -149,7 +149,7 @@ fn cancel_waits_for_a_provisional_response() {
     w.run(10);
     let sent = w.sent(Side::A);
     assert!(sent.iter().any(|l| l.starts_with("CANCEL ")), "{sent:?}");
-    assert_eq!(w.events(Side::B), [Event::Cancelled { session: b }]);
+    assert_eq!(w.events(Side::B), [Event::Cancelled { session: b, cause: Cause::Normal }]);
     assert_eq!(w.events(Side::A), []);
     w.settle();
 }
@@ -311,7 +311,7 @@ fn an_unanswered_call_is_given_up_after_five_minutes() {
     w.events(Side::A);
     w.run(2000);
     assert_eq!(w.events(Side::A).iter().filter(|e| matches!(e, Event::Failed { .. })).count(), 1);
-    assert_eq!(w.events(Side::B), [Event::Cancelled { session: b }]);
+    assert_eq!(w.events(Side::B), [Event::Cancelled { session: b, cause: Cause::NoAnswer }]);
     let _ = a;
     w.settle();
 }
@@ -408,4 +408,22 @@ fn requests_within_a_call_follow_record_route_and_contact() {
     let text = String::from_utf8(bye.bytes.to_vec()).expect("text");
     assert!(text.starts_with("BYE sip:caller@127.0.0.77:5099 SIP/2.0\r\n"), "{text}");
     assert!(text.contains("Route: <sip:127.0.0.9:5070;lr>\r\nRoute: <sip:127.0.0.8;lr>\r\n"), "{text}");
+}
+
+/// RFC 3261 section 16.3 step 4: what comes back for the same target is a loop; for another it is a spiral, and a call.
+#[test]
+fn an_invite_of_ours_that_comes_back_is_a_loop() {
+    for (target, loops) in [("100", true), ("200", false)] {
+        let mut w = World::new();
+        w.invite();
+        let text = String::from_utf8(w.a.poll_transmit().expect("an INVITE").bytes.to_vec()).expect("text");
+        let via = "Via: SIP/2.0/UDP 127.0.0.2:5060;branch=z9hG4bKproxy\r\nVia: ";
+        let back = text.replacen("Via: ", via, 1).replace("INVITE sip:100@", &format!("INVITE sip:{target}@"));
+        let (now, path) = (w.now, w.path(Side::A));
+        w.a.receive(now, path, Bytes::from(back));
+        assert_eq!(w.sent(Side::A).iter().any(|l| l == "SIP/2.0 482 Loop Detected"), loops, "{target}");
+        assert_eq!(w.a.counters().get("loop").copied(), loops.then_some(1));
+        let comes = |e: &Event| matches!(e, Event::Incoming(i) if i.request_user == target);
+        assert_eq!(w.events(Side::A).iter().any(comes), !loops, "{target}");
+    }
 }

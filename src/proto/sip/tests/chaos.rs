@@ -58,7 +58,7 @@ fn react(w: &mut World, side: Side, ledger: &mut Ledger, event: Event, dice: &mu
         Event::Provisional { session, .. } | Event::Acked { session, .. } => {
             assert!(ledger.live.contains_key(&session), "an event for a dead session");
         }
-        Event::Failed { session, .. } | Event::Cancelled { session } | Event::Ended { session, .. } => {
+        Event::Failed { session, .. } | Event::Cancelled { session, .. } | Event::Ended { session, .. } => {
             ledger.close(session)
         }
         Event::Reoffer { session, .. } => {
@@ -158,8 +158,9 @@ fn storm(seed: u64, transport: Transport, loss: u64, repeat: u64, delay: u64) {
                 let now = w.now;
                 w.at(side).reject(now, incoming.session, 480, None, None);
                 ledger.opened.push(incoming.session);
-            } else if let Event::Failed { session, .. } | Event::Cancelled { session } | Event::Ended { session, .. } =
-                event
+            } else if let Event::Failed { session, .. }
+            | Event::Cancelled { session, .. }
+            | Event::Ended { session, .. } = event
             {
                 ledger.live.remove(&session);
             }

@@ -272,6 +272,7 @@ impl World {
             contact_user: "line".into(),
             sdp: Some(offer()),
             credentials: None,
+            max_forwards: 70,
             headers: vec![("P-Asserted-Identity".into(), "<sip:+15559999@127.0.0.1>".into())],
         }
     }
