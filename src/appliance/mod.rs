@@ -5,6 +5,7 @@
 //! the switch thread, which then takes no new input until it is through.
 
 mod certificates;
+mod load;
 mod turn;
 
 use std::fmt;

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use smol::channel::Receiver;
 use smol::future::FutureExt;
 
 use crate::appliance::RunError;
+use crate::appliance::load::Meter;
 use crate::base::{Bound, Circuit, Instant, Now};
 use crate::core::control::Reply;
 use crate::core::journal::{Change, Seq};
@@ -30,6 +32,10 @@ use crate::proto::sip::Transmit;
 const NET_BATCH: usize = 64;
 /// Inputs of any other source taken in one turn.
 const BATCH: usize = 256;
+/// A wait that is shorter is one of many: there is load.
+const BRIEF: Duration = Duration::from_millis(1);
+/// Under load, turns begin so far apart at least, unless there is always something to do.
+const NAP: Duration = Duration::from_micros(500);
 /// Commands and changes that wait here before new input has to wait too.
 const BACKLOG_MAX: usize = 8192;
 
@@ -64,11 +70,19 @@ pub(super) struct Turn {
     /// Replies that wait until their changes are durable.
     promises: BTreeMap<Seq, Vec<(u64, Reply)>>,
     /// What tells a peer of success, until the facts behind it are durable; oldest first.
-    held: VecDeque<(Seq, Held)>,
+    held: VecDeque<(Seq, Instant, Held)>,
     /// The newest fact that the core emitted.
     journaled: Seq,
+    /// What the store was asked for last.
+    wanted: Seq,
     next_token: u64,
     net_inputs: Vec<NetInput>,
+    meter: Meter,
+    /// When the last wait ended, and whether it was a short one.
+    woken: Instant,
+    waited_briefly: bool,
+    /// Nothing has come since the last nap.
+    fruitless: bool,
     stopped: bool,
 }
 
@@ -140,8 +154,13 @@ impl Turn {
             promises: BTreeMap::new(),
             held: VecDeque::new(),
             journaled: 0,
+            wanted: 0,
             next_token: 1,
             net_inputs: Vec::with_capacity(NET_BATCH),
+            meter: Meter::new(clock.mono()),
+            woken: clock.mono(),
+            waited_briefly: false,
+            fruitless: false,
             stopped: false,
         }
     }
@@ -160,8 +179,12 @@ impl Turn {
             self.flush();
             // Tasks of the executor (TCP connections, consoles) get their share even when there is always more to do.
             smol::future::yield_now().await;
-            if !busy {
+            self.fruitless &= !busy;
+            if !busy && !self.nap() {
+                let since = self.clock.mono();
                 let woken = self.wait().await;
+                self.woken = self.clock.mono();
+                self.waited_briefly = self.woken.since(since) < BRIEF;
                 self.wake(woken);
                 self.flush();
             }
@@ -169,10 +192,27 @@ impl Turn {
         self.close()
     }
 
+    /// Where one wait follows the other within [`BRIEF`], lets some work come together before all sources are asked again:
+    /// waiting for them costs several system calls, as much as the work for a message. True: that was done.
+    fn nap(&mut self) -> bool {
+        let left = NAP.saturating_sub(self.clock.mono().since(self.woken));
+        if !self.waited_briefly || self.fruitless || left.is_zero() {
+            self.fruitless = false;
+            return false;
+        }
+        self.clock.rest(left);
+        self.woken = self.clock.mono();
+        self.fruitless = true;
+        true
+    }
+
     /// Takes a batch of each source. True: there may be more.
     fn take_all(&mut self) -> bool {
         let now = self.clock.now();
         let mut taken = 0;
+        if now.mono >= self.meter.due() {
+            self.measure(now);
+        }
         if self.switch.poll_timeout().is_some_and(|due| due <= now.mono) {
             self.switch.handle_timeout(now);
         }
@@ -204,6 +244,14 @@ impl Turn {
         taken > 0
     }
 
+    fn measure(&mut self, now: Now) {
+        if let Some((_, since, _)) = self.held.front() {
+            self.meter.holding(now.mono.since(*since));
+        }
+        let sample = self.meter.sample(now.mono, self.store.cpu(), self.sockets.counters().datagrams_overflown);
+        self.switch.handle(now, Input::Load(sample));
+    }
+
     /// Commands, facts and answers that wait.
     fn backlog(&self) -> usize {
         self.media_backlog.len() + self.store_backlog.len() + self.held.len()
@@ -211,6 +259,11 @@ impl Turn {
 
     fn take_net(&mut self, now: Now) -> usize {
         let taken = self.sockets.drain(NET_BATCH, &mut self.net_inputs);
+        let waited = self.sockets.take_waited();
+        self.meter.queued(waited);
+        if let Some(waited) = waited {
+            self.switch.handle(now, Input::Waited(waited));
+        }
         let mut inputs = std::mem::take(&mut self.net_inputs);
         for input in inputs.drain(..) {
             self.switch.handle(
@@ -300,21 +353,36 @@ impl Turn {
                 Output::Stopped => self.stopped = true,
             }
         }
+        let commands = !self.media_backlog.is_empty();
         while let Some(command) = self.media_backlog.pop_front() {
             if let Err(full) = self.media.send(command) {
                 self.media_backlog.push_front(full.into_inner());
                 break;
             }
         }
-        while self.store.has_room()
-            && let Some((seq, change)) = self.store_backlog.pop_front()
+        if commands {
+            self.media.wake();
+        }
+        // Before the changes are handed over, so that they are written at once where they are waited for.
+        self.want();
+        if !self.store_backlog.is_empty()
+            && let Err(e) = self.store.append_from(&mut self.store_backlog)
         {
-            if let Err(e) = self.store.append(seq, change) {
-                log::error!("store: change {seq} lost: {e}");
-            }
+            log::error!("store: a change is lost: {e}");
         }
         self.keep_promises();
         self.let_go();
+    }
+
+    /// Tells the store up to which fact somebody waits.
+    fn want(&mut self) {
+        let held = self.held.back().map_or(0, |(seq, _, _)| *seq);
+        let promised = self.promises.last_key_value().map_or(0, |(seq, _)| *seq);
+        let wanted = held.max(promised);
+        if wanted > self.wanted {
+            self.wanted = wanted;
+            self.store.want(wanted);
+        }
     }
 
     fn set_cas(&mut self, circuit: Circuit, bits: u8) {
@@ -327,11 +395,11 @@ impl Turn {
     /// it in the store, whenever the power goes. Costs nothing where nothing is being written, else the rest of a
     /// group commit. A request of ours may overtake a held response; where that matters it waits for the ACK anyway.
     fn hold(&mut self, held: Held) {
-        self.held.push_back((self.journaled, held));
+        self.held.push_back((self.journaled, self.clock.mono(), held));
     }
 
     fn holds(&self, which: Circuit) -> bool {
-        self.held.iter().any(|(_, held)| matches!(held, Held::Cas { circuit, .. } if *circuit == which))
+        self.held.iter().any(|(_, _, held)| matches!(held, Held::Cas { circuit, .. } if *circuit == which))
     }
 
     /// Sends the answers whose facts are durable.
@@ -342,8 +410,10 @@ impl Turn {
         let durable = self.store.durable();
         // While the disk refuses, calls are served all the same, under an alarm: their facts are kept and written later.
         let failing = self.store.is_failing();
-        while self.held.front().is_some_and(|(seq, _)| *seq <= durable || failing) {
-            let Some((_, held)) = self.held.pop_front() else { break };
+        let now = self.clock.mono();
+        while self.held.front().is_some_and(|(seq, _, _)| *seq <= durable || failing) {
+            let Some((_, since, held)) = self.held.pop_front() else { break };
+            self.meter.stored(now.since(since));
             match held {
                 Held::Transmit(transmit) => self.sockets.send(transmit),
                 Held::Cas { circuit, bits } => self.set_cas(circuit, bits),
@@ -356,6 +426,14 @@ impl Turn {
             return;
         }
         let durable = self.store.durable();
+        // While the disk refuses, who only looks need not wait for it.
+        if self.store.is_failing() {
+            let waiting = self.promises.values_mut();
+            let looks: Vec<_> =
+                waiting.flat_map(|all| all.extract_if(.., |(_, reply)| *reply != Reply::Done)).collect();
+            looks.into_iter().for_each(|(token, reply)| self.reply(token, reply));
+            self.promises.retain(|_, waiting| !waiting.is_empty());
+        }
         while let Some(entry) = self.promises.first_entry() {
             if *entry.key() > durable {
                 break;
@@ -399,7 +477,9 @@ impl Turn {
     }
 
     async fn wait(&mut self) -> Woken {
-        let due = self.switch.poll_timeout();
+        // While new calls are held back, the law is applied in time even when nothing else happens.
+        let tick = self.switch.is_limiting().then(|| self.meter.due());
+        let due = self.switch.poll_timeout().into_iter().chain(tick).min();
         let clock = self.clock;
         let held_back = self.backlog() >= BACKLOG_MAX;
         let net = async {
@@ -463,7 +543,7 @@ impl Turn {
         }
         let durable = self.store.close().map_err(RunError::Store)?;
         log::info!("stopped; everything up to change {durable} is stored");
-        for (_, held) in std::mem::take(&mut self.held) {
+        for (_, _, held) in std::mem::take(&mut self.held) {
             match held {
                 Held::Transmit(transmit) => self.sockets.send(transmit),
                 // All calls have ended: no circuit is to be answered any more.
@@ -483,7 +563,7 @@ impl Turn {
 
 /// Waits for the core's next timer; with commands held back, looks again soon.
 async fn sleep_until(clock: Clock, due: Option<Instant>, backlog: bool) -> Woken {
-    let soon = backlog.then(|| clock.mono() + std::time::Duration::from_millis(2));
+    let soon = backlog.then(|| clock.mono() + Duration::from_millis(2));
     match due.into_iter().chain(soon).min() {
         Some(due) => {
             smol::Timer::at(clock.system(due)).await;

@@ -56,6 +56,17 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Sources of SIP messages that are kept out for a while
+    Bans(View),
+    /// Lift bans
+    Unban {
+        /// The source, as `cordboard bans` shows it
+        #[arg(required_unless_present = "all", value_name = "ADDRESS")]
+        source: Option<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "source")]
+        all: bool,
+    },
     /// End a call
     Hangup {
         /// The call's id, as `cordboard calls` shows it

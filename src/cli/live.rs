@@ -87,6 +87,15 @@ pub fn locate(dir: &Path, uri: String, json: bool) -> Result<(), CliError> {
     }
 }
 
+/// Sources that are kept out.
+pub fn bans(dir: &Path, view: &View) -> Result<(), CliError> {
+    show(dir, view, &Query::Bans, |reply, json| match reply {
+        Reply::Bans { bans } if json => output::json(&bans),
+        Reply::Bans { bans } => text(&render::bans(bans, now())),
+        other => unexpected(other),
+    })
+}
+
 fn text(rendered: &impl fmt::Display) -> Result<(), CliError> {
     output::write(rendered.to_string().as_bytes())
 }

@@ -81,6 +81,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Queues(view) => live::queues(&dir, &view),
         Command::Trunks(view) => live::trunks(&dir, &view),
         Command::Locate { uri, json } => live::locate(&dir, uri, json),
+        Command::Bans(view) => live::bans(&dir, &view),
+        Command::Unban { source, all: _ } => live::order(&dir, &Order::Unban { source }),
         Command::Hangup { call } => live::order(&dir, &Order::Hangup { call }),
         Command::LogLevel { module, level } => live::log_level(&dir, module, level),
         Command::Cdr(CdrCommand::Export(args)) => cdr::export(&dir, &args),

@@ -76,6 +76,7 @@ impl Switch {
                 self.read_certificates(now);
                 Ok(None)
             }
+            Command::Unban { source } => self.unban(now, source.as_deref()).map(|()| None),
             Command::Stop => {
                 self.stop(now);
                 Ok(None)
@@ -138,6 +139,7 @@ impl Switch {
     pub(crate) fn adopt_provision(&mut self, now: Now, provision: Provision, stored: &[StoredAgent]) {
         self.directory = Directory::new(&provision, Some(&self.directory));
         self.provision = provision;
+        self.provision_gate();
         self.flows =
             self.directory.flows().filter_map(|f| Some((f.id, Arc::new(ivr::check(&f.text, &f.name).ok()?)))).collect();
         let phones = self.directory.agents().map(|a| (&a.user, &a.password));
@@ -198,6 +200,7 @@ impl Switch {
     pub(crate) fn restore(&mut self, now: Now, agents: &[StoredAgent], bindings: Vec<Binding>) {
         for binding in bindings {
             let user = binding.user.clone();
+            self.phone_seen(now, &binding);
             self.sip.restore_binding(now, binding);
             if let Some(agent) = self.directory.agent_by_user(&user).map(|a| a.id) {
                 self.reachability(now, agent);
@@ -222,8 +225,11 @@ impl Switch {
             Query::Queues => Reply::Queues { queues: self.queue_views(now) },
             Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
             Query::Locate { uri } => return self.ask_location(now, token, &uri),
+            Query::Bans => Reply::Bans { bans: self.ban_views(now) },
         };
-        self.emit(Output::Reply { token, reply, after: None });
+        // What a console was shown is in the store for whoever looks there next.
+        let after = self.last_seq();
+        self.emit(Output::Reply { token, reply, after });
     }
 
     /// Counters, limits and alarms.
@@ -251,6 +257,7 @@ impl Switch {
             encrypted_legs: self.encrypted_legs() as u64,
             handshakes_failed: self.counters.handshakes_failed,
             sip_refused: self.sip.counters().iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+            load: self.load_view(),
             bounds: self.bounds(),
             alarms: self.alarms.list(),
         }

@@ -30,6 +30,7 @@ impl Switch {
             Bound::new("servers", servers, SERVERS_MAX, forgotten),
         ];
         bounds.extend(self.sip.bounds());
+        bounds.extend(self.gate_bounds());
         bounds.extend(self.bounds_of_calls());
         bounds
     }

@@ -52,6 +52,11 @@ pub enum Command {
         /// Which.
         call: CallId,
     },
+    /// Lift the ban of a source, or all bans.
+    Unban {
+        /// Its address; all without one.
+        source: Option<String>,
+    },
     /// Stop: refuse new calls with 503, let calls in progress end within the configured grace. Given again: end them now.
     Stop,
     /// Read the files of certificates and keys anew, for connections made from now on.
@@ -77,6 +82,8 @@ pub enum Query {
         /// `sip:HOST`, `sips:HOST`, perhaps with a user, a port and a transport.
         uri: String,
     },
+    /// Sources that are kept out for a while.
+    Bans,
 }
 
 /// An answer.
@@ -116,6 +123,11 @@ pub enum Reply {
     Located {
         /// In the order in which they would be tried.
         servers: Vec<ServerView>,
+    },
+    /// Answer to [`Query::Bans`].
+    Bans {
+        /// The newest first.
+        bans: Vec<BanView>,
     },
 }
 
@@ -176,10 +188,62 @@ pub struct Status {
     pub handshakes_failed: u64,
     /// SIP messages dropped or refused, by reason.
     pub sip_refused: std::collections::BTreeMap<String, u64>,
+    /// How busy it is, and what is held back for that.
+    pub load: LoadView,
     /// Bounds.
     pub bounds: Vec<Bound>,
     /// Alarms that stand.
     pub alarms: Vec<Alarm>,
+}
+
+/// How busy the appliance is, and what it holds back. Rates are means of about a second.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct LoadView {
+    /// New calls a second that are taken at most now, as measured; none while nothing has to wait.
+    pub limit_per_s: Option<f64>,
+    /// New calls a second that were asked for.
+    pub offered_per_s: f64,
+    /// New calls a second that were taken.
+    pub taken_per_s: f64,
+    /// How long a datagram stood in its socket at least, in the last tenth of a second.
+    pub queue_ms: f64,
+    /// How long an answer waited for the disk at least.
+    pub store_ms: f64,
+    /// CPU time of the process in percent of a core.
+    pub cpu_percent: f64,
+    /// That of the switch thread.
+    pub switch_percent: f64,
+    /// That of the store's writer.
+    pub writer_percent: f64,
+    /// Cores that the process may use.
+    pub cores: u32,
+    /// CPU time a call, all threads, as seen while nothing had to wait; none before some hundred calls.
+    pub call_cpu_ms: Option<f64>,
+    /// Share of the machine that is planned with for signalling, in percent of its busiest part.
+    pub budget_percent: f64,
+    /// What a refusal costs in percent of a call; none before any was made under a limit.
+    pub refusal_percent: Option<f64>,
+    /// Datagrams that the kernel dropped because our sockets were full. Not one should be.
+    pub overflown: u64,
+    /// Requests answered 503 and datagrams dropped at the gate, by reason.
+    pub shed: std::collections::BTreeMap<String, u64>,
+    /// What else the gate saw: `scanner`, `misdeed`, `ban`, `ack-of-refusal`.
+    pub seen: std::collections::BTreeMap<String, u64>,
+}
+
+/// A source that is kept out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BanView {
+    /// IPv4 address, or IPv6 network of 64 bits.
+    pub source: String,
+    /// What it did last: `malformed`, `credentials`, `barred`, `flood`.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// Which ban it is; each is four times as long as the one before.
+    pub times: u32,
 }
 
 /// A call in progress.

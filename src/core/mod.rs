@@ -9,6 +9,7 @@ pub mod control;
 pub mod fault;
 pub mod ivr;
 pub mod journal;
+pub mod load;
 pub mod media;
 pub mod queue;
 pub mod switch;

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -20,6 +21,9 @@ use crate::core::call::{Call, Leg, Redial, Role};
 use crate::core::control::{Command, Query, Reply};
 use crate::core::ivr::Flow;
 use crate::core::journal::{AgentStatus, Change, Seq};
+use crate::core::load::Gate;
+use crate::core::load::admission::Phones;
+use crate::core::load::governor::Sample;
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::core::queue::Engine;
 use crate::core::tenant::{Directory, Provision};
@@ -144,6 +148,10 @@ pub enum Input {
     },
     /// The disk has become too full for new recordings, or has room again.
     DiskFull(bool),
+    /// How busy the machine is, each [`TICK`](crate::core::load::governor::TICK). Without it nothing is ever held back.
+    Load(Sample),
+    /// Datagrams that follow have stood in their socket for so long; said again with each reading.
+    Waited(Duration),
     /// An alarm of the edge begins or ends (store, prompts).
     Alarm {
         /// Stable name.
@@ -301,6 +309,8 @@ pub struct Switch {
     pub(crate) aliases: HashMap<SocketAddr, u64>,
     /// When our certificates end, by what they are for.
     pub(crate) certificates: BTreeMap<String, Timestamp>,
+    pub(crate) gate: Gate,
+    pub(crate) phones: Phones,
     pub(crate) counters: Counters,
     pub(crate) alarms: Alarms,
     /// Sources that guess passwords; bounded by the SIP endpoint, which tells of each beginning and end.
@@ -372,6 +382,9 @@ impl Switch {
             identities: HashMap::new(),
             aliases: HashMap::new(),
             certificates: BTreeMap::new(),
+            // Another secret than that of tags and nonces.
+            gate: Gate::new(now.mono, config.seed.rotate_left(29) ^ 0x5bd1_e995_9bd1_e995),
+            phones: Phones::default(),
             counters: Counters::default(),
             alarms: Alarms::default(),
             guessing: BTreeSet::new(),
@@ -401,8 +414,10 @@ impl Switch {
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Datagram { path, bytes } => self.sip.receive(now, path, bytes),
-            Input::Stream { path, bytes } => self.sip.receive_stream(now, path, &bytes),
+            Input::Datagram { path, bytes } => self.datagram(now, path, bytes),
+            Input::Stream { path, bytes } => self.stream(now, path, &bytes),
+            Input::Load(sample) => self.load(now, sample),
+            Input::Waited(waited) => self.gate.governor.waited(waited),
             Input::ConnectionClosed(connection) => {
                 self.unidentified(connection);
                 self.sip.connection_closed(now, connection);

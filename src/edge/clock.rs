@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::base::{Instant, Now, Timestamp};
 
 /// Both clocks of the system. `Copy`, so that every thread has its own with the same origin.
@@ -15,6 +17,12 @@ impl Clock {
     #[allow(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn start() -> Self {
         Self { origin: std::time::Instant::now() }
+    }
+
+    /// Has the calling thread sleep.
+    #[allow(clippy::disallowed_methods, reason = "this is the clock")]
+    pub fn rest(&self, time: Duration) {
+        std::thread::sleep(time);
     }
 
     /// Both clocks.
@@ -32,6 +40,12 @@ impl Clock {
     pub fn system(&self, at: Instant) -> std::time::Instant {
         self.origin + Duration::from_micros(at.as_micros().saturating_sub(1_000_000))
     }
+}
+
+/// CPU time that the whole process or the calling thread has taken.
+pub fn cpu(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// The wall clock.

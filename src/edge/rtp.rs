@@ -115,21 +115,24 @@ impl Shared {
 }
 
 impl MediaHandle {
-    /// Hands a command to the thread. Never blocks.
+    /// Hands a command to the thread, which looks at it when [woken](Self::wake). Never blocks.
     ///
     /// # Errors
     /// The queue is full (or the thread is gone); the command comes back.
     pub fn send(&self, command: MediaCommand) -> Result<(), Full> {
         self.shared.commands.fetch_add(1, Ordering::Relaxed);
-        let sent = self.commands.try_send(command).map_err(|error| match error {
-            TrySendError::Full(command) | TrySendError::Disconnected(command) => Full(command),
-        });
-        if sent.is_err() {
+        self.commands.try_send(command).map_err(|error| {
             self.shared.commands.fetch_sub(1, Ordering::Relaxed);
             self.shared.commands_full.fetch_add(1, Ordering::Relaxed);
-        }
+            match error {
+                TrySendError::Full(command) | TrySendError::Disconnected(command) => Full(command),
+            }
+        })
+    }
+
+    /// Has the thread look at its commands. Once for all that belong together: on a shared core it runs at once.
+    pub fn wake(&self) {
         self.shared.wake();
-        sent
     }
 
     /// Bounds with their use. A command that finds no room comes again; an event that finds none is lost.

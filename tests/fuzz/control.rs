@@ -19,10 +19,11 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         Command::SignIn { tenant: tenant.clone(), agent: agent.clone() },
         Command::Pause { tenant, agent, reason: "lunch \u{1f35e}".into() },
         Command::Hangup { call: cordboard::base::CallId(u64::MAX) },
+        Command::Unban { source: Some("192.0.2.1".into()) },
         Command::Stop,
     ];
     let mut all: Vec<Vec<u8>> = commands.iter().map(|c| serde_json::to_vec(c).expect("JSON")).collect();
-    all.extend([Query::Status, Query::Trunks].iter().map(|q| serde_json::to_vec(q).expect("JSON")));
+    all.extend([Query::Status, Query::Trunks, Query::Bans].iter().map(|q| serde_json::to_vec(q).expect("JSON")));
     all.push(br#"{"log":{"module":"net","level":"debug"}}"#.to_vec());
     // The provisioning has most to read.
     all.extend(vec![all[0].clone(); 6]);

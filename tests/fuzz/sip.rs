@@ -262,6 +262,7 @@ impl World {
             | Event::Guessing { .. } => {}
             Event::Aliased { path, .. } => assert_eq!(path.transport, Transport::Tls),
             Event::CloseConnection { connection } => end.connection_closed(now, connection),
+            Event::Misbehaved { .. } => {}
         }
     }
 

@@ -50,12 +50,17 @@ impl Media {
         let prompts = HashMap::from([(Arc::from("hello"), vec![8_000; 8_000])]);
         let identity = Some(Identity::generate().unwrap());
         let handle = rtp::spawn(config, prompts, Vec::new(), NoRecorder, sender, Clock::start(), identity).unwrap();
-        handle.send(MediaCommand::BindSockets(1)).unwrap();
         let mut media = Media { handle, events, socket: 0, address };
+        media.send(MediaCommand::BindSockets(1));
         let MediaEvent::Sockets(sockets) = media.event() else { panic!("no sockets") };
         media.socket = sockets[0];
-        media.handle.send(MediaCommand::OpenRtp { port: PORT, socket: media.socket }).unwrap();
+        media.send(MediaCommand::OpenRtp { port: PORT, socket: media.socket });
         media
+    }
+
+    fn send(&self, command: MediaCommand) {
+        self.handle.send(command).unwrap();
+        self.handle.wake();
     }
 
     fn event(&self) -> MediaEvent {
@@ -70,7 +75,7 @@ impl Media {
         let protection = Some(Box::new(Protection::Dtls { active, fingerprint }));
         let transport =
             MediaCommand::SetTransport { port: PORT, protection, rtcp_mux: true, remote, signalling: remote.ip() };
-        self.handle.send(transport).unwrap();
+        self.send(transport);
         let stream = StreamParams {
             codec: Codec::Pcmu,
             payload_type: 0,
@@ -86,7 +91,7 @@ impl Media {
             receive: true,
             latch: true,
         };
-        self.handle.send(MediaCommand::SetStream { port: PORT, stream }).unwrap();
+        self.send(MediaCommand::SetStream { port: PORT, stream });
     }
 }
 
@@ -141,7 +146,7 @@ fn talk(media: &Media, theirs: &MasterKey, ours: &MasterKey) {
     phone.send(&packet[..len]).unwrap();
     assert_eq!(media.event(), MediaEvent::Digit { port: PORT, digit: '5', source: DigitSource::Event });
     let items = vec![PlayItem::Prompt("hello".into())];
-    media.handle.send(MediaCommand::Play { port: PORT, play: PlayId(1), items }).unwrap();
+    media.send(MediaCommand::Play { port: PORT, play: PlayId(1), items });
     for _ in 0..40 {
         let len = phone.recv(&mut packet_buffer(&mut packet)[..]).unwrap();
         let len = receiver.unprotect(&mut packet[..len]).expect("protected by the key that was exported");

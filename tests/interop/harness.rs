@@ -290,6 +290,11 @@ impl Appliance {
         Self::start_provisioned(place, &place.provision(more))
     }
 
+    /// The same, with these lines in `[sip]`.
+    pub fn start_with(place: &Place, sip: &str, more: &str) -> Self {
+        Self::start_provisioned(place, &place.provision(more).replacen("[sip]\n", &format!("[sip]\n{sip}\n"), 1))
+    }
+
     /// The same with `sip` in place of the shared `[sip]` table.
     pub fn start_with_sip(place: &Place, sip: &str, more: &str) -> Self {
         let shared = BASE.split_once("\n[media]").map_or("", |(_, rest)| rest);

@@ -8,6 +8,7 @@ mod desk;
 mod disk;
 mod identity;
 mod names;
+mod overload;
 mod scripts;
 mod walk;
 mod world;

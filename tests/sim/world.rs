@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::overload::Machine;
 use bytes::Bytes;
 use cordboard::base::{Cause, Instant, Now, PlayId, PortId, Timestamp};
 use cordboard::core::control::Command;
@@ -76,6 +77,10 @@ enum Later {
         session: SessionId,
         status: u16,
     },
+    /// The machine is free for the next datagram.
+    Serve,
+    /// The machine is looked at.
+    Measure,
     /// An agent who was marked for not answering comes back.
     Resume {
         tenant: String,
@@ -110,6 +115,9 @@ pub struct Tally {
     pub dialled: u64,
     pub talked: u64,
     pub refused: u64,
+    /// Callers who were answered, and those who were refused with 503, by number dialled.
+    pub served: BTreeMap<&'static str, u64>,
+    pub unavailable: BTreeMap<&'static str, u64>,
     pub steps: u64,
     pub cdrs: BTreeMap<u64, Cdr>,
     pub started: HashSet<u64>,
@@ -120,7 +128,9 @@ pub struct World {
     pub switch: Switch,
     pub tally: Tally,
     pub dice: Dice,
-    manners: Manners,
+    pub manners: Manners,
+    /// A machine that takes time; without one everything is done at once.
+    pub machine: Option<Machine>,
     callers: Endpoint,
     agents: Endpoint,
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -129,6 +139,7 @@ pub struct World {
     /// Agents' phones that ring or talk, by session; the agent's name tells a double ring.
     ringing: HashMap<SessionId, String>,
     caller_sessions: HashMap<SessionId, u32>,
+    dialled: HashMap<SessionId, &'static str>,
     ports: HashMap<PortId, Option<u16>>,
     bridges: HashMap<PortId, PortId>,
     /// Ports by the peer's media port.
@@ -175,6 +186,7 @@ impl World {
             tally: Tally::default(),
             dice: Dice::new(seed),
             manners,
+            machine: None,
             callers: Endpoint::new(endpoint(seed ^ 2)),
             agents: Endpoint::new(endpoint(seed ^ 3)),
             heap: BinaryHeap::new(),
@@ -182,6 +194,7 @@ impl World {
             count: 0,
             ringing: HashMap::new(),
             caller_sessions: HashMap::new(),
+            dialled: HashMap::new(),
             ports: HashMap::new(),
             bridges: HashMap::new(),
             by_remote: HashMap::new(),
@@ -200,6 +213,57 @@ impl World {
     /// A call to come.
     pub fn dial_after(&mut self, after: Duration, caller: u32) {
         self.at(after, Later::Dial { caller });
+    }
+
+    /// A datagram for the switch: done at once, or when the machine gets to it.
+    fn arrive(&mut self, path: Path, bytes: Bytes) {
+        match &mut self.machine {
+            None => self.switch.handle(self.now, Input::Datagram { path, bytes }),
+            Some(machine) => {
+                let after = machine.enqueue(self.now.mono, path, bytes);
+                if let Some(after) = after {
+                    self.at(after, Later::Serve);
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self) {
+        let now = self.now;
+        // A stall may have begun since.
+        let stalled = self.machine.as_ref().map_or(Duration::ZERO, |machine| machine.stalled(now.mono));
+        if !stalled.is_zero() {
+            return self.at(stalled, Later::Serve);
+        }
+        let Some((path, bytes, kind, waited)) = self.machine.as_mut().and_then(|m| m.next(now.mono)) else { return };
+        self.switch.handle(now, Input::Waited(waited));
+        self.switch.handle(now, Input::Datagram { path, bytes });
+        let mut refused = false;
+        while let Some(output) = self.switch.poll_output() {
+            refused |= matches!(&output, Output::Transmit(t) if t.bytes.starts_with(b"SIP/2.0 503"));
+            self.output(output);
+        }
+        if let Some(after) = self.machine.as_mut().and_then(|m| m.worked(now.mono, kind, refused)) {
+            self.at(after, Later::Serve);
+        }
+    }
+
+    fn measure(&mut self) {
+        let Some(machine) = &mut self.machine else { return };
+        let sample = machine.sample(self.now.mono);
+        self.at(sample.elapsed, Later::Measure);
+        self.switch.handle(self.now, Input::Load(sample));
+    }
+
+    /// From here on the switch runs on a machine that takes time.
+    pub fn on(&mut self, machine: Machine) {
+        self.machine = Some(machine);
+        self.at(Duration::ZERO, Later::Measure);
+    }
+
+    /// A datagram from a stranger.
+    pub fn throw_after(&mut self, after: Duration, from: SocketAddr, bytes: Bytes) {
+        self.at(after, Later::Datagram { to: our_address(), from, bytes });
     }
 
     /// Runs until nothing is left to happen or `until` has passed.
@@ -252,12 +316,14 @@ impl World {
             Later::Datagram { to, from, bytes } => {
                 let path = Path::new(Transport::Udp, to, from);
                 match to {
-                    to if to == our_address() => self.switch.handle(now, Input::Datagram { path, bytes }),
+                    to if to == our_address() => self.arrive(path, bytes),
                     to if to == caller_address() => self.callers.receive(now, path, bytes),
                     _ => self.agents.receive(now, path, bytes),
                 }
             }
             Later::Media(event) => self.switch.handle(now, Input::Media(event)),
+            Later::Serve => self.serve(),
+            Later::Measure => self.measure(),
             Later::Dial { caller } => self.dial(caller),
             Later::Key { session, digit } => self.key(session, digit),
             Later::HangUp { side, session } => match side {
@@ -304,6 +370,7 @@ impl World {
         self.tally.dialled += 1;
         if let Some(session) = self.callers.invite(self.now, invite) {
             self.caller_sessions.insert(session, caller);
+            self.dialled.insert(session, self.manners.number);
             let patience = self.dice.exponential(self.manners.patience_mean_s) + Duration::from_secs(2);
             self.at(patience, Later::HangUp { side: Side::Callers, session });
             let think = self.dice.between(0.5, 4.0);
@@ -444,8 +511,16 @@ impl World {
 
     fn caller_event(&mut self, event: Event) {
         match event {
-            Event::Failed { session, .. } => {
+            Event::Answered { session, .. } => {
+                if let Some(number) = self.dialled.remove(&session) {
+                    *self.tally.served.entry(number).or_default() += 1;
+                }
+            }
+            Event::Failed { session, status, .. } => {
                 self.tally.refused += 1;
+                if let (Some(number), 503) = (self.dialled.remove(&session), status) {
+                    *self.tally.unavailable.entry(number).or_default() += 1;
+                }
                 self.caller_sessions.remove(&session);
             }
             Event::Ended { session, .. } => {

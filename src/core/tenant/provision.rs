@@ -53,8 +53,20 @@ pub struct Sip {
     pub dns: Dns,
     /// Digest realm, and the domain of our addresses of record.
     pub realm: String,
-    /// Most calls at once; more get 503.
+    /// Most calls at once; more get 503 with Retry-After. Emergency calls may be 2 % more.
     pub calls_max: u32,
+    /// Emergency numbers, which peers and phones may dial beyond the limit. `urn:service:sos` always is one.
+    pub emergency: Vec<String>,
+    /// Requests outside dialogs a second from each address of a trunk's peer, 4 s of them at once; 0: as many as the
+    /// appliance can take. What is more gets 503.
+    pub peer_per_s: u32,
+    /// The same for each address with registered phones.
+    pub phone_per_s: u32,
+    /// Messages a second from each address (IPv6: each /64) that is none of these, 4 s of them at once; 0: no limit. What is
+    /// more is dropped.
+    pub stranger_per_s: u32,
+    /// Addresses and networks (`192.0.2.0/24`) that are never limited as strangers and never banned.
+    pub exempt: Vec<String>,
     /// How long calls in progress may go on after SIGTERM.
     pub stop_grace_s: u32,
     /// Session interval that we ask for (RFC 4028): a peer that has died is noticed within it. 0 asks for none, and
@@ -72,6 +84,11 @@ impl Default for Sip {
             dns: Dns::default(),
             realm: "cordboard".into(),
             calls_max: 10_000,
+            emergency: ["112", "911", "999"].map(String::from).to_vec(),
+            peer_per_s: 0,
+            phone_per_s: 50,
+            stranger_per_s: 20,
+            exempt: ["127.0.0.0/8", "::1"].map(String::from).to_vec(),
             stop_grace_s: 30,
             session_expires_s: 1_800,
             min_se_s: 90,

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use crate::base::{AgentId, Cause, DialString, LegId, Now, Timestamp, TrunkId};
 use crate::core::call::{NewCall, Signal, SipLeg};
 use crate::core::journal::{Change, Direction};
+use crate::core::load::admission::RETRY_AFTER_S;
+use crate::core::load::sources::Misdeed;
 use crate::core::switch::{Output, Switch};
 use crate::core::trunk::auth::Source;
 use crate::proto::sdp;
-use crate::proto::sip::{Binding, DIVERSIONS_MAX, Event, Incoming, SessionId};
+use crate::proto::sip::{Binding, DIVERSIONS_MAX, Event, Incoming, SessionId, Transport};
 
 impl Switch {
     pub(crate) fn on_sip(&mut self, now: Now, event: Event) {
@@ -44,6 +46,10 @@ impl Switch {
             Event::Aliased { path, port } => self.aliased(&path, port),
             Event::Guessing { source, stands } => self.guessing(now, source, stands),
             Event::CloseConnection { connection } => self.emit(Output::CloseConnection(connection)),
+            Event::Misbehaved { source, credentials } => {
+                let misdeed = if credentials { Misdeed::Credentials } else { Misdeed::Malformed };
+                self.misbehaved(now, source, misdeed);
+            }
         }
     }
 
@@ -55,10 +61,14 @@ impl Switch {
 
     fn incoming(&mut self, now: Now, incoming: Incoming) {
         let session = incoming.session;
-        if self.calls.len() >= self.provision.sip.calls_max as usize {
+        let address = incoming.path.remote.ip();
+        let streamed = incoming.path.transport != Transport::Udp;
+        if self.is_full_for(&incoming.request_user)
+            || streamed && !self.admits_parsed(now, address, &incoming.request_user)
+        {
             self.counters.calls_refused += 1;
             // RFC 3261 21.5.4: say when to come back.
-            return self.sip.reject(now, session, 503, Some(Cause::Congestion), Some(5));
+            return self.sip.reject(now, session, 503, Some(Cause::Congestion), Some(RETRY_AFTER_S));
         }
         let source = self.identify(&incoming);
         if let (Some(replaced), Source::Trunk(_) | Source::Phone(_)) = (incoming.replaces, source) {
@@ -66,10 +76,14 @@ impl Switch {
         }
         match source {
             Source::Trunk(trunk) => self.call_from_trunk(now, trunk, incoming),
-            Source::Phone(agent) => self.call_from_phone(now, agent, incoming),
+            Source::Phone(agent) => {
+                self.phone_authenticated(now, address);
+                self.call_from_phone(now, agent, incoming);
+            }
             Source::Challenge => self.sip.challenge(now, session),
             Source::Stranger => {
                 self.counters.calls_refused += 1;
+                self.misbehaved(now, address, Misdeed::Barred);
                 self.sip.reject(now, session, 403, Some(Cause::Barred), None);
             }
         }
@@ -304,6 +318,7 @@ impl Switch {
     }
 
     fn registered(&mut self, now: Now, binding: &Binding) {
+        self.phone_seen(now, binding);
         self.journal(Change::Registered {
             user: binding.user.clone(),
             contact: binding.contact.clone(),

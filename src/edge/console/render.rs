@@ -2,7 +2,7 @@
 
 use super::Table;
 use crate::base::Timestamp;
-use crate::core::control::{AgentView, Alarm, CallView, QueueView, ServerView, Status, TrunkView};
+use crate::core::control::{AgentView, Alarm, BanView, CallView, LoadView, QueueView, ServerView, Status, TrunkView};
 use crate::core::journal::AgentStatus;
 
 /// Moves the cursor home and erases what is below it (ECMA-48 CUP, ED).
@@ -31,6 +31,7 @@ pub fn summary(status: &Status, now: Timestamp) -> String {
         ("phones", format!("{} registered", status.registrations)),
         ("encryption", format!("{} legs, {} handshakes failed", status.encrypted_legs, status.handshakes_failed)),
         ("offers", format!("{}, double {}", status.offers, status.double_offers)),
+        ("load", load(&status.load)),
     ];
     for (name, value) in lines {
         text.push_str(&format!("{name:<14}{value}\n"));
@@ -54,6 +55,15 @@ pub fn status(status: &Status, now: Timestamp) -> String {
         }
         text.push_str(&format!("\n{table}"));
     }
+    let (shed, seen) = (status.load.shed.iter(), status.load.seen.iter());
+    let gate: Vec<_> = shed.map(|(k, n)| ("held back", k, n)).chain(seen.map(|(k, n)| ("seen", k, n))).collect();
+    if !gate.is_empty() {
+        let mut table = Table::new(["at the gate", "for", "count"]);
+        for (what, reason, count) in gate {
+            table.row([what.to_owned(), reason.clone(), count.to_string()]);
+        }
+        text.push_str(&format!("\n{table}"));
+    }
     if !status.bounds.is_empty() {
         let mut table = Table::new(["bound", "used", "of", "refused"]);
         for bound in &status.bounds {
@@ -65,6 +75,36 @@ pub fn status(status: &Status, now: Timestamp) -> String {
         text.push_str(&format!("\n{}", alarms(&status.alarms, now)));
     }
     text
+}
+
+/// How busy it is, in a line.
+fn load(load: &LoadView) -> String {
+    let limit = load.limit_per_s.map_or("no limit".to_owned(), |limit| format!("at most {limit:.0} calls/s"));
+    let cost = load.call_cpu_ms.map_or(String::new(), |ms| format!(", {ms:.2} ms a call"));
+    let refusal = load.refusal_percent.map_or(String::new(), |percent| format!(", a refusal {percent:.1} % of it"));
+    format!(
+        "{limit}; {:.0} offered/s, {:.0} taken/s; cpu {:.0} % of {} core(s) (switch {:.0}, store {:.0}, planned with {:.0})\
+         {cost}{refusal}; wait {:.1} ms, disk {:.1} ms",
+        load.offered_per_s,
+        load.taken_per_s,
+        load.cpu_percent,
+        load.cores,
+        load.switch_percent,
+        load.writer_percent,
+        load.budget_percent,
+        load.queue_ms,
+        load.store_ms
+    )
+}
+
+/// Sources that are kept out.
+pub fn bans(bans: Vec<BanView>, now: Timestamp) -> Table {
+    let mut table = Table::new(["source", "for", "since", "left", "time"]);
+    for ban in bans {
+        let left = ago(now, ban.until);
+        table.row([ban.source, ban.reason, ago(ban.since, now), left, ban.times.to_string()]);
+    }
+    table
 }
 
 /// Alarms that stand.

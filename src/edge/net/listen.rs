@@ -8,14 +8,15 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 use smol::Async;
 
 use super::Limits;
+use super::timed;
 use crate::proto::sip::Transport;
 
 /// Most listeners of one appliance.
 pub const LISTENERS_MAX: usize = 64;
 
-/// Octets that the kernel may hold for us on a UDP listener, as far as `net.core.rmem_max` permits: a burst of some
-/// thousand requests while the switch thread is busy.
-const UDP_RECEIVE_BUFFER: usize = 4 << 20;
+/// Octets that the kernel may hold for us on a UDP listener: a burst of some thousand requests while the switch thread is
+/// busy. The kernel counts about 2 KiB for each, whatever its length.
+const UDP_RECEIVE_BUFFER: usize = 8 << 20;
 
 /// Connections that the kernel may hold until they are accepted.
 const TCP_ACCEPT_BACKLOG: i32 = 1024;
@@ -84,7 +85,7 @@ pub fn parse_listen(entry: &str) -> Result<(Transport, SocketAddr), ListenError>
 /// A UDP socket bound to `address`; IPv6 ones take no IPv4.
 pub(super) fn udp(address: SocketAddr) -> io::Result<Async<UdpSocket>> {
     let socket = socket(address, SocketType::DGRAM)?;
-    sockopt::set_socket_recv_buffer_size(&socket, UDP_RECEIVE_BUFFER)?;
+    timed::prepare(&socket, UDP_RECEIVE_BUFFER)?;
     rustix::net::bind(&socket, &address)?;
     Async::new_nonblocking(UdpSocket::from(socket))
 }

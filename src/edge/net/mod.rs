@@ -9,6 +9,7 @@ mod listen;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod timed;
 pub mod tls;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -129,6 +130,8 @@ pub enum NetInput {
 pub struct NetCounters {
     /// UDP datagrams taken.
     pub datagrams_received: u64,
+    /// UDP datagrams that the kernel dropped because our receive buffer was full.
+    pub datagrams_overflown: u64,
     /// UDP datagrams sent.
     pub datagrams_sent: u64,
     /// UDP datagrams dropped because the kernel's send buffer was full; SIP's retransmission makes up for it.
@@ -162,6 +165,8 @@ enum Report {
 struct Udp {
     local: SocketAddr,
     socket: Async<UdpSocket>,
+    /// What the kernel last said of datagrams that it dropped here.
+    dropped: u32,
 }
 
 struct Connection {
@@ -198,6 +203,8 @@ pub struct SipSockets {
     inbox: Pin<Box<Receiver<Report>>>,
     /// Taken from the inbox, or found out while sending, and not yet drained. Bounded by [`READY_MAX`].
     ready: VecDeque<NetInput>,
+    /// The longest wait of a socket's oldest datagram in the last drain.
+    waited: Option<Duration>,
     scratch: Box<[u8]>,
     slab: BytesMut,
     /// Our address towards peers, for listeners on all addresses.
@@ -244,7 +251,7 @@ impl SipSockets {
             match transport {
                 Transport::Udp => {
                     let socket = listen::udp(address).map_err(refused)?;
-                    udp.push(Udp { local: socket.get_ref().local_addr().map_err(refused)?, socket });
+                    udp.push(Udp { local: socket.get_ref().local_addr().map_err(refused)?, socket, dropped: 0 });
                 }
                 Transport::Tcp | Transport::Tls => {
                     let listener = listen::tcp(address).map_err(refused)?;
@@ -294,6 +301,7 @@ impl SipSockets {
             reports,
             inbox: Box::pin(inbox),
             ready: VecDeque::new(),
+            waited: None,
             scratch: vec![0; DATAGRAM_MAX].into_boxed_slice(),
             slab: BytesMut::with_capacity(SLAB),
             sources: HashMap::new(),
@@ -414,11 +422,19 @@ impl SipSockets {
         into.len() - before
     }
 
+    /// How long the oldest datagram of the last [`drain`](Self::drain) had waited; `None` where none was there.
+    pub fn take_waited(&mut self) -> Option<Duration> {
+        self.waited.take()
+    }
+
     fn drain_udp(&mut self, n: usize, most: usize, into: &mut Vec<NetInput>) {
-        for _ in 0..most {
+        for i in 0..most {
             let Some(udp) = self.udp.get(n) else { return };
             let bound = udp.local;
-            match udp.socket.get_ref().recv_from(&mut self.scratch) {
+            // The kernel's notes cost some time to read, and those on the oldest datagram say enough.
+            let received =
+                if i == 0 { self.receive_timed(n) } else { udp.socket.get_ref().recv_from(&mut self.scratch) };
+            match received {
                 Ok((length, remote)) => {
                     self.counters.datagrams_received += 1;
                     let local = self.concrete(bound, remote.ip());
@@ -433,6 +449,17 @@ impl SipSockets {
                 }
             }
         }
+    }
+
+    fn receive_timed(&mut self, n: usize) -> io::Result<(usize, SocketAddr)> {
+        let udp = self.udp.get_mut(n).ok_or(io::ErrorKind::NotFound)?;
+        let timed = timed::receive(udp.socket.get_ref(), &mut self.scratch)?;
+        self.waited = self.waited.max(Some(timed.waited));
+        if let Some(dropped) = timed.dropped {
+            self.counters.datagrams_overflown += u64::from(dropped.wrapping_sub(udp.dropped));
+            udp.dropped = dropped;
+        }
+        Ok((timed.length, timed.remote))
     }
 
     /// Moves the first `length` octets of the scratch buffer into the slab.

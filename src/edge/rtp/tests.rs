@@ -42,6 +42,7 @@ impl Bench {
 
     fn send(&self, command: MediaCommand) {
         self.media.send(command).expect("room");
+        self.media.wake();
     }
 
     fn event(&self) -> MediaEvent {

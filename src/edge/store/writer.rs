@@ -2,15 +2,18 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
+use rustix::time::ClockId;
 
 use crate::base::Bound;
 use crate::core::journal::{Change, Seq};
 use crate::core::tenant::Provision;
+use crate::edge::clock::cpu;
 use crate::edge::disk::Reserve;
 use crate::edge::store::apply::Applier;
 use crate::edge::store::lock::DirLock;
@@ -21,6 +24,10 @@ use crate::edge::store::{AppendError, StoreError, provisioning, schema};
 /// Least time from the start of one commit to the next. A change that comes alone is written at once; under load, some
 /// milliseconds' changes share the cost of reaching the disk.
 const COMMITS_APART: Duration = Duration::from_millis(2);
+
+/// How long a change waits for company while nobody waits for it: writing it at once would cost a commit, which is most of
+/// what a call costs at low rates.
+const COMPANY: Duration = Duration::from_millis(20);
 
 /// Most changes that may wait to be written.
 pub const WAITING_MAX: usize = 65_536;
@@ -106,6 +113,8 @@ type OnAlarm = Box<dyn Fn(StoreAlarm) + Send>;
 struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
+    /// CPU time of the writer thread, in nanoseconds.
+    cpu_ns: AtomicU64,
     on_durable: Mutex<Option<OnDurable>>,
     on_alarm: Mutex<Option<OnAlarm>>,
 }
@@ -122,6 +131,8 @@ struct Queue {
     octets: usize,
     next_seq: Seq,
     durable: Seq,
+    /// Up to which number somebody waits.
+    wanted: Seq,
     closing: bool,
     failing: bool,
     counters: Counters,
@@ -195,28 +206,58 @@ impl Store {
     /// untaken by number, append the same number again later. [`AppendError::OutOfOrder`], [`AppendError::Closed`].
     pub fn append(&self, seq: Seq, change: Change) -> Result<(), AppendError> {
         let mut queue = self.shared.queue();
-        if queue.closing {
-            return Err(AppendError::Closed);
-        }
-        if seq != queue.next_seq {
-            return Err(AppendError::OutOfOrder { expected: queue.next_seq });
-        }
-        if queue.waiting.len() >= WAITING_MAX || queue.octets >= WAITING_OCTETS_MAX {
-            queue.counters.full += 1;
-            return Err(AppendError::Full);
-        }
-        queue.octets += octets(&change);
-        queue.waiting.push_back((seq, change));
-        queue.next_seq += 1;
-        drop(queue);
-        self.shared.work.notify_one();
+        queue.take(seq, change).map_err(|(error, _)| error)?;
+        self.wake(queue, 1);
         Ok(())
     }
 
-    /// Whether [`append`](Self::append) would find room.
-    pub fn has_room(&self) -> bool {
-        let queue = self.shared.queue();
-        queue.waiting.len() < WAITING_MAX && queue.octets < WAITING_OCTETS_MAX
+    /// Takes changes from the front of `backlog` as far as there is room: all that come together share a commit.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append), of a change that is lost by that; never for want of room.
+    pub fn append_from(&self, backlog: &mut VecDeque<(Seq, Change)>) -> Result<(), AppendError> {
+        let mut queue = self.shared.queue();
+        let before = queue.waiting.len();
+        let mut result = Ok(());
+        while let Some((seq, change)) = backlog.pop_front() {
+            match queue.take(seq, change) {
+                Ok(()) => {}
+                Err((AppendError::Full, change)) => {
+                    backlog.push_front((seq, change));
+                    break;
+                }
+                Err((error, _)) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        let taken = queue.waiting.len() - before;
+        self.wake(queue, taken);
+        result
+    }
+
+    /// The writer sleeps without end while there is nothing; else it wakes by itself, or when somebody wants something.
+    fn wake(&self, queue: MutexGuard<'_, Queue>, taken: usize) {
+        let first = taken > 0 && queue.waiting.len() == taken;
+        drop(queue);
+        if first {
+            self.shared.work.notify_one();
+        }
+    }
+
+    /// Says that somebody waits until change `seq` is durable: it is written as soon as may be. A change for which nobody
+    /// waits is written within 20 ms.
+    pub fn want(&self, seq: Seq) {
+        let mut queue = self.shared.queue();
+        if seq > queue.durable && seq > queue.wanted {
+            queue.wanted = seq;
+            let waiting = !queue.waiting.is_empty();
+            drop(queue);
+            if waiting {
+                self.shared.work.notify_one();
+            }
+        }
     }
 
     /// Has `callback` called from the writer thread, after each commit, with the number up to which all changes are
@@ -233,6 +274,11 @@ impl Store {
     /// The number up to which all changes are durable.
     pub fn durable(&self) -> Seq {
         self.shared.queue().durable
+    }
+
+    /// CPU time that the writer thread has taken, up to its last commit.
+    pub fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.shared.cpu_ns.load(Ordering::Relaxed))
     }
 
     /// Whether the disk refuses: changes are kept and tried again, nothing becomes durable meanwhile.
@@ -280,13 +326,32 @@ impl Drop for Store {
     }
 }
 
+impl Queue {
+    fn take(&mut self, seq: Seq, change: Change) -> Result<(), (AppendError, Change)> {
+        let refusal = if self.closing {
+            AppendError::Closed
+        } else if seq != self.next_seq {
+            AppendError::OutOfOrder { expected: self.next_seq }
+        } else if self.waiting.len() >= WAITING_MAX || self.octets >= WAITING_OCTETS_MAX {
+            self.counters.full += 1;
+            AppendError::Full
+        } else {
+            self.octets += octets(&change);
+            self.waiting.push_back((seq, change));
+            self.next_seq += 1;
+            return Ok(());
+        };
+        Err((refusal, change))
+    }
+}
+
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue)
     }
 
-    /// Waits for changes, and then until `not_before`, so that what comes meanwhile shares the commit; an empty batch when
-    /// none came for [`BEAT`]. None when the store closes and nothing is left.
+    /// Waits for changes; then for [`COMPANY`] unless one of them is wanted; then until `not_before`, so that what comes
+    /// meanwhile shares the commit. An empty batch when none came for [`BEAT`]. None when the store closes and nothing is left.
     fn next_batch(&self, not_before: Instant) -> Option<Vec<(Seq, Change)>> {
         let nothing = |queue: &mut Queue| queue.waiting.is_empty() && !queue.closing;
         let (mut queue, _) =
@@ -294,6 +359,11 @@ impl Shared {
         if queue.waiting.is_empty() && queue.closing {
             return None;
         }
+        let unwanted = |queue: &mut Queue| {
+            let first = queue.waiting.front().map_or(0, |(seq, _)| *seq);
+            !queue.waiting.is_empty() && queue.wanted < first && queue.waiting.len() < BATCH_MAX && !queue.closing
+        };
+        (queue, _) = self.work.wait_timeout_while(queue, COMPANY, unwanted).unwrap_or_else(PoisonError::into_inner);
         let early = not_before.saturating_duration_since(Instant::now());
         if !queue.waiting.is_empty() && !queue.closing && !early.is_zero() {
             drop(queue);
@@ -396,6 +466,8 @@ impl Writer {
 
     fn done(&self, batch: &[(Seq, Change)], refused: Vec<(Seq, String)>) {
         let Some((last, _)) = batch.last() else { return };
+        let cpu = u64::try_from(cpu(ClockId::ThreadCPUTime).as_nanos()).unwrap_or(u64::MAX);
+        self.shared.cpu_ns.store(cpu, Ordering::Relaxed);
         let was_failing = {
             let mut queue = self.shared.queue();
             queue.durable = *last;

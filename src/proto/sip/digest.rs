@@ -189,6 +189,7 @@ impl Guard {
         else {
             return Verdict::Absent;
         };
+        let address = source;
         let source = network(source);
         if self.failures.get(&source).is_some_and(|(n, until)| *n >= FAILURES_MAX && now < *until) {
             wire.count("digest-blocked");
@@ -197,6 +198,7 @@ impl Guard {
         let verdict = self.judge(now, source, (method, uri), &answer);
         if verdict == Verdict::Invalid {
             wire.count("digest-failed");
+            wire.event(Event::Misbehaved { source: address, credentials: true });
             self.note_failure(now, wire, source);
         }
         verdict

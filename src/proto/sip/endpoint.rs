@@ -11,6 +11,8 @@ use crate::base::{Cause, Instant, Now};
 
 use super::dialog::{Dialog, Draft};
 use super::digest::Guard;
+use super::glance::{Glance, Kind};
+use super::inbound::session_of_tag;
 use super::message::{contact, reason_line};
 use super::refuse;
 use super::registrar::Registrar;
@@ -75,7 +77,10 @@ impl Endpoint {
         });
         match parsed {
             Ok(message) => self.message(now, path, message),
-            Err(error) => refuse::unparsable(&mut self.wire, path, &datagram, &error),
+            Err(error) => {
+                self.misbehaved(path);
+                refuse::unparsable(&mut self.wire, path, &datagram, &error);
+            }
         }
         self.debug_check();
     }
@@ -94,6 +99,7 @@ impl Endpoint {
             }
             Err(_) => {
                 self.wire.count("stream-broken");
+                self.misbehaved(path);
                 self.wire.event(Event::CloseConnection { connection: path.connection });
             }
         }
@@ -178,6 +184,24 @@ impl Endpoint {
     /// all the same where that leads nowhere.
     pub fn set_streams(&mut self, locals: Vec<SocketAddr>) {
         self.transactions.set_streams(locals);
+    }
+
+    // ---- at a glance ----
+
+    /// Whether this INVITE is a retransmission of one that is being served.
+    pub fn serves(&self, invite: &Glance<'_>) -> bool {
+        invite.transaction_key().is_some_and(|key| self.transactions.has(&key))
+    }
+
+    /// Whether a message belongs to a session or a request of ours, as far as its tag or branch tells.
+    pub fn expects(&self, message: &Glance<'_>) -> bool {
+        match message.kind {
+            Kind::Response => message.branch().is_some_and(|branch| self.transactions.awaits(branch)),
+            Kind::Ack | Kind::Within => {
+                message.to_tag().and_then(session_of_tag).is_some_and(|id| self.sessions.contains_key(&id))
+            }
+            _ => false,
+        }
     }
 
     // ---- as a registrar ----
@@ -434,6 +458,11 @@ impl Endpoint {
 
     pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
         self.sessions.get(&id).map(AsRef::as_ref)
+    }
+
+    /// Tells the owner of what honest peers don't do.
+    pub(super) fn misbehaved(&mut self, path: Path) {
+        self.wire.event(Event::Misbehaved { source: path.remote.ip(), credentials: false });
     }
 
     /// Has a session act, and clears it away where that was its end.

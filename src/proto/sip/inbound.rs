@@ -46,6 +46,7 @@ impl Endpoint {
             Ok(head) => head,
             Err(fault) => {
                 self.wire.count("malformed");
+                self.misbehaved(path);
                 if request.method != Method::Ack {
                     refuse::stateless(&mut self.wire, path, &request.headers, 400, &fault.reason(), "");
                 }
@@ -121,11 +122,12 @@ impl Endpoint {
 
     /// The session that a message's tags and Call-ID name.
     fn session_of(&self, head: &Head) -> Option<SessionId> {
-        let tag = std::str::from_utf8(head.callee_tag()?).ok()?;
-        let id = SessionId(u64::from_str_radix(tag.split_once('-')?.0, 16).ok()?);
+        let tag = head.callee_tag()?;
+        let id = session_of_tag(tag)?;
         let session = self.sessions.get(&id)?;
         let dialog = &session.dialog;
-        let same = dialog.local_tag == tag && dialog.call_id == head.call_id && session.has_peer(head.caller_tag());
+        let same =
+            dialog.local_tag.as_bytes() == tag && dialog.call_id == head.call_id && session.has_peer(head.caller_tag());
         same.then_some(id)
     }
 
@@ -391,6 +393,12 @@ impl Endpoint {
             Answer::Pass(_, Owner::Cancel) => {}
         }
     }
+}
+
+/// The session that a tag of ours names.
+pub(super) fn session_of_tag(tag: &[u8]) -> Option<SessionId> {
+    let tag = std::str::from_utf8(tag).ok()?;
+    Some(SessionId(u64::from_str_radix(tag.split_once('-')?.0, 16).ok()?))
 }
 
 fn incoming(id: SessionId, path: Path, head: &Head, request: &Request, sdp: Option<bytes::Bytes>) -> Incoming {

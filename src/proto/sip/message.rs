@@ -372,7 +372,7 @@ pub(super) fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// The top Via row as it goes back: `received` where the source differs from sent-by (RFC 3261 section 18.2.1), and
 /// where asked for also `rport` (RFC 3581 section 4).
-fn top_via(row: &[u8], source: SocketAddr, via: &Via, out: &mut Vec<u8>) {
+pub(super) fn top_via(row: &[u8], source: SocketAddr, via: &Via, out: &mut Vec<u8>) {
     let mut values = split_top(row, b',');
     let mut params = split_top(values.next().unwrap_or_default(), b';');
     out.extend_from_slice(params.next().unwrap_or_default());
@@ -399,7 +399,7 @@ fn top_via(row: &[u8], source: SocketAddr, via: &Via, out: &mut Vec<u8>) {
 
 /// Where the response to a request goes. A `maddr` is not followed: it would let a request aim our answer at a third
 /// party, and it is of use with multicast only.
-fn response_path(path: Path, via: &Via) -> Path {
+pub(super) fn response_path(path: Path, via: &Via) -> Path {
     let mut path = path;
     if path.transport == Transport::Udp && via.rport().is_none() {
         path.remote.set_port(via.port.unwrap_or(5060));

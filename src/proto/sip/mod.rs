@@ -6,6 +6,7 @@ mod calling;
 mod dialog;
 mod digest;
 mod endpoint;
+mod glance;
 mod inbound;
 mod info;
 mod message;
@@ -33,6 +34,7 @@ use bytes::Bytes;
 pub use endpoint::Endpoint;
 pub(crate) use origin::DIVERSIONS_MAX;
 pub use origin::{Diversion, MAX_FORWARDS, Origin};
+pub use glance::{Glance, Kind};
 pub use types::{
     Binding, ClientRegistration, Credentials, EndpointConfig, Event, Incoming, Invite, ProbeId, RegistrationId, User,
 };

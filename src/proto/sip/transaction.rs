@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sip_codec::headers::Via;
 use sip_codec::{Method, Uri};
 
 use crate::base::Instant;
@@ -282,6 +283,18 @@ impl Transactions {
         self.servers.insert(id, server);
         self.schedule_server(wire, id);
         Arrival::New(id)
+    }
+
+    /// Whether there is a server transaction with this key.
+    pub fn has(&self, key: &[u8]) -> bool {
+        self.by_key.contains_key(key)
+    }
+
+    /// Whether a response with this branch answers a request of ours.
+    pub fn awaits(&self, branch: &[u8]) -> bool {
+        let Some((nonce, id)) = nonce_of(branch) else { return false };
+        let is = |cancel| self.clients.get(&ClientId { id, cancel }).is_some_and(|client| client.nonce == nonce);
+        is(false) || is(true)
     }
 
     /// Takes an ACK. `true` where it belongs to a non-2xx final response and so ends here (RFC 3261 section 17.2.1).
@@ -664,14 +677,9 @@ fn nonce_of(branch: &[u8]) -> Option<(u64, u64)> {
 
 /// What a request's transaction is matched by (RFC 3261 section 17.2.3).
 fn key(head: &Head, method: &Method, uri: &Uri) -> Vec<u8> {
-    let mut key = Vec::with_capacity(96);
     let via = &head.via;
-    let _ = write!(key, "{}", via.host);
-    key.make_ascii_lowercase();
-    let _ = write!(key, ":{}\0", via.port.unwrap_or(0));
-    key.extend_from_slice(method.as_bytes());
-    key.push(0);
-    match via.branch().filter(|b| b.len() > COOKIE.len() && b.starts_with(COOKIE.as_bytes())) {
+    let mut key = key_start(via, method);
+    match unique_branch(via) {
         Some(branch) => key.extend_from_slice(branch),
         None => {
             // A peer of RFC 2543: its branch, if any, is not unique by itself.
@@ -685,6 +693,28 @@ fn key(head: &Head, method: &Method, uri: &Uri) -> Vec<u8> {
         }
     }
     key
+}
+
+/// The same for an INVITE of which only the Via was read; `None` where its branch alone does not tell it.
+pub(super) fn key_of_invite(via: &Via) -> Option<Vec<u8>> {
+    let mut key = key_start(via, &Method::Invite);
+    key.extend_from_slice(unique_branch(via)?);
+    Some(key)
+}
+
+fn key_start(via: &Via, method: &Method) -> Vec<u8> {
+    let mut key = Vec::with_capacity(96);
+    let _ = write!(key, "{}", via.host);
+    key.make_ascii_lowercase();
+    let _ = write!(key, ":{}\0", via.port.unwrap_or(0));
+    key.extend_from_slice(method.as_bytes());
+    key.push(0);
+    key
+}
+
+/// A branch that is unique by itself (RFC 3261 section 8.1.1.7).
+fn unique_branch(via: &Via) -> Option<&[u8]> {
+    via.branch().filter(|b| b.len() > COOKIE.len() && b.starts_with(COOKIE.as_bytes()))
 }
 
 /// What a merged request is told by (RFC 3261 section 8.2.2.2).

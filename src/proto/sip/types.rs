@@ -288,6 +288,13 @@ pub enum Event {
         /// Whether it begins.
         stands: bool,
     },
+    /// Something arrived that honest peers don't send. Over UDP its source may be forged.
+    Misbehaved {
+        /// Where it came from.
+        source: std::net::IpAddr,
+        /// Wrong credentials; else a message that is none.
+        credentials: bool,
+    },
     /// A stream cannot be framed any further; the edge shall close it.
     CloseConnection {
         /// Number of the stream, as in [`Path::connection`].

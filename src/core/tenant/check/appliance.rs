@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Checker;
 use crate::base::Codec;
+use crate::core::load;
 use crate::core::tenant::address;
 use crate::core::tenant::directory::{Host, PREFIX_LENGTH_MAX, SrtpPolicy};
 use crate::core::tenant::provision::{Dns, Peer, Trunk};
@@ -17,6 +18,12 @@ const CALLS_MAX: u32 = 100_000;
 
 /// Most DNS servers (resolv.conf(5): three).
 const DNS_SERVERS_MAX: usize = 3;
+
+/// Highest rate that may be configured, a second.
+const RATE_MAX: u32 = 1_000_000;
+
+/// Most entries of a list in `[sip]`.
+const LIST_MAX: usize = 64;
 
 /// Longest user name and password, in octets.
 pub(super) const CREDENTIAL_LENGTH_MAX: usize = 128;
@@ -71,6 +78,33 @@ impl Checker<'_> {
         self.in_range("min_se_s", sip.min_se_s, 90..=86_400);
         if sip.session_expires_s != 0 {
             self.in_range("session_expires_s", sip.session_expires_s, sip.min_se_s.max(90)..=604_800);
+        }
+        self.gate();
+    }
+
+    /// What is let in.
+    fn gate(&mut self) {
+        let sip = &self.provision.sip;
+        for (field, rate) in
+            [("peer_per_s", sip.peer_per_s), ("phone_per_s", sip.phone_per_s), ("stranger_per_s", sip.stranger_per_s)]
+        {
+            self.in_range(field, rate, 0..=RATE_MAX);
+        }
+        for (list, name) in [(&sip.emergency, "emergency"), (&sip.exempt, "exempt")] {
+            if list.len() > LIST_MAX {
+                self.problem(name, format!("`{name}` has {} entries", list.len()), "at most 64");
+            }
+        }
+        for (index, number) in sip.emergency.iter().enumerate() {
+            if !address::is_digits(number, 8) {
+                self.problem(&format!("emergency[{index}]"), format!("{number:?} is no number"), "1 to 8 digits");
+            }
+        }
+        for (index, network) in sip.exempt.iter().enumerate() {
+            if load::prefix(network).is_none() {
+                let what = format!("{network:?} is no network");
+                self.problem(&format!("exempt[{index}]"), what, "ADDRESS or ADDRESS/LENGTH, e.g. 192.0.2.0/24");
+            }
         }
     }
 

@@ -32,6 +32,7 @@ calls            calls in progress; numbers by their last two digits
 agents           agents and what they are doing
 queues           queues and who waits
 trunks           trunks and their health
+bans             sources of SIP messages that are kept out for a while
 alarms           alarms that stand
 watch [SECONDS]  a page shown again and again until a key is pressed
 help             this
@@ -145,6 +146,7 @@ impl Session {
             "agents" => self.show(now, Query::Agents, false, ask, out),
             "queues" => self.show(now, Query::Queues, false, ask, out),
             "trunks" => self.show(now, Query::Trunks, false, ask, out),
+            "bans" => self.show(now, Query::Bans, false, ask, out),
             unknown => drop(print(&format!("unknown command `{unknown}`; try `help`"), LINES_MAX, out)),
         }
     }
@@ -177,6 +179,7 @@ impl Session {
             Ok(Reply::Queues { queues }) => listing(&render::queues(first(queues, &mut more)), "no queues"),
             Ok(Reply::Trunks { trunks }) => listing(&render::trunks(first(trunks, &mut more)), "no trunks"),
             Ok(Reply::Located { servers }) => listing(&render::servers(first(servers, &mut more)), "no servers"),
+            Ok(Reply::Bans { bans }) => listing(&render::bans(first(bans, &mut more), wall), "no bans"),
             Ok(Reply::Refused { reason }) => reason,
             Ok(Reply::Done) => String::new(),
         };

@@ -55,6 +55,7 @@ fn answer(query: &Query, alarms: &[Alarm]) -> Reply {
         Query::Agents => Reply::Agents { agents: Vec::new() },
         Query::Trunks => Reply::Trunks { trunks: Vec::new() },
         Query::Locate { .. } => Reply::Located { servers: Vec::new() },
+        Query::Bans => Reply::Bans { bans: Vec::new() },
     }
 }
 

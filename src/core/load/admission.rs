@@ -1,0 +1,245 @@
+//! The switch's side of the gate: who is known, what is full, and what the operator sees.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::governor::{Class, Sample};
+use super::sources::{KNOWN_MAX, Misdeed, STRANGERS_MAX, Source};
+use super::{Facts, Gate, REMEMBERED_MAX, Standing, Verdict};
+use crate::base::{Bound, Instant, Now, Timestamp};
+use crate::core::control::{BanView, LoadView};
+use crate::core::switch::{Output, Switch};
+use crate::core::tenant::directory::Host;
+use crate::core::trunk::target::SipTarget;
+use crate::proto::sip::{Binding, Endpoint, Glance, Path};
+
+/// How long a phone that authenticated counts as known.
+const AUTHENTICATED: Duration = Duration::from_secs(3600);
+
+/// Addresses of phones remembered.
+const PHONES_MAX: usize = 100_000;
+
+/// Retry-After, in seconds, of refusals that are made after parsing.
+pub(crate) const RETRY_AFTER_S: u32 = 5;
+
+/// Addresses at which phones of ours are.
+#[derive(Default)]
+pub(crate) struct Phones {
+    provisioned: HashSet<Source>,
+    seen: HashMap<Source, Instant>,
+}
+
+impl Phones {
+    fn know(&self, now: Instant, source: Source) -> bool {
+        self.provisioned.contains(&source) || self.seen.get(&source).is_some_and(|until| now < *until)
+    }
+
+    fn note(&mut self, now: Instant, source: Source, until: Instant) {
+        if self.seen.len() >= PHONES_MAX && !self.seen.contains_key(&source) {
+            self.seen.retain(|_, until| now < *until);
+        }
+        if self.seen.len() < PHONES_MAX {
+            let known = self.seen.entry(source).or_insert(until);
+            *known = (*known).max(until);
+        }
+    }
+}
+
+/// What the gate asks the rest of the core.
+struct Asked<'a> {
+    sip: &'a Endpoint,
+    full: bool,
+}
+
+impl Facts for Asked<'_> {
+    fn full(&self) -> bool {
+        self.full
+    }
+
+    fn serves(&self, invite: &Glance<'_>) -> bool {
+        self.sip.serves(invite)
+    }
+
+    fn expects(&self, message: &Glance<'_>) -> bool {
+        self.sip.expects(message)
+    }
+}
+
+impl Switch {
+    /// A datagram, if the gate lets it in.
+    pub(crate) fn datagram(&mut self, now: Now, path: Path, bytes: Bytes) {
+        let address = path.remote.ip();
+        let standing = self.standing(now.mono, address);
+        let glance = Glance::new(&bytes);
+        let facts = Asked { sip: &self.sip, full: self.is_full() };
+        match self.gate.judge(now.mono, address, standing, &glance, &facts) {
+            Verdict::Pass => self.sip.receive(now, path, bytes),
+            Verdict::Drop => {}
+            Verdict::Unavailable(seconds) => {
+                let server = &self.config.sip.user_agent;
+                match glance.unavailable(path, self.gate.secret(), server, seconds) {
+                    Some(transmit) => self.emit(Output::Transmit(transmit)),
+                    // The parser says what is wrong with it.
+                    None => self.sip.receive(now, path, bytes),
+                }
+            }
+        }
+    }
+
+    /// Octets of a stream, unless their source is banned: then the connection ends.
+    pub(crate) fn stream(&mut self, now: Now, path: Path, bytes: &[u8]) {
+        let address = path.remote.ip();
+        let standing = self.standing(now.mono, address);
+        if self.gate.is_banned(now.mono, address, standing) {
+            *self.gate.shed.entry("banned").or_default() += 1;
+            self.sip.connection_closed(now, path.connection);
+            return self.emit(Output::CloseConnection(path.connection));
+        }
+        self.sip.receive_stream(now, path, bytes);
+    }
+
+    /// What was measured.
+    pub(crate) fn load(&mut self, now: Now, sample: Sample) {
+        self.gate.governor.tick(now.mono, sample);
+    }
+
+    /// Whether new calls are held back: then [`load`](Self::load) is wanted each tick.
+    pub fn is_limiting(&self) -> bool {
+        self.gate.governor.limit().is_some()
+    }
+
+    /// Whether a call that came by a stream, and so past the gate's look, may be taken.
+    pub(crate) fn admits_parsed(&mut self, now: Now, address: IpAddr, dialled: &str) -> bool {
+        let class = match self.standing(now.mono, address) {
+            Standing::Stranger => Class::Stranger,
+            _ if self.gate.is_emergency(dialled.as_bytes()) => Class::Emergency,
+            _ => Class::Call,
+        };
+        let admitted = self.gate.governor.admit(now.mono, class);
+        if !admitted {
+            *self.gate.shed.entry("overload").or_default() += 1;
+        }
+        admitted
+    }
+
+    /// As many calls as may be. Emergency calls may be some more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.calls.len() >= self.provision.sip.calls_max as usize
+    }
+
+    /// Whether a call to `dialled` finds no room.
+    pub(crate) fn is_full_for(&self, dialled: &str) -> bool {
+        let most = self.provision.sip.calls_max as usize;
+        let reserve = if self.gate.is_emergency(dialled.as_bytes()) { (most / 50).max(4) } else { 0 };
+        self.calls.len() >= most + reserve
+    }
+
+    /// A phone registered.
+    pub(crate) fn phone_seen(&mut self, now: Now, binding: &Binding) {
+        let left = binding.expires_at.as_millis().saturating_sub(now.wall.as_millis());
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        self.phones.note(now.mono, Source::of(binding.path.remote.ip()), now.mono + left);
+    }
+
+    /// A phone called and proved who it is.
+    pub(crate) fn phone_authenticated(&mut self, now: Now, address: IpAddr) {
+        self.phones.note(now.mono, Source::of(address), now.mono + AUTHENTICATED);
+    }
+
+    /// Somebody did what nobody should.
+    pub(crate) fn misbehaved(&mut self, now: Now, address: IpAddr, misdeed: Misdeed) {
+        let standing = self.standing(now.mono, address);
+        self.gate.misbehaved(now.mono, address, standing, misdeed);
+    }
+
+    /// Takes what is provisioned: rates, numbers, and where agents' phones are.
+    pub(crate) fn provision_gate(&mut self) {
+        self.gate.provision(&self.provision.sip);
+        let contacts = self.directory.agents().filter_map(|agent| agent.contact.as_deref());
+        let hosts = contacts.filter_map(|contact| Some(SipTarget::parse(contact)?.destination.host));
+        let address = |host| if let Host::Address(address) = host { Some(Source::of(address)) } else { None };
+        self.phones.provisioned = hosts.filter_map(address).collect();
+    }
+
+    fn standing(&self, now: Instant, address: IpAddr) -> Standing {
+        if self.directory.trunk_by_peer(address).is_some() {
+            Standing::Peer
+        } else if self.phones.know(now, Source::of(address)) {
+            Standing::Phone
+        } else {
+            Standing::Stranger
+        }
+    }
+
+    /// For `status`.
+    pub(crate) fn load_view(&self) -> LoadView {
+        let gate: &Gate = &self.gate;
+        let (offered, taken) = gate.governor.rates();
+        let last = gate.governor.last();
+        let elapsed = last.elapsed.as_secs_f64().max(0.001);
+        let words = |counts: &BTreeMap<&'static str, u64>| counts.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect();
+        let tenth = |value: f64| (value * 10.0).round() / 10.0;
+        LoadView {
+            limit_per_s: gate.governor.limit().map(tenth),
+            offered_per_s: tenth(offered),
+            taken_per_s: tenth(taken),
+            queue_ms: tenth(last.queue.as_secs_f64() * 1e3),
+            store_ms: tenth(last.store.as_secs_f64() * 1e3),
+            cpu_percent: tenth(100.0 * last.cpu.as_secs_f64() / elapsed),
+            switch_percent: tenth(100.0 * last.switch.as_secs_f64() / elapsed),
+            writer_percent: tenth(100.0 * last.writer.as_secs_f64() / elapsed),
+            cores: last.cores,
+            call_cpu_ms: gate.governor.cpu_cost().map(|cost| (cost * 1e6).round() / 1e3),
+            budget_percent: tenth(100.0 * gate.governor.budget()),
+            refusal_percent: gate.governor.refusal_share().map(|share| tenth(100.0 * share)),
+            overflown: last.overflown,
+            shed: words(&gate.shed),
+            seen: words(&gate.seen),
+        }
+    }
+
+    /// Bounds of what the gate remembers.
+    pub(crate) fn gate_bounds(&self) -> [Bound; 4] {
+        let (strangers, forgotten) = self.gate.sources.strangers();
+        [
+            Bound::new("sip-strangers", strangers, STRANGERS_MAX, forgotten),
+            Bound::new("sip-known-sources", self.gate.sources.known(), KNOWN_MAX, 0),
+            Bound::new("sip-phones", self.phones.seen.len(), PHONES_MAX, 0),
+            Bound::new("sip-refusals", self.gate.refusals_len(), 2 * REMEMBERED_MAX, 0),
+        ]
+    }
+
+    /// Bans that stand.
+    pub(crate) fn ban_views(&self, now: Now) -> Vec<BanView> {
+        let wall = |at: Instant| {
+            let (ahead, behind) = (at.since(now.mono).as_millis(), now.mono.since(at).as_millis());
+            let shift = |ms: u128| i64::try_from(ms).unwrap_or(i64::MAX / 2);
+            Timestamp(now.wall.as_millis() + shift(ahead) - shift(behind))
+        };
+        let view = |ban: super::sources::Ban| BanView {
+            source: ban.source.to_string(),
+            reason: ban.misdeed.word().to_owned(),
+            since: wall(ban.since),
+            until: wall(ban.until),
+            times: ban.times,
+        };
+        self.gate.sources.bans(now.mono).into_iter().map(view).collect()
+    }
+
+    /// Lifts one ban or all.
+    pub(crate) fn unban(&mut self, now: Now, source: Option<&str>) -> Result<(), String> {
+        let Some(text) = source else {
+            self.gate.sources.lift(now.mono, None);
+            return Ok(());
+        };
+        let address = text.split('/').next().and_then(|address| address.parse().ok());
+        let address: IpAddr = address.ok_or_else(|| format!("{text:?} is no IP address; see `cordboard bans`"))?;
+        match self.gate.sources.lift(now.mono, Some(Source::of(address))) {
+            0 => Err(format!("{text} is not banned; see `cordboard bans`")),
+            _ => Ok(()),
+        }
+    }
+}

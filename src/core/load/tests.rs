@@ -1,0 +1,232 @@
+use super::*;
+
+const KNOWN: &str = "192.0.2.1";
+const STRANGER: &str = "198.51.100.1";
+
+/// Facts as a test sets them.
+#[derive(Default)]
+struct World {
+    full: bool,
+    served: bool,
+    expected: bool,
+}
+
+impl Facts for World {
+    fn full(&self) -> bool {
+        self.full
+    }
+
+    fn serves(&self, _: &Glance<'_>) -> bool {
+        self.served
+    }
+
+    fn expects(&self, _: &Glance<'_>) -> bool {
+        self.expected
+    }
+}
+
+fn start() -> Instant {
+    Instant::from_micros(1_000_000)
+}
+
+fn gate() -> Gate {
+    let mut gate = Gate::new(start(), 7);
+    gate.provision(&Sip { stranger_per_s: 5, ..Sip::default() });
+    gate
+}
+
+/// A gate whose limit is the least there is, with nothing left of it.
+fn limiting() -> Gate {
+    let mut gate = gate();
+    let wait = governor::Sample { elapsed: governor::TICK, queue: Duration::from_secs(1), ..Default::default() };
+    (0..10).for_each(|_| gate.governor.tick(start(), wait));
+    gate.governor.tick(start(), wait);
+    assert!(gate.governor.limit().is_some());
+    gate
+}
+
+fn message(method: &str, user: &str, n: u32, to: &str) -> String {
+    format!(
+        "{method} sip:{user}@h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK{n}\r\nFrom: <sip:f@h>;tag=1\r\n\
+         To: <sip:{user}@h>{to}\r\nCall-ID: {n}\r\nCSeq: 1 {method}\r\n\r\n"
+    )
+}
+
+fn judge(gate: &mut Gate, address: &str, text: &str, facts: &World) -> Verdict {
+    let address: IpAddr = address.parse().expect("an address");
+    let standing = if address.to_string() == KNOWN { Standing::Peer } else { Standing::Stranger };
+    gate.judge(start(), address, standing, &Glance::new(text.as_bytes()), facts)
+}
+
+fn refused(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Unavailable(seconds) if (2..=9).contains(&seconds))
+}
+
+#[test]
+fn an_open_gate_lets_everybody_in() {
+    let mut gate = gate();
+    let world = World::default();
+    for (n, method) in ["INVITE", "REGISTER", "OPTIONS", "BYE", "ACK"].into_iter().enumerate() {
+        for address in [KNOWN, STRANGER] {
+            assert_eq!(
+                judge(&mut gate, address, &message(method, "1", n as u32, ""), &world),
+                Verdict::Pass,
+                "{method}"
+            );
+        }
+    }
+    assert!(gate.shed.is_empty());
+}
+
+#[test]
+fn at_the_limit_what_goes_on_passes_and_new_calls_wait() {
+    let mut gate = limiting();
+    let world = World::default();
+    assert!(refused(judge(&mut gate, KNOWN, &message("INVITE", "100", 1, ""), &world)));
+    for (method, to) in [
+        ("INVITE", ";tag=1-a"),
+        ("BYE", ";tag=1-a"),
+        ("ACK", ";tag=1-a"),
+        ("CANCEL", ""),
+        ("REGISTER", ""),
+        ("OPTIONS", ""),
+    ] {
+        assert_eq!(judge(&mut gate, KNOWN, &message(method, "100", 2, to), &world), Verdict::Pass, "{method}");
+    }
+    assert_eq!(judge(&mut gate, KNOWN, "SIP/2.0 200 OK\r\n\r\n", &world), Verdict::Pass);
+    // A retransmission of an INVITE that is served belongs to what goes on.
+    let served = World { served: true, ..World::default() };
+    assert_eq!(judge(&mut gate, KNOWN, &message("INVITE", "100", 3, ""), &served), Verdict::Pass);
+    assert_eq!(gate.shed.get("overload"), Some(&1));
+}
+
+#[test]
+fn emergency_calls_of_those_we_know_pass_beyond_the_limit_with_bound() {
+    let mut gate = limiting();
+    let world = World { full: true, ..World::default() };
+    let passed = (0..100)
+        .filter(|n| judge(&mut gate, KNOWN, &message("INVITE", "911", *n, ""), &world) == Verdict::Pass)
+        .count();
+    assert!((4..=6).contains(&passed), "{passed}");
+    assert!(gate.shed.get("emergency-share").is_some_and(|n| *n >= 94));
+    let mut gate = limiting();
+    assert!(refused(judge(&mut gate, STRANGER, &message("INVITE", "911", 1, ""), &world)), "a stranger's is none");
+    for (number, is) in
+        [("112", true), ("+911", true), ("urn:service:sos.fire", true), ("urn:service:sosx", false), ("9110", false)]
+    {
+        assert_eq!(gate.is_emergency(number.as_bytes()), is, "{number}");
+    }
+}
+
+#[test]
+fn a_retransmission_is_refused_as_its_invite_was_even_when_the_gate_opens() {
+    let mut gate = limiting();
+    let text = message("INVITE", "100", 1, "");
+    let first = judge(&mut gate, KNOWN, &text, &World::default());
+    assert!(refused(first));
+    gate.governor = Governor::new(start());
+    assert_eq!(judge(&mut gate, KNOWN, &text, &World::default()), first);
+    assert_eq!(judge(&mut gate, KNOWN, &message("INVITE", "100", 2, ""), &World::default()), Verdict::Pass);
+    assert_eq!(gate.shed.get("again"), Some(&1));
+    // The ACK ends here.
+    let print = Glance::new(text.as_bytes()).print(gate.secret()).expect("a print");
+    let ack = message("ACK", "100", 1, &format!(";tag=ov{print:016x}"));
+    assert_eq!(judge(&mut gate, KNOWN, &ack, &World::default()), Verdict::Drop);
+    // What is remembered is bounded in number and time.
+    for n in 0..3 * REMEMBERED_MAX as u32 {
+        gate.refuse(start(), &Glance::new(message("INVITE", "1", n, "").as_bytes()), "overload");
+    }
+    assert!(gate.refused.iter().all(|set| set.len() <= REMEMBERED_MAX));
+    let later = start() + 3 * REMEMBERED;
+    assert!(!gate.was_refused(later, &Glance::new(text.as_bytes())));
+}
+
+#[test]
+fn full_is_told_at_the_gate() {
+    let mut gate = gate();
+    let full = World { full: true, ..World::default() };
+    assert!(refused(judge(&mut gate, KNOWN, &message("INVITE", "100", 1, ""), &full)));
+    assert_eq!(judge(&mut gate, KNOWN, &message("INVITE", "112", 2, ""), &full), Verdict::Pass);
+    assert_eq!(
+        judge(&mut gate, KNOWN, &message("INVITE", "100", 3, ""), &World { served: true, ..full }),
+        Verdict::Pass
+    );
+    assert_eq!(gate.shed.get("calls-max"), Some(&1));
+}
+
+#[test]
+fn a_strangers_flood_is_dropped_and_banned_but_not_what_it_has_to_do_with_us() {
+    let mut gate = gate();
+    let world = World::default();
+    let text = message("OPTIONS", "100", 1, "");
+    let passed = (0..1000).filter(|_| judge(&mut gate, STRANGER, &text, &world) == Verdict::Pass).count();
+    assert_eq!(passed, 20);
+    assert_eq!(gate.sources.bans(start()).len(), 1);
+    assert!(gate.shed.get("banned").is_some_and(|n| *n > 700), "{:?}", gate.shed);
+    assert_eq!(judge(&mut gate, "198.51.100.2", &text, &world), Verdict::Pass, "its neighbour is another");
+    assert_eq!(judge(&mut gate, KNOWN, &text, &world), Verdict::Pass);
+    // Loopback is exempt.
+    assert!((0..1000).all(|_| judge(&mut gate, "127.0.0.9", &text, &world) == Verdict::Pass));
+    // Within a call of ours a rate does not bind.
+    let mut gate = self::gate();
+    let ours = World { expected: true, ..World::default() };
+    assert!((0..1000).all(|_| judge(&mut gate, STRANGER, &message("BYE", "1", 1, ";tag=1-a"), &ours) == Verdict::Pass));
+}
+
+#[test]
+fn while_we_are_at_our_limit_strangers_come_last() {
+    let mut gate = limiting();
+    let world = World::default();
+    assert!(refused(judge(&mut gate, STRANGER, &message("INVITE", "100", 1, ""), &world)));
+    assert!(refused(judge(&mut gate, STRANGER, &message("REGISTER", "100", 2, ""), &world)));
+    assert_eq!(judge(&mut gate, STRANGER, "no SIP", &world), Verdict::Drop);
+    assert_eq!(judge(&mut gate, STRANGER, "SIP/2.0 200 OK\r\n\r\n", &world), Verdict::Drop);
+    let ours = World { expected: true, ..World::default() };
+    assert_eq!(judge(&mut gate, STRANGER, "SIP/2.0 200 OK\r\n\r\n", &ours), Verdict::Pass);
+}
+
+#[test]
+fn a_peers_rate_is_its_own() {
+    let mut gate = gate();
+    gate.provision(&Sip { peer_per_s: 10, ..Sip::default() });
+    let world = World::default();
+    let passed = (0..100)
+        .filter(|n| judge(&mut gate, KNOWN, &message("INVITE", "100", *n, ""), &world) == Verdict::Pass)
+        .count();
+    assert_eq!(passed, 40);
+    assert_eq!(judge(&mut gate, KNOWN, &message("INVITE", "911", 200, ""), &world), Verdict::Pass);
+    assert_eq!(judge(&mut gate, KNOWN, &message("BYE", "100", 201, ";tag=1-a"), &world), Verdict::Pass);
+    assert_eq!(gate.shed.get("peer-rate"), Some(&60));
+}
+
+#[test]
+fn scanners_are_counted() {
+    let mut gate = gate();
+    let text = message("OPTIONS", "100", 1, "").replace("CSeq", "User-Agent: Friendly-Scanner\r\nCSeq");
+    assert_eq!(judge(&mut gate, STRANGER, &text, &World::default()), Verdict::Pass);
+    assert_eq!(gate.seen.get("scanner"), Some(&1));
+}
+
+#[test]
+fn networks_are_read_and_matched() {
+    let inside = |address: &str, network: &str| {
+        let (network, length) = prefix(network).expect("a network");
+        within(address.parse().expect("an address"), network, length)
+    };
+    for (address, network, is) in [
+        ("192.0.2.9", "192.0.2.0/24", true),
+        ("192.0.3.9", "192.0.2.0/24", false),
+        ("192.0.2.9", "192.0.2.9", true),
+        ("192.0.2.8", "192.0.2.9", false),
+        ("192.0.2.8", "0.0.0.0/0", true),
+        ("2001:db8::1", "2001:db8::/32", true),
+        ("2001:db9::1", "2001:db8::/32", false),
+        ("2001:db9::1", "::/0", true),
+        ("2001:db9::1", "0.0.0.0/0", false),
+    ] {
+        assert_eq!(inside(address, network), is, "{address} in {network}");
+    }
+    for bad in ["", "x", "192.0.2.0/33", "::/129", "192.0.2.0/x", "192.0.2.0/"] {
+        assert_eq!(prefix(bad), None, "{bad}");
+    }
+}
