@@ -300,12 +300,13 @@ impl Governor {
             }
             return;
         };
-        if pressed {
-            self.share = (self.share - 0.004).max(SHARE_MIN);
-        } else if held_back > 0 {
-            self.share = (self.share + 0.002).min(SHARE_MAX);
-        }
+        // A backlog that is being cleared says nothing of what can be served.
         if !self.braking {
+            if pressed {
+                self.share = (self.share - 0.004).max(SHARE_MIN);
+            } else if held_back > 0 {
+                self.share = (self.share + 0.002).min(SHARE_MAX);
+            }
             self.set_limit(now, self.next_limit(limit, pressed));
         }
         match held_back {

@@ -550,6 +550,7 @@ mod tests {
             .replace(", qop=\"auth\"", "");
         let forged = headers(HeaderName::Authorization, forged.trim_end());
         assert_eq!(guard.verify(at(1), &mut wire, elsewhere, ("REGISTER", &uri()), &forged), Verdict::Invalid);
+        assert_eq!(wire.poll_event(), Some(Event::Misbehaved { source: elsewhere, credentials: true }));
         for _ in 0..2 * FAILURES_MAX {
             assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &forged), Verdict::Stale);
         }
