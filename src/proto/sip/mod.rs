@@ -32,9 +32,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 pub use endpoint::Endpoint;
+pub use glance::{Glance, Kind};
 pub(crate) use origin::DIVERSIONS_MAX;
 pub use origin::{Diversion, MAX_FORWARDS, Origin};
-pub use glance::{Glance, Kind};
 pub use types::{
     Binding, ClientRegistration, Credentials, EndpointConfig, Event, Incoming, Invite, ProbeId, RegistrationId, User,
 };
