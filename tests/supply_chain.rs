@@ -10,8 +10,9 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Crates that the shipped binary links in two versions, because what we depend on does not agree. None may be added
-/// without a look.
-const TWICE: &[&str] = &["bitflags", "block-buffer", "cpufeatures", "crypto-common", "syn"];
+/// without a look. The older `sha2` with its `digest` is what sip-codec brings, the older `getrandom` ring.
+const TWICE: &[&str] =
+    &["bitflags", "block-buffer", "cpufeatures", "crypto-common", "digest", "getrandom", "sha2", "syn"];
 
 #[derive(Deserialize)]
 struct Metadata {
