@@ -88,8 +88,8 @@ impl Desk {
                 assert!(trying.bytes.starts_with(b"SIP/2.0 100 "));
                 return Outcome::Call(incoming);
             }
-            // A registration is answered, too.
-            Some(Event::Registered { .. }) => {}
+            // A registration is answered, too, and so is what is counted against its source.
+            Some(Event::Registered { .. } | Event::Misbehaved { .. }) => {}
             Some(other) => return Outcome::Event(other),
             None => {}
         }
