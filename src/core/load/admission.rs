@@ -106,7 +106,7 @@ impl Switch {
         self.gate.governor.tick(now.mono, sample);
     }
 
-    /// Whether new calls are held back: then [`load`](Self::load) is wanted each tick.
+    /// Whether new calls are held back: then `load` is wanted each tick.
     pub fn is_limiting(&self) -> bool {
         self.gate.governor.limit().is_some()
     }

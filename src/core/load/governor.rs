@@ -25,7 +25,7 @@
 //! | limiting | nothing was held back for [`CALM`] | open |
 //!
 //! So a stall (another process has the CPU for some 100 ms, a slow disk) refuses nobody: without demand beyond the budget the
-//! backlog is worked off. The limit is spent through a bucket of [`BURST`], from which lesser classes may take only what is
+//! backlog is worked off. The limit is spent through a bucket of `BURST`, from which lesser classes may take only what is
 //! above their reserve, so that they get what greater ones leave.
 
 use std::time::Duration;
