@@ -78,6 +78,8 @@ pub(super) struct Turn {
     next_token: u64,
     net_inputs: Vec<NetInput>,
     meter: Meter,
+    /// How long what is read now has waited, as the core was told.
+    waited: Duration,
     /// When the last wait ended, and whether it was a short one.
     woken: Instant,
     waited_briefly: bool,
@@ -158,6 +160,7 @@ impl Turn {
             next_token: 1,
             net_inputs: Vec::with_capacity(NET_BATCH),
             meter: Meter::new(clock.mono()),
+            waited: Duration::ZERO,
             woken: clock.mono(),
             waited_briefly: false,
             fruitless: false,
@@ -261,7 +264,9 @@ impl Turn {
         let taken = self.sockets.drain(NET_BATCH, &mut self.net_inputs);
         let waited = self.sockets.take_waited();
         self.meter.queued(waited);
-        if let Some(waited) = waited {
+        let waited = waited.unwrap_or_default();
+        if waited != self.waited {
+            self.waited = waited;
             self.switch.handle(now, Input::Waited(waited));
         }
         let mut inputs = std::mem::take(&mut self.net_inputs);

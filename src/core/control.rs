@@ -219,10 +219,10 @@ pub struct LoadView {
     pub cores: u32,
     /// CPU time a call, all threads, as seen while nothing had to wait; none before some hundred calls.
     pub call_cpu_ms: Option<f64>,
-    /// Share of the machine that is planned with for signalling, in percent of its busiest part.
-    pub budget_percent: f64,
-    /// What a refusal costs in percent of a call; none before any was made under a limit.
-    pub refusal_percent: Option<f64>,
+    /// Messages that a call takes; none before some fifty calls.
+    pub call_messages: Option<f64>,
+    /// Messages a second that can be handled, as far as that was seen.
+    pub capacity_per_s: Option<f64>,
     /// Datagrams that the kernel dropped because our sockets were full. Not one should be.
     pub overflown: u64,
     /// Requests answered 503 and datagrams dropped at the gate, by reason.

@@ -171,7 +171,7 @@ fn seconds(world: &mut World, seconds: u64, rate: f64, caller: &mut u32) -> f64 
 
 #[test]
 fn at_twice_and_three_times_the_limit_calls_are_served_or_told_so() {
-    for (times, least) in [(2.0, 0.9), (3.0, 0.9)] {
+    for times in [2.0, 3.0] {
         let mut world = world(5);
         let mut caller = 0;
         seconds(&mut world, 3, 0.6 * CAPACITY, &mut caller);
@@ -184,8 +184,8 @@ fn at_twice_and_three_times_the_limit_calls_are_served_or_told_so() {
         let refusals = (times - 1.0) * CAPACITY * (REFUSAL + DROP).as_secs_f64();
         let possible = CAPACITY * (1.0 - refusals);
         println!("{times} x: {goodput:.0} of {possible:.0} a second, in progress waited {longest:?} at most");
-        assert!(goodput >= least * possible, "{goodput} of {possible}");
-        assert!(longest < Duration::from_millis(250), "calls in progress suffered: {longest:?}");
+        assert!(goodput >= 0.95 * possible && goodput >= 0.9 * CAPACITY, "{goodput} of {possible}");
+        assert!(longest < Duration::from_millis(150), "calls in progress suffered: {longest:?}");
         let end = Duration::from_micros(world.now.mono.as_micros()) + Duration::from_secs(40);
         world.run(end);
         let (served, refused) = (&world.tally.served, &world.tally.unavailable);
@@ -229,7 +229,7 @@ fn what_piled_up_while_nothing_was_read_is_cleared_and_the_limit_stays() {
     seconds(&mut world, 5, 3.0 * CAPACITY, &mut caller);
     let goodput = seconds(&mut world, 6, 3.0 * CAPACITY, &mut caller);
     println!("{goodput:.0} of {CAPACITY} a second");
-    assert!(goodput >= 0.8 * CAPACITY, "{goodput}");
+    assert!(goodput >= 0.9 * CAPACITY, "{goodput}");
     let end = Duration::from_micros(world.now.mono.as_micros()) + Duration::from_secs(40);
     world.run(end);
     let (served, refused) = (&world.tally.served, &world.tally.unavailable);

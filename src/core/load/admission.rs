@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::governor::{Class, Sample};
+use super::remembered::REMEMBERED_MAX;
 use super::sources::{KNOWN_MAX, Misdeed, STRANGERS_MAX, Source};
-use super::{Facts, Gate, REMEMBERED_MAX, Standing, Verdict};
+use super::{Arrival, Facts, Gate, Standing, Verdict};
 use crate::base::{Bound, Instant, Now, Timestamp};
 use crate::core::control::{BanView, LoadView};
 use crate::core::switch::{Output, Switch};
@@ -29,12 +30,20 @@ pub(crate) const RETRY_AFTER_S: u32 = 5;
 #[derive(Default)]
 pub(crate) struct Phones {
     provisioned: HashSet<Source>,
+    located: HashSet<Source>,
     seen: HashMap<Source, Instant>,
 }
 
 impl Phones {
     fn know(&self, now: Instant, source: Source) -> bool {
-        self.provisioned.contains(&source) || self.seen.get(&source).is_some_and(|until| now < *until)
+        self.provisioned.contains(&source)
+            || self.located.contains(&source)
+            || self.seen.get(&source).is_some_and(|until| now < *until)
+    }
+
+    /// Where the names of agents' contacts lead, as DNS says now.
+    pub(crate) fn locate(&mut self, addresses: impl Iterator<Item = IpAddr>) {
+        self.located = addresses.map(Source::of).collect();
     }
 
     fn note(&mut self, now: Instant, source: Source, until: Instant) {
@@ -72,15 +81,21 @@ impl Switch {
     /// A datagram, if the gate lets it in.
     pub(crate) fn datagram(&mut self, now: Now, path: Path, bytes: Bytes) {
         let address = path.remote.ip();
-        let standing = self.standing(now.mono, address);
+        let standing = self.standing(now.mono, address, path.connection);
+        if self.gate.keeps_out(now.mono, address, standing) {
+            return;
+        }
         let glance = Glance::new(&bytes);
         let facts = Asked { sip: &self.sip, full: self.is_full() };
-        match self.gate.judge(now.mono, address, standing, &glance, &facts) {
-            Verdict::Pass => self.sip.receive(now, path, bytes),
-            Verdict::Drop => {}
-            Verdict::Unavailable(seconds) => {
+        match self.gate.judge(&Arrival { now: now.mono, address, standing, glance: &glance }, &facts) {
+            Verdict::Pass => {
+                self.gate.governor.handled();
+                self.sip.receive(now, path, bytes);
+            }
+            Verdict::Drop => self.tell_bans(),
+            Verdict::Unavailable { retry_after_s, print } => {
                 let server = &self.config.sip.user_agent;
-                match glance.unavailable(path, self.gate.secret(), server, seconds) {
+                match glance.unavailable(path, print, server, retry_after_s) {
                     Some(transmit) => self.emit(Output::Transmit(transmit)),
                     // The parser says what is wrong with it.
                     None => self.sip.receive(now, path, bytes),
@@ -91,19 +106,30 @@ impl Switch {
 
     /// Octets of a stream, unless their source is banned: then the connection ends.
     pub(crate) fn stream(&mut self, now: Now, path: Path, bytes: &[u8]) {
-        let address = path.remote.ip();
-        let standing = self.standing(now.mono, address);
-        if self.gate.is_banned(now.mono, address, standing) {
-            *self.gate.shed.entry("banned").or_default() += 1;
+        let standing = self.standing(now.mono, path.remote.ip(), path.connection);
+        if self.gate.keeps_out(now.mono, path.remote.ip(), standing) {
             self.sip.connection_closed(now, path.connection);
             return self.emit(Output::CloseConnection(path.connection));
         }
+        self.gate.governor.handled();
         self.sip.receive_stream(now, path, bytes);
     }
 
     /// What was measured.
     pub(crate) fn load(&mut self, now: Now, sample: Sample) {
         self.gate.governor.tick(now.mono, sample);
+        let limiting = self.is_limiting();
+        self.alarms.set(now, "overload", String::new(), limiting);
+    }
+
+    /// The operator hears of bans that have begun.
+    fn tell_bans(&mut self) {
+        while let Some(ban) = self.gate.poll_ban() {
+            let minutes = ban.until.since(ban.since).as_secs() / 60;
+            let (source, why) = (ban.source, ban.misdeed.word());
+            let text = format!("{source} is banned for {minutes} min ({why}); see `cordboard bans`");
+            self.emit(Output::Warning(text));
+        }
     }
 
     /// Whether new calls are held back: then `load` is wanted each tick.
@@ -112,8 +138,8 @@ impl Switch {
     }
 
     /// Whether a call that came by a stream, and so past the gate's look, may be taken.
-    pub(crate) fn admits_parsed(&mut self, now: Now, address: IpAddr, dialled: &str) -> bool {
-        let class = match self.standing(now.mono, address) {
+    pub(crate) fn admits_parsed(&mut self, now: Now, path: &Path, dialled: &str) -> bool {
+        let class = match self.standing(now.mono, path.remote.ip(), path.connection) {
             Standing::Stranger => Class::Stranger,
             _ if self.gate.is_emergency(dialled.as_bytes()) => Class::Emergency,
             _ => Class::Call,
@@ -150,9 +176,10 @@ impl Switch {
     }
 
     /// Somebody did what nobody should.
-    pub(crate) fn misbehaved(&mut self, now: Now, address: IpAddr, misdeed: Misdeed) {
-        let standing = self.standing(now.mono, address);
+    pub(crate) fn misbehaved(&mut self, now: Now, address: IpAddr, connection: u64, misdeed: Misdeed) {
+        let standing = self.standing(now.mono, address, connection);
         self.gate.misbehaved(now.mono, address, standing, misdeed);
+        self.tell_bans();
     }
 
     /// Takes what is provisioned: rates, numbers, and where agents' phones are.
@@ -164,8 +191,8 @@ impl Switch {
         self.phones.provisioned = hosts.filter_map(address).collect();
     }
 
-    fn standing(&self, now: Instant, address: IpAddr) -> Standing {
-        if self.directory.trunk_by_peer(address).is_some() {
+    fn standing(&self, now: Instant, address: IpAddr, connection: u64) -> Standing {
+        if self.trunk_of(address).is_some() || self.trunk_by_certificate(connection).is_some() {
             Standing::Peer
         } else if self.phones.know(now, Source::of(address)) {
             Standing::Phone
@@ -193,8 +220,8 @@ impl Switch {
             writer_percent: tenth(100.0 * last.writer.as_secs_f64() / elapsed),
             cores: last.cores,
             call_cpu_ms: gate.governor.cpu_cost().map(|cost| (cost * 1e6).round() / 1e3),
-            budget_percent: tenth(100.0 * gate.governor.budget()),
-            refusal_percent: gate.governor.refusal_share().map(|share| tenth(100.0 * share)),
+            call_messages: gate.governor.messages_a_call().map(tenth),
+            capacity_per_s: gate.governor.capacity().map(f64::round),
             overflown: last.overflown,
             shed: words(&gate.shed),
             seen: words(&gate.seen),
@@ -202,13 +229,14 @@ impl Switch {
     }
 
     /// Bounds of what the gate remembers.
-    pub(crate) fn gate_bounds(&self) -> [Bound; 4] {
+    pub(crate) fn gate_bounds(&self) -> [Bound; 5] {
         let (strangers, forgotten) = self.gate.sources.strangers();
         [
             Bound::new("sip-strangers", strangers, STRANGERS_MAX, forgotten),
             Bound::new("sip-known-sources", self.gate.sources.known(), KNOWN_MAX, 0),
             Bound::new("sip-phones", self.phones.seen.len(), PHONES_MAX, 0),
-            Bound::new("sip-refusals", self.gate.refusals_len(), 2 * REMEMBERED_MAX, 0),
+            Bound::new("sip-refusals", self.gate.refused.len(), REMEMBERED_MAX, 0),
+            Bound::new("sip-admissions", self.gate.begun.len(), REMEMBERED_MAX, 0),
         ]
     }
 

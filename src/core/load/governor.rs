@@ -2,30 +2,34 @@
 //!
 //! # The control law
 //!
-//! Each [`TICK`] the edge hands over what it measured ([`Sample`]): the CPU time of the threads that a call costs, and how
-//! long messages stood in their socket and answers waited for the disk, the *least* of the tick: a queue that was short
-//! once is a burst and drains by itself, one that never was is a standing queue (the insight of CoDel, RFC 8289
-//! section 3.2). From it come, as fading means:
+//! Each [`TICK`] the edge hands over what it measured ([`Sample`]): CPU time, and how long messages stood in their socket
+//! and answers waited for the disk, the *least* of the tick: a queue that was short once is a burst and drains by itself,
+//! one that never was is a standing queue (the insight of CoDel, RFC 8289 section 3.2).
+//!
+//! **The queue is the measure, not the processor's time.** What a message costs falls by a third and more when there is always
+//! another one: less is slept and woken, and more answers share a commit. So a share of the processor says little of
+//! what is left; a queue that begins to stand says it exactly. Nor is a call's cost taken from quiet times; what does not
+//! change with the load is how many *messages* a call takes.
 //!
 //! | figure | how |
 //! | --- | --- |
-//! | use | share of the busiest resource that signalling takes: the switch thread's core, the store writer's, or all cores less what other threads (media) take of them |
-//! | cost of a call | use a call taken; learned in quiet times, corrected slowly while limiting |
-//! | cost of a refusal | what is left of the use while limiting; begins at a 32nd of a call's |
+//! | pressure | the least wait in parts of [`QUEUE_TARGET`], or the disk's in parts of [`STORE_TARGET`]; 1 is what we want under load |
+//! | messages a call | messages let in, of all kinds, a new call taken: a mean of some 10 s |
+//! | capacity | messages a second that were let in while a queue stood; what was managed without a queue at least |
 //! | offered | new calls by the time at which they *arrived*: one second's arrivals that are read in one tick after a stall are no flood |
-//! | available | what others leave us: the use in ticks with a standing queue, when we took all that we got; otherwise grows back to 1 |
-//! | budget | `available` times a share of .8 to 1 that follows the queue: slowly up while there is none, down while one stands; less what it takes to work off the queue in a second |
+//! | available | share of the machine that others leave us: the use in ticks with a standing queue; otherwise it grows back to 1 |
 //!
 //! | state | when | then |
 //! | --- | --- | --- |
-//! | open | a queue stood for .5 s, we had the CPU, and what was offered costs more than the budget | limiting |
-//! | open | a queue stood for 1 s and does not get shorter | limiting, from the rate that was sustained |
-//! | limiting | each tick | limit = (budget - cost of refusals made) / cost of a call; upwards by a fifth a tick as far as was sustained before, by .5 % beyond, by 2 % while much is left |
-//! | limiting | messages wait longer than [`STALE`] and more is offered than the limit | brake: no new call at all until the wait is below half of it. What is known of costs stays as it is |
+//! | open | a queue stood for .5 s, we had the CPU, and what was offered takes more messages than the capacity | limiting, from capacity / messages a call |
+//! | open | a queue stood for 1 s and does not get shorter | the same |
+//! | limiting | each tick | the limit grows by [`GAIN`] times (1 - pressure), and by [`HASTE`] times that where the processor is idle; it never falls by more than 2 %, and never rises beyond [`CEILING`] times capacity / messages a call: the second half of long calls is yet to come |
+//! | limiting | always | tokens flow at the limit, less [`LEAN`] times (pressure - 1): this damps what the line above would swing |
+//! | limiting | messages wait longer than [`STALE`] and more is offered than the limit | brake: no new call at all until the wait is below half of it. Nothing is learned meanwhile |
 //! | limiting | nothing was held back for [`CALM`] | open |
 //!
-//! So a stall (another process has the CPU for some 100 ms, a slow disk) refuses nobody: without demand beyond the budget the
-//! backlog is worked off. The limit is spent through a bucket of `BURST`, from which lesser classes may take only what is
+//! So a stall (another process has the CPU for some 100 ms, a slow disk) refuses nobody: without demand beyond the capacity
+//! the backlog is worked off. The limit is spent through a bucket of `BURST`, from which lesser classes may take only what is
 //! above their reserve, so that they get what greater ones leave.
 
 use std::time::Duration;
@@ -57,24 +61,40 @@ const BURST: Duration = Duration::from_millis(100);
 /// The lowest limit, in calls a second: so many are tried whatever was measured, or nothing could be measured any more.
 const LIMIT_MIN: f64 = 2.0;
 
-/// Calls whose cost must have been seen before the estimate counts.
-const COST_CALLS_MIN: f64 = 50.0;
+/// Calls that must have been seen before a mean over them counts.
+const CALLS_MIN: f64 = 50.0;
 
-/// A refusal's cost in that of a call, until it is known; and between what it can be.
-const REFUSAL_SHARE: f64 = 1.0 / 32.0;
-const REFUSAL_SHARE_MIN: f64 = 1.0 / 200.0;
-const REFUSAL_SHARE_MAX: f64 = 1.0 / 8.0;
+/// What requests that begin no call may take of the limit: when the power comes back, all phones register at once.
+const REQUEST_SHARE: f64 = 0.25;
 
-/// The share of what is available that is planned with, and its bounds.
-const SHARE: f64 = 0.9;
-const SHARE_MIN: f64 = 0.8;
-const SHARE_MAX: f64 = 1.0;
+/// So many of them a second are taken at least.
+const REQUESTS_MIN: f64 = 20.0;
+
+/// What the limit grows by in a tick in which nothing waited.
+pub const GAIN: f64 = 0.01;
+
+/// By how much more it grows, in [`GAIN`]s, where the processor is idle.
+pub const HASTE: f64 = 8.0;
+
+/// What the flow of tokens leans by for a pressure of 2. Together with [`GAIN`] it damps a queue's swing to about .7 of critical:
+/// the queue integrates the excess, the limit integrates the queue.
+pub const LEAN: f64 = 0.06;
+
+/// The greatest lean, in pressures; for the limit itself the greatest step down.
+const LEAN_MAX: f64 = 10.0;
+const FALL_MAX: f64 = 2.0;
+
+/// How far the limit may be beyond what the capacity is known to be.
+pub const CEILING: f64 = 1.25;
 
 /// What a fading mean keeps after a tick: it spans about a second.
 const FADE: f64 = 0.9;
 
-/// The same of the rate that was sustained: about five seconds.
-const SUSTAINED_FADE: f64 = 0.98;
+/// The same for the messages of a call: some ten seconds.
+const WORK_FADE: f64 = 0.99;
+
+/// By how much the least wait for the disk may rise in a tick: it doubles within half a minute.
+const STORE_FLOOR_RISE: f64 = 1.002;
 
 /// Ticks of which pressure is remembered.
 const REMEMBERED: usize = 5;
@@ -113,10 +133,10 @@ impl Sample {
         switch.max(writer).max((switch + writer) / left).min(1.0)
     }
 
-    /// How hard the wait presses; 1 is the most we allow.
-    fn pressure(&self) -> f64 {
+    /// How hard the wait presses; 1 is what we want under load. `floor` is what the disk takes at any load.
+    fn pressure(&self, floor: f64) -> f64 {
         let queue = self.queue.as_secs_f64() / QUEUE_TARGET.as_secs_f64();
-        queue.max(self.store.as_secs_f64() / STORE_TARGET.as_secs_f64())
+        queue.max(self.store.as_secs_f64() / STORE_TARGET.as_secs_f64().max(2.0 * floor))
     }
 }
 
@@ -127,6 +147,8 @@ pub enum Class {
     Emergency,
     /// A new call from a peer or phone that we know.
     Call,
+    /// REGISTER, OPTIONS and the like from one that we know: without, its calls would not come, or go nowhere.
+    Request,
     /// REGISTER, OPTIONS and the like from one whom we don't know, and anything else that a stranger sends.
     Stranger,
 }
@@ -135,7 +157,7 @@ impl Class {
     /// Part of the bucket that is not for this class.
     fn reserve(self) -> f64 {
         match self {
-            Self::Emergency | Self::Call => 0.0,
+            Self::Emergency | Self::Call | Self::Request => 0.0,
             Self::Stranger => 0.5,
         }
     }
@@ -168,29 +190,33 @@ pub struct Governor {
     refilled: Instant,
     /// Tokens for emergency calls beyond the limit.
     emergency: f64,
+    /// Tokens for requests that begin no call, in messages.
+    requests: f64,
     calm_since: Option<Instant>,
     /// How long what is read now has waited.
     waiting: Duration,
     braking: bool,
-    /// Since the last tick: new calls taken and refused, and refusals made, those that were made again included.
+    /// Since the last tick: new calls taken and refused, and messages let in.
     taken: u64,
     held_back: u64,
-    refusals: u64,
+    /// The same of what are no calls.
+    others_held_back: u64,
+    handled: u64,
     offered_rate: Rate,
     taken_rate: Rate,
-    refusal_rate: Rate,
-    used: Rate,
-    sustained: Rate,
+    /// Messages and calls, fading together.
+    work: (f64, f64),
+    /// Messages a second; 0 while unknown.
+    capacity: f64,
     available: f64,
-    share: f64,
+    /// Seconds that an answer waits for the disk at the least: a disk may be slow by itself.
+    store_floor: Option<f64>,
+    pressure: f64,
     pressed_ticks: u32,
     /// Pressure and use of the last ticks, the newest last.
     lately: [(f64, f64); REMEMBERED],
-    /// Use and calls, fading together.
-    cost: (f64, f64),
     /// CPU of all threads and calls, fading together.
     cpu_cost: (f64, f64),
-    refusal: Option<f64>,
     last: Sample,
 }
 
@@ -202,24 +228,24 @@ impl Governor {
             tokens: 0.0,
             refilled: now,
             emergency: 0.0,
+            requests: 0.0,
             calm_since: None,
             waiting: Duration::ZERO,
             braking: false,
             taken: 0,
             held_back: 0,
-            refusals: 0,
+            others_held_back: 0,
+            handled: 0,
             offered_rate: Rate::default(),
             taken_rate: Rate::default(),
-            refusal_rate: Rate::default(),
-            used: Rate::default(),
-            sustained: Rate::default(),
+            work: (0.0, 0.0),
+            capacity: 0.0,
             available: 1.0,
-            share: SHARE,
+            store_floor: None,
+            pressure: 0.0,
             pressed_ticks: 0,
             lately: [(0.0, 0.0); REMEMBERED],
-            cost: (0.0, 0.0),
             cpu_cost: (0.0, 0.0),
-            refusal: None,
             last: Sample::default(),
         }
     }
@@ -236,21 +262,17 @@ impl Governor {
 
     /// CPU seconds a call, all threads, once enough calls were seen; of times in which all were taken.
     pub fn cpu_cost(&self) -> Option<f64> {
-        (self.cpu_cost.1 >= COST_CALLS_MIN).then(|| self.cpu_cost.0 / self.cpu_cost.1)
+        (self.cpu_cost.1 >= CALLS_MIN).then(|| self.cpu_cost.0 / self.cpu_cost.1)
     }
 
-    /// What a refusal costs, in calls, as seen under a limit.
-    pub fn refusal_share(&self) -> Option<f64> {
-        Some(self.refusal? / self.cost()?)
+    /// Messages that a call takes, once enough calls were seen.
+    pub fn messages_a_call(&self) -> Option<f64> {
+        (self.work.1 >= CALLS_MIN).then(|| (self.work.0 / self.work.1).max(1.0))
     }
 
-    /// The share of the machine that is there for us and planned with. What stands in the queue wants its part of it.
-    pub fn budget(&self) -> f64 {
-        self.available * self.share * self.drain_share()
-    }
-
-    fn drain_share(&self) -> f64 {
-        1.0 - self.last.queue.as_secs_f64().min(0.3)
+    /// Messages a second that can be handled, as far as that is known.
+    pub fn capacity(&self) -> Option<f64> {
+        Some(self.capacity).filter(|capacity| *capacity > 0.0)
     }
 
     /// What was measured last.
@@ -263,9 +285,9 @@ impl Governor {
         self.waiting = waiting;
     }
 
-    /// A refusal was made, be it for the first time or again.
-    pub fn refused(&mut self) {
-        self.refusals += 1;
+    /// A message was let in.
+    pub fn handled(&mut self) {
+        self.handled += 1;
     }
 
     /// Whether one more may come in. While open, everything may.
@@ -274,146 +296,114 @@ impl Governor {
             None => true,
             Some(limit) => {
                 self.refill(now, limit);
-                (class == Class::Emergency || !self.brakes()) && self.take(limit, class)
+                (matches!(class, Class::Emergency | Class::Request) || !self.brakes()) && self.take(limit, class)
             }
         };
-        if class != Class::Stranger {
-            *(if admitted { &mut self.taken } else { &mut self.held_back }) += 1;
+        match (class, admitted) {
+            (Class::Emergency | Class::Call, true) => self.taken += 1,
+            (Class::Emergency | Class::Call, false) => self.held_back += 1,
+            (Class::Request | Class::Stranger, true) => {}
+            (Class::Request | Class::Stranger, false) => self.others_held_back += 1,
         }
         admitted
     }
 
     /// Applies the law.
     pub fn tick(&mut self, now: Instant, sample: Sample) {
-        let (taken, held_back) = (std::mem::take(&mut self.taken), std::mem::take(&mut self.held_back));
-        let pressed = sample.pressure() >= 1.0;
-        self.measure(&sample, taken, held_back);
-        self.pressed_ticks = if pressed { self.pressed_ticks.saturating_add(1) } else { 0 };
+        let others_held_back = std::mem::take(&mut self.others_held_back);
+        let held_back = self.measure(&sample);
+        let pressure = self.pressure;
+        self.pressed_ticks = if pressure >= 1.0 { self.pressed_ticks.saturating_add(1) } else { 0 };
         self.lately.rotate_left(1);
         if let Some(newest) = self.lately.last_mut() {
-            *newest = (sample.pressure(), sample.used());
+            *newest = (pressure, sample.used());
         }
         self.last = sample;
         let Some(limit) = self.limit else {
-            if self.is_overloaded(&sample) {
+            if self.is_overloaded(pressure) {
                 self.begin(now);
             }
             return;
         };
-        // A backlog that is being cleared says nothing of what can be served.
-        if !self.braking {
-            if pressed {
-                self.share = (self.share - 0.004).max(SHARE_MIN);
-            } else if held_back > 0 {
-                self.share = (self.share + 0.002).min(SHARE_MAX);
+        // A backlog that is being cleared says nothing of what can be served; nor does a queue that nobody fills.
+        if !self.brakes() && (held_back > 0 || pressure > 1.0) {
+            let mut lean = (1.0 - pressure).max(-FALL_MAX);
+            if pressure < 0.5 {
+                lean += HASTE * (1.0 - sample.used() / self.available).clamp(0.0, 1.0);
             }
-            self.set_limit(now, self.next_limit(limit, pressed));
+            let next = limit * (1.0 + GAIN * lean);
+            self.set_limit(now, next.min(self.affordable().map_or(next, |most| CEILING * most)));
         }
-        match held_back {
-            0 if !pressed => {
-                let since = *self.calm_since.get_or_insert(now);
-                if now.since(since) >= CALM {
-                    self.limit = None;
-                    self.share = SHARE;
-                }
-            }
-            _ => self.calm_since = None,
+        if held_back + others_held_back > 0 || pressure >= 1.0 {
+            self.calm_since = None;
+        } else if now.since(*self.calm_since.get_or_insert(now)) >= CALM {
+            self.limit = None;
         }
     }
 
-    /// Takes what was measured into the means.
-    fn measure(&mut self, sample: &Sample, taken: u64, held_back: u64) {
+    /// Takes what was measured into the means. Tells how many new calls were held back.
+    fn measure(&mut self, sample: &Sample) -> u64 {
+        let (taken, held_back) = (std::mem::take(&mut self.taken) as f64, std::mem::take(&mut self.held_back));
+        let handled = std::mem::take(&mut self.handled) as f64;
         let seconds = sample.elapsed.as_secs_f64().max(0.001);
-        let refusals = std::mem::take(&mut self.refusals);
-        let (taken, held_back) = (taken as f64, held_back as f64);
         // What was read now has arrived in this time.
         let arrived = seconds + self.last.waiting.as_secs_f64() - sample.waiting.as_secs_f64();
-        self.offered_rate.add(taken + held_back, arrived.max(seconds / 20.0), FADE);
+        self.offered_rate.add(taken + held_back as f64, arrived.max(seconds / 20.0), FADE);
         self.taken_rate.add(taken, seconds, FADE);
-        if !self.braking {
-            self.sustained.add(taken, seconds, SUSTAINED_FADE);
+        let (used, rate) = (sample.used(), handled / seconds);
+        if !sample.store.is_zero() {
+            let wait = sample.store.as_secs_f64();
+            self.store_floor = Some(self.store_floor.map_or(wait, |floor| (floor * STORE_FLOOR_RISE).min(wait)));
         }
-        self.refusal_rate.add(refusals as f64, seconds, FADE);
-        let used = sample.used();
-        self.used.add(used * seconds, seconds, FADE);
-        if sample.pressure() >= 1.0 {
-            // We took all that we got. Less than that for a moment is a stall.
-            self.available += (used - self.available) * if used > self.available { 0.5 } else { 0.1 };
+        self.pressure = sample.pressure(self.store_floor.unwrap_or_default());
+        let stands = self.pressure >= 1.0;
+        // What is taken while a queue begins to stand is not yet done, and what is cleared away was taken before.
+        let even = if self.limit.is_some() { !self.braking } else { !stands || self.messages_a_call().is_none() };
+        if even {
+            self.work = (self.work.0 * WORK_FADE + handled, self.work.1 * WORK_FADE + taken);
+        }
+        // A moment with less than before is a stall sooner than a slower machine.
+        let follow = |known: f64, seen: f64| known + (seen - known) * if seen > known { 0.5 } else { 0.1 };
+        if stands {
+            // We took all that we got.
+            self.available = follow(self.available, used);
         } else {
             self.available = (self.available * 1.02).max(used).min(1.0);
         }
-        if self.limit.is_some() {
-            self.correct_costs();
-        } else if taken > 0.0 && refusals == 0 && sample.pressure() < 1.0 {
-            // What is taken while a queue stands is not yet done.
-            let fade = if self.cost.1 > 20.0 * COST_CALLS_MIN { 0.98 } else { 1.0 };
-            let add = |(cost, calls): (f64, f64), more: f64| (cost * fade + more, calls * fade + taken);
-            self.cost = add(self.cost, used * seconds);
-            self.cpu_cost = add(self.cpu_cost, sample.cpu.as_secs_f64());
+        if stands && !self.braking {
+            self.capacity = if self.capacity > 0.0 { follow(self.capacity, rate) } else { rate };
+        } else if !stands {
+            self.capacity = self.capacity.max(rate);
         }
-    }
-
-    /// What a call costs, in seconds of the busiest resource.
-    fn cost(&self) -> Option<f64> {
-        (self.cost.1 >= COST_CALLS_MIN).then(|| self.cost.0 / self.cost.1)
-    }
-
-    /// What a refusal costs, in the same.
-    fn refusal(&self, call: f64) -> f64 {
-        self.refusal.unwrap_or(call * REFUSAL_SHARE)
-    }
-
-    /// What the costs do not explain is shared between them.
-    fn correct_costs(&mut self) {
-        let (taken, refused) = (self.taken_rate.get(), self.refusal_rate.get());
-        let Some(call) = self.cost() else { return };
-        let refusal = self.refusal(call);
-        let rest = self.used.get() - taken * call - refused * refusal;
-        if refused > 0.5 * taken {
-            let corrected = refusal + 0.02 * rest / refused;
-            self.refusal = Some(corrected.clamp(call * REFUSAL_SHARE_MIN, call * REFUSAL_SHARE_MAX));
+        if self.limit.is_none() && !stands && taken > 0.0 {
+            let fade = if self.cpu_cost.1 > 20.0 * CALLS_MIN { 0.98 } else { 1.0 };
+            self.cpu_cost = (self.cpu_cost.0 * fade + sample.cpu.as_secs_f64(), self.cpu_cost.1 * fade + taken);
         }
-        if taken >= LIMIT_MIN {
-            self.cost.0 = (call + 0.02 * rest / taken).max(call / 2.0) * self.cost.1;
-        }
+        held_back
     }
 
-    fn is_overloaded(&self, sample: &Sample) -> bool {
+    fn is_overloaded(&self, pressure: f64) -> bool {
         let used: f64 = self.lately.iter().map(|(_, used)| used).sum();
         let had_the_cpu = used >= 0.8 * self.available * REMEMBERED as f64;
-        let too_much = self.cost().is_some_and(|cost| self.offered_rate.get() * cost > self.available * self.share);
+        let too_much = self.affordable().is_some_and(|most| self.offered_rate.get() > most);
         let [(before, _), ..] = self.lately;
-        (self.pressed_ticks >= 5 && had_the_cpu && too_much)
-            || (self.pressed_ticks >= 10 && sample.pressure() >= 0.9 * before)
+        (self.pressed_ticks >= 5 && had_the_cpu && too_much) || (self.pressed_ticks >= 10 && pressure >= 0.9 * before)
     }
 
-    /// The first limit: by cost where it is known, else what was taken, and less than that: it was too much.
+    /// The first limit.
     fn begin(&mut self, now: Instant) {
-        let taken = self.taken_rate.get();
-        if self.cost().is_none() && taken > 0.0 {
-            // Much of what was taken is not yet done, or it would not be too much.
-            self.cost = (1.2 * COST_CALLS_MIN * self.used.get() / taken, COST_CALLS_MIN);
-        }
         self.calm_since = None;
-        let limit = self.affordable().unwrap_or(taken);
-        // As far as that it may rise quickly once the queue is gone.
-        self.sustained = Rate { count: limit / self.drain_share(), seconds: 1.0 };
-        self.set_limit(now, limit);
+        self.set_limit(now, self.affordable().unwrap_or_else(|| self.taken_rate.get()));
     }
 
-    /// Calls a second that the budget pays for, beside the refusals that are made.
+    /// Calls a second that the capacity is enough for.
     fn affordable(&self) -> Option<f64> {
-        let cost = self.cost()?;
-        let left = self.budget() - self.refusal_rate.get() * self.refusal(cost);
-        // However many are refused, some are taken.
-        Some(left.max(self.budget() / 10.0) / cost)
+        Some(self.capacity()? / self.messages_a_call()?)
     }
 
-    fn next_limit(&self, limit: f64, pressed: bool) -> f64 {
-        let Some(affordable) = self.affordable() else { return limit * if pressed { 0.9 } else { 1.05 } };
-        let sustained = self.sustained.get();
-        let step = if self.used.get() < 0.85 * self.budget() { 1.02 } else { 1.005 };
-        affordable.min((limit * 1.2).min(sustained).max(limit * step))
+    /// Tokens a second: the limit, leaning against the queue.
+    fn flow(&self, limit: f64) -> f64 {
+        limit * (1.0 + LEAN * (1.0 - self.pressure).max(-LEAN_MAX))
     }
 
     /// Whether stale work is cleared away first, because more is offered than can be taken.
@@ -432,6 +422,7 @@ impl Governor {
                 self.refilled = now;
                 self.tokens = 0.0;
                 self.emergency = emergency_burst(limit);
+                self.requests = self.request_rate(limit);
             }
         }
         self.limit = Some(limit);
@@ -441,11 +432,27 @@ impl Governor {
     fn refill(&mut self, now: Instant, limit: f64) {
         let seconds = now.since(self.refilled).as_secs_f64();
         self.refilled = now;
-        self.tokens = (self.tokens + limit * seconds).min(burst(limit));
+        self.tokens = (self.tokens + self.flow(limit) * seconds).min(burst(limit));
         self.emergency = (self.emergency + emergency_rate(limit) * seconds).min(emergency_burst(limit));
+        // A second's worth may come at once.
+        let requests = self.request_rate(limit);
+        self.requests = (self.requests + requests * seconds).min(requests);
+    }
+
+    /// Requests a second that begin no call: a quarter of what the limit is in messages.
+    fn request_rate(&self, limit: f64) -> f64 {
+        (REQUEST_SHARE * limit * self.messages_a_call().unwrap_or(1.0)).max(REQUESTS_MIN)
     }
 
     fn take(&mut self, limit: f64, class: Class) -> bool {
+        if class == Class::Request {
+            let taken = self.requests >= 1.0;
+            if taken {
+                self.requests -= 1.0;
+                self.tokens = (self.tokens - 1.0 / self.messages_a_call().unwrap_or(1.0)).max(-burst(limit));
+            }
+            return taken;
+        }
         if self.tokens >= 1.0 + class.reserve() * burst(limit) {
             self.tokens -= 1.0;
             return true;

@@ -1,16 +1,18 @@
 //! What is let in before any other work is done: the gate in front of the SIP endpoint.
 //!
 //! A datagram is looked at ([`Glance`]), not parsed. What goes on anyway always passes: responses, ACK, CANCEL, requests
-//! within dialogs, retransmissions of what is being served, and REGISTER and OPTIONS of peers and phones that we know. New
-//! calls pass while the [`governor`] says so; beyond it they get 503 with Retry-After, without transaction or session.
-//! Emergency numbers have a share of their own beyond the limit. Strangers come last: each has a rate of its own, and who
-//! misbehaves is dropped for a while ([`sources`]).
+//! within dialogs, an INVITE that takes another call's place, the second INVITE of a call whose first was challenged, and
+//! retransmissions of what is being served. New calls pass while the [`governor`] says so; beyond it they get 503 with
+//! Retry-After, without transaction or session. Emergency numbers have a share of their own beyond the limit, REGISTER and
+//! OPTIONS of peers and phones one within it. Strangers come last: each has a rate of its own, and who misbehaves is dropped
+//! for a while ([`sources`]).
 
 pub(crate) mod admission;
 pub mod governor;
+mod remembered;
 pub mod sources;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -18,13 +20,14 @@ use crate::base::Instant;
 use crate::core::tenant::provision::Sip;
 use crate::proto::sip::{Glance, Kind};
 use governor::{Class, Governor};
-use sources::{Misdeed, Source, Sources};
+use remembered::Remembered;
+use sources::{Ban, Misdeed, Source, Sources};
 
-/// How long a refused INVITE is remembered at least, so that its retransmissions are refused, too.
-const REMEMBERED: Duration = Duration::from_secs(16);
+/// Octets of a User-Agent in which a scanner is looked for.
+const SCANNER_WITHIN: usize = 64;
 
-/// Refused INVITEs remembered in each of two generations; beyond it the older is forgotten sooner.
-const REMEMBERED_MAX: usize = 32_768;
+/// Bans that are told of in a minute; more are counted.
+const BANS_TOLD: u32 = 10;
 
 /// User agents of known scanners. They are counted, and nothing else: what bans is what they do.
 const SCANNERS: [&[u8]; 6] = [b"friendly-scanner", b"sipvicious", b"sipcli", b"sundayddr", b"pplsip", b"sip-scan"];
@@ -43,13 +46,22 @@ pub(crate) enum Standing {
     Stranger,
 }
 
+/// A datagram from somebody.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub now: Instant,
+    pub address: IpAddr,
+    pub standing: Standing,
+    pub glance: &'a Glance<'a>,
+}
+
 /// What becomes of a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     /// On to the endpoint.
     Pass,
-    /// 503 with this Retry-After in seconds.
-    Unavailable(u32),
+    /// 503 with this Retry-After in seconds, and the request's [`print`](Glance::print).
+    Unavailable { retry_after_s: u32, print: u64 },
     /// Nothing.
     Drop,
 }
@@ -76,8 +88,13 @@ pub(crate) struct Gate {
     emergency: Vec<Vec<u8>>,
     exempt: Vec<(IpAddr, u8)>,
     rates: [u32; 3],
-    refused: [HashSet<u64>; 2],
-    turned: Instant,
+    /// INVITEs that were refused, so that their retransmissions are refused, too.
+    pub refused: Remembered,
+    /// Calls that were let in, so that their second INVITE, with credentials, passes.
+    pub begun: Remembered,
+    /// Bans that nobody was told of yet, and when the minute began in which so many were told of.
+    bans: Vec<Ban>,
+    telling: (Instant, u32),
 }
 
 impl Gate {
@@ -92,8 +109,10 @@ impl Gate {
             emergency: Vec::new(),
             exempt: Vec::new(),
             rates: [0; 3],
-            refused: Default::default(),
-            turned: now,
+            refused: Remembered::new(now),
+            begun: Remembered::new(now),
+            bans: Vec::new(),
+            telling: (now, 0),
         }
     }
 
@@ -104,81 +123,76 @@ impl Gate {
         self.rates = [sip.peer_per_s, sip.phone_per_s, sip.stranger_per_s];
     }
 
-    /// Refused INVITEs that are remembered.
-    pub fn refusals_len(&self) -> usize {
-        self.refused.iter().map(HashSet::len).sum()
-    }
-
-    /// Under which the stateless answers are made.
-    pub fn secret(&self) -> u64 {
-        self.secret
-    }
-
     /// Whether a number is one of the emergency services'.
     pub fn is_emergency(&self, dialled: &[u8]) -> bool {
         let number = dialled.strip_prefix(b"+").unwrap_or(dialled);
+        // RFC 3966 section 5.1.1: visual separators say nothing.
+        let digits = || number.iter().filter(|b| !b"-.()".contains(b));
         let sos = dialled.get(..SOS.len()).is_some_and(|start| start.eq_ignore_ascii_case(SOS))
             && matches!(dialled.get(SOS.len()), None | Some(b'.'));
-        sos || self.emergency.iter().any(|known| known == number)
+        sos || self.emergency.iter().any(|known| digits().eq(known))
     }
 
     /// Notes what a source did. Those we know, and those exempt, are never banned.
     pub fn misbehaved(&mut self, now: Instant, address: IpAddr, standing: Standing, misdeed: Misdeed) {
-        if standing == Standing::Stranger && !self.is_exempt(address) {
-            let banned = self.sources.note(now, Source::of(address), misdeed, self.rates[2]);
-            self.count_seen(if banned { "ban" } else { "misdeed" });
+        if standing != Standing::Stranger || self.is_exempt(address) {
+            return;
+        }
+        let ban = self.sources.note(now, Source::of(address), misdeed, self.rates[2]);
+        self.count_seen(if ban.is_some() { "ban" } else { "misdeed" });
+        if now.since(self.telling.0) >= Duration::from_secs(60) {
+            self.telling = (now, 0);
+        }
+        if ban.is_some() && self.telling.1 < BANS_TOLD {
+            self.telling.1 += 1;
+            self.bans.extend(ban);
         }
     }
 
-    /// Whether nothing from there is taken.
-    pub fn is_banned(&self, now: Instant, address: IpAddr, standing: Standing) -> bool {
-        standing == Standing::Stranger && !self.is_exempt(address) && self.sources.is_banned(now, Source::of(address))
+    /// The next ban that the operator should hear of.
+    pub fn poll_ban(&mut self) -> Option<Ban> {
+        self.bans.pop()
     }
 
-    /// Judges a datagram.
-    pub fn judge(
-        &mut self,
-        now: Instant,
-        address: IpAddr,
-        standing: Standing,
-        glance: &Glance<'_>,
-        facts: &impl Facts,
-    ) -> Verdict {
-        if standing == Standing::Stranger
-            && let Some(verdict) = self.stranger(now, address, glance, facts)
+    /// Whether nothing from there is taken; then that is counted.
+    pub fn keeps_out(&mut self, now: Instant, address: IpAddr, standing: Standing) -> bool {
+        let out = standing == Standing::Stranger
+            && !self.is_exempt(address)
+            && self.sources.is_banned(now, Source::of(address));
+        if out {
+            *self.shed.entry("banned").or_default() += 1;
+        }
+        out
+    }
+
+    /// Judges a datagram whose source is not banned.
+    pub fn judge(&mut self, arrival: &Arrival<'_>, facts: &impl Facts) -> Verdict {
+        if arrival.standing == Standing::Stranger
+            && let Some(verdict) = self.stranger(arrival, facts)
         {
             return verdict;
         }
-        match glance.kind {
-            Kind::Ack if glance.acknowledges_refusal(self.secret) => {
+        match arrival.glance.kind {
+            Kind::Ack if arrival.glance.acknowledges_refusal(self.secret) => {
                 self.count_seen("ack-of-refusal");
                 Verdict::Drop
             }
-            Kind::Response | Kind::Ack | Kind::Within | Kind::KeepAlive | Kind::Unclear => Verdict::Pass,
-            Kind::Other => match self.within_rate(now, address, standing) {
-                Ok(()) => Verdict::Pass,
-                Err(reason) => self.refuse(now, glance, reason),
-            },
-            Kind::Invite => self.invite(now, address, standing, glance, facts),
+            Kind::Response | Kind::Ack | Kind::Cancel | Kind::Within | Kind::KeepAlive | Kind::Unclear => Verdict::Pass,
+            Kind::Other => self.request(arrival),
+            Kind::Invite => self.invite(arrival, facts),
         }
     }
 
     /// A stranger's datagram; `None`: as everybody's.
-    fn stranger(&mut self, now: Instant, address: IpAddr, glance: &Glance<'_>, facts: &impl Facts) -> Option<Verdict> {
-        let exempt = self.is_exempt(address);
-        let source = Source::of(address);
-        if !exempt {
-            if self.sources.is_banned(now, source) {
-                return Some(self.drop("banned"));
-            }
-            if matches!(glance.kind, Kind::Invite | Kind::Other)
-                && glance.user_agent().is_some_and(|agent| SCANNERS.iter().any(|name| contains(agent, name)))
-            {
-                self.count_seen("scanner");
-            }
-            if !self.sources.take_stranger(now, source, self.rates[2]) && !facts.expects(glance) {
+    fn stranger(&mut self, arrival: &Arrival<'_>, facts: &impl Facts) -> Option<Verdict> {
+        let Arrival { now, address, glance, .. } = *arrival;
+        if !self.is_exempt(address) {
+            if !self.sources.take_stranger(now, Source::of(address), self.rates[2]) && !facts.expects(glance) {
                 self.misbehaved(now, address, Standing::Stranger, Misdeed::Flood);
                 return Some(self.drop("stranger-rate"));
+            }
+            if is_scanner(glance) {
+                self.count_seen("scanner");
             }
         }
         // While we are at our limit, a stranger gets what is left, unless it has business with us.
@@ -187,36 +201,45 @@ impl Gate {
             let admitted = self.governor.admit(now, Class::Stranger);
             return match glance.kind {
                 _ if admitted => None,
-                Kind::Other => Some(self.refuse(now, glance, "stranger")),
+                Kind::Other => Some(self.refuse(arrival, "stranger")),
                 _ => Some(self.drop("stranger")),
             };
         }
         None
     }
 
-    fn invite(
-        &mut self,
-        now: Instant,
-        address: IpAddr,
-        standing: Standing,
-        glance: &Glance<'_>,
-        facts: &impl Facts,
-    ) -> Verdict {
-        if facts.serves(glance) {
+    /// REGISTER, OPTIONS and the like; a stranger's was taken care of.
+    fn request(&mut self, arrival: &Arrival<'_>) -> Verdict {
+        if let Err(reason) = self.within_rate(arrival) {
+            return self.refuse(arrival, reason);
+        }
+        let known = arrival.standing != Standing::Stranger;
+        if known && !self.governor.admit(arrival.now, Class::Request) {
+            return self.refuse(arrival, "request-share");
+        }
+        Verdict::Pass
+    }
+
+    fn invite(&mut self, arrival: &Arrival<'_>, facts: &impl Facts) -> Verdict {
+        let Arrival { now, standing, glance, .. } = *arrival;
+        let call = glance.call_print(self.secret);
+        // What belongs to a call that was let in.
+        if facts.serves(glance)
+            || standing != Standing::Stranger && glance.replaces()
+            || glance.has_credentials() && call.is_some_and(|call| self.begun.forget(now, call))
+        {
             return Verdict::Pass;
         }
         if self.was_refused(now, glance) {
-            return self.refuse(now, glance, "again");
+            return self.refuse(arrival, "again");
         }
         let emergency = standing != Standing::Stranger && glance.dialled().is_some_and(|d| self.is_emergency(d));
         if !emergency {
             if facts.full() {
-                return self.refuse(now, glance, "calls-max");
+                return self.refuse(arrival, "calls-max");
             }
-            if let Err(reason) = self.within_rate(now, address, standing)
-                && !facts.serves(glance)
-            {
-                return self.refuse(now, glance, reason);
+            if let Err(reason) = self.within_rate(arrival) {
+                return self.refuse(arrival, reason);
             }
         }
         let (class, reason) = match standing {
@@ -224,11 +247,18 @@ impl Gate {
             Standing::Stranger => (Class::Stranger, "stranger"),
             Standing::Peer | Standing::Phone => (Class::Call, "overload"),
         };
-        if self.governor.admit(now, class) { Verdict::Pass } else { self.refuse(now, glance, reason) }
+        if !self.governor.admit(now, class) {
+            return self.refuse(arrival, reason);
+        }
+        if let Some(call) = call.filter(|_| !glance.has_credentials()) {
+            self.begun.note(now, call);
+        }
+        Verdict::Pass
     }
 
     /// Whether a peer or phone keeps to its rate; a stranger's was taken care of.
-    fn within_rate(&mut self, now: Instant, address: IpAddr, standing: Standing) -> Result<(), &'static str> {
+    fn within_rate(&mut self, arrival: &Arrival<'_>) -> Result<(), &'static str> {
+        let Arrival { now, address, standing, .. } = *arrival;
         let (rate, reason) = match standing {
             Standing::Peer => (self.rates[0], "peer-rate"),
             Standing::Phone => (self.rates[1], "phone-rate"),
@@ -238,37 +268,20 @@ impl Gate {
         if exempt || self.sources.take_known(now, Source::of(address), rate) { Ok(()) } else { Err(reason) }
     }
 
-    fn refuse(&mut self, now: Instant, glance: &Glance<'_>, reason: &'static str) -> Verdict {
-        self.governor.refused();
+    fn refuse(&mut self, arrival: &Arrival<'_>, reason: &'static str) -> Verdict {
+        let Arrival { now, glance, .. } = *arrival;
+        // Without Via or Call-ID it is malformed, and the parser says so.
+        let Some(print) = glance.print(self.secret) else { return Verdict::Pass };
         *self.shed.entry(reason).or_default() += 1;
-        let print = glance.print(self.secret);
-        if let (Some(print), Kind::Invite) = (print, glance.kind) {
-            self.turn(now);
-            self.refused[0].insert(print);
+        if glance.kind == Kind::Invite {
+            self.refused.note(now, print);
         }
         // Spread, so that those who were refused together do not come back together.
-        Verdict::Unavailable(2 + u32::try_from(print.unwrap_or_default() % 8).unwrap_or(0))
+        Verdict::Unavailable { retry_after_s: 2 + u32::try_from(print % 8).unwrap_or(0), print }
     }
 
     fn was_refused(&mut self, now: Instant, glance: &Glance<'_>) -> bool {
-        if self.refused.iter().all(HashSet::is_empty) {
-            return false;
-        }
-        self.turn(now);
-        glance.print(self.secret).is_some_and(|print| self.refused.iter().any(|set| set.contains(&print)))
-    }
-
-    /// The older generation is forgotten in time, or for want of room.
-    fn turn(&mut self, now: Instant) {
-        let age = now.since(self.turned);
-        if age >= REMEMBERED || self.refused[0].len() >= REMEMBERED_MAX {
-            self.turned = now;
-            self.refused.swap(0, 1);
-            self.refused[0].clear();
-            if age >= 2 * REMEMBERED {
-                self.refused[1].clear();
-            }
-        }
+        !self.refused.is_empty() && glance.print(self.secret).is_some_and(|print| self.refused.has(now, print))
     }
 
     fn drop(&mut self, reason: &'static str) -> Verdict {
@@ -303,6 +316,13 @@ fn within(address: IpAddr, network: IpAddr, length: u8) -> bool {
         (IpAddr::V6(a), IpAddr::V6(n)) => (a.to_bits() ^ n.to_bits()).checked_shr(kept(128)).unwrap_or(0) == 0,
         _ => false,
     }
+}
+
+/// Whether a new request says that it is of a known scanner.
+fn is_scanner(glance: &Glance<'_>) -> bool {
+    let agent = || glance.user_agent().map(|agent| agent.get(..SCANNER_WITHIN).unwrap_or(agent));
+    matches!(glance.kind, Kind::Invite | Kind::Other)
+        && agent().is_some_and(|agent| SCANNERS.iter().any(|name| contains(agent, name)))
 }
 
 fn contains(text: &[u8], what: &[u8]) -> bool {

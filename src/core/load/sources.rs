@@ -172,17 +172,17 @@ impl Sources {
         self.strangers.get(&source).and_then(|s| s.ban).is_some_and(|(_, until, _)| now < until)
     }
 
-    /// Notes what a stranger did. `true`: it is banned from now on.
-    pub fn note(&mut self, now: Instant, source: Source, misdeed: Misdeed, rate: u32) -> bool {
+    /// Notes what a stranger did. Tells of the ban that begins with it.
+    pub fn note(&mut self, now: Instant, source: Source, misdeed: Misdeed, rate: u32) -> Option<Ban> {
         let stranger = self.stranger(now, source, rate);
         if stranger.ban.is_some_and(|(_, until, _)| now < until) {
-            return false;
+            return None;
         }
         let faded = now.since(stranger.scored).as_secs_f64() / FADE_S;
         stranger.score = (stranger.score - faded).max(0.0) + misdeed.weight();
         stranger.scored = now;
         if stranger.score < SCORE_MAX {
-            return false;
+            return None;
         }
         if stranger.ban.is_some_and(|(_, until, _)| now.since(until) >= FORGIVEN) {
             stranger.bans = 0;
@@ -191,7 +191,7 @@ impl Sources {
         stranger.ban = Some((now, now + life, misdeed));
         stranger.bans = stranger.bans.saturating_add(1);
         stranger.score = 0.0;
-        true
+        Some(Ban { source, misdeed, since: now, until: now + life, times: stranger.bans })
     }
 
     /// Bans that stand, the newest first.
@@ -301,7 +301,7 @@ mod tests {
         let (bad, mut now) = (source("192.0.2.1"), at(0));
         let mut lives = vec![];
         for _ in 0..6 {
-            let needed = (1..).find(|_| sources.note(now, bad, Misdeed::Credentials, RATE)).expect("a ban");
+            let needed = (1..).find(|_| sources.note(now, bad, Misdeed::Credentials, RATE).is_some()).expect("a ban");
             assert_eq!(needed, 5);
             let ban = sources.bans(now).pop().expect("it stands");
             lives.push(ban.until.since(ban.since).as_secs());
@@ -325,7 +325,7 @@ mod tests {
     fn a_mistake_now_and_then_bans_nobody() {
         let mut sources = Sources::default();
         for minute in 0..600 {
-            assert!(!sources.note(at(60 * minute), source("192.0.2.1"), Misdeed::Credentials, RATE));
+            assert_eq!(sources.note(at(60 * minute), source("192.0.2.1"), Misdeed::Credentials, RATE), None);
         }
     }
 
@@ -333,7 +333,7 @@ mod tests {
     fn the_table_is_bounded_and_a_ban_survives_a_moderate_crowd() {
         let mut sources = Sources::default();
         let bad = source("192.0.2.1");
-        while !sources.note(at(0), bad, Misdeed::Barred, RATE) {}
+        while sources.note(at(0), bad, Misdeed::Barred, RATE).is_none() {}
         for n in 0..(2 * STRANGERS_MAX as u32) {
             sources.take_stranger(at(1), Source::of(IpAddr::V4((0x0a00_0000 + n).into())), RATE);
         }

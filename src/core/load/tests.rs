@@ -55,11 +55,14 @@ fn message(method: &str, user: &str, n: u32, to: &str) -> String {
 fn judge(gate: &mut Gate, address: &str, text: &str, facts: &World) -> Verdict {
     let address: IpAddr = address.parse().expect("an address");
     let standing = if address.to_string() == KNOWN { Standing::Peer } else { Standing::Stranger };
-    gate.judge(start(), address, standing, &Glance::new(text.as_bytes()), facts)
+    if gate.keeps_out(start(), address, standing) {
+        return Verdict::Drop;
+    }
+    gate.judge(&Arrival { now: start(), address, standing, glance: &Glance::new(text.as_bytes()) }, facts)
 }
 
 fn refused(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Unavailable(seconds) if (2..=9).contains(&seconds))
+    matches!(verdict, Verdict::Unavailable { retry_after_s, .. } if (2..=9).contains(&retry_after_s))
 }
 
 #[test]
@@ -111,9 +114,14 @@ fn emergency_calls_of_those_we_know_pass_beyond_the_limit_with_bound() {
     assert!(gate.shed.get("emergency-share").is_some_and(|n| *n >= 94));
     let mut gate = limiting();
     assert!(refused(judge(&mut gate, STRANGER, &message("INVITE", "911", 1, ""), &world)), "a stranger's is none");
-    for (number, is) in
-        [("112", true), ("+911", true), ("urn:service:sos.fire", true), ("urn:service:sosx", false), ("9110", false)]
-    {
+    for (number, is) in [
+        ("112", true),
+        ("+911", true),
+        ("urn:service:sos.fire", true),
+        ("urn:service:sosx", false),
+        ("9110", false),
+        ("9-1-1", true),
+    ] {
         assert_eq!(gate.is_emergency(number.as_bytes()), is, "{number}");
     }
 }
@@ -129,16 +137,60 @@ fn a_retransmission_is_refused_as_its_invite_was_even_when_the_gate_opens() {
     assert_eq!(judge(&mut gate, KNOWN, &message("INVITE", "100", 2, ""), &World::default()), Verdict::Pass);
     assert_eq!(gate.shed.get("again"), Some(&1));
     // The ACK ends here.
-    let print = Glance::new(text.as_bytes()).print(gate.secret()).expect("a print");
+    let print = Glance::new(text.as_bytes()).print(gate.secret).expect("a print");
     let ack = message("ACK", "100", 1, &format!(";tag=ov{print:016x}"));
     assert_eq!(judge(&mut gate, KNOWN, &ack, &World::default()), Verdict::Drop);
-    // What is remembered is bounded in number and time.
-    for n in 0..3 * REMEMBERED_MAX as u32 {
-        gate.refuse(start(), &Glance::new(message("INVITE", "1", n, "").as_bytes()), "overload");
+}
+
+#[test]
+fn what_was_let_in_passes_again_with_credentials_and_takes_no_second_place() {
+    let with = |n: u32| {
+        message("INVITE", "100", n, "")
+            .replace(&format!("z9hG4bK{n}"), &format!("z9hG4bK{n}-2"))
+            .replace("CSeq", "Authorization: x\r\nCSeq")
+    };
+    let mut gate = gate();
+    for address in [KNOWN, STRANGER] {
+        assert_eq!(judge(&mut gate, address, &message("INVITE", "100", 1, ""), &World::default()), Verdict::Pass);
+        gate.governor = limiting().governor;
+        assert_eq!(judge(&mut gate, address, &with(1), &World::default()), Verdict::Pass);
+        assert!(refused(judge(&mut gate, address, &with(1).replace("-2", "-3"), &World::default())), "once");
+        assert!(refused(judge(&mut gate, address, &with(2), &World::default())), "not let in before");
+        gate.governor = Governor::new(start());
     }
-    assert!(gate.refused.iter().all(|set| set.len() <= REMEMBERED_MAX));
-    let later = start() + 3 * REMEMBERED;
-    assert!(!gate.was_refused(later, &Glance::new(text.as_bytes())));
+}
+
+#[test]
+fn a_transfer_that_ends_is_no_new_call() {
+    let mut gate = limiting();
+    let full = World { full: true, ..World::default() };
+    let text = message("INVITE", "100", 1, "").replace("CSeq", "Replaces: 1;to-tag=a;from-tag=b\r\nCSeq");
+    assert_eq!(judge(&mut gate, KNOWN, &text, &full), Verdict::Pass);
+    assert!(refused(judge(&mut gate, STRANGER, &text, &full)));
+}
+
+#[test]
+fn at_the_limit_registrations_have_a_share_with_bound() {
+    let mut gate = limiting();
+    let register = |n: u32| message("REGISTER", "100", n, "");
+    let passed =
+        (0..1000).filter(|n| judge(&mut gate, KNOWN, &register(*n), &World::default()) == Verdict::Pass).count();
+    assert_eq!(passed, 20);
+    assert_eq!(gate.shed.get("request-share"), Some(&980));
+}
+
+#[test]
+fn bans_are_told_but_not_more_than_some_a_minute() {
+    let mut gate = gate();
+    for n in 0..50u8 {
+        let address = IpAddr::from([198, 51, 100, n]);
+        (0..5).for_each(|_| gate.misbehaved(start(), address, Standing::Stranger, Misdeed::Credentials));
+    }
+    assert_eq!(std::iter::from_fn(|| gate.poll_ban()).count(), BANS_TOLD as usize);
+    assert_eq!(gate.seen.get("ban"), Some(&50));
+    let later = start() + Duration::from_secs(60);
+    (0..5).for_each(|_| gate.misbehaved(later, IpAddr::from([198, 51, 101, 1]), Standing::Stranger, Misdeed::Barred));
+    assert!(gate.poll_ban().is_some_and(|ban| ban.misdeed == Misdeed::Barred));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Paths to where a request is to go: to which servers (RFC 3263), in which order, and from which listener of ours.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -195,10 +196,15 @@ impl Switch {
                 }
             }
         }
+        let contacts = self.directory.agents().filter_map(|agent| SipTarget::parse(agent.contact.as_deref()?));
+        let contacts: HashSet<Destination> = contacts.map(|target| target.destination).collect();
+        let at = found.into_iter().filter(|(watched, _)| contacts.contains(watched)).map(|(_, located)| located);
+        let servers = at.filter_map(|located| if let Located::At(servers) = located { Some(servers) } else { None });
+        self.phones.locate(servers.flatten().map(|server| server.address.ip()));
     }
 
     /// The trunk whose peer has an address, provisioned or by DNS.
-    pub(super) fn trunk_of(&self, address: IpAddr) -> Option<TrunkId> {
+    pub(crate) fn trunk_of(&self, address: IpAddr) -> Option<TrunkId> {
         let provisioned = self.directory.trunk_by_peer(address);
         provisioned.or_else(|| self.located_peers.get(&address.to_canonical()).copied())
     }

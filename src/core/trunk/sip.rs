@@ -46,9 +46,9 @@ impl Switch {
             Event::Aliased { path, port } => self.aliased(&path, port),
             Event::Guessing { source, stands } => self.guessing(now, source, stands),
             Event::CloseConnection { connection } => self.emit(Output::CloseConnection(connection)),
-            Event::Misbehaved { source, credentials } => {
+            Event::Misbehaved { source, connection, credentials } => {
                 let misdeed = if credentials { Misdeed::Credentials } else { Misdeed::Malformed };
-                self.misbehaved(now, source, misdeed);
+                self.misbehaved(now, source, connection, misdeed);
             }
         }
     }
@@ -64,7 +64,7 @@ impl Switch {
         let address = incoming.path.remote.ip();
         let streamed = incoming.path.transport != Transport::Udp;
         if self.is_full_for(&incoming.request_user)
-            || streamed && !self.admits_parsed(now, address, &incoming.request_user)
+            || streamed && !self.admits_parsed(now, &incoming.path, &incoming.request_user)
         {
             self.counters.calls_refused += 1;
             // RFC 3261 21.5.4: say when to come back.
@@ -83,7 +83,7 @@ impl Switch {
             Source::Challenge => self.sip.challenge(now, session),
             Source::Stranger => {
                 self.counters.calls_refused += 1;
-                self.misbehaved(now, address, Misdeed::Barred);
+                self.misbehaved(now, address, incoming.path.connection, Misdeed::Barred);
                 self.sip.reject(now, session, 403, Some(Cause::Barred), None);
             }
         }

@@ -81,17 +81,19 @@ pub fn status(status: &Status, now: Timestamp) -> String {
 fn load(load: &LoadView) -> String {
     let limit = load.limit_per_s.map_or("no limit".to_owned(), |limit| format!("at most {limit:.0} calls/s"));
     let cost = load.call_cpu_ms.map_or(String::new(), |ms| format!(", {ms:.2} ms a call"));
-    let refusal = load.refusal_percent.map_or(String::new(), |percent| format!(", a refusal {percent:.1} % of it"));
+    let work = match (load.call_messages, load.capacity_per_s) {
+        (Some(messages), Some(most)) => format!("; {messages:.1} messages a call, {most:.0}/s seen"),
+        _ => String::new(),
+    };
     format!(
-        "{limit}; {:.0} offered/s, {:.0} taken/s; cpu {:.0} % of {} core(s) (switch {:.0}, store {:.0}, planned with {:.0})\
-         {cost}{refusal}; wait {:.1} ms, disk {:.1} ms",
+        "{limit}; {:.0} offered/s, {:.0} taken/s; cpu {:.0} % of {} core(s) (switch {:.0}, store {:.0}){cost}{work}; \
+         wait {:.1} ms, disk {:.1} ms",
         load.offered_per_s,
         load.taken_per_s,
         load.cpu_percent,
         load.cores,
         load.switch_percent,
         load.writer_percent,
-        load.budget_percent,
         load.queue_ms,
         load.store_ms
     )

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rustls::ServerConfig;
 use smol::channel::{Receiver, Sender};
 use smol::stream::Stream;
@@ -206,7 +206,6 @@ pub struct SipSockets {
     /// The longest wait of a socket's oldest datagram in the last drain.
     waited: Option<Duration>,
     scratch: Box<[u8]>,
-    slab: BytesMut,
     /// Our address towards peers, for listeners on all addresses.
     sources: HashMap<IpAddr, IpAddr>,
     counters: NetCounters,
@@ -216,10 +215,6 @@ pub struct SipSockets {
 
 /// Largest UDP datagram.
 const DATAGRAM_MAX: usize = 65_536;
-
-/// Datagrams are cut from slabs of this size: one allocation for some twenty messages, yet little memory is held when
-/// one of them is kept.
-const SLAB: usize = 16 * 1024;
 
 /// Most inputs that wait for [`SipSockets::drain`] outside the inbox.
 const READY_MAX: usize = 4096;
@@ -303,7 +298,6 @@ impl SipSockets {
             ready: VecDeque::new(),
             waited: None,
             scratch: vec![0; DATAGRAM_MAX].into_boxed_slice(),
-            slab: BytesMut::with_capacity(SLAB),
             sources: HashMap::new(),
             counters: NetCounters::default(),
         }
@@ -462,14 +456,10 @@ impl SipSockets {
         Ok((timed.length, timed.remote))
     }
 
-    /// Moves the first `length` octets of the scratch buffer into the slab.
-    fn keep(&mut self, length: usize) -> Bytes {
-        let datagram = self.scratch.get(..length).unwrap_or_default();
-        if self.slab.capacity() < length {
-            self.slab = BytesMut::with_capacity(SLAB.max(length));
-        }
-        self.slab.extend_from_slice(datagram);
-        self.slab.split().freeze()
+    /// The first `length` octets of the scratch buffer. A slab that many messages share would be held by any of them that is
+    /// kept for the seconds of a transaction, and the heap would wear out.
+    fn keep(&self, length: usize) -> Bytes {
+        Bytes::copy_from_slice(self.scratch.get(..length).unwrap_or_default())
     }
 
     /// Sends a message, or queues it on its connection, making one where there is none. A failure comes back as

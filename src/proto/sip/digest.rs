@@ -198,7 +198,7 @@ impl Guard {
         let verdict = self.judge(now, source, (method, uri), &answer);
         if verdict == Verdict::Invalid {
             wire.count("digest-failed");
-            wire.event(Event::Misbehaved { source: address, credentials: true });
+            wire.event(Event::Misbehaved { source: address, connection: 0, credentials: true });
             self.note_failure(now, wire, source);
         }
         verdict
@@ -550,7 +550,7 @@ mod tests {
             .replace(", qop=\"auth\"", "");
         let forged = headers(HeaderName::Authorization, forged.trim_end());
         assert_eq!(guard.verify(at(1), &mut wire, elsewhere, ("REGISTER", &uri()), &forged), Verdict::Invalid);
-        assert_eq!(wire.poll_event(), Some(Event::Misbehaved { source: elsewhere, credentials: true }));
+        assert_eq!(wire.poll_event(), Some(Event::Misbehaved { source: elsewhere, connection: 0, credentials: true }));
         for _ in 0..2 * FAILURES_MAX {
             assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &forged), Verdict::Stale);
         }

@@ -197,8 +197,10 @@ impl Endpoint {
     pub fn expects(&self, message: &Glance<'_>) -> bool {
         match message.kind {
             Kind::Response => message.branch().is_some_and(|branch| self.transactions.awaits(branch)),
-            Kind::Ack | Kind::Within => {
+            Kind::Ack | Kind::Cancel | Kind::Within => {
+                // An ACK to a refusal and CANCEL have the branch of their INVITE, and its session may be gone.
                 message.to_tag().and_then(session_of_tag).is_some_and(|id| self.sessions.contains_key(&id))
+                    || self.serves(message)
             }
             _ => false,
         }
@@ -462,7 +464,11 @@ impl Endpoint {
 
     /// Tells the owner of what honest peers don't do.
     pub(super) fn misbehaved(&mut self, path: Path) {
-        self.wire.event(Event::Misbehaved { source: path.remote.ip(), credentials: false });
+        self.wire.event(Event::Misbehaved {
+            source: path.remote.ip(),
+            connection: path.connection,
+            credentials: false,
+        });
     }
 
     /// Has a session act, and clears it away where that was its end.

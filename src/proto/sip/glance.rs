@@ -4,13 +4,15 @@
 //!
 //! What the look cannot make out is no reason to refuse anything: the message goes to the parser, which says what is wrong.
 
+use std::cell::OnceCell;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
 
 use bytes::Bytes;
+use memchr::memchr;
 use sip_codec::headers::Via;
 
-use super::message::{parameter, response_path, split_top, top_via};
+use super::message::{response_path, split_top, top_via};
 use super::{Path, Transmit, tolerance, transaction};
 
 /// What a datagram is, by its first line and, for requests, the To tag.
@@ -20,7 +22,9 @@ pub enum Kind {
     Response,
     /// ACK.
     Ack,
-    /// A request within a dialog, or CANCEL.
+    /// CANCEL.
+    Cancel,
+    /// A request within a dialog.
     Within,
     /// An INVITE that begins a dialog.
     Invite,
@@ -35,32 +39,41 @@ pub enum Kind {
 /// What the tags of stateless answers begin with. Tags of sessions have a hyphen, those of other answers are hexadecimal.
 const TAG: &str = "ov";
 
-/// A datagram that was looked at.
-#[derive(Clone, Copy, Debug)]
+/// A datagram that was looked at: once, from its first line to its last row.
+#[derive(Clone, Debug)]
 pub struct Glance<'a> {
     /// What it is.
     pub kind: Kind,
     datagram: &'a [u8],
+    /// Of a request.
+    found: Rows<'a>,
+    via: OnceCell<Option<Via>>,
 }
 
 /// The rows that a response copies (RFC 3261 section 8.2.6.2), as they came.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Rows<'a> {
     via: Option<&'a [u8]>,
-    further_vias: Vec<&'a [u8]>,
+    further_vias: bool,
     from: Option<&'a [u8]>,
     to: Option<&'a [u8]>,
     call_id: Option<&'a [u8]>,
     cseq: Option<&'a [u8]>,
+    replaces: bool,
+    credentials: bool,
 }
 
-/// Via rows that a stateless answer copies; who has more is answered after parsing.
-const VIAS_MAX: usize = 32;
+/// Room for a stateless answer, in octets; a longer one grows.
+const ANSWER: usize = 512;
 
 impl<'a> Glance<'a> {
     /// Looks at a datagram.
     pub fn new(datagram: &'a [u8]) -> Self {
-        Self { kind: kind(datagram), datagram }
+        // RFC 3261 section 7.5: line ends before the first line are skipped.
+        let start = datagram.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or_default();
+        let datagram = datagram.get(start..).unwrap_or_default();
+        let (kind, found) = look(datagram);
+        Self { kind, datagram, found, via: OnceCell::new() }
     }
 
     /// The user part of the Request-URI (with its password or parameters cut off), the number of a `tel:` URI, or a whole
@@ -86,23 +99,58 @@ impl<'a> Glance<'a> {
         rows(self.datagram).find(|(name, _)| name.eq_ignore_ascii_case(b"user-agent")).map(|(_, value)| value)
     }
 
-    /// The tag of the To row.
+    /// The tag of a request's To row.
     pub fn to_tag(&self) -> Option<&'a [u8]> {
-        let to = |name: &[u8]| name.eq_ignore_ascii_case(b"to") || name.eq_ignore_ascii_case(b"t");
-        tag(rows(self.datagram).find(|(name, _)| to(name))?.1)
+        self.found.to.and_then(tag)
     }
 
     /// The branch of the top Via row.
     pub fn branch(&self) -> Option<&'a [u8]> {
-        let value = rows(self.datagram).find(|(name, _)| is_via(name))?.1;
-        branch(split_top(value, b',').next()?)
+        let row = match self.found.via {
+            Some(row) => row,
+            None => rows(self.datagram).find(|(name, _)| is_via(name))?.1,
+        };
+        branch(split_top(row, b',').next()?)
     }
 
-    /// A number for this request and its retransmissions: of its branch and Call-ID, under `secret`. `None` where one of
-    /// them is missing.
+    /// A number for this request, its retransmissions and its ACK, under `secret`: of its branch and Call-ID, or without a
+    /// branch (RFC 2543) of its Call-ID, CSeq and From tag. `None` without a Call-ID or Via.
     pub fn print(&self, secret: u64) -> Option<u64> {
-        let found = self.find();
-        print(secret, &found)
+        let found = &self.found;
+        let branch = branch(split_top(found.via?, b',').next()?);
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(secret);
+        let mut write = |part: &[u8]| {
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        };
+        write(found.call_id?);
+        match branch {
+            Some(branch) => write(branch),
+            None => {
+                write(found.cseq.and_then(|cseq| cseq.split(|b| b.is_ascii_whitespace()).next()).unwrap_or_default());
+                write(found.from.and_then(tag).unwrap_or_default());
+            }
+        }
+        Some(hasher.finish())
+    }
+
+    /// A number for all requests of one call, under `secret`.
+    pub fn call_print(&self, secret: u64) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(!secret);
+        hasher.write(self.found.call_id?);
+        Some(hasher.finish())
+    }
+
+    /// Whether it takes another call's place (RFC 3891).
+    pub fn replaces(&self) -> bool {
+        self.found.replaces
+    }
+
+    /// Whether it has credentials.
+    pub fn has_credentials(&self) -> bool {
+        self.found.credentials
     }
 
     /// Whether it is the ACK to an answer of [`unavailable`](Self::unavailable) under this secret: nobody waits for it.
@@ -110,59 +158,63 @@ impl<'a> Glance<'a> {
         if self.kind != Kind::Ack {
             return false;
         }
-        let found = self.find();
-        let Some(given) = found.to.and_then(tag).and_then(|tag| tag.strip_prefix(TAG.as_bytes())) else { return false };
-        print(secret, &found).is_some_and(|print| format!("{print:016x}").as_bytes() == given)
+        let digits = self.to_tag().and_then(|tag| tag.strip_prefix(TAG.as_bytes())).filter(|digits| digits.len() == 16);
+        let Some(digits) = digits.and_then(|digits| std::str::from_utf8(digits).ok()) else { return false };
+        u64::from_str_radix(digits, 16).is_ok_and(|given| self.print(secret) == Some(given))
     }
 
     /// What the server transaction of this INVITE would be matched by, for [`Endpoint::serves`](super::Endpoint::serves).
     pub(super) fn transaction_key(&self) -> Option<Vec<u8>> {
-        let found = self.find();
-        let via = tolerance::via(split_top(found.via?, b',').next()?)?;
-        transaction::key_of_invite(&via)
+        transaction::key_of_invite(self.via()?)
     }
 
-    /// The answer 503 with Retry-After, the same for each retransmission: its To tag is [`print`](Self::print). `None`
-    /// where the look does not find what an answer must have.
-    pub fn unavailable(&self, path: Path, secret: u64, server: &str, retry_after_s: u32) -> Option<Transmit> {
-        let found = self.find();
-        if found.further_vias.len() >= VIAS_MAX {
-            return None;
-        }
-        let row = found.via?;
-        let via: Via = tolerance::via(split_top(row, b',').next()?)?;
-        let print = print(secret, &found)?;
-        let mut out = Vec::with_capacity(512);
+    /// The answer 503 with Retry-After, the same for each retransmission: `print`, of [`print`](Self::print), is its To
+    /// tag. `None` where the look does not find what an answer must have.
+    pub fn unavailable(&self, path: Path, print: u64, server: &str, retry_after_s: u32) -> Option<Transmit> {
+        let found = &self.found;
+        let via = self.via()?;
+        let mut out = Vec::with_capacity(ANSWER);
         out.extend_from_slice(b"SIP/2.0 503 Service Unavailable\r\nVia: ");
-        top_via(row, path.remote, &via, &mut out);
-        for row in found.further_vias {
-            out.extend_from_slice(b"\r\nVia: ");
-            out.extend_from_slice(row);
+        top_via(found.via?, path.remote, via, &mut out);
+        if found.further_vias {
+            for (_, row) in rows(self.datagram).filter(|(name, _)| is_via(name)).skip(1) {
+                out.extend_from_slice(b"\r\nVia: ");
+                out.extend_from_slice(row);
+            }
         }
-        for (name, value) in
-            [("From", found.from?), ("Call-ID", found.call_id?), ("CSeq", found.cseq?), ("To", found.to?)]
-        {
-            let _ = write!(out, "\r\n{name}: ");
+        for (name, value) in [
+            ("\r\nFrom: ", found.from?),
+            ("\r\nCall-ID: ", found.call_id?),
+            ("\r\nCSeq: ", found.cseq?),
+            ("\r\nTo: ", found.to?),
+        ] {
+            out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(value);
         }
         let _ = write!(out, ";tag={TAG}{print:016x}\r\nRetry-After: {retry_after_s}\r\n");
         if !server.is_empty() {
-            let _ = write!(out, "Server: {server}\r\n");
+            for part in ["Server: ", server, "\r\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
         }
         out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-        Some(Transmit { path: response_path(path, &via), bytes: Bytes::from(out) })
+        Some(Transmit { path: response_path(path, via), bytes: Bytes::from(out) })
     }
 
-    fn find(&self) -> Rows<'a> {
-        let mut found = Rows::default();
-        for (name, value) in rows(self.datagram) {
+    /// The top Via.
+    fn via(&self) -> Option<&Via> {
+        self.via.get_or_init(|| tolerance::via(split_top(self.found.via?, b',').next()?)).as_ref()
+    }
+}
+
+impl<'a> Rows<'a> {
+    fn read(datagram: &'a [u8]) -> Self {
+        let mut found = Self::default();
+        for (name, value) in rows(datagram) {
             let is = |long: &[u8], short: &[u8]| name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(short);
             if is_via(name) {
-                match found.via {
-                    None => found.via = Some(value),
-                    Some(_) if found.further_vias.len() < VIAS_MAX => found.further_vias.push(value),
-                    Some(_) => {}
-                }
+                found.further_vias = found.via.is_some();
+                found.via.get_or_insert(value);
             } else if is(b"from", b"f") {
                 found.from = Some(value);
             } else if is(b"to", b"t") {
@@ -171,40 +223,45 @@ impl<'a> Glance<'a> {
                 found.call_id = Some(value);
             } else if name.eq_ignore_ascii_case(b"cseq") {
                 found.cseq = Some(value);
+            } else if name.eq_ignore_ascii_case(b"replaces") {
+                found.replaces = true;
+            } else if name.eq_ignore_ascii_case(b"authorization") || name.eq_ignore_ascii_case(b"proxy-authorization") {
+                found.credentials = true;
             }
         }
         found
     }
 }
 
-fn kind(datagram: &[u8]) -> Kind {
-    let start = datagram.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(datagram.len());
-    let text = datagram.get(start..).unwrap_or_default();
+/// What a datagram is, and the rows of a request.
+fn look(datagram: &[u8]) -> (Kind, Rows<'_>) {
     if tolerance::is_keep_alive(datagram) {
-        return Kind::KeepAlive;
+        return (Kind::KeepAlive, Rows::default());
     }
-    if text.get(..8).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/2.0 ")) {
-        return Kind::Response;
+    if datagram.get(..8).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/2.0 ")) {
+        return (Kind::Response, Rows::default());
     }
-    let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    let first = datagram.get(..line_length(datagram)).unwrap_or_default();
     let version = first.windows(5).any(|w| w.eq_ignore_ascii_case(b" SIP/"));
     let method = first.split(|b| *b == b' ').next().unwrap_or_default();
-    // The rows are looked for from the first line on, which leading line ends would hide.
-    if !version || start > 0 || method.is_empty() {
-        return Kind::Unclear;
+    if !version || method.is_empty() {
+        return (Kind::Unclear, Rows::default());
     }
-    match method {
+    let found = Rows::read(datagram);
+    let kind = match method {
         b"ACK" => Kind::Ack,
-        b"CANCEL" => Kind::Within,
-        _ if (Glance { kind: Kind::Unclear, datagram }).to_tag().is_some() => Kind::Within,
+        b"CANCEL" => Kind::Cancel,
+        _ if found.to.and_then(tag).is_some() => Kind::Within,
         b"INVITE" => Kind::Invite,
         _ => Kind::Other,
-    }
+    };
+    (kind, found)
 }
 
 /// The header rows after the first line, folded ones joined as they stand (RFC 3261 section 7.3.1).
 fn rows(datagram: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let mut rest = after_line(datagram);
+    // Without the blanks at its end, of which a fold has none: so that to see that is no search.
+    let mut rest = after_line(datagram.trim_ascii_end());
     std::iter::from_fn(move || {
         loop {
             let mut length = line_length(rest);
@@ -213,14 +270,14 @@ fn rows(datagram: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
             if line.trim_ascii().is_empty() {
                 return None;
             }
-            while matches!(next.first(), Some(b' ' | b'\t')) && !next.trim_ascii_start().is_empty() {
+            while matches!(next.first(), Some(b' ' | b'\t')) {
                 let more = line_length(next);
                 length += more;
                 next = next.get(more..)?;
             }
             let row = rest.get(..length)?;
             rest = next;
-            let Some(colon) = row.iter().position(|b| *b == b':') else { continue };
+            let Some(colon) = memchr(b':', row) else { continue };
             let (name, value) = (row.get(..colon)?, row.get(colon + 1..)?);
             return Some((name.trim_ascii(), value.trim_ascii()));
         }
@@ -229,7 +286,7 @@ fn rows(datagram: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// Octets up to and with the next line feed.
 fn line_length(text: &[u8]) -> usize {
-    text.iter().position(|b| *b == b'\n').map_or(text.len(), |at| at + 1)
+    memchr(b'\n', text).map_or(text.len(), |at| at + 1)
 }
 
 fn after_line(text: &[u8]) -> &[u8] {
@@ -251,21 +308,10 @@ fn branch(via: &[u8]) -> Option<&[u8]> {
 /// A parameter after the address, as it stands.
 fn raw_parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     split_top(value, b';').skip(1).find_map(|part| {
-        parameter(part, name)?;
         let equals = part.iter().position(|b| *b == b'=')?;
-        Some(part.get(equals + 1..)?.trim_ascii())
+        let (key, value) = (part.get(..equals)?, part.get(equals + 1..)?);
+        key.trim_ascii().eq_ignore_ascii_case(name).then(|| value.trim_ascii())
     })
-}
-
-fn print(secret: u64, found: &Rows<'_>) -> Option<u64> {
-    let branch = branch(split_top(found.via?, b',').next()?)?;
-    let mut hasher = DefaultHasher::new();
-    hasher.write_u64(secret);
-    for part in [branch, found.call_id?] {
-        hasher.write_usize(part.len());
-        hasher.write(part);
-    }
-    Some(hasher.finish())
 }
 
 #[cfg(test)]
@@ -297,11 +343,12 @@ mod tests {
         assert_eq!(kind(INVITE), Kind::Invite);
         assert_eq!(kind(&INVITE.replace("9>\r\nCall", "9>;tag=1\r\nCall")), Kind::Within);
         assert_eq!(kind(&INVITE.replace("INVITE", "ACK")), Kind::Ack);
-        assert_eq!(kind(&INVITE.replace("INVITE", "CANCEL")), Kind::Within);
+        assert_eq!(kind(&INVITE.replace("INVITE", "CANCEL")), Kind::Cancel);
         assert_eq!(kind(&INVITE.replace("INVITE", "REGISTER")), Kind::Other);
         assert_eq!(kind("SIP/2.0 200 OK\r\n\r\n"), Kind::Response);
         assert_eq!(kind("\r\n\r\n"), Kind::KeepAlive);
-        for text in ["", "x", "INVITE", "INVITE sip:a@b\r\n\r\n", "\r\nINVITE sip:a@b SIP/2.0\r\n\r\n"] {
+        assert_eq!(kind(&format!("\r\n{INVITE}")), Kind::Invite);
+        for text in ["", "x", "INVITE", "INVITE sip:a@b\r\n\r\n"] {
             assert!(matches!(kind(text), Kind::Unclear | Kind::KeepAlive), "{text:?}");
         }
     }
@@ -324,9 +371,9 @@ mod tests {
     #[test]
     fn the_answer_has_what_rfc_3261_asks_of_it_and_is_the_same_again() {
         let glance = Glance::new(INVITE.as_bytes());
-        let answer = glance.unavailable(path(), 5, "Cordboard", 4).expect("an answer");
-        assert_eq!(answer.path.remote, path().remote, "rport");
         let print = glance.print(5).expect("a print");
+        let answer = glance.unavailable(path(), print, "Cordboard", 4).expect("an answer");
+        assert_eq!(answer.path.remote, path().remote, "rport");
         let text = String::from_utf8(answer.bytes.to_vec()).expect("text");
         let expected = format!(
             "SIP/2.0 503 Service Unavailable\r\n\
@@ -338,7 +385,7 @@ mod tests {
              Retry-After: 4\r\nServer: Cordboard\r\nContent-Length: 0\r\n\r\n"
         );
         assert_eq!(text, expected);
-        assert_eq!(glance.unavailable(path(), 5, "Cordboard", 4), Some(answer));
+        assert_eq!(glance.unavailable(path(), print, "Cordboard", 4), Some(answer));
         assert_ne!(glance.print(6), Some(print), "by secret");
     }
 
@@ -352,6 +399,27 @@ mod tests {
         for tag in [format!("ov{:016x}", print ^ 1), "1-abc".into(), "ov".into()] {
             assert!(!Glance::new(ack(tag).as_bytes()).acknowledges_refusal(5));
         }
+    }
+
+    #[test]
+    fn what_has_no_branch_or_many_vias_is_answered_as_well() {
+        let old = INVITE.replace(";branch=z9hG4bKa", "");
+        let print = |text: &str| Glance::new(text.as_bytes()).print(5).expect("a print");
+        assert_eq!(print(&old), print(&old.replace("7 INVITE", "7 ACK")));
+        assert_ne!(print(&old), print(&old.replace("7 INVITE", "8 INVITE")));
+        assert_ne!(print(&old), print(&old.replace("tag=ft", "tag=fu")));
+        let many = "v: SIP/2.0/UDP 10.0.0.3\r\n".repeat(300);
+        let text = INVITE.replace("v: SIP/2.0/UDP 10.0.0.3\r\n", &many);
+        let answer = Glance::new(text.as_bytes()).unavailable(path(), 5, "", 4).expect("an answer");
+        assert_eq!(String::from_utf8_lossy(&answer.bytes).matches("\r\nVia: SIP/2.0/UDP 10.0.0.3").count(), 300);
+    }
+
+    /// Takes time that is linear in its length, whatever it is: here a step a line.
+    #[test]
+    fn folded_blanks_are_walked_once() {
+        let hostile = format!("INVITE sip:a SIP/2.0\r\nA: b\r\n{}x", " \n".repeat(3_000_000));
+        let glance = Glance::new(hostile.as_bytes());
+        assert_eq!((glance.kind, glance.to_tag()), (Kind::Invite, None));
     }
 
     #[test]

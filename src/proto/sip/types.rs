@@ -292,6 +292,8 @@ pub enum Event {
     Misbehaved {
         /// Where it came from.
         source: std::net::IpAddr,
+        /// On which stream, as in [`Path::connection`]; 0 for none.
+        connection: u64,
         /// Wrong credentials; else a message that is none.
         credentials: bool,
     },

@@ -233,7 +233,7 @@ fn a_broken_stream_is_closed_and_a_ping_gets_its_pong() {
     w.b.receive_stream(now, path, b"\r\n\r\n");
     assert_eq!(w.b.poll_transmit().map(|t| t.bytes), Some(Bytes::from_static(b"\r\n")));
     w.b.receive_stream(now, path, b"INVITE x\r\n\r\n");
-    let blamed = Event::Misbehaved { source: path.remote.ip(), credentials: false };
+    let blamed = Event::Misbehaved { source: path.remote.ip(), connection: 7, credentials: false };
     assert_eq!(w.events(Side::B), [blamed, Event::CloseConnection { connection: 7 }]);
     assert_eq!(w.b.counters()["stream-broken"], 1);
     // What never ends is cut off.
