@@ -21,7 +21,7 @@
 //!
 //! | state | when | then |
 //! | --- | --- | --- |
-//! | open | a queue stood for .5 s, we had the CPU, and what was offered takes more messages than the capacity | limiting, from capacity / messages a call |
+//! | open | a queue stood for .3 s, we had the CPU, and what was offered takes more messages than the capacity | limiting, from capacity / messages a call |
 //! | open | a queue stood for 1 s and does not get shorter | the same |
 //! | limiting | each tick | the limit grows by [`GAIN`] times (1 - pressure), and by [`HASTE`] times that where the processor is idle; it never falls by more than 2 %, and never rises beyond [`CEILING`] times capacity / messages a call: the second half of long calls is yet to come |
 //! | limiting | always | tokens flow at the limit, less [`LEAN`] times (pressure - 1): this damps what the line above would swing |
@@ -387,13 +387,15 @@ impl Governor {
         let had_the_cpu = used >= 0.8 * self.available * REMEMBERED as f64;
         let too_much = self.affordable().is_some_and(|most| self.offered_rate.get() > most);
         let [(before, _), ..] = self.lately;
-        (self.pressed_ticks >= 5 && had_the_cpu && too_much) || (self.pressed_ticks >= 10 && pressure >= 0.9 * before)
+        (self.pressed_ticks >= 3 && had_the_cpu && too_much) || (self.pressed_ticks >= 10 && pressure >= 0.9 * before)
     }
 
     /// The first limit.
     fn begin(&mut self, now: Instant) {
         self.calm_since = None;
-        self.set_limit(now, self.affordable().unwrap_or_else(|| self.taken_rate.get()));
+        // Of calls that have just begun, fewer messages were seen than they take: INVITE, ACK and BYE at least.
+        let messages = self.messages_a_call().unwrap_or_default().max(3.0);
+        self.set_limit(now, self.capacity().map_or_else(|| self.taken_rate.get(), |capacity| capacity / messages));
     }
 
     /// Calls a second that the capacity is enough for.
