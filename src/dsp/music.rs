@@ -1,5 +1,7 @@
 //! The built-in music on hold: a calm arpeggio over four chords, synthesised, so that nobody's licence is needed.
 
+use std::collections::BTreeMap;
+
 use super::SAMPLE_RATE;
 use super::level::{self, Dbm0};
 use super::oscillator::{Oscillator, to_sample};
@@ -35,60 +37,75 @@ const LEVEL: Dbm0 = Dbm0(-20.0);
 pub fn hold() -> Vec<i16> {
     let bars = CHORDS.len() * PATTERNS.len();
     let mut mix = vec![0.0; bars * BAR * EIGHTH];
-    for bar in 0..bars {
-        let chord = CHORDS[bar / PATTERNS.len()];
-        let start = bar * BAR * EIGHTH;
-        pad(&mut mix, start, &chord);
-        for (eighth, &note) in PATTERNS[bar % PATTERNS.len()].iter().enumerate() {
-            // The first of each half bar is stressed a little.
-            let stress = if eighth % 4 == 0 { 1.0 } else { 0.75 };
-            pluck(&mut mix, start + eighth * EIGHTH, hz(chord[note]), stress);
+    // Each note is struck many times; only how hard differs.
+    let mut struck: BTreeMap<u8, Vec<f32>> = BTreeMap::new();
+    for (chord, notes) in CHORDS.iter().enumerate() {
+        let bed = pad(notes);
+        for (second, pattern) in PATTERNS.iter().enumerate() {
+            let start = (PATTERNS.len() * chord + second) * BAR * EIGHTH;
+            add(&mut mix, start, &bed, 1.0);
+            for (eighth, &note) in pattern.iter().enumerate() {
+                // The first of each half bar is stressed a little.
+                let stress = if eighth % 4 == 0 { 1.0 } else { 0.75 };
+                let string = struck.entry(notes[note]).or_insert_with_key(|midi| pluck(hz(*midi)));
+                add(&mut mix, start + eighth * EIGHTH, string, stress);
+            }
         }
     }
     normalise(&mix)
+}
+
+/// Adds a sound; what goes beyond the end of the loop is heard at its start.
+fn add(mix: &mut [f32], start: usize, sound: &[f32], gain: f32) {
+    let (before, after) = sound.split_at(sound.len().min(mix.len() - start));
+    for (at, part) in [(start, before), (0, after)] {
+        mix.iter_mut().skip(at).zip(part).for_each(|(sum, sample)| *sum += gain * sample);
+    }
 }
 
 fn hz(midi: u8) -> f32 {
     440.0 * 2f32.powf((f32::from(midi) - 69.0) / 12.0)
 }
 
-/// A soft struck string: five harmonics, the higher ones shorter. Tails go round the end of the loop.
-fn pluck(mix: &mut [f32], start: usize, hz: f32, stress: f32) {
-    let length = 5 * EIGHTH;
+/// A soft struck string: five harmonics, the higher ones shorter.
+fn pluck(hz: f32) -> Vec<f32> {
+    let mut sound = vec![0.0; 5 * EIGHTH];
+    let length = sound.len();
     for harmonic in 1..=5u8 {
         let order = f32::from(harmonic);
         if hz * order > 3400.0 {
             break;
         }
-        let mut oscillator = Oscillator::new(hz * order, stress / (order * order.sqrt()));
+        let mut oscillator = Oscillator::new(hz * order, 1.0 / (order * order.sqrt()));
         let decay = (-order.sqrt() * 4.0 / length as f32).exp();
         let mut envelope = 1.0f32;
-        for n in 0..length {
+        for (n, sample) in sound.iter_mut().enumerate() {
             // 4 ms of attack, and the last eighth fades to nothing.
             let attack = (n as f32 / 32.0).min(1.0);
             let release = ((length - n) as f32 / EIGHTH as f32).min(1.0);
-            let at = (start + n) % mix.len();
-            mix[at] += oscillator.next() * envelope * attack * release;
+            *sample += oscillator.next() * envelope * attack * release;
             envelope *= decay;
         }
     }
+    sound
 }
 
 /// The chord's bass and a quiet bed of its upper notes, swelling and fading over the bar.
-fn pad(mix: &mut [f32], start: usize, chord: &Chord) {
-    let length = BAR * EIGHTH + EIGHTH;
+fn pad(chord: &Chord) -> Vec<f32> {
+    let mut sound = vec![0.0; BAR * EIGHTH + EIGHTH];
+    let length = sound.len();
     for (i, &note) in chord.iter().enumerate() {
-        let (gain, octave) = if i == 0 { (0.5, 1.0) } else { (0.10, 1.0) };
+        let gain = if i == 0 { 0.5 } else { 0.10 };
         for (order, share) in [(1.0, 1.0), (2.0, 0.45), (3.0, 0.2)] {
-            let mut oscillator = Oscillator::new(hz(note) * octave * order, gain * share);
-            for n in 0..length {
+            let mut oscillator = Oscillator::new(hz(note) * order, gain * share);
+            for (n, sample) in sound.iter_mut().enumerate() {
                 // Each bar overlaps the next by an eighth; the two fades sum to one.
                 let fade = (n.min(length - n) as f32 / EIGHTH as f32).min(1.0);
-                let at = (start + n) % mix.len();
-                mix[at] += oscillator.next() * fade;
+                *sample += oscillator.next() * fade;
             }
         }
     }
+    sound
 }
 
 fn normalise(mix: &[f32]) -> Vec<i16> {
