@@ -16,7 +16,7 @@ header
 floors=() bridged=() ratios=() memory=() p50=() p99=() loss=()
 for _ in $(seq "$rounds"); do
     floor "$calls"
-    generate --static 1 --calls "$calls" --fixed --measure 8 --media
+    generate --static 1 --calls "$calls" --rate 1000 --fixed --measure 8 --media
     floors+=("$(field cpu_per_call=)")
     stop
     start
