@@ -18,7 +18,7 @@ use crate::core::media::{MediaCommand, MediaEvent};
 use crate::core::switch::{Input, Output, Switch};
 use crate::core::trunk::CardInput;
 use crate::edge::cards::Cards;
-use crate::edge::clock::Clock;
+use crate::edge::clock::{Clock, Nap};
 use crate::edge::console::{Asked, Console, ControlRequest, Replier};
 use crate::edge::dns::{Outcome, Resolver};
 use crate::edge::logging::Logging;
@@ -32,8 +32,6 @@ use crate::proto::sip::Transmit;
 const NET_BATCH: usize = 64;
 /// Inputs of any other source taken in one turn.
 const BATCH: usize = 256;
-/// A wait that is shorter is one of many: there is load.
-const BRIEF: Duration = Duration::from_millis(1);
 /// Under load, turns begin so far apart at least, unless there is always something to do.
 const NAP: Duration = Duration::from_micros(500);
 /// Commands and changes that wait here before new input has to wait too.
@@ -80,11 +78,7 @@ pub(super) struct Turn {
     meter: Meter,
     /// How long what is read now has waited, as the core was told.
     waited: Duration,
-    /// When the last wait ended, and whether it was a short one.
-    woken: Instant,
-    waited_briefly: bool,
-    /// Nothing has come since the last nap.
-    fruitless: bool,
+    nap: Nap,
     stopped: bool,
 }
 
@@ -161,9 +155,7 @@ impl Turn {
             net_inputs: Vec::with_capacity(NET_BATCH),
             meter: Meter::new(clock.mono()),
             waited: Duration::ZERO,
-            woken: clock.mono(),
-            waited_briefly: false,
-            fruitless: false,
+            nap: Nap::new(NAP, clock.mono()),
             stopped: false,
         }
     }
@@ -182,12 +174,12 @@ impl Turn {
             self.flush();
             // Tasks of the executor (TCP connections, consoles) get their share even when there is always more to do.
             smol::future::yield_now().await;
-            self.fruitless &= !busy;
-            if !busy && !self.nap() {
+            if busy {
+                self.nap.found();
+            } else if !self.nap() {
                 let since = self.clock.mono();
                 let woken = self.wait().await;
-                self.woken = self.clock.mono();
-                self.waited_briefly = self.woken.since(since) < BRIEF;
+                self.nap.waited(since, self.clock.mono());
                 self.wake(woken);
                 self.flush();
             }
@@ -195,17 +187,11 @@ impl Turn {
         self.close()
     }
 
-    /// Where one wait follows the other within [`BRIEF`], lets some work come together before all sources are asked again:
-    /// waiting for them costs several system calls, as much as the work for a message. True: that was done.
+    /// Under load, lets some work come together before all sources are asked again. True: that was done.
     fn nap(&mut self) -> bool {
-        let left = NAP.saturating_sub(self.clock.mono().since(self.woken));
-        if !self.waited_briefly || self.fruitless || left.is_zero() {
-            self.fruitless = false;
-            return false;
-        }
+        let Some(left) = self.nap.begin(self.clock.mono(), self.switch.poll_timeout()) else { return false };
         self.clock.rest(left);
-        self.woken = self.clock.mono();
-        self.fruitless = true;
+        self.nap.end(self.clock.mono());
         true
     }
 

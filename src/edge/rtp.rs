@@ -3,6 +3,9 @@
 //! The thread waits in `epoll_wait` for packets, for commands (an eventfd), and for the plane's next deadline. Of each
 //! socket that is ready it takes one packet a turn, so that a flood on one cannot starve the others; level triggering
 //! brings back what is left without a read that finds nothing.
+//!
+//! Under load the thread sleeps until 1 ms after it was woken last, takes all that came meanwhile, and waits only where
+//! that was nothing: one change of threads for many packets, and some tenths of a millisecond of delay.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -25,7 +28,7 @@ use smol::channel::{Sender, TrySendError as EventError};
 use crate::base::{Bound, Circuit, Instant, PortId};
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::dsp::music;
-use crate::edge::clock::Clock;
+use crate::edge::clock::{Clock, Nap};
 use crate::edge::dtls::{self, Identity, Order, Outcome};
 use crate::media::{Counters, EVENTS_MAX, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
 use crate::proto::sdp::Protection;
@@ -34,6 +37,8 @@ use crate::proto::sdp::Protection;
 const COMMANDS: usize = 8_192;
 /// Sockets served in one turn at most, before commands and frames get theirs.
 const READY: usize = 256;
+/// Under load, rounds of packets begin so far apart at least.
+const NAP: Duration = Duration::from_millis(1);
 /// How soon events that found no room in the core's queue are offered again.
 const EVENT_RETRY: Duration = Duration::from_millis(10);
 /// How often counters that should stand still are looked at.
@@ -93,6 +98,8 @@ struct Shared {
     wake: OwnedFd,
     /// Commands wait and the thread was told.
     pending: AtomicBool,
+    /// The thread waits, or is about to: only `wake` can tell it.
+    waiting: AtomicBool,
     stopping: AtomicBool,
     /// Commands in the queue.
     commands: AtomicUsize,
@@ -105,9 +112,10 @@ struct Shared {
 }
 
 impl Shared {
-    /// Wakes the thread. One write however many commands follow before it looks.
+    /// Wakes the thread. One write however many commands follow before it looks, and none where it looks by itself. Each
+    /// side says its own before it asks for the other's, in one order for both (`SeqCst`): one of them sees it.
     fn wake(&self) {
-        if !self.pending.swap(true, Ordering::AcqRel) {
+        if !self.pending.swap(true, Ordering::SeqCst) && self.waiting.load(Ordering::SeqCst) {
             // It fails only when the counter is full, and then the thread is awake.
             let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
         }
@@ -195,6 +203,7 @@ pub fn spawn(
     let shared = Arc::new(Shared {
         wake,
         pending: AtomicBool::new(false),
+        waiting: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
         commands: AtomicUsize::new(0),
         commands_full: AtomicU64::new(0),
@@ -228,6 +237,7 @@ pub fn spawn(
             undelivered: None,
             sockets,
             plane,
+            nap: Nap::new(NAP, clock.mono()),
             counted: Counted::default(),
         }
         .run();
@@ -268,6 +278,7 @@ struct Engine {
     undelivered: Option<MediaEvent>,
     sockets: Sockets,
     plane: Plane,
+    nap: Nap,
     counted: Counted,
 }
 
@@ -283,22 +294,24 @@ impl Engine {
     fn run(mut self) {
         let mut ready = Vec::with_capacity(READY);
         let mut buffer = [0; PACKET_MAX + 1];
+        let mut busy = false;
         loop {
-            self.wait(&mut ready);
-            let now = self.clock.mono();
+            let now = self.wait(&mut ready, busy);
             for event in &ready {
                 match event.data.u64() {
                     WAKE => self.settle_wake(),
                     token => self.receive(now, token, &mut buffer),
                 }
             }
-            // Asked before the queue is emptied: what was sent before `stop` is done.
+            let told = self.shared.pending.swap(false, Ordering::SeqCst);
+            // Asked after that, so that no word of it is lost, and before the queue is emptied: what was sent before
+            // `stop` is done.
             let stopping = self.shared.stopping.load(Ordering::Acquire);
-            if self.shared.pending.swap(false, Ordering::AcqRel) {
-                self.take_commands();
+            if told || stopping {
+                self.take_commands(now);
                 self.take_outcomes();
             }
-            let now = self.clock.mono();
+            busy = told || !ready.is_empty();
             if self.plane.poll_timeout().is_some_and(|due| due <= now) {
                 self.plane.tick(now, &mut self.sockets);
                 self.shared.events.store(self.plane.events_len(), Ordering::Relaxed);
@@ -314,12 +327,38 @@ impl Engine {
         }
     }
 
-    fn wait(&mut self, ready: &mut Vec<epoll::Event>) {
+    /// Fills `ready` with the sockets that have something. Under load there may be more where there was something just now,
+    /// or a nap helps. Returns when that was: one reading of the clock serves the whole turn.
+    fn wait(&mut self, ready: &mut Vec<epoll::Event>, busy: bool) -> Instant {
         ready.clear();
+        if busy {
+            self.nap.found();
+            if self.nap.is_loaded() {
+                self.look(ready, Some(Duration::ZERO));
+                return self.clock.mono();
+            }
+        }
         let now = self.clock.mono();
         let retry = self.undelivered.as_ref().map(|_| now + EVENT_RETRY);
         let due = [self.plane.poll_timeout(), retry].into_iter().flatten().min();
-        let timeout = due.map(|due| timespec(due - now));
+        if let Some(left) = self.nap.begin(now, due) {
+            self.clock.rest(left);
+            self.look(ready, Some(Duration::ZERO));
+            let woken = self.clock.mono();
+            self.nap.end(woken);
+            return woken;
+        }
+        self.shared.waiting.store(true, Ordering::SeqCst);
+        let told = self.shared.pending.load(Ordering::SeqCst);
+        self.look(ready, if told { Some(Duration::ZERO) } else { due.map(|due| due - now) });
+        self.shared.waiting.store(false, Ordering::SeqCst);
+        let woken = self.clock.mono();
+        self.nap.waited(now, woken);
+        woken
+    }
+
+    fn look(&self, ready: &mut Vec<epoll::Event>, timeout: Option<Duration>) {
+        let timeout = timeout.map(timespec);
         let spare = rustix::buffer::spare_capacity(ready);
         match epoll::wait(&self.sockets.epoll, spare, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -343,10 +382,9 @@ impl Engine {
         }
     }
 
-    fn take_commands(&mut self) {
+    fn take_commands(&mut self, now: Instant) {
         while let Ok(command) = self.inbox.try_recv() {
             self.shared.commands.fetch_sub(1, Ordering::Relaxed);
-            let now = self.clock.mono();
             match command {
                 MediaCommand::BindSockets(count) => self.bind(count),
                 MediaCommand::OpenRtp { port, socket } if !self.sockets.prepare(socket) => {

@@ -207,3 +207,25 @@ fn stale_packets_are_gone_when_a_socket_opens_again() {
     assert_eq!(strange, 0);
     bench.media.stop();
 }
+
+#[test]
+fn a_command_is_seen_whether_the_thread_waits_or_naps() {
+    let bench = Bench::new(31_800);
+    let sockets = bench.bind(2);
+    let (a, b) = (PortId(1), PortId(2));
+    let (phone_a, _phone_b) = (bench.open(a, sockets[0]), bench.open(b, sockets[1]));
+    bench.send(MediaCommand::Bridge { a, b });
+    let failed = PortId(3);
+    for sequence in 0..2_000u16 {
+        // Up to some .2 ms between two rounds: the thread naps, and now and then waits.
+        for n in 0..sequence % 4 {
+            phone_a.send(&rtp(sequence + n)).expect("sent");
+        }
+        if sequence.is_multiple_of(100) {
+            std::thread::sleep(Duration::from_millis(3));
+        }
+        bench.send(MediaCommand::OpenRtp { port: failed, socket: 1_000 });
+        assert_eq!(bench.event(), MediaEvent::Failed { port: failed });
+    }
+    bench.media.stop();
+}
