@@ -4,8 +4,8 @@
 //! socket that is ready it takes one packet a turn, so that a flood on one cannot starve the others; level triggering
 //! brings back what is left without a read that finds nothing.
 //!
-//! Under load the thread sleeps until 1 ms after it was woken last, takes all that came meanwhile, and waits only where
-//! that was nothing: one change of threads for many packets, and some tenths of a millisecond of delay.
+//! It does not sleep to let packets come together, as the turn loop does for messages: measured beside the floor
+//! (`tests/bench/figures.sh`) that cost a sixth more. A packet that is read as it comes is still in the cache.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -28,7 +28,7 @@ use smol::channel::{Sender, TrySendError as EventError};
 use crate::base::{Bound, Circuit, Instant, PortId};
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::dsp::music;
-use crate::edge::clock::{Clock, Nap};
+use crate::edge::clock::Clock;
 use crate::edge::dtls::{self, Identity, Order, Outcome};
 use crate::media::{Counters, EVENTS_MAX, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
 use crate::proto::sdp::Protection;
@@ -37,8 +37,6 @@ use crate::proto::sdp::Protection;
 const COMMANDS: usize = 8_192;
 /// Sockets served in one turn at most, before commands and frames get theirs.
 const READY: usize = 256;
-/// Under load, rounds of packets begin so far apart at least.
-const NAP: Duration = Duration::from_millis(1);
 /// How soon events that found no room in the core's queue are offered again.
 const EVENT_RETRY: Duration = Duration::from_millis(10);
 /// How often counters that should stand still are looked at.
@@ -237,7 +235,6 @@ pub fn spawn(
             undelivered: None,
             sockets,
             plane,
-            nap: Nap::new(NAP, clock.mono()),
             counted: Counted::default(),
         }
         .run();
@@ -278,7 +275,6 @@ struct Engine {
     undelivered: Option<MediaEvent>,
     sockets: Sockets,
     plane: Plane,
-    nap: Nap,
     counted: Counted,
 }
 
@@ -294,9 +290,8 @@ impl Engine {
     fn run(mut self) {
         let mut ready = Vec::with_capacity(READY);
         let mut buffer = [0; PACKET_MAX + 1];
-        let mut busy = false;
         loop {
-            let now = self.wait(&mut ready, busy);
+            let now = self.wait(&mut ready);
             for event in &ready {
                 match event.data.u64() {
                     WAKE => self.settle_wake(),
@@ -311,7 +306,6 @@ impl Engine {
                 self.take_commands(now);
                 self.take_outcomes();
             }
-            busy = told || !ready.is_empty();
             if self.plane.poll_timeout().is_some_and(|due| due <= now) {
                 self.plane.tick(now, &mut self.sockets);
                 self.shared.events.store(self.plane.events_len(), Ordering::Relaxed);
@@ -327,34 +321,18 @@ impl Engine {
         }
     }
 
-    /// Fills `ready` with the sockets that have something. Under load there may be more where there was something just now,
-    /// or a nap helps. Returns when that was: one reading of the clock serves the whole turn.
-    fn wait(&mut self, ready: &mut Vec<epoll::Event>, busy: bool) -> Instant {
+    /// Fills `ready` with the sockets that have something. Returns when that was: one reading of the clock serves the whole
+    /// turn.
+    fn wait(&mut self, ready: &mut Vec<epoll::Event>) -> Instant {
         ready.clear();
-        if busy {
-            self.nap.found();
-            if self.nap.is_loaded() {
-                self.look(ready, Some(Duration::ZERO));
-                return self.clock.mono();
-            }
-        }
         let now = self.clock.mono();
         let retry = self.undelivered.as_ref().map(|_| now + EVENT_RETRY);
         let due = [self.plane.poll_timeout(), retry].into_iter().flatten().min();
-        if let Some(left) = self.nap.begin(now, due) {
-            self.clock.rest(left);
-            self.look(ready, Some(Duration::ZERO));
-            let woken = self.clock.mono();
-            self.nap.end(woken);
-            return woken;
-        }
         self.shared.waiting.store(true, Ordering::SeqCst);
         let told = self.shared.pending.load(Ordering::SeqCst);
         self.look(ready, if told { Some(Duration::ZERO) } else { due.map(|due| due - now) });
         self.shared.waiting.store(false, Ordering::SeqCst);
-        let woken = self.clock.mono();
-        self.nap.waited(now, woken);
-        woken
+        self.clock.mono()
     }
 
     fn look(&self, ready: &mut Vec<epoll::Event>, timeout: Option<Duration>) {

@@ -209,7 +209,7 @@ fn stale_packets_are_gone_when_a_socket_opens_again() {
 }
 
 #[test]
-fn a_command_is_seen_whether_the_thread_waits_or_naps() {
+fn a_command_is_seen_whether_the_thread_waits_or_works() {
     let bench = Bench::new(31_800);
     let sockets = bench.bind(2);
     let (a, b) = (PortId(1), PortId(2));
@@ -217,7 +217,7 @@ fn a_command_is_seen_whether_the_thread_waits_or_naps() {
     bench.send(MediaCommand::Bridge { a, b });
     let failed = PortId(3);
     for sequence in 0..2_000u16 {
-        // Up to some .2 ms between two rounds: the thread naps, and now and then waits.
+        // Up to some .2 ms between two rounds: the thread works, and now and then waits.
         for n in 0..sequence % 4 {
             phone_a.send(&rtp(sequence + n)).expect("sent");
         }
