@@ -7,7 +7,8 @@
 //!
 //! Anybody can send records to a port, so nobody's records can end another's handshake: each source has a machine of its
 //! own, a few to a port, and the first with the described certificate wins. Only hosts that signalling knows can make a
-//! port fail, and only after they showed that they are at their address.
+//! port fail, and only after they showed that they are at their address; at once only the described address itself, as
+//! behind a NAT several live at one host.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -73,7 +74,9 @@ const SETTLE: Duration = Duration::from_secs(10);
 const FLIGHT_RTO: Duration = Duration::from_millis(400);
 /// Handshakes that strangers may have under way with a port; the oldest goes for a further one.
 const STRANGERS_MAX: usize = 2;
-/// Handshakes that strangers, and hosts that signalling knows, may begin with a port in all.
+/// The same of hosts that signalling knows, until they showed that they are at their address.
+const UNPROVED_MAX: usize = 4;
+/// Handshakes that strangers may begin with a port in all; of hosts that signalling knows those count that got somewhere.
 const ATTEMPTS_MAX: u8 = 16;
 /// A record of ours and its UDP and IP headers fit an Ethernet frame.
 const RECORD_MAX: usize = 1_200;
@@ -160,10 +163,12 @@ fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 /// What the thread is told.
 #[derive(Debug)]
 pub enum Order {
-    /// A port needs keys. Without effect where the same handshake was begun for it before.
+    /// A port needs keys. The same handshake again tells where its peer is now.
     Begin {
         /// The port.
         port: PortId,
+        /// Which of the port's handshakes it is.
+        generation: u32,
         /// Where its peer takes RTP.
         remote: SocketAddr,
         /// Where its peer's signalling comes from.
@@ -196,6 +201,8 @@ pub enum Outcome {
     Send {
         /// The port.
         port: PortId,
+        /// Of which handshake, as in [`Order::Begin`].
+        generation: u32,
         /// To where.
         to: SocketAddr,
         /// What.
@@ -205,6 +212,8 @@ pub enum Outcome {
     Keys {
         /// The port.
         port: PortId,
+        /// Of which handshake.
+        generation: u32,
         /// What we protect with.
         send: MasterKey,
         /// What the peer protects with.
@@ -214,6 +223,8 @@ pub enum Outcome {
     Failed {
         /// The port.
         port: PortId,
+        /// Of which handshake.
+        generation: u32,
         /// Why, a stable word.
         reason: &'static str,
     },
@@ -221,12 +232,13 @@ pub enum Outcome {
 
 /// The handshakes of a port: at the end one of them counts.
 struct Port {
+    generation: u32,
     active: bool,
     fingerprint: Fingerprint,
     remote: SocketAddr,
     signalling: IpAddr,
     candidates: Vec<Candidate>,
-    /// Handshakes begun by strangers, and by hosts that signalling knows.
+    /// Handshakes begun by strangers, and those of hosts that signalling knows that got somewhere.
     attempts: [u8; 2],
     /// Why it fails, if it does when its time is over.
     reason: &'static str,
@@ -243,6 +255,8 @@ struct Candidate {
     keys: Option<(MasterKey, MasterKey)>,
     /// It showed that it gets what we send to its address (RFC 6347 section 4.2.1), or we began.
     proved: bool,
+    /// It had something to send when it was called last.
+    answered: bool,
     /// Its keys are in use.
     done: bool,
     /// When the machine wants to be called.
@@ -265,18 +279,20 @@ impl Candidate {
     /// Takes what the machine has to say.
     fn pump(
         &mut self,
-        port: PortId,
+        (port, generation): (PortId, u32),
         wanted: Fingerprint,
         active: bool,
         buffer: &mut Vec<u8>,
         tell: &mut impl FnMut(Outcome),
     ) -> Said {
         let mut stranger = false;
+        self.answered = false;
         loop {
             match self.machine.poll_output(buffer) {
                 Output::Packet(datagram) => {
                     self.proved |= !is_hello(datagram, HELLO_VERIFY_REQUEST);
-                    tell(Outcome::Send { port, to: self.peer, datagram: datagram.to_vec() });
+                    self.answered = true;
+                    tell(Outcome::Send { port, generation, to: self.peer, datagram: datagram.to_vec() });
                 }
                 Output::BufferTooSmall { needed } if needed <= u16::MAX.into() => buffer.resize(needed, 0),
                 Output::PeerCert(certificate) => {
@@ -329,6 +345,7 @@ impl<F: FnMut(Outcome)> Common<F> {
             verified: false,
             keys: None,
             proved: active,
+            answered: false,
             done: false,
             due: now,
             deadline,
@@ -389,15 +406,21 @@ impl Port {
         datagram: &[u8],
         common: &mut Common<F>,
     ) {
-        if self.active && self.deadline.is_some() && self.knows(from.ip()) {
-            // A NAT before the peer may send from another port than the described one.
-            self.candidates.iter_mut().for_each(|candidate| candidate.peer = from);
-        }
+        // What is due leaves for where the peer was so far.
+        self.wake(now, id, common);
         let at = self.candidates.iter().position(|candidate| candidate.peer == from);
         let Some(at) = at.or_else(|| self.admit(now, from, datagram, common)) else { return };
         let Some(candidate) = self.candidates.get_mut(at) else { return };
+        let before = std::mem::replace(&mut candidate.peer, from);
         let taken = candidate.machine.handle_timeout(now).and_then(|()| candidate.machine.handle_packet(datagram));
         self.go_on(now, id, at, taken, common);
+        // Another port of the peer's host is the peer where the handshake goes on by what comes from there, and else
+        // somebody beside it.
+        if before != from
+            && let Some(candidate) = self.candidates.get_mut(at).filter(|c| c.peer == from && !c.answered && !c.done)
+        {
+            candidate.peer = before;
+        }
     }
 
     /// A handshake for a source that has none. Returns its place.
@@ -408,20 +431,29 @@ impl Port {
         datagram: &[u8],
         common: &mut Common<F>,
     ) -> Option<usize> {
-        if self.active || self.deadline.is_none() || !is_hello(datagram, CLIENT_HELLO) {
+        self.deadline?;
+        let known = self.knows(from.ip());
+        if self.active {
+            // A NAT before the peer may send from another port than the described one. Its first words are of a handshake,
+            // and a server's.
+            let answers = datagram.first() == Some(&HANDSHAKE) && !is_hello(datagram, CLIENT_HELLO);
+            return Some(0).filter(|_| known && answers);
+        }
+        if !is_hello(datagram, CLIENT_HELLO) {
             return None;
         }
-        let known = self.knows(from.ip());
-        let attempts = self.attempts.get_mut(usize::from(known))?;
+        let [strange, proved] = &mut self.attempts;
+        let (attempts, most) = if known { (proved, UNPROVED_MAX) } else { (strange, STRANGERS_MAX) };
         if *attempts >= ATTEMPTS_MAX {
             common.refused += 1;
             return None;
         }
-        *attempts += 1;
+        *attempts += u8::from(!known);
         let candidate = common.candidate(now, from, known, false)?;
-        let most = if known { 1 } else { STRANGERS_MAX };
-        if self.candidates.iter().filter(|c| c.known == known).count() >= most
-            && let Some(oldest) = self.candidates.iter().position(|c| c.known == known)
+        // Anybody can write a known host into a datagram: that removes nobody who showed to be there.
+        let of_its_kind = |c: &&Candidate| c.known == known && !(known && c.proved);
+        if self.candidates.iter().filter(of_its_kind).count() >= most
+            && let Some(oldest) = self.candidates.iter().position(|c| of_its_kind(&c))
         {
             common.forget(&self.candidates.remove(oldest));
         }
@@ -444,7 +476,14 @@ impl Port {
             Ok(()) => {}
         }
         let Some(candidate) = self.candidates.get_mut(at) else { return };
-        match candidate.pump(id, self.fingerprint, self.active, &mut common.buffer, &mut common.tell) {
+        let proved = candidate.proved;
+        let name = (id, self.generation);
+        let said = candidate.pump(name, self.fingerprint, self.active, &mut common.buffer, &mut common.tell);
+        if candidate.known && candidate.proved && !proved {
+            let [_, attempts] = &mut self.attempts;
+            *attempts = attempts.saturating_add(1);
+        }
+        match said {
             Said::More => {}
             Said::Stranger => self.lose(now, id, at, "certificate", common),
             Said::Keys(send, receive) => {
@@ -454,7 +493,7 @@ impl Port {
                 (winner.done, winner.deadline) = (true, now + SETTLE);
                 self.candidates.push(winner);
                 self.deadline = None;
-                (common.tell)(Outcome::Keys { port: id, send, receive });
+                (common.tell)(Outcome::Keys { port: id, generation: self.generation, send, receive });
             }
         }
     }
@@ -472,18 +511,18 @@ impl Port {
         let lost = self.candidates.remove(at);
         common.forget(&lost);
         let Some(deadline) = self.deadline.filter(|_| lost.known && lost.proved) else { return };
-        if reason != "handshake" {
+        if reason != "handshake" && lost.peer == self.remote {
             return self.fail(id, reason, common);
         }
         self.reason = reason;
         self.deadline = Some(deadline.min(now + HANDSHAKE_MAX));
         if self.active {
             let [_, attempts] = &mut self.attempts;
-            *attempts += 1;
+            *attempts = attempts.saturating_add(1);
             if *attempts > ATTEMPTS_MAX {
                 return self.fail(id, reason, common);
             }
-            if let Some(mut candidate) = common.candidate(now, lost.peer, true, true) {
+            if let Some(mut candidate) = common.candidate(now, self.remote, true, true) {
                 candidate.due = now + FLIGHT_RTO;
                 self.candidates.push(candidate);
             }
@@ -493,7 +532,30 @@ impl Port {
     fn fail<F: FnMut(Outcome)>(&mut self, id: PortId, reason: &'static str, common: &mut Common<F>) {
         self.clear(common);
         self.deadline = None;
-        (common.tell)(Outcome::Failed { port: id, reason });
+        (common.tell)(Outcome::Failed { port: id, generation: self.generation, reason });
+    }
+
+    /// The peer is elsewhere. A handshake that we began and that is under way begins anew there.
+    fn relocate<F: FnMut(Outcome)>(
+        &mut self,
+        now: Instant,
+        id: PortId,
+        remote: SocketAddr,
+        signalling: IpAddr,
+        common: &mut Common<F>,
+    ) {
+        self.signalling = signalling;
+        let moved = std::mem::replace(&mut self.remote, remote) != remote;
+        if moved && self.active && self.deadline.is_some() {
+            self.clear(common);
+            self.deadline = Some(now + HANDSHAKE_MAX);
+            self.begin(now, id, common);
+        }
+    }
+
+    /// Whether nothing more is to be done.
+    fn is_over(&self) -> bool {
+        self.deadline.is_none() && self.candidates.is_empty()
     }
 
     fn clear<F: FnMut(Outcome)>(&mut self, common: &mut Common<F>) {
@@ -504,6 +566,10 @@ impl Port {
 /// All handshakes. Time is an argument.
 pub struct Handshakes<F> {
     ports: HashMap<PortId, Port>,
+    /// Handshakes that are over, so that none begins anew; by port, with their generation.
+    over: HashMap<PortId, u32>,
+    /// No port has anything due before.
+    due: Option<Instant>,
     common: Common<F>,
 }
 
@@ -517,7 +583,7 @@ impl<F: FnMut(Outcome)> Handshakes<F> {
             Config::builder().mtu(RECORD_MAX).flight_start_rto(FLIGHT_RTO).handshake_timeout(HANDSHAKE_MAX).build()?;
         let buffer = vec![0; RECORD_MAX * 2];
         let common = Common { identity, config: Arc::new(config), running: 0, refused: 0, buffer, tell };
-        Ok(Self { ports: HashMap::new(), common })
+        Ok(Self { ports: HashMap::new(), over: HashMap::new(), due: None, common })
     }
 
     /// Handshakes under way.
@@ -528,22 +594,41 @@ impl<F: FnMut(Outcome)> Handshakes<F> {
     /// Takes an order.
     pub fn handle(&mut self, now: Instant, order: Order) {
         match order {
-            Order::Begin { port, remote, signalling, active, fingerprint } => {
-                if self.ports.get(&port).is_some_and(|p| p.active == active && p.fingerprint == fingerprint) {
+            Order::Begin { port, generation, remote, signalling, active, fingerprint } => {
+                if self.over.get(&port) == Some(&generation) {
                     return;
                 }
-                self.end(port);
-                let deadline = Some(now + if active { HANDSHAKE_MAX } else { FIRST_RECORD_MAX });
-                let (candidates, attempts, reason) = (Vec::new(), [0; 2], "timeout");
-                let new = Port { active, fingerprint, remote, signalling, candidates, attempts, reason, deadline };
-                let entry = self.ports.entry(port).or_insert(new);
-                if active {
-                    entry.begin(now, port, &mut self.common);
+                match self.ports.get_mut(&port) {
+                    Some(entry) if entry.generation == generation => {
+                        entry.relocate(now, port, remote, signalling, &mut self.common);
+                    }
+                    _ => {
+                        self.end(port);
+                        let deadline = Some(now + if active { HANDSHAKE_MAX } else { FIRST_RECORD_MAX });
+                        let (candidates, attempts, reason) = (Vec::new(), [0; 2], "timeout");
+                        let mut new = Port {
+                            generation,
+                            active,
+                            fingerprint,
+                            remote,
+                            signalling,
+                            candidates,
+                            attempts,
+                            reason,
+                            deadline,
+                        };
+                        if active {
+                            new.begin(now, port, &mut self.common);
+                        }
+                        self.ports.insert(port, new);
+                    }
                 }
+                self.note(port);
             }
             Order::Record { port, from, datagram } => {
                 if let Some(entry) = self.ports.get_mut(&port) {
                     entry.record(now, port, from, &datagram, &mut self.common);
+                    self.note(port);
                 }
             }
             Order::End { port } => self.end(port),
@@ -552,25 +637,40 @@ impl<F: FnMut(Outcome)> Handshakes<F> {
 
     /// When [`Handshakes::handle_timeout`] is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.ports.values().filter_map(Port::due).min()
+        self.due
     }
 
     /// Does what is due: retransmissions, and the end of what takes too long.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.due.is_none_or(|due| due > now) {
+            return;
+        }
         for (id, port) in &mut self.ports {
             if port.due().is_some_and(|due| due <= now) {
                 port.wake(now, *id, &mut self.common);
             }
         }
+        let over = self.ports.extract_if(|_, port| port.is_over());
+        self.over.extend(over.map(|(id, port)| (id, port.generation)));
+        self.due = self.ports.values().filter_map(Port::due).min();
+    }
+
+    /// A port was called: something of it may be due earlier.
+    fn note(&mut self, port: PortId) {
+        let due = self.ports.get(&port).and_then(Port::due);
+        self.due = self.due.into_iter().chain(due).min();
     }
 
     fn end(&mut self, port: PortId) {
+        self.over.remove(&port);
         if let Some(mut entry) = self.ports.remove(&port) {
             entry.clear(&mut self.common);
         }
     }
 }
 
+/// The type of records with handshake messages (RFC 5246 section 6.2.1).
+const HANDSHAKE: u8 = 22;
 /// Types of handshake messages (RFC 6347 section 4.3.2).
 const CLIENT_HELLO: u8 = 1;
 const HELLO_VERIFY_REQUEST: u8 = 3;
@@ -578,7 +678,7 @@ const HELLO_VERIFY_REQUEST: u8 = 3;
 /// Whether a datagram begins with a handshake message of a type: content type 22, and the type behind the record's
 /// header of 13 octets (RFC 6347 section 4.1).
 fn is_hello(datagram: &[u8], wanted: u8) -> bool {
-    datagram.first() == Some(&22) && datagram.get(13) == Some(&wanted)
+    datagram.first() == Some(&HANDSHAKE) && datagram.get(13) == Some(&wanted)
 }
 
 /// Takes keying material apart (RFC 5764 section 4.2): both keys, then both salts, the client's first. Returns ours and the

@@ -7,7 +7,7 @@
 //! It does not sleep to let packets come together, as the turn loop does for messages: measured beside the floor
 //! (`tests/bench/figures.sh`) that cost a sixth more. A packet that is read as it comes is still in the cache.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -31,18 +31,22 @@ use crate::dsp::music;
 use crate::edge::clock::Clock;
 use crate::edge::dtls::{self, Identity, Order, Outcome};
 use crate::media::{Counters, EVENTS_MAX, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
-use crate::proto::sdp::Protection;
+use crate::proto::sdp::{Fingerprint, Protection};
 
 /// Commands on their way to the thread at most.
 const COMMANDS: usize = 8_192;
 /// Sockets served in one turn at most, before commands and frames get theirs.
 const READY: usize = 256;
+/// Commands done in one turn at most, before packets and frames get theirs.
+const COMMANDS_PER_TURN: usize = 256;
+/// Socket pairs bound in one turn at most: each takes some eight system calls.
+const BIND_PER_TURN: u16 = 16;
 /// How soon events that found no room in the core's queue are offered again.
 const EVENT_RETRY: Duration = Duration::from_millis(10);
 /// How often counters that should stand still are looked at.
 const COUNTERS_PERIOD: Duration = Duration::from_secs(10);
-/// DTLS records that a port hands on each second at most, so that a flood on one leaves room for the others: a handshake
-/// has some ten, with repetitions.
+/// DTLS records that a port hands on each second at most, those of strangers and those of hosts that signalling knows, so
+/// that a flood on one leaves room for the others: a handshake has some ten, with repetitions.
 const RECORDS_PER_SECOND: u32 = 50;
 /// Stale packets discarded at most when a socket is opened again.
 const STALE_MAX: usize = 512;
@@ -110,6 +114,20 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(wake: OwnedFd) -> Shared {
+        Shared {
+            wake,
+            pending: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            commands: AtomicUsize::new(0),
+            commands_full: AtomicU64::new(0),
+            events: AtomicUsize::new(0),
+            events_lost: AtomicU64::new(0),
+            dtls: Arc::default(),
+        }
+    }
+
     /// Wakes the thread. One write however many commands follow before it looks, and none where it looks by itself. Each
     /// side says its own before it asks for the other's, in one order for both (`SeqCst`): one of them sees it.
     fn wake(&self) {
@@ -198,17 +216,7 @@ pub fn spawn(
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     raise_descriptor_limit();
 
-    let shared = Arc::new(Shared {
-        wake,
-        pending: AtomicBool::new(false),
-        waiting: AtomicBool::new(false),
-        stopping: AtomicBool::new(false),
-        commands: AtomicUsize::new(0),
-        commands_full: AtomicU64::new(0),
-        events: AtomicUsize::new(0),
-        events_lost: AtomicU64::new(0),
-        dtls: Arc::default(),
-    });
+    let shared = Arc::new(Shared::new(wake));
     let (commands, inbox) = sync_channel(COMMANDS);
     let handshakes = identity.map(|identity| Handshakes::spawn(identity, &shared, clock)).transpose()?;
     let in_thread = shared.clone();
@@ -229,7 +237,9 @@ pub fn spawn(
             shared: in_thread,
             inbox,
             outcomes,
-            handshaking: HashSet::new(),
+            generation: 0,
+            to_bind: 0,
+            bound: Vec::new(),
             unended: Vec::new(),
             events,
             undelivered: None,
@@ -242,7 +252,7 @@ pub fn spawn(
     Ok(MediaHandle { commands, shared, thread: Some(thread) })
 }
 
-/// Two descriptors a leg: the usual soft limit of 1,024 would end at 250 calls.
+/// Two descriptors a leg, four with both families: the usual soft limit of 1,024 would end at 250 calls or half of that.
 fn raise_descriptor_limit() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -266,8 +276,12 @@ struct Engine {
     inbox: Receiver<MediaCommand>,
     /// What the handshake thread has to say.
     outcomes: Option<Receiver<Outcome>>,
-    /// Ports that it knows.
-    handshaking: HashSet<PortId>,
+    /// Of the newest handshake.
+    generation: u32,
+    /// Socket pairs that the core still waits for.
+    to_bind: u16,
+    /// Those that are ready.
+    bound: Vec<u16>,
     /// Ports whose handshake is over, which the handshake thread was too busy to hear.
     unended: Vec<PortId>,
     events: Sender<MediaEvent>,
@@ -303,9 +317,10 @@ impl Engine {
             // `stop` is done.
             let stopping = self.shared.stopping.load(Ordering::Acquire);
             if told || stopping {
-                self.take_commands(now);
+                self.take_commands(now, if stopping { usize::MAX } else { COMMANDS_PER_TURN });
                 self.take_outcomes();
             }
+            self.bind();
             if self.plane.poll_timeout().is_some_and(|due| due <= now) {
                 self.plane.tick(now, &mut self.sockets);
                 self.shared.events.store(self.plane.events_len(), Ordering::Relaxed);
@@ -360,11 +375,12 @@ impl Engine {
         }
     }
 
-    fn take_commands(&mut self, now: Instant) {
-        while let Ok(command) = self.inbox.try_recv() {
+    fn take_commands(&mut self, now: Instant, most: usize) {
+        for _ in 0..most {
+            let Ok(command) = self.inbox.try_recv() else { return };
             self.shared.commands.fetch_sub(1, Ordering::Relaxed);
             match command {
-                MediaCommand::BindSockets(count) => self.bind(count),
+                MediaCommand::BindSockets(count) => self.to_bind = self.to_bind.saturating_add(count),
                 MediaCommand::OpenRtp { port, socket } if !self.sockets.prepare(socket) => {
                     self.plane.report(MediaEvent::Failed { port });
                 }
@@ -374,35 +390,53 @@ impl Engine {
                 }
             }
         }
+        // There may be more: the next turn looks without being told.
+        self.shared.pending.store(true, Ordering::SeqCst);
     }
 
     /// Passes on what a command means for handshakes.
     fn tell_handshakes(&mut self, command: &MediaCommand) {
-        let (port, order) = match *command {
+        match *command {
             MediaCommand::SetTransport { port, ref protection, remote, signalling, .. } => {
                 match protection.as_deref() {
                     Some(&Protection::Dtls { active, fingerprint }) => {
-                        (port, Some(Order::Begin { port, remote, signalling, active, fingerprint }))
+                        self.begin_handshake(port, remote, signalling, active, fingerprint);
                     }
-                    Some(Protection::Sdes { .. }) | None => (port, None),
+                    Some(Protection::Sdes { .. }) | None => self.end_handshake(port),
                 }
             }
-            MediaCommand::Close { port } => (port, None),
-            _ => return,
-        };
-        match order {
-            Some(order) => {
-                if self.sockets.order(order) {
-                    self.handshaking.insert(port);
-                } else {
-                    self.plane.report(MediaEvent::SecureFailed { port, reason: "busy" });
-                }
-            }
-            None => {
-                if self.handshaking.remove(&port) && !self.sockets.order(Order::End { port }) {
-                    self.unended.push(port);
-                }
-            }
+            MediaCommand::Close { port } => self.end_handshake(port),
+            _ => {}
+        }
+    }
+
+    /// As long as nothing changes, the handshake is the same one (RFC 5763 section 6.6).
+    fn begin_handshake(
+        &mut self,
+        port: PortId,
+        remote: SocketAddr,
+        signalling: IpAddr,
+        active: bool,
+        fingerprint: Fingerprint,
+    ) {
+        let before = self.sockets.handshaking.get(&port);
+        let same = before.filter(|h| h.active == active && h.fingerprint == fingerprint).map(|h| h.generation);
+        let generation = same.unwrap_or_else(|| {
+            self.generation = self.generation.wrapping_add(1);
+            self.generation
+        });
+        if self.sockets.order(Order::Begin { port, generation, remote, signalling, active, fingerprint }) {
+            let hosts = [remote.ip(), signalling];
+            let handshaking = Handshaking { generation, active, fingerprint, hosts, records: [0; 2] };
+            self.sockets.handshaking.insert(port, handshaking);
+        } else {
+            self.plane.report(MediaEvent::SecureFailed { port, reason: "busy" });
+        }
+    }
+
+    fn end_handshake(&mut self, port: PortId) {
+        if self.sockets.handshaking.remove(&port).is_some() && !self.sockets.order(Order::End { port }) {
+            self.unended.push(port);
         }
     }
 
@@ -417,33 +451,42 @@ impl Engine {
 
     fn take_outcomes(&mut self) {
         while let Some(outcome) = self.outcomes.as_ref().and_then(|outcomes| outcomes.try_recv().ok()) {
+            // What a handshake brings that has been replaced is nobody's.
+            let is_current = |port, generation| {
+                self.sockets.handshaking.get(&port).is_some_and(|current| current.generation == generation)
+            };
             match outcome {
-                Outcome::Send { port, to, datagram } => {
+                Outcome::Send { port, generation, to, datagram } if is_current(port, generation) => {
                     if let Some(socket) = self.plane.socket_of(port) {
                         self.sockets.send(socket, SocketKind::Rtp, to, &datagram);
                     }
                 }
-                Outcome::Keys { port, send, receive } => self.plane.handshake_done(port, send, receive),
-                Outcome::Failed { port, reason } => {
-                    if self.handshaking.contains(&port) {
-                        self.plane.report(MediaEvent::SecureFailed { port, reason });
-                    }
+                Outcome::Keys { port, generation, send, receive } if is_current(port, generation) => {
+                    self.plane.handshake_done(port, send, receive);
                 }
+                Outcome::Failed { port, generation, reason } if is_current(port, generation) => {
+                    self.plane.report(MediaEvent::SecureFailed { port, reason });
+                }
+                Outcome::Send { .. } | Outcome::Keys { .. } | Outcome::Failed { .. } => {}
             }
         }
     }
 
-    fn bind(&mut self, count: u16) {
-        let mut bound = Vec::with_capacity(usize::from(count));
-        while bound.len() < usize::from(count) {
-            match self.sockets.bind_next() {
-                Some(socket) => bound.push(socket),
-                None => break,
-            }
+    /// Binds a slice of the socket pairs that the core waits for. It hears of all of them at once, as it asks again then.
+    fn bind(&mut self) {
+        if self.to_bind == 0 {
+            return;
         }
-        let exhausted = bound.len() < usize::from(count);
-        if !bound.is_empty() {
-            self.plane.report(MediaEvent::Sockets(bound));
+        let slice = self.to_bind.min(BIND_PER_TURN);
+        let before = self.bound.len();
+        self.bound.extend(std::iter::from_fn(|| self.sockets.bind_next()).take(slice.into()));
+        let exhausted = self.bound.len() - before < usize::from(slice);
+        self.to_bind = if exhausted { 0 } else { self.to_bind - slice };
+        if self.to_bind > 0 {
+            return self.shared.pending.store(true, Ordering::SeqCst);
+        }
+        if !self.bound.is_empty() {
+            self.plane.report(MediaEvent::Sockets(std::mem::take(&mut self.bound)));
         }
         if exhausted {
             self.plane.report(MediaEvent::SocketsExhausted);
@@ -514,9 +557,21 @@ struct Sockets {
     unsent: u64,
     /// The way to the handshake thread.
     orders: Option<(SyncSender<Order>, Arc<dtls::Gauges>)>,
-    /// DTLS records that each port handed on since `records_since`.
-    records: HashMap<PortId, u32>,
+    /// Ports that the handshake thread knows.
+    handshaking: HashMap<PortId, Handshaking>,
     records_since: Instant,
+}
+
+/// A port whose keys come by a handshake, as the handshake thread was told.
+struct Handshaking {
+    /// Which of the handshakes that began.
+    generation: u32,
+    active: bool,
+    fingerprint: Fingerprint,
+    /// Hosts that signalling knows as the peer's.
+    hosts: [IpAddr; 2],
+    /// Records handed on since `records_since`, of strangers and of those hosts.
+    records: [u32; 2],
 }
 
 /// Both ends of the way to and from the handshake thread.
@@ -567,7 +622,7 @@ impl Sockets {
             next: 0,
             unsent: 0,
             orders: None,
-            records: HashMap::new(),
+            handshaking: HashMap::new(),
             records_since: Instant::ZERO,
         }
     }
@@ -576,7 +631,7 @@ impl Sockets {
     fn renew_records(&mut self, now: Instant) {
         if now - self.records_since >= Duration::from_secs(1) {
             self.records_since = now;
-            self.records.clear();
+            self.handshaking.values_mut().for_each(|handshaking| handshaking.records = [0; 2]);
         }
     }
 
@@ -692,9 +747,14 @@ impl Wire for Sockets {
     /// Rare enough to allocate: a handshake has some six datagrams.
     #[cold]
     fn handshake(&mut self, port: PortId, from: SocketAddr, record: &[u8]) {
-        let records = self.records.entry(port).or_default();
+        let Some(handshaking) = self.handshaking.get_mut(&port) else { return };
+        let known = handshaking.hosts.contains(&from.ip());
+        let Some(records) = handshaking.records.get_mut(usize::from(known)) else { return };
         *records += 1;
         if *records > RECORDS_PER_SECOND {
+            if let Some((_, gauges)) = &self.orders {
+                gauges.lost.fetch_add(1, Ordering::Relaxed);
+            }
             return;
         }
         // One that finds no room is counted there.

@@ -64,17 +64,20 @@ impl Switch {
         }
         let (protection, rtcp_mux, remote) = (agreed.protection.clone(), agreed.rtcp_mux, agreed.remote);
         let signalling = sip.host;
-        let new = Some((protection.clone(), rtcp_mux));
+        let dtls = matches!(protection, Some(Protection::Dtls { .. }));
+        let new = Some((protection.clone(), rtcp_mux, dtls.then_some(remote)));
         if sip.transport == new || (sip.transport.is_none() && protection.is_none() && !rtcp_mux) {
             return;
         }
-        sip.transport = new;
+        let before = std::mem::replace(&mut sip.transport, new);
         let encryption = match &protection {
             Some(Protection::Sdes { send, .. }) => format!("sdes {}", send.suite()),
             Some(Protection::Dtls { .. }) => "dtls".to_owned(),
             None => String::new(),
         };
-        if let Some(record) = self.calls.get_mut(&call).and_then(|c| c.leg_record(index)) {
+        // A peer that only moves keeps its keys, and what the record says of them.
+        let moved = before.is_some_and(|(before, ..)| before == protection);
+        if let Some(record) = self.calls.get_mut(&call).and_then(|c| c.leg_record(index)).filter(|_| !moved) {
             record.encryption = encryption;
         }
         let protection = protection.map(Box::new);

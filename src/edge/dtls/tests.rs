@@ -43,11 +43,13 @@ struct Pair {
     sent: usize,
     /// Datagrams to somebody else.
     astray: usize,
+    /// What neighbours of either peer, at its host, say between all that the two say.
+    neighbours: Option<Vec<u8>>,
 }
 
 impl Pair {
     fn new() -> Pair {
-        Pair { now: Instant::now(), sides: [side(1_000), side(2_000)], lost: 0, sent: 0, astray: 0 }
+        Pair { now: Instant::now(), sides: [side(1_000), side(2_000)], lost: 0, sent: 0, astray: 0, neighbours: None }
     }
 
     /// Both begin, the first one actively, each with a fingerprint to expect.
@@ -55,7 +57,14 @@ impl Pair {
         let addresses = [self.sides[1].address, self.sides[0].address];
         for n in 0..2 {
             let (remote, signalling) = (addresses[n], addresses[n].ip());
-            let order = Order::Begin { port: PORT, remote, signalling, active: n == 0, fingerprint: expected[n] };
+            let order = Order::Begin {
+                port: PORT,
+                generation: 1,
+                remote,
+                signalling,
+                active: n == 0,
+                fingerprint: expected[n],
+            };
             self.sides[n].handshakes.handle(self.now, order);
         }
     }
@@ -78,6 +87,9 @@ impl Pair {
                         Outcome::Send { datagram, .. } => {
                             assert!(datagram.len() <= RECORD_MAX && (20..=63).contains(&datagram[0]));
                             self.sent += 1;
+                            if let Some(said) = self.neighbours.clone() {
+                                self.throw(neighbour(self.sent as u16), &said);
+                            }
                             if self.lost == 0 || !self.sent.is_multiple_of(self.lost) {
                                 let from = self.sides[n].address;
                                 let order = Order::Record { port: PORT, from, datagram: datagram.into() };
@@ -123,14 +135,12 @@ fn both_sides_have_the_same_keys() {
 
 #[test]
 fn lost_records_are_repeated() {
-    for lost in [2, 3, 5] {
+    for lost in [3, 4, 5] {
         let mut pair = Pair::new();
         pair.lost = lost;
         pair.begin(pair.right());
         pair.run(pair.now + HANDSHAKE_MAX * 2);
-        if lost > 2 || pair.sides[0].failed.is_empty() {
-            pair.assert_keys();
-        }
+        pair.assert_keys();
     }
 }
 
@@ -164,6 +174,11 @@ fn stranger(n: u8) -> SocketAddr {
     SocketAddr::from(([198, 51, 100, n], 9_999))
 }
 
+/// Somebody at the host of both sides.
+fn neighbour(n: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 5_000 + n))
+}
+
 impl Pair {
     fn throw(&mut self, from: SocketAddr, datagram: &[u8]) {
         for side in &mut self.sides {
@@ -187,7 +202,7 @@ impl Pair {
 fn hello(now: Instant) -> Vec<u8> {
     let mut side = side(3_000);
     let (remote, fingerprint) = (stranger(1), Fingerprint([1; 32]));
-    let order = Order::Begin { port: PORT, remote, signalling: remote.ip(), active: true, fingerprint };
+    let order = Order::Begin { port: PORT, generation: 1, remote, signalling: remote.ip(), active: true, fingerprint };
     side.handshakes.handle(now, order);
     match side.next() {
         Some(Outcome::Send { datagram, .. }) => datagram,
@@ -230,7 +245,7 @@ fn one_octet_of_a_stranger_starts_no_clock() {
     let now = pair.now;
     // Only the passive side, whose phone is not answered yet.
     let (remote, fingerprint) = (pair.sides[0].address, pair.sides[0].fingerprint);
-    let order = Order::Begin { port: PORT, remote, signalling: remote.ip(), active: false, fingerprint };
+    let order = Order::Begin { port: PORT, generation: 1, remote, signalling: remote.ip(), active: false, fingerprint };
     pair.sides[1].handshakes.handle(now, order);
     for datagram in [vec![22], hello(now), hello(now)] {
         pair.throw(stranger(9), &datagram);
@@ -246,15 +261,71 @@ fn one_octet_of_a_stranger_starts_no_clock() {
 }
 
 #[test]
+fn neighbours_of_the_peer_end_no_handshake() {
+    // A hello makes a machine of its own, a record without sense goes to the one that is there.
+    for said in [hello(Instant::now()), vec![22, 254, 253, 0]] {
+        let mut pair = Pair::new();
+        pair.begin(pair.right());
+        for n in 100..140 {
+            pair.throw(neighbour(n), &said);
+        }
+        pair.neighbours = Some(said);
+        pair.run(pair.now + HANDSHAKE_MAX / 2);
+        pair.assert_keys();
+        assert!(pair.sides.iter().all(|side| side.failed.is_empty()));
+    }
+}
+
+#[test]
+fn a_peer_behind_a_nat_answers_from_another_port() {
+    let mut pair = Pair::new();
+    let expected = pair.right();
+    // Described is a port where nobody is; what goes there reaches the peer, which answers from its own.
+    let described = neighbour(1);
+    let [active, passive] = [pair.sides[0].address, pair.sides[1].address];
+    let begin = |n: usize, remote: SocketAddr| {
+        let (signalling, fingerprint) = (remote.ip(), expected[n]);
+        Order::Begin { port: PORT, generation: 1, remote, signalling, active: n == 0, fingerprint }
+    };
+    pair.sides[1].handshakes.handle(pair.now, begin(1, active));
+    pair.sides[0].handshakes.handle(pair.now, begin(0, described));
+    let Some(Outcome::Send { to, datagram, .. }) = pair.sides[0].next() else { panic!("no hello") };
+    assert_eq!(to, described);
+    let order = Order::Record { port: PORT, from: active, datagram: datagram.into() };
+    pair.sides[1].handshakes.handle(pair.now, order);
+    pair.run(pair.now + HANDSHAKE_MAX / 2);
+    pair.assert_keys();
+    assert_eq!(pair.sides[0].handshakes.ports[&PORT].candidates[0].peer, passive);
+}
+
+#[test]
+fn a_peer_that_moves_is_found_again() {
+    let mut pair = Pair::new();
+    let expected = pair.right();
+    let (active, passive) = (pair.sides[0].address, pair.sides[1].address);
+    let begin = |n: usize, remote: SocketAddr| {
+        let (signalling, fingerprint) = (remote.ip(), expected[n]);
+        Order::Begin { port: PORT, generation: 1, remote, signalling, active: n == 0, fingerprint }
+    };
+    pair.sides[0].handshakes.handle(pair.now, begin(0, stranger(1)));
+    pair.sides[1].handshakes.handle(pair.now, begin(1, active));
+    pair.run(pair.now + HANDSHAKE_MAX / 2);
+    assert!(pair.astray > 0 && pair.sides[0].keys.is_none());
+    pair.sides[0].handshakes.handle(pair.now, begin(0, passive));
+    pair.run(pair.now + HANDSHAKE_MAX / 2);
+    pair.assert_keys();
+}
+
+#[test]
 fn a_whole_handshake_of_a_stranger_counts_for_nothing() {
     let mut pair = Pair::new();
     let (remote, fingerprint) = (pair.sides[0].address, pair.sides[0].fingerprint);
-    let order = Order::Begin { port: PORT, remote, signalling: remote.ip(), active: false, fingerprint };
+    let order = Order::Begin { port: PORT, generation: 1, remote, signalling: remote.ip(), active: false, fingerprint };
     pair.sides[1].handshakes.handle(pair.now, order);
     // A third one, with a certificate of its own, does all that a peer does.
     let mut third = side(9_999);
     let (remote, fingerprint) = (pair.sides[1].address, pair.sides[1].fingerprint);
-    let order = Order::Begin { port: PORT, remote, signalling: remote.ip(), active: true, fingerprint };
+    let order = Order::Begin { port: PORT, generation: 1, remote, signalling: remote.ip(), active: true, fingerprint };
     third.address = stranger(7);
     third.handshakes.handle(pair.now, order);
     let mut carried = 0;
@@ -288,7 +359,14 @@ fn handshakes_are_bounded() {
     let now = Instant::now();
     let begin = |n: u64, active| {
         let remote = SocketAddr::from(([192, 0, 2, 1], 1_000));
-        Order::Begin { port: PortId(n), remote, signalling: remote.ip(), active, fingerprint: Fingerprint([1; 32]) }
+        Order::Begin {
+            port: PortId(n),
+            generation: 1,
+            remote,
+            signalling: remote.ip(),
+            active,
+            fingerprint: Fingerprint([1; 32]),
+        }
     };
     for n in 0..=HANDSHAKES_MAX as u64 {
         side.handshakes.handle(now, begin(n, true));

@@ -185,27 +185,128 @@ fn the_range_ends() {
     bench.media.stop();
 }
 
+/// The thread's insides, without the thread.
+fn engine(port_min: u16) -> (Engine, SyncSender<MediaCommand>, SyncSender<Outcome>, Receiver<Order>) {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
+    let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("an eventfd");
+    let shared = Arc::new(Shared::new(wake));
+    let address = Ipv4Addr::LOCALHOST.into();
+    let mut sockets = Sockets::new(RtpConfig { address, second: None, port_min, port_max: port_min + 99 }, epoll);
+    let (orders, ordered) = sync_channel(dtls::ORDERS);
+    sockets.orders = Some((orders, Arc::clone(&shared.dtls)));
+    let (commands, inbox) = sync_channel(COMMANDS);
+    let (told, outcomes) = sync_channel(dtls::OUTCOMES);
+    let plane = Plane::new(PlaneConfig {
+        prompts: HashMap::new(),
+        music: Arc::new(Prompt::new(&[])),
+        bearers: Vec::new(),
+        recorder: Box::new(NoRecorder),
+        seed: 1,
+    });
+    let engine = Engine {
+        clock: Clock::start(),
+        shared,
+        inbox,
+        outcomes: Some(outcomes),
+        generation: 0,
+        to_bind: 0,
+        bound: Vec::new(),
+        unended: Vec::new(),
+        events: smol::channel::bounded(1).0,
+        undelivered: None,
+        sockets,
+        plane,
+        counted: Counted::default(),
+    };
+    (engine, commands, told, ordered)
+}
+
 #[test]
 fn stale_packets_are_gone_when_a_socket_opens_again() {
-    let bench = Bench::new(31_600);
-    let sockets = bench.bind(2);
+    let (mut engine, ..) = engine(32_000);
+    let socket = engine.sockets.bind_next().expect("a pair");
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     for sequence in 0..20 {
-        stranger.send_to(&rtp(sequence), (Ipv4Addr::LOCALHOST, sockets[0])).expect("sent");
+        stranger.send_to(&rtp(sequence), (Ipv4Addr::LOCALHOST, socket)).expect("sent");
     }
-    let (a, b) = (PortId(1), PortId(2));
-    let (phone_a, phone_b) = (bench.open(a, sockets[0]), bench.open(b, sockets[1]));
-    bench.send(MediaCommand::Bridge { a, b });
-    bench.send(MediaCommand::Play { port: a, play: PlayId(1), items: Vec::new() });
-    assert_eq!(bench.event(), MediaEvent::PlayDone { port: a, play: PlayId(1) });
-    phone_a.send(&rtp(200)).expect("sent");
-    let mut heard = Vec::new();
-    while heard.last().map(|p: &Vec<u8>| packet::payload(p)) != Some(Some(&[200; 160])) {
-        heard.push(receive(&phone_b));
+    assert!(engine.sockets.prepare(socket));
+    let mut buffer = [0; PACKET_MAX];
+    assert!(engine.sockets.receive(0, &mut buffer).is_none(), "nothing is left of the time before");
+    assert!(!engine.sockets.prepare(socket + 2), "not bound");
+}
+
+#[test]
+fn commands_and_new_sockets_come_in_slices() {
+    let (mut engine, commands, ..) = engine(32_200);
+    let now = Instant::ZERO;
+    for n in 0..COMMANDS_PER_TURN as u64 + 10 {
+        commands.send(MediaCommand::OpenRtp { port: PortId(n), socket: 1_000 }).expect("room");
     }
-    let strange = heard.iter().filter(|p| packet::payload(p).is_some_and(|p| p[0] > 0 && p[0] < 20)).count();
-    assert_eq!(strange, 0);
-    bench.media.stop();
+    engine.take_commands(now, COMMANDS_PER_TURN);
+    assert_eq!(engine.plane.events_len(), COMMANDS_PER_TURN);
+    assert!(engine.shared.pending.swap(false, Ordering::SeqCst), "the next turn looks again");
+    engine.take_commands(now, COMMANDS_PER_TURN);
+    assert_eq!(engine.plane.events_len(), COMMANDS_PER_TURN + 10);
+    assert!(!engine.shared.pending.load(Ordering::SeqCst));
+    while engine.plane.poll_event().is_some() {}
+
+    engine.to_bind = 20;
+    engine.bind();
+    assert_eq!((engine.bound.len(), engine.plane.events_len()), (16, 0));
+    assert!(engine.shared.pending.swap(false, Ordering::SeqCst));
+    engine.bind();
+    let Some(MediaEvent::Sockets(sockets)) = engine.plane.poll_event() else { panic!("no sockets") };
+    assert_eq!((sockets.len(), engine.to_bind), (20, 0));
+    engine.to_bind = 200;
+    (0..13).for_each(|_| engine.bind());
+    assert!(matches!(engine.plane.poll_event(), Some(MediaEvent::Sockets(sockets)) if sockets.len() <= 30));
+    assert_eq!(engine.plane.poll_event(), Some(MediaEvent::SocketsExhausted));
+}
+
+/// A handshake that is waited for on a port, with a peer of this certificate.
+fn awaits(port: PortId, fingerprint: u8, remote: SocketAddr) -> MediaCommand {
+    let protection = Protection::Dtls { active: false, fingerprint: Fingerprint([fingerprint; 32]) };
+    let (protection, signalling) = (Some(Box::new(protection)), remote.ip());
+    MediaCommand::SetTransport { port, protection, rtcp_mux: true, remote, signalling }
+}
+
+#[test]
+fn strangers_leave_the_peer_its_records() {
+    let (mut engine, _, _, ordered) = engine(32_400);
+    let (port, peer) = (PortId(1), SocketAddr::from(([192, 0, 2, 1], 4_000)));
+    engine.tell_handshakes(&awaits(port, 1, peer));
+    assert!(matches!(ordered.try_recv(), Ok(Order::Begin { .. })));
+    for n in 0..100 {
+        engine.sockets.handshake(port, SocketAddr::from(([198, 51, 100, n], 9)), &[22]);
+    }
+    assert_eq!(ordered.try_iter().count(), RECORDS_PER_SECOND as usize);
+    assert_eq!(engine.shared.dtls.lost.load(Ordering::Relaxed), 50, "the others are counted");
+    engine.sockets.handshake(port, peer, &[22]);
+    assert!(matches!(ordered.try_recv(), Ok(Order::Record { from, .. }) if from == peer));
+}
+
+#[test]
+fn what_a_replaced_handshake_brings_is_nobodys() {
+    let (mut engine, _, told, ordered) = engine(32_600);
+    let (port, peer) = (PortId(1), SocketAddr::from(([192, 0, 2, 1], 4_000)));
+    let generation = |command: MediaCommand, engine: &mut Engine| {
+        engine.tell_handshakes(&command);
+        match ordered.try_recv() {
+            Ok(Order::Begin { generation, .. }) => generation,
+            other => panic!("{other:?} instead of a beginning"),
+        }
+    };
+    let first = generation(awaits(port, 1, peer), &mut engine);
+    let moved = SocketAddr::from(([192, 0, 2, 1], 5_000));
+    assert_eq!(generation(awaits(port, 1, moved), &mut engine), first, "the same peer elsewhere");
+    let second = generation(awaits(port, 2, peer), &mut engine);
+    assert_ne!(first, second);
+    told.send(Outcome::Failed { port, generation: first, reason: "certificate" }).expect("room");
+    engine.take_outcomes();
+    assert_eq!(engine.plane.poll_event(), None);
+    told.send(Outcome::Failed { port, generation: second, reason: "certificate" }).expect("room");
+    engine.take_outcomes();
+    assert_eq!(engine.plane.poll_event(), Some(MediaEvent::SecureFailed { port, reason: "certificate" }));
 }
 
 #[test]
