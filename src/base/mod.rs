@@ -6,6 +6,7 @@ pub mod codec;
 pub mod id;
 pub mod number;
 pub mod redact;
+pub mod spare;
 pub mod time;
 pub mod tone;
 
@@ -15,5 +16,6 @@ pub use codec::{Codec, Law};
 pub use id::*;
 pub use number::DialString;
 pub use redact::Redacted;
+pub use spare::GiveBack;
 pub use time::{Instant, Now, Timestamp};
 pub use tone::{Answerer, HeardTone, SpecialTone, ToneKind};

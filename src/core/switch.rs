@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::base::{
-    AgentId, CallId, CardId, Circuit, FlowId, Instant, LegId, Now, OfferId, PlayId, PortId, Timestamp, TrunkId,
-    WorkItemId,
+    AgentId, CallId, CardId, Circuit, FlowId, GiveBack, Instant, LegId, Now, OfferId, PlayId, PortId, Timestamp,
+    TrunkId, WorkItemId,
 };
 use crate::core::admin::Alarms;
 use crate::core::bounds::Lost;
@@ -459,6 +459,20 @@ impl Switch {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Gives back the memory that a burst took. Each asks only whether there is much to give.
+    pub(crate) fn give_back(&mut self) {
+        self.sip.give_back();
+        self.calls.give_back();
+        self.legs.give_back();
+        self.by_session.give_back();
+        self.by_offer.give_back();
+        self.by_item.give_back();
+        self.ports.give_back();
+        self.releasing.give_back();
+        self.timers.give_back();
+        self.out.give_back();
     }
 
     /// The next thing to do, oldest first.

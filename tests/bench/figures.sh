@@ -64,5 +64,20 @@ row "agent free to next INVITE, 500 waiting with music, p50 / p99" "$(quantile '
 row '500 waiting with music: share of the core; double offers' "$(share) %; $(field double_ring=)" 'the same run'
 stop
 
+# Transactions stay for 32 s (64 T1), so the load is over 40 s after its last call.
+start
+resident() { awk '/^VmRSS/ { printf "%.0f", $2 / 1024 }' "/proc/$server/status"; }
+load="--ext 400 --calls 24000 --rate 3000 --hold 0 --warm 1"
+sizes=("$(resident)")
+for _ in 1 2; do
+    generate $load
+    sizes+=("$(resident)")
+    sleep 40
+    sizes+=("$(resident)")
+done
+row 'memory at the start; after a load, and 40 s later; after the same again, and 40 s later' \
+    "${sizes[0]}; ${sizes[1]}, ${sizes[2]}; ${sizes[3]}, ${sizes[4]} MiB" "\`$load\`"
+stop
+
 row 'start to first 200 OK, 500 agents' "$("$binary" bench start examples/bench.toml | sed 's/^start: //; s/ to the first 200 OK//')" '`cordboard bench start examples/bench.toml`'
 finish

@@ -118,6 +118,7 @@ impl Switch {
     /// What was measured.
     pub(crate) fn load(&mut self, now: Now, sample: Sample) {
         self.gate.governor.tick(now.mono, sample);
+        self.give_back();
         let limiting = self.is_limiting();
         self.alarms.set(now, "overload", String::new(), limiting);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sip_codec::{Limits, Uri, parse_datagram};
 
-use crate::base::{Cause, Instant, Now};
+use crate::base::{Cause, GiveBack, Instant, Now};
 
 use super::dialog::{Dialog, Draft};
 use super::digest::Guard;
@@ -184,6 +184,13 @@ impl Endpoint {
     /// all the same where that leads nowhere.
     pub fn set_streams(&mut self, locals: Vec<SocketAddr>) {
         self.transactions.set_streams(locals);
+    }
+
+    /// Gives back the memory that a burst took.
+    pub fn give_back(&mut self) {
+        self.transactions.give_back();
+        self.wire.give_back();
+        self.sessions.give_back();
     }
 
     // ---- at a glance ----

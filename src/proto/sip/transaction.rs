@@ -13,7 +13,7 @@ use bytes::Bytes;
 use sip_codec::headers::Via;
 use sip_codec::{Method, Uri};
 
-use crate::base::Instant;
+use crate::base::{GiveBack, Instant};
 
 use super::message::Head;
 use super::types::{ProbeId, RegistrationId};
@@ -221,6 +221,14 @@ impl Transactions {
     /// From where requests go by TCP that are too large for a datagram; nowhere: they go by UDP all the same.
     pub fn set_streams(&mut self, locals: Vec<SocketAddr>) {
         self.streams = locals;
+    }
+
+    /// Gives back what a burst took.
+    pub fn give_back(&mut self) {
+        self.servers.give_back();
+        self.by_key.give_back();
+        self.by_merge.give_back();
+        self.clients.give_back();
     }
 
     pub fn len(&self) -> usize {

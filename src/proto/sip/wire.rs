@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use crate::base::Instant;
+use crate::base::{GiveBack, Instant};
 
 use super::session_timer::SessionLimits;
 use super::types::{EndpointConfig, Event, RegistrationId};
@@ -74,6 +74,13 @@ impl Wire {
             random: Random(config.seed),
             next_id: 1,
         }
+    }
+
+    /// Gives back what a burst took.
+    pub fn give_back(&mut self) {
+        self.transmits.give_back();
+        self.events.give_back();
+        self.wakes.give_back();
     }
 
     /// A number never given before.
