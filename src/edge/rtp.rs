@@ -5,7 +5,7 @@
 //! brings back what is left without a read that finds nothing.
 //!
 //! It does not sleep to let packets come together, as the turn loop does for messages: measured beside the floor
-//! (`tests/bench/figures.sh`) that cost a sixth more. A packet that is read as it comes is still in the cache.
+//! (`tests/bench/figures.sh`) that cost more. A packet that is read as it comes is still in the cache.
 
 use std::collections::HashMap;
 use std::fmt;

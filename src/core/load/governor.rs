@@ -6,8 +6,8 @@
 //! and answers waited for the disk, the *least* of the tick: a queue that was short once is a burst and drains by itself,
 //! one that never was is a standing queue (the insight of CoDel, RFC 8289 section 3.2).
 //!
-//! **The queue is the measure, not the processor's time.** What a message costs falls by a third and more when there is always
-//! another one: less is slept and woken, and more answers share a commit. So a share of the processor says little of
+//! **The queue is the measure, not the processor's time.** What a message costs falls when there is always another
+//! one: less is slept and woken, and more answers share a commit. So a share of the processor says little of
 //! what is left; a queue that begins to stand says it exactly. Nor is a call's cost taken from quiet times; what does not
 //! change with the load is how many *messages* a call takes.
 //!
