@@ -64,6 +64,13 @@ row "agent free to next INVITE, 500 waiting with music, p50 / p99" "$(quantile '
 row '500 waiting with music: share of the core; double offers' "$(share) %; $(field double_ring=)" 'the same run'
 stop
 
+# Ten times as many: the callers send nothing, which would be more than one core can read.
+start
+crowd="--ext 200 --calls 5010 --rate 200 --fixed --hold 2 --holdagent --warm 1 --measure 10"
+generate $crowd
+row "agent free to next INVITE, 5,000 waiting with music, p50 / p99; share of the core" "$(quantile 'agentfree->nextINVITE' p50) / $(quantile 'agentfree->nextINVITE' p99) ms; $(share) %" "\`$crowd\`"
+stop
+
 # Transactions stay for 32 s (64 T1), so the load is over 40 s after its last call.
 start
 resident() { awk '/^VmRSS/ { printf "%.0f", $2 / 1024 }' "/proc/$server/status"; }
