@@ -10,7 +10,7 @@ use smol::channel::Receiver;
 use smol::future::FutureExt;
 
 use crate::appliance::RunError;
-use crate::appliance::load::Meter;
+use crate::appliance::load::{Meter, Used};
 use crate::base::{Bound, Circuit, Instant, Now};
 use crate::core::control::Reply;
 use crate::core::journal::{Change, Seq};
@@ -169,6 +169,7 @@ impl Turn {
             self.switch.handle(self.clock.now(), Input::Media(event));
             self.flush();
         }
+        self.meter.begin(self.clock.mono(), Used::now(self.store.cpu()));
         while !self.stopped {
             let busy = self.take_all();
             self.flush();
@@ -229,6 +230,7 @@ impl Turn {
             taken += self.take_net(now);
         } else {
             self.rest.held_back += 1;
+            self.meter.blocked(now.mono);
         }
         taken > 0
     }
@@ -237,7 +239,8 @@ impl Turn {
         if let Some((_, since, _)) = self.held.front() {
             self.meter.holding(now.mono.since(*since));
         }
-        let sample = self.meter.sample(now.mono, self.store.cpu(), self.sockets.counters().datagrams_overflown);
+        let sample =
+            self.meter.sample(now.mono, Used::now(self.store.cpu()), self.sockets.counters().datagrams_overflown);
         self.switch.handle(now, Input::Load(sample));
     }
 
