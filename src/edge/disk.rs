@@ -100,6 +100,8 @@ pub struct Reserve {
     path: PathBuf,
     held: bool,
     next: Instant,
+    /// That it cannot be taken has been said.
+    said: bool,
 }
 
 impl Reserve {
@@ -110,7 +112,7 @@ impl Reserve {
 
     /// Takes the reserve if there is room for it and as much again.
     pub fn take(dir: &Path) -> Reserve {
-        let mut reserve = Reserve { path: Self::path(dir), held: false, next: Instant::now() };
+        let mut reserve = Reserve { path: Self::path(dir), held: false, next: Instant::now(), said: false };
         reserve.restore();
         reserve
     }
@@ -135,9 +137,11 @@ impl Reserve {
         }
         self.next = now + LOOK_APART;
         match self.allocate() {
-            Ok(held) => self.held = held,
+            Ok(held) => (self.held, self.said) = (held, false),
             Err(error) => {
-                log::warn!(target: "disk", "{}: {error}; the store is without a reserve", self.path.display());
+                if !std::mem::replace(&mut self.said, true) {
+                    log::warn!(target: "disk", "{}: {error}; the store is without a reserve", self.path.display());
+                }
                 // Half of one is no use to anyone.
                 drop(fs::remove_file(&self.path));
                 // A file system that cannot do it need not be asked every second.

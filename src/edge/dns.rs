@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,9 +108,24 @@ fn parse_servers(text: &str) -> Vec<SocketAddr> {
         if words.next() != Some("nameserver") {
             return None;
         }
-        words.next()?.parse().ok().map(|address| SocketAddr::new(address, PORT))
+        let word = words.next()?;
+        let server = server(word);
+        if server.is_none() {
+            log::warn!(target: "dns", "resolv.conf: nameserver {word:?} is no address that can be asked");
+        }
+        server
     };
     text.lines().filter_map(address).take(SERVERS_MAX).collect()
+}
+
+/// An address, of a link with its zone: a number or the name of an interface (RFC 4007 section 11).
+fn server(text: &str) -> Option<SocketAddr> {
+    let Some((address, zone)) = text.split_once('%') else {
+        return Some(SocketAddr::new(text.parse().ok()?, PORT));
+    };
+    let by_name = || std::fs::read_to_string(Path::new("/sys/class/net").join(zone).join("ifindex")).ok();
+    let index = zone.parse().ok().or_else(|| by_name()?.trim().parse().ok())?;
+    Some(SocketAddrV6::new(address.parse().ok()?, PORT, 0, index).into())
 }
 
 /// Why nobody answered: what the last server that was asked did.
@@ -323,5 +338,9 @@ mod tests {
         let servers: Vec<String> = parse_servers(text).iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["192.0.2.53:53", "[2001:db8::53]:53", "192.0.2.54:53"]);
         assert_eq!(parse_servers(""), []);
+        let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").expect("the loopback interface");
+        let servers = parse_servers("nameserver fe80::1%lo\nnameserver fe80::1%7\nnameserver fe80::1%nowhere\n");
+        let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+        assert_eq!(servers, [format!("[fe80::1%{}]:53", index.trim()), "[fe80::1%7]:53".into()]);
     }
 }
