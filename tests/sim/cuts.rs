@@ -18,8 +18,9 @@ use cordboard::core::tenant::{Provision, expand};
 use cordboard::edge::store::{CdrFilter, Reader, Recovered, Store, database_path};
 use cordboard::proto::sip::{Binding, ClientRegistration, Credentials};
 
-use crate::desk::{Desk, PROVISION, Party, config, provision};
+use crate::desk::{Desk, PROVISION, Party, config};
 use crate::disk::Disk;
+use crate::provision;
 use crate::walk::Walk;
 use crate::world::Dice;
 

@@ -14,7 +14,8 @@ use cordboard::core::switch::Input;
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink;
 
-use crate::desk::{Desk, PROVISION, Party, provision};
+use crate::desk::{Desk, PROVISION, Party};
+use crate::provision;
 use crate::walk::{PARTIES, Walk};
 
 /// How long a day is.
@@ -160,12 +161,14 @@ impl Day {
         }
         let agents = self.agents();
         for (name, before) in stored {
-            let Some(before) = before else { continue };
             let after = agents.iter().find(|(n, _)| n == name).map(|(_, status)| *status);
+            let provisioned = self.desk().disk.provision.agent.iter().any(|agent| agent.name == name);
+            assert_eq!(after.is_some(), provisioned, "{name} is listed");
+            let Some((before, after)) = before.zip(after) else { continue };
             let same = match before {
-                AgentStatus::Null | AgentStatus::NotReady => after.is_none_or(|a| a == before),
+                AgentStatus::Null | AgentStatus::NotReady => after == before,
                 // Whose call is gone is ready, and may be taken at once.
-                _ => after.is_none_or(|a| a == AgentStatus::Ready),
+                _ => after == AgentStatus::Ready,
             };
             assert!(same, "{name} was {before:?} and is {after:?}");
         }

@@ -124,10 +124,6 @@ fn endpoint(seed: u64) -> EndpointConfig {
     EndpointConfig { realm, user_agent, seed, sessions_max: 10_000, bindings_max: 100 }
 }
 
-pub fn provision(text: &str) -> Provision {
-    toml::from_str(text).expect("the sample parses")
-}
-
 pub fn config(seed: u64, first_call: u64, first_seq: Seq) -> Config {
     Config {
         first_call,
@@ -365,7 +361,7 @@ impl Desk {
     }
 
     fn card_number(&self) -> u16 {
-        let directory = cordboard::core::tenant::Directory::new(&provision(PROVISION), None);
+        let directory = cordboard::core::tenant::Directory::new(&crate::provision(PROVISION), None);
         directory.spans().next().map_or(0, |s| s.card.0)
     }
 

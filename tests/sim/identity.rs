@@ -1,10 +1,13 @@
 //! Whom calls come from: what is believed, what is hidden from whom, what goes on with a call that is sent on.
 
+use bytes::Bytes;
 use cordboard::base::Cause;
+use cordboard::core::journal::Change;
 use cordboard::proto::sdp::Direction as Flow;
 use cordboard::proto::sip::{Event, Incoming, Invite, MAX_FORWARDS, Path, SessionId, Transport};
 
-use crate::desk::{Desk, PROVISION, Party, description, provision};
+use crate::desk::{Desk, PROVISION, Party, description};
+use crate::provision;
 
 fn desk(trusted: bool) -> Desk {
     let mut provision = provision(PROVISION);
@@ -173,4 +176,32 @@ fn reasons_go_through() {
     assert_eq!(desk.cdrs.last().and_then(|cdr| cdr.cause), Some(Cause::TimerExpired));
     desk.seconds(400);
     desk.check_over();
+}
+
+/// RFC 5031: the service leads to the first emergency number that is one of ours; of another urn nothing is known.
+#[test]
+fn who_asks_for_the_emergency_services_gets_an_emergency_number() {
+    let mut provision = provision(PROVISION);
+    provision.sip.emergency = vec!["112".into(), "200".into()];
+    let mut desk = Desk::new(1, provision);
+    let started = |desk: &Desk| {
+        let to = |change: &Change| match change {
+            Change::CallStarted { cdr } => Some(cdr.to.as_str().to_owned()),
+            _ => None,
+        };
+        desk.journal.iter().filter_map(to).collect::<Vec<String>>()
+    };
+    for (n, urn) in
+        ["urn:service:sos", "URN:service:SOS.fire", "urn:service:counseling", "urn:service:sosx"].iter().enumerate()
+    {
+        let text = format!(
+            "INVITE {urn} SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.2:5099;branch=z9hG4bKs{n}\nFrom: <sip:5550001@h>;tag=1\n\
+             To: <{urn}>\nCall-ID: s{n}\nCSeq: 1 INVITE\nContact: <sip:a@127.0.0.2:5099>\nMax-Forwards: 70\n\
+             Content-Length: 0\n\n"
+        );
+        desk.datagram(&text);
+    }
+    assert_eq!(started(&desk), ["200", "200"]);
+    let refused = |bytes: &&Bytes| bytes.starts_with(b"SIP/2.0 416");
+    assert_eq!(desk.strays.iter().filter(refused).count(), 2);
 }

@@ -75,9 +75,10 @@ kind = "sip"
 address = "127.0.0.2"
 "#;
 
-fn provision() -> Provision {
-    let mut provision: Provision = toml::from_str(PROVISION).expect("the sample parses");
-    cordboard::core::tenant::expand(&mut provision).expect("the range expands");
+/// What a text provisions: parsed, expanded, its flows sound.
+pub fn provision(text: &str) -> Provision {
+    let mut provision: Provision = toml::from_str(text).expect("the sample parses");
+    cordboard::core::tenant::expand(&mut provision).expect("the ranges expand");
     for flow in &provision.flow {
         cordboard::core::ivr::check(&flow.text, &flow.name).expect("the flow is sound");
     }
@@ -128,7 +129,7 @@ fn manners() -> Manners {
 fn a_day_conserves_calls_legs_and_offers() {
     for seed in seeds(&[1]) {
         println!("seed {seed}");
-        let mut world = World::new(seed, provision(), manners());
+        let mut world = World::new(seed, provision(PROVISION), manners());
         let dialled = arrivals(&mut world, 0..24, 300.0);
         world.run(Duration::from_secs(26 * 3600));
         println!("{dialled} calls, {} steps, {} talked", world.tally.steps, world.tally.talked);
@@ -143,7 +144,7 @@ fn an_hour_of_overload_on_a_bad_line() {
     for seed in seeds(&[7, 8]) {
         println!("seed {seed}");
         let manners = Manners { loss: 0.05, patience_mean_s: 60.0, no_answer: 0.1, decline: 0.1, ..manners() };
-        let mut world = World::new(seed, provision(), manners);
+        let mut world = World::new(seed, provision(PROVISION), manners);
         arrivals(&mut world, 9..10, 1500.0);
         world.run(Duration::from_secs(3 * 3600));
         world.check_over();

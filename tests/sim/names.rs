@@ -7,7 +7,9 @@ use cordboard::core::switch::{Input, Output, Switch};
 use cordboard::proto::dns::{Answer, Kind, Question, Record, Srv};
 use cordboard::proto::sip::{Event, Transport};
 
-use crate::desk::{Desk, PROVISION, Party, config, provision};
+use crate::desk::{Desk, PROVISION, Party, config};
+use crate::provision;
+use crate::world::{Manners, World};
 
 /// The desk with the carrier's way out by name, and one number that leads to a phone by a name that nobody provisioned.
 fn desk(seed: u64) -> Desk {
@@ -207,4 +209,26 @@ fn requests_of_a_listener_on_all_addresses_name_a_real_one() {
         let (_, text) = asked.iter().find(|(local, _)| local == own).unwrap_or_else(|| panic!("{own}: {asked:?}"));
         assert!(text.contains(&format!("Via: SIP/2.0/UDP {own};")) && text.contains(&format!("sip:{own}")), "{text}");
     }
+}
+
+/// A carrier that is provisioned by name has a peer's standing at the gate: no stranger's rate, no ban.
+#[test]
+fn a_peer_known_by_name_is_no_stranger() {
+    let by_name = crate::PROVISION.replace("127.0.0.2\"", "carrier.test\"\ntransport = \"udp\"");
+    let text = format!("[sip]\nexempt = []\n{by_name}");
+    let mut world =
+        World::new(6, provision(&text), Manners { patience_mean_s: 2.0, no_answer: 0.0, ..crate::manners() });
+    while let Some(question) = world.asked.pop() {
+        let here = question.name == "carrier.test" && question.kind == Kind::A;
+        let records = if here { vec![Record::Address([127, 0, 0, 2].into())] } else { Vec::new() };
+        world.switch.handle(world.now, Input::Dns { question, answer: Some(Answer { records, ttl_s: 86_400 }) });
+        world.settle();
+    }
+    let soon = Duration::from_secs(1);
+    (0..400).for_each(|n| world.dial_after(soon + n * Duration::from_millis(10), n));
+    world.run(Duration::from_secs(900));
+    assert_eq!(world.tally.served.get("100"), Some(&400));
+    let load = world.switch.status().load;
+    assert!(load.shed.is_empty() && load.seen.is_empty(), "{load:?}");
+    world.check_over();
 }

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cordboard::base::Instant;
+use cordboard::base::{Instant, Redacted};
 use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::load::governor::{Sample, TICK};
 use cordboard::core::switch::{Input, Output};
-use cordboard::proto::sip::Path;
+use cordboard::proto::sip::{Credentials, Path, Transport};
 
+use crate::provision;
 use crate::world::{Manners, World};
 
 const PROVISION: &str = r#"
@@ -51,6 +52,8 @@ pub enum Work {
     Other,
     /// What the gate drops.
     Dropped,
+    /// What it refuses.
+    Refused,
 }
 
 /// One worker and its inbox. A call is an INVITE of 12 ms and two more datagrams of 2 ms: 62.5 calls a second.
@@ -113,9 +116,9 @@ impl Machine {
     }
 
     /// The datagram is done; after how long to begin with the next.
-    pub fn worked(&mut self, now: Instant, work: Work, refused: bool) -> Option<Duration> {
+    pub fn worked(&mut self, now: Instant, work: Work) -> Option<Duration> {
         let cost = match work {
-            _ if refused => REFUSAL,
+            Work::Refused => REFUSAL,
             Work::Invite => Duration::from_millis(12),
             Work::Other => Duration::from_millis(2),
             Work::Dropped => DROP,
@@ -137,8 +140,10 @@ impl Machine {
 }
 
 fn world(seed: u64) -> World {
-    let mut provision = toml::from_str(PROVISION).expect("the sample parses");
-    cordboard::core::tenant::expand(&mut provision).expect("nothing to expand");
+    world_of(seed, PROVISION)
+}
+
+fn world_of(seed: u64, text: &str) -> World {
     let manners = Manners {
         patience_mean_s: 1e6,
         talk_mean_s: 1.0,
@@ -148,7 +153,7 @@ fn world(seed: u64) -> World {
         number: "100",
         key: '1',
     };
-    let mut world = World::new(seed, provision, manners);
+    let mut world = World::new(seed, provision(text), manners);
     world.on(Machine::new());
     world
 }
@@ -171,8 +176,9 @@ fn seconds(world: &mut World, seconds: u64, rate: f64, caller: &mut u32) -> f64 
 
 #[test]
 fn at_twice_and_three_times_the_limit_calls_are_served_or_told_so() {
-    for times in [2.0, 3.0] {
+    for (times, tcp) in [(2.0, false), (3.0, false), (2.0, true)] {
         let mut world = world(5);
+        world.tcp = tcp;
         let mut caller = 0;
         seconds(&mut world, 3, 0.6 * CAPACITY, &mut caller);
         assert_eq!(world.tally.unavailable.len(), 0, "nobody is refused below the limit");
@@ -183,7 +189,8 @@ fn at_twice_and_three_times_the_limit_calls_are_served_or_told_so() {
         // What refusals and the ACKs to them cost is not there for calls.
         let refusals = (times - 1.0) * CAPACITY * (REFUSAL + DROP).as_secs_f64();
         let possible = CAPACITY * (1.0 - refusals);
-        println!("{times} x: {goodput:.0} of {possible:.0} a second, in progress waited {longest:?} at most");
+        let by = if tcp { "TCP" } else { "UDP" };
+        println!("{times} x by {by}: {goodput:.0} of {possible:.0} a second, in progress waited {longest:?} at most");
         assert!(goodput >= 0.95 * possible && goodput >= 0.9 * CAPACITY, "{goodput} of {possible}");
         assert!(longest < Duration::from_millis(150), "calls in progress suffered: {longest:?}");
         let end = Duration::from_micros(world.now.mono.as_micros()) + Duration::from_secs(40);
@@ -200,6 +207,67 @@ fn at_twice_and_three_times_the_limit_calls_are_served_or_told_so() {
         assert_eq!(load.limit_per_s, None, "the limit went when the flood did");
         world.check_over();
     }
+}
+
+/// Two INVITEs a call, of which the first is let in or refused for both: else each call would need to be lucky twice.
+#[test]
+fn phones_that_are_challenged_get_no_less_at_twice_the_limit() {
+    // An INVITE to challenge and the ACK to that are 2 ms each.
+    const CHALLENGED: f64 = 50.0;
+    let phone = "[[agent]]\ntenant = \"acme\"\nname = \"ana\"\nuser = \"ana\"\npassword = \"secret\"\n\
+                 contact = \"sip:ana@127.0.0.2:5070\"\n";
+    let (text, _) = PROVISION.split_once("[[trunk]]").expect("a trunk");
+    let mut world = world_of(9, &format!("{text}{phone}"));
+    world.credentials = Some(Credentials { user: "ana".into(), password: Redacted::new("secret".into()) });
+    let mut caller = 0;
+    seconds(&mut world, 3, 0.6 * CHALLENGED, &mut caller);
+    assert_eq!(world.tally.unavailable.len(), 0, "nobody is refused below the limit");
+    seconds(&mut world, 4, 2.0 * CHALLENGED, &mut caller);
+    let goodput = seconds(&mut world, 8, 2.0 * CHALLENGED, &mut caller);
+    let possible = CHALLENGED * (1.0 - CHALLENGED * (REFUSAL + DROP).as_secs_f64());
+    println!("{goodput:.0} of {possible:.0} a second");
+    assert!(goodput >= 0.9 * possible, "{goodput} of {possible}");
+    let end = Duration::from_micros(world.now.mono.as_micros()) + Duration::from_secs(40);
+    world.run(end);
+    let (served, refused) = (&world.tally.served, &world.tally.unavailable);
+    assert_eq!(served.values().chain(refused.values()).sum::<u64>(), world.tally.dialled, "nobody is left unanswered");
+    world.check_over();
+}
+
+/// A stranger that pours requests into TCP connections: each ends beyond its rate, and no further one is of use.
+#[test]
+fn a_strangers_flood_by_tcp_ends_its_connections_and_then_itself() {
+    let mut world = world(10);
+    let (mut answered, mut closed) = (0, 0);
+    for connection in 1..=400 {
+        let (local, remote) = ("127.0.0.1:5060", format!("198.51.100.1:{}", 1000 + connection));
+        let (local, remote) = (local.parse().expect("an address"), remote.parse().expect("an address"));
+        let path = Path { connection, ..Path::new(Transport::Tcp, local, remote) };
+        for n in 0..20 {
+            let text = format!(
+                "OPTIONS sip:x@h SIP/2.0\r\nVia: SIP/2.0/TCP a;branch=z9hG4bK{connection}-{n}\r\n\
+                 From: <sip:f@h>;tag=1\r\nTo: <sip:x@h>\r\nCall-ID: {connection}-{n}\r\nCSeq: 1 OPTIONS\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            world.switch.handle(world.now, Input::Stream { path, bytes: Bytes::from(text) });
+            let before = closed;
+            while let Some(output) = world.switch.poll_output() {
+                match output {
+                    Output::Transmit(_) => answered += 1,
+                    Output::CloseConnection(gone) if gone == connection => closed += 1,
+                    _ => {}
+                }
+            }
+            if closed > before {
+                break;
+            }
+        }
+    }
+    // 80 at once, on four connections.
+    assert_eq!((closed, answered), (396, 80));
+    let load = world.switch.status().load;
+    assert_eq!(load.shed.get("stranger-rate"), Some(&200), "{load:?}");
+    assert!(load.shed.get("banned").is_some_and(|n| *n > 150), "{load:?}");
 }
 
 #[test]

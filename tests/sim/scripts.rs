@@ -12,7 +12,8 @@ use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp::Direction as Flow;
 use cordboard::proto::sip::{Event, SessionId};
 
-use crate::desk::{Desk, PROVISION, Party, Sound, description, provision};
+use crate::desk::{Desk, PROVISION, Party, Sound, description};
+use crate::provision;
 
 fn desk() -> Desk {
     Desk::new(1, provision(PROVISION))

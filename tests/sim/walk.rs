@@ -12,7 +12,8 @@ use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp::Direction as Flow;
 use cordboard::proto::sip::{Event, SessionId};
 
-use crate::desk::{Desk, PROVISION, Party, description, provision};
+use crate::desk::{Desk, PROVISION, Party, description};
+use crate::provision;
 use crate::world::Dice;
 
 pub const PARTIES: [Party; 3] = [Party::Carrier, Party::Backup, Party::Phones];

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::overload::Machine;
+use crate::overload::{Machine, Work};
 use bytes::Bytes;
 use cordboard::base::{Cause, Instant, Now, PlayId, PortId, Timestamp};
 use cordboard::core::control::Command;
@@ -14,8 +14,9 @@ use cordboard::core::journal::{AgentStatus, Cdr, Change};
 use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent, PortStats};
 use cordboard::core::switch::{Config, Input, Output, Switch};
 use cordboard::core::tenant::Provision;
+use cordboard::proto::dns::Question;
 use cordboard::proto::sdp;
-use cordboard::proto::sip::{Endpoint, EndpointConfig, Event, Invite, Path, SessionId, Transport};
+use cordboard::proto::sip::{Credentials, Endpoint, EndpointConfig, Event, Invite, Path, SessionId, Transport};
 
 /// Seeded randomness (xorshift64*).
 pub struct Dice(u64);
@@ -129,6 +130,12 @@ pub struct World {
     pub tally: Tally,
     pub dice: Dice,
     pub manners: Manners,
+    /// What the switch asked of DNS, unanswered.
+    pub asked: Vec<Question>,
+    /// What callers answer challenges with.
+    pub credentials: Option<Credentials>,
+    /// Everything goes over TCP connections.
+    pub tcp: bool,
     /// A machine that takes time; without one everything is done at once.
     pub machine: Option<Machine>,
     callers: Endpoint,
@@ -186,6 +193,9 @@ impl World {
             tally: Tally::default(),
             dice: Dice::new(seed),
             manners,
+            asked: Vec::new(),
+            credentials: None,
+            tcp: false,
             machine: None,
             callers: Endpoint::new(endpoint(seed ^ 2)),
             agents: Endpoint::new(endpoint(seed ^ 3)),
@@ -218,7 +228,7 @@ impl World {
     /// A datagram for the switch: done at once, or when the machine gets to it.
     fn arrive(&mut self, path: Path, bytes: Bytes) {
         match &mut self.machine {
-            None => self.switch.handle(self.now, Input::Datagram { path, bytes }),
+            None => self.switch.handle(self.now, input(path, bytes)),
             Some(machine) => {
                 let after = machine.enqueue(self.now.mono, path, bytes);
                 if let Some(after) = after {
@@ -237,13 +247,19 @@ impl World {
         }
         let Some((path, bytes, kind, waited)) = self.machine.as_mut().and_then(|m| m.next(now.mono)) else { return };
         self.switch.handle(now, Input::Waited(waited));
-        self.switch.handle(now, Input::Datagram { path, bytes });
-        let mut refused = false;
+        self.switch.handle(now, input(path, bytes));
+        let mut done = kind;
         while let Some(output) = self.switch.poll_output() {
-            refused |= matches!(&output, Output::Transmit(t) if t.bytes.starts_with(b"SIP/2.0 503"));
+            if let Output::Transmit(t) = &output {
+                match t.bytes.get(8..11) {
+                    Some(b"503") => done = Work::Refused,
+                    Some(b"401") => done = Work::Other,
+                    _ => {}
+                }
+            }
             self.output(output);
         }
-        if let Some(after) = self.machine.as_mut().and_then(|m| m.worked(now.mono, kind, refused)) {
+        if let Some(after) = self.machine.as_mut().and_then(|m| m.worked(now.mono, done)) {
             self.at(after, Later::Serve);
         }
     }
@@ -314,11 +330,15 @@ impl World {
         let now = self.now;
         match what {
             Later::Datagram { to, from, bytes } => {
-                let path = Path::new(Transport::Udp, to, from);
-                match to {
-                    to if to == our_address() => self.arrive(path, bytes),
-                    to if to == caller_address() => self.callers.receive(now, path, bytes),
-                    _ => self.agents.receive(now, path, bytes),
+                let path = self.path(to, from);
+                let end = match to {
+                    to if to == our_address() => return self.arrive(path, bytes),
+                    to if to == caller_address() => &mut self.callers,
+                    _ => &mut self.agents,
+                };
+                match path.transport {
+                    Transport::Udp => end.receive(now, path, bytes),
+                    _ => end.receive_stream(now, path, &bytes),
                 }
             }
             Later::Media(event) => self.switch.handle(now, Input::Media(event)),
@@ -351,19 +371,26 @@ impl World {
         }
     }
 
+    fn path(&self, local: SocketAddr, remote: SocketAddr) -> Path {
+        match self.tcp {
+            false => Path::new(Transport::Udp, local, remote),
+            true => Path { connection: 1, ..Path::new(Transport::Tcp, local, remote) },
+        }
+    }
+
     fn dial(&mut self, caller: u32) {
-        let path = Path::new(Transport::Udp, caller_address(), our_address());
+        let path = self.path(caller_address(), our_address());
         let uri = format!("sip:{}@127.0.0.1", self.manners.number);
         let invite = Invite {
             path,
             request_uri: uri.clone(),
-            from_user: format!("c{caller}"),
+            from_user: self.credentials.as_ref().map_or_else(|| format!("c{caller}"), |own| own.user.clone()),
             from_display: None,
             from_host: "127.0.0.2".into(),
             to_uri: uri,
             contact_user: format!("c{caller}"),
             sdp: Some(description(caller_port(caller))),
-            credentials: None,
+            credentials: self.credentials.clone(),
             max_forwards: 70,
             headers: Vec::new(),
         };
@@ -386,7 +413,7 @@ impl World {
         }
     }
 
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         loop {
             let mut quiet = true;
             while let Some(output) = self.switch.poll_output() {
@@ -428,9 +455,9 @@ impl World {
             Output::Transmit(t) => self.send(our_address(), t.path.remote, t.bytes),
             Output::Media(command) => self.media(command),
             Output::Journal { change, .. } => self.fact(change),
+            Output::Dns(question) => self.asked.push(question),
             Output::CloseConnection(_)
             | Output::ServeTls(_)
-            | Output::Dns(_)
             | Output::DnsServers(_)
             | Output::TlsProfile(_)
             | Output::SetCas { .. }
@@ -574,6 +601,14 @@ impl World {
                 assert!(leg.ended_at.is_some(), "leg not released in {cdr:?}");
             }
         }
+    }
+}
+
+/// What came on a path.
+fn input(path: Path, bytes: Bytes) -> Input {
+    match path.transport {
+        Transport::Udp => Input::Datagram { path, bytes },
+        _ => Input::Stream { path, bytes },
     }
 }
 

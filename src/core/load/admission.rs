@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::governor::{Class, Sample};
+use super::governor::Sample;
 use super::remembered::REMEMBERED_MAX;
-use super::sources::{KNOWN_MAX, Misdeed, STRANGERS_MAX, Source};
+use super::sources::{KNOWN_MAX, Misdeed, STRANGERS_MAX};
 use super::{Arrival, Facts, Gate, Standing, Verdict};
-use crate::base::{Bound, Instant, Now, Timestamp};
+use crate::base::{Bound, Instant, Now, Source, Timestamp};
 use crate::core::control::{BanView, LoadView};
 use crate::core::switch::{Output, Switch};
 use crate::core::tenant::directory::Host;
@@ -57,6 +57,17 @@ impl Phones {
     }
 }
 
+/// What becomes of a message at the gate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// On to the endpoint.
+    In,
+    /// It ends here.
+    Over,
+    /// The same, and so does its connection.
+    Cut,
+}
+
 /// What the gate asks the rest of the core.
 struct Asked<'a> {
     sip: &'a Endpoint,
@@ -85,34 +96,60 @@ impl Switch {
         if self.gate.keeps_out(now.mono, address, standing) {
             return;
         }
-        let glance = Glance::new(&bytes);
-        let facts = Asked { sip: &self.sip, full: self.is_full() };
-        match self.gate.judge(&Arrival { now: now.mono, address, standing, glance: &glance }, &facts) {
-            Verdict::Pass => {
-                self.gate.governor.handled();
-                self.sip.receive(now, path, bytes);
-            }
-            Verdict::Drop => self.tell_bans(),
-            Verdict::Unavailable { retry_after_s, print } => {
-                let server = &self.config.sip.user_agent;
-                match glance.unavailable(path, print, server, retry_after_s) {
-                    Some(transmit) => self.emit(Output::Transmit(transmit)),
-                    // The parser says what is wrong with it.
-                    None => self.sip.receive(now, path, bytes),
-                }
+        if self.lets_in(now, path, standing, &bytes) == Entry::In {
+            self.sip.receive(now, path, bytes);
+        }
+    }
+
+    /// Octets of a stream: each message that came whole, if the gate lets it in. Who is banned, or a stranger beyond its
+    /// rate, loses the connection.
+    pub(crate) fn stream(&mut self, now: Now, path: Path, bytes: &[u8]) {
+        let standing = self.standing(now.mono, path.remote.ip(), path.connection);
+        if self.gate.keeps_out(now.mono, path.remote.ip(), standing) {
+            return self.cut(now, path.connection);
+        }
+        for framed in self.sip.frame(now, path, bytes) {
+            match self.lets_in(now, path, standing, &framed.octets()) {
+                Entry::In => self.sip.receive_framed(now, path, framed),
+                Entry::Over => {}
+                // Nothing is retransmitted on a stream: what it has sent already would all have to be read.
+                Entry::Cut => return self.cut(now, path.connection),
             }
         }
     }
 
-    /// Octets of a stream, unless their source is banned: then the connection ends.
-    pub(crate) fn stream(&mut self, now: Now, path: Path, bytes: &[u8]) {
-        let standing = self.standing(now.mono, path.remote.ip(), path.connection);
-        if self.gate.keeps_out(now.mono, path.remote.ip(), standing) {
-            self.sip.connection_closed(now, path.connection);
-            return self.emit(Output::CloseConnection(path.connection));
+    fn cut(&mut self, now: Now, connection: u64) {
+        self.sip.connection_closed(now, connection);
+        self.emit(Output::CloseConnection(connection));
+    }
+
+    /// What the gate says of a message. A refusal goes out here.
+    fn lets_in(&mut self, now: Now, path: Path, standing: Standing, octets: &[u8]) -> Entry {
+        let glance = Glance::new(octets);
+        let facts = Asked { sip: &self.sip, full: self.is_full() };
+        let arrival = Arrival { now: now.mono, address: path.remote.ip(), standing, glance: &glance };
+        match self.gate.judge(&arrival, &facts) {
+            Verdict::Pass => {
+                self.gate.governor.handled();
+                Entry::In
+            }
+            Verdict::Drop => Entry::Over,
+            Verdict::Cut => {
+                self.tell_bans();
+                Entry::Cut
+            }
+            Verdict::Unavailable { retry_after_s, print } => {
+                let server = &self.config.sip.user_agent;
+                match glance.unavailable(path, print, server, retry_after_s) {
+                    Some(transmit) => {
+                        self.emit(Output::Transmit(transmit));
+                        Entry::Over
+                    }
+                    // The parser says what is wrong with it.
+                    None => Entry::In,
+                }
+            }
         }
-        self.gate.governor.handled();
-        self.sip.receive_stream(now, path, bytes);
     }
 
     /// What was measured.
@@ -138,29 +175,16 @@ impl Switch {
         self.gate.governor.limit().is_some()
     }
 
-    /// Whether a call that came by a stream, and so past the gate's look, may be taken.
-    pub(crate) fn admits_parsed(&mut self, now: Now, path: &Path, dialled: &str) -> bool {
-        let class = match self.standing(now.mono, path.remote.ip(), path.connection) {
-            Standing::Stranger => Class::Stranger,
-            _ if self.gate.is_emergency(dialled.as_bytes()) => Class::Emergency,
-            _ => Class::Call,
-        };
-        let admitted = self.gate.governor.admit(now.mono, class);
-        if !admitted {
-            *self.gate.shed.entry("overload").or_default() += 1;
-        }
-        admitted
-    }
-
     /// As many calls as may be. Emergency calls may be some more.
     pub(crate) fn is_full(&self) -> bool {
         self.calls.len() >= self.provision.sip.calls_max as usize
     }
 
-    /// Whether a call to `dialled` finds no room.
-    pub(crate) fn is_full_for(&self, dialled: &str) -> bool {
+    /// Whether a call from there to `dialled` finds no room.
+    pub(crate) fn is_full_for(&self, now: Now, path: &Path, dialled: &str) -> bool {
         let most = self.provision.sip.calls_max as usize;
-        let reserve = if self.gate.is_emergency(dialled.as_bytes()) { (most / 50).max(4) } else { 0 };
+        let standing = self.standing(now.mono, path.remote.ip(), path.connection);
+        let reserve = if self.gate.is_emergency(standing, dialled.as_bytes()) { (most / 50).max(4) } else { 0 };
         self.calls.len() >= most + reserve
     }
 

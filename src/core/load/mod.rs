@@ -1,6 +1,6 @@
 //! What is let in before any other work is done: the gate in front of the SIP endpoint.
 //!
-//! A datagram is looked at ([`Glance`]), not parsed. What goes on anyway always passes: responses, ACK, CANCEL, requests
+//! A datagram is looked at ([`Glance`]), not parsed; what comes by a stream is parsed where it is framed, and judged all the same. What goes on anyway always passes: responses, ACK, CANCEL, requests
 //! within dialogs, an INVITE that takes another call's place, the second INVITE of a call whose first was challenged, and
 //! retransmissions of what is being served. New calls pass while the [`governor`] says so; beyond it they get 503 with
 //! Retry-After, without transaction or session. Emergency numbers have a share of their own beyond the limit, REGISTER and
@@ -16,12 +16,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, Source};
 use crate::core::tenant::provision::Sip;
-use crate::proto::sip::{Glance, Kind};
+use crate::proto::sip::{Glance, Kind, is_sos};
 use governor::{Class, Governor};
 use remembered::Remembered;
-use sources::{Ban, Misdeed, Source, Sources};
+use sources::{Ban, Misdeed, Sources};
 
 /// Octets of a User-Agent in which a scanner is looked for.
 const SCANNER_WITHIN: usize = 64;
@@ -31,9 +31,6 @@ const BANS_TOLD: u32 = 10;
 
 /// User agents of known scanners. They are counted, and nothing else: what bans is what they do.
 const SCANNERS: [&[u8]; 6] = [b"friendly-scanner", b"sipvicious", b"sipcli", b"sundayddr", b"pplsip", b"sip-scan"];
-
-/// Emergency services by urn (RFC 5031 section 4.2).
-const SOS: &[u8] = b"urn:service:sos";
 
 /// What we know of a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +43,7 @@ pub(crate) enum Standing {
     Stranger,
 }
 
-/// A datagram from somebody.
+/// A message from somebody.
 #[derive(Clone, Copy)]
 pub(crate) struct Arrival<'a> {
     pub now: Instant,
@@ -55,7 +52,7 @@ pub(crate) struct Arrival<'a> {
     pub glance: &'a Glance<'a>,
 }
 
-/// What becomes of a datagram.
+/// What becomes of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     /// On to the endpoint.
@@ -64,6 +61,8 @@ pub(crate) enum Verdict {
     Unavailable { retry_after_s: u32, print: u64 },
     /// Nothing.
     Drop,
+    /// Nothing, and a connection that it came on ends: there is too much of it.
+    Cut,
 }
 
 /// What the gate must ask others.
@@ -123,14 +122,12 @@ impl Gate {
         self.rates = [sip.peer_per_s, sip.phone_per_s, sip.stranger_per_s];
     }
 
-    /// Whether a number is one of the emergency services'.
-    pub fn is_emergency(&self, dialled: &[u8]) -> bool {
+    /// Whether this is an emergency call: one whom we know dials a number of the emergency services.
+    pub fn is_emergency(&self, standing: Standing, dialled: &[u8]) -> bool {
         let number = dialled.strip_prefix(b"+").unwrap_or(dialled);
         // RFC 3966 section 5.1.1: visual separators say nothing.
         let digits = || number.iter().filter(|b| !b"-.()".contains(b));
-        let sos = dialled.get(..SOS.len()).is_some_and(|start| start.eq_ignore_ascii_case(SOS))
-            && matches!(dialled.get(SOS.len()), None | Some(b'.'));
-        sos || self.emergency.iter().any(|known| digits().eq(known))
+        standing != Standing::Stranger && (is_sos(dialled) || self.emergency.iter().any(|known| digits().eq(known)))
     }
 
     /// Notes what a source did. Those we know, and those exempt, are never banned.
@@ -165,7 +162,7 @@ impl Gate {
         out
     }
 
-    /// Judges a datagram whose source is not banned.
+    /// Judges a message whose source is not banned.
     pub fn judge(&mut self, arrival: &Arrival<'_>, facts: &impl Facts) -> Verdict {
         if arrival.standing == Standing::Stranger
             && let Some(verdict) = self.stranger(arrival, facts)
@@ -183,13 +180,14 @@ impl Gate {
         }
     }
 
-    /// A stranger's datagram; `None`: as everybody's.
+    /// A stranger's message; `None`: as everybody's.
     fn stranger(&mut self, arrival: &Arrival<'_>, facts: &impl Facts) -> Option<Verdict> {
         let Arrival { now, address, glance, .. } = *arrival;
         if !self.is_exempt(address) {
             if !self.sources.take_stranger(now, Source::of(address), self.rates[2]) && !facts.expects(glance) {
                 self.misbehaved(now, address, Standing::Stranger, Misdeed::Flood);
-                return Some(self.drop("stranger-rate"));
+                self.drop("stranger-rate");
+                return Some(Verdict::Cut);
             }
             if is_scanner(glance) {
                 self.count_seen("scanner");
@@ -197,7 +195,8 @@ impl Gate {
         }
         // While we are at our limit, a stranger gets what is left, unless it has business with us.
         let lesser = !matches!(glance.kind, Kind::Invite | Kind::KeepAlive);
-        if self.governor.limit().is_some() && lesser && !facts.expects(glance) {
+        let business = || facts.expects(glance) || glance.acknowledges_refusal(self.secret);
+        if self.governor.limit().is_some() && lesser && !business() {
             let admitted = self.governor.admit(now, Class::Stranger);
             return match glance.kind {
                 _ if admitted => None,
@@ -233,7 +232,7 @@ impl Gate {
         if self.was_refused(now, glance) {
             return self.refuse(arrival, "again");
         }
-        let emergency = standing != Standing::Stranger && glance.dialled().is_some_and(|d| self.is_emergency(d));
+        let emergency = glance.dialled().is_some_and(|dialled| self.is_emergency(standing, dialled));
         if !emergency {
             if facts.full() {
                 return self.refuse(arrival, "calls-max");

@@ -122,7 +122,8 @@ fn emergency_calls_of_those_we_know_pass_beyond_the_limit_with_bound() {
         ("9110", false),
         ("9-1-1", true),
     ] {
-        assert_eq!(gate.is_emergency(number.as_bytes()), is, "{number}");
+        assert_eq!(gate.is_emergency(Standing::Phone, number.as_bytes()), is, "{number}");
+        assert!(!gate.is_emergency(Standing::Stranger, number.as_bytes()));
     }
 }
 
@@ -140,6 +141,8 @@ fn a_retransmission_is_refused_as_its_invite_was_even_when_the_gate_opens() {
     let print = Glance::new(text.as_bytes()).print(gate.secret).expect("a print");
     let ack = message("ACK", "100", 1, &format!(";tag=ov{print:016x}"));
     assert_eq!(judge(&mut gate, KNOWN, &ack, &World::default()), Verdict::Drop);
+    assert_eq!(judge(&mut limiting(), STRANGER, &ack, &World::default()), Verdict::Drop);
+    assert_eq!(gate.seen.get("ack-of-refusal"), Some(&1));
 }
 
 #[test]

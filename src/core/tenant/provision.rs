@@ -55,7 +55,8 @@ pub struct Sip {
     pub realm: String,
     /// Most calls at once; more get 503 with Retry-After. Emergency calls may be 2 % more.
     pub calls_max: u32,
-    /// Emergency numbers, which peers and phones may dial beyond the limit. `urn:service:sos` always is one.
+    /// Emergency numbers, which peers and phones may dial beyond the limit. `urn:service:sos` and what is
+    /// below it always is one, and leads to the first of these that is one of our numbers, else out as the first of these.
     pub emergency: Vec<String>,
     /// Requests outside dialogs a second from each address of a trunk's peer, 4 s of them at once; 0: as many as the
     /// appliance can take. What is more gets 503.

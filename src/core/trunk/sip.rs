@@ -12,7 +12,7 @@ use crate::core::load::sources::Misdeed;
 use crate::core::switch::{Output, Switch};
 use crate::core::trunk::auth::Source;
 use crate::proto::sdp;
-use crate::proto::sip::{Binding, DIVERSIONS_MAX, Event, Incoming, SessionId, Transport};
+use crate::proto::sip::{Binding, DIVERSIONS_MAX, Event, Incoming, SessionId, is_sos};
 
 impl Switch {
     pub(crate) fn on_sip(&mut self, now: Now, event: Event) {
@@ -62,18 +62,18 @@ impl Switch {
     fn incoming(&mut self, now: Now, incoming: Incoming) {
         let session = incoming.session;
         let address = incoming.path.remote.ip();
-        let streamed = incoming.path.transport != Transport::Udp;
-        if self.is_full_for(&incoming.request_user)
-            || streamed && !self.admits_parsed(now, &incoming.path, &incoming.request_user)
-        {
+        let source = self.identify(&incoming);
+        // It takes a place that is there already.
+        if let (Some(replaced), Source::Trunk(_) | Source::Phone(_)) = (incoming.replaces, source) {
+            return self.replace(now, source, incoming, replaced);
+        }
+        let takes_over = incoming.replaces.is_some() && source == Source::Challenge;
+        if !takes_over && self.is_full_for(now, &incoming.path, &incoming.request_user) {
             self.counters.calls_refused += 1;
             // RFC 3261 21.5.4: say when to come back.
             return self.sip.reject(now, session, 503, Some(Cause::Congestion), Some(RETRY_AFTER_S));
         }
-        let source = self.identify(&incoming);
-        if let (Some(replaced), Source::Trunk(_) | Source::Phone(_)) = (incoming.replaces, source) {
-            return self.replace(now, source, incoming, replaced);
-        }
+        let incoming = self.to_emergency_number(incoming);
         match source {
             Source::Trunk(trunk) => self.call_from_trunk(now, trunk, incoming),
             Source::Phone(agent) => {
@@ -87,6 +87,19 @@ impl Switch {
                 self.sip.reject(now, session, 403, Some(Cause::Barred), None);
             }
         }
+    }
+
+    /// Who asks for `urn:service:sos` (RFC 5031) gets the first emergency number that leads to a flow, else the first one.
+    fn to_emergency_number(&self, mut incoming: Incoming) -> Incoming {
+        let dialled = &incoming.request_user;
+        if is_sos(dialled.as_bytes()) && self.directory.number(dialled).is_none() {
+            let emergency = &self.provision.sip.emergency;
+            let leads = emergency.iter().find(|number| self.directory.number(number).is_some());
+            if let Some(number) = leads.or(emergency.first()) {
+                incoming.request_user.clone_from(number);
+            }
+        }
+        incoming
     }
 
     /// A source guesses passwords, or has had to stop: one line in the log, and an alarm while there is any.

@@ -1,11 +1,12 @@
 //! Which connections are let in: at most so many in all, from one source, and in a TLS handshake.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Limits;
+use crate::base::Source;
 
 /// Why a connection did not come up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +31,7 @@ struct Used {
 struct Counts {
     all: Used,
     /// Sources with a connection; bounded by the bound on all of them.
-    by_source: HashMap<IpAddr, Used>,
+    by_source: HashMap<Source, Used>,
 }
 
 /// See the module. Shared by acceptors and the connections' tasks.
@@ -46,7 +47,7 @@ pub(super) struct Admission {
 /// A place among the connections, or among the handshakes; dropping it makes room.
 pub(super) struct Permit {
     counts: Arc<Mutex<Counts>>,
-    source: Option<IpAddr>,
+    source: Option<Source>,
     shaking: bool,
 }
 
@@ -64,7 +65,7 @@ impl Admission {
 
     /// A place for a connection that came from `source`, or (`None`) for one of ours.
     pub(super) fn admit(&self, source: Option<IpAddr>) -> Result<Permit, Refused> {
-        let source = source.map(network);
+        let source = source.map(Source::of);
         let refused = {
             let mut counts = lock(&self.counts);
             let of_source = source.and_then(|source| counts.by_source.get(&source)).map_or(0, |used| used.open);
@@ -86,7 +87,7 @@ impl Admission {
 
     /// A place for a handshake; its connection has one already. `None` is counted.
     pub(super) fn shake(&self, source: IpAddr) -> Option<Permit> {
-        let source = network(source);
+        let source = Source::of(source);
         let mut counts = lock(&self.counts);
         let of_source = counts.by_source.get(&source).map_or(0, |used| used.shaking);
         if counts.all.shaking >= self.handshakes_max || of_source >= self.handshakes_per_source_max {
@@ -138,14 +139,6 @@ impl Drop for Permit {
 
 fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What counts as one source: an IPv4 address, or a /64, which is what one IPv6 customer has at least (RFC 6177).
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-    }
 }
 
 #[cfg(test)]

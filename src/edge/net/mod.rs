@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustls::ServerConfig;
@@ -157,7 +157,7 @@ pub struct NetCounters {
 enum Report {
     Opened { path: Path, outbox: stream::Outbox, domains: Vec<String> },
     Identified { connection: u64, domains: Vec<String> },
-    Chunk { path: Path, bytes: Bytes },
+    Chunk { path: Path, bytes: Bytes, read_at: Instant },
     Closed { connection: u64, asked: Option<Path> },
     Failed { path: Path, connection: u64 },
 }
@@ -167,6 +167,8 @@ struct Udp {
     socket: Async<UdpSocket>,
     /// What the kernel last said of datagrams that it dropped here.
     dropped: u32,
+    /// Room for the kernel's notes on a datagram.
+    notes: Vec<u8>,
 }
 
 struct Connection {
@@ -183,6 +185,12 @@ struct Shared {
     admission: Admission,
     /// The newest configuration of the server's side; none without a certificate.
     server: Mutex<Option<Arc<ServerConfig>>>,
+}
+
+/// What waits for the owner; of a chunk, since when.
+struct Ready {
+    since: Option<Instant>,
+    input: NetInput,
 }
 
 /// The sockets of one appliance.
@@ -202,8 +210,8 @@ pub struct SipSockets {
     reports: Sender<Report>,
     inbox: Pin<Box<Receiver<Report>>>,
     /// Taken from the inbox, or found out while sending, and not yet drained. Bounded by [`READY_MAX`].
-    ready: VecDeque<NetInput>,
-    /// The longest wait of a socket's oldest datagram in the last drain.
+    ready: VecDeque<Ready>,
+    /// The longest wait of a socket's oldest datagram, or of a chunk, in the last drain.
     waited: Option<Duration>,
     scratch: Box<[u8]>,
     /// Our address towards peers, for listeners on all addresses.
@@ -246,7 +254,12 @@ impl SipSockets {
             match transport {
                 Transport::Udp => {
                     let socket = listen::udp(address).map_err(refused)?;
-                    udp.push(Udp { local: socket.get_ref().local_addr().map_err(refused)?, socket, dropped: 0 });
+                    udp.push(Udp {
+                        local: socket.get_ref().local_addr().map_err(refused)?,
+                        socket,
+                        dropped: 0,
+                        notes: timed::room(),
+                    });
                 }
                 Transport::Tcp | Transport::Tls => {
                     let listener = listen::tcp(address).map_err(refused)?;
@@ -396,7 +409,8 @@ impl SipSockets {
         .await;
     }
 
-    /// Takes up to `most` inputs into `into`, TCP before UDP, and says how many. Never waits.
+    /// Takes up to `most` inputs into `into`, and says how many: TCP before UDP, but where there is more than that of both,
+    /// half of either, so that neither starves the other. Never waits.
     pub fn drain(&mut self, most: usize, into: &mut Vec<NetInput>) -> usize {
         let before = into.len();
         while self.ready.len() < most.min(READY_MAX) {
@@ -405,29 +419,39 @@ impl SipSockets {
                 Err(_) => break,
             }
         }
-        let taken = most.min(self.ready.len());
-        into.extend(self.ready.drain(..taken));
+        self.drain_ready(most.div_ceil(2), into);
         // Another one is first each time, so that a flood on one listener leaves a share to the others.
         let listeners = self.udp.len();
         self.first = (self.first + 1) % listeners.max(1);
         for n in 0..listeners {
             self.drain_udp((self.first + n) % listeners, most.saturating_sub(into.len() - before), into);
         }
+        self.drain_ready(most.saturating_sub(into.len() - before), into);
         into.len() - before
     }
 
-    /// How long the oldest datagram of the last [`drain`](Self::drain) had waited; `None` where none was there.
+    fn drain_ready(&mut self, most: usize, into: &mut Vec<NetInput>) {
+        let taken = most.min(self.ready.len());
+        for ready in self.ready.drain(..taken) {
+            self.waited = self.waited.max(ready.since.map(|since| since.elapsed()));
+            into.push(ready.input);
+        }
+    }
+
+    /// How long the oldest datagram or chunk of the last [`drain`](Self::drain) had waited; `None` where none was there.
     pub fn take_waited(&mut self) -> Option<Duration> {
         self.waited.take()
     }
 
     fn drain_udp(&mut self, n: usize, most: usize, into: &mut Vec<NetInput>) {
-        for i in 0..most {
+        let mut stamped = false;
+        for _ in 0..most {
             let Some(udp) = self.udp.get(n) else { return };
             let bound = udp.local;
             // The kernel's notes cost some time to read, and those on the oldest datagram say enough.
             let received =
-                if i == 0 { self.receive_timed(n) } else { udp.socket.get_ref().recv_from(&mut self.scratch) };
+                if stamped { udp.socket.get_ref().recv_from(&mut self.scratch) } else { self.receive_timed(n) };
+            stamped |= received.is_ok();
             match received {
                 Ok((length, remote)) => {
                     self.counters.datagrams_received += 1;
@@ -447,7 +471,7 @@ impl SipSockets {
 
     fn receive_timed(&mut self, n: usize) -> io::Result<(usize, SocketAddr)> {
         let udp = self.udp.get_mut(n).ok_or(io::ErrorKind::NotFound)?;
-        let timed = timed::receive(udp.socket.get_ref(), &mut self.scratch)?;
+        let timed = timed::receive(udp.socket.get_ref(), &mut self.scratch, &mut udp.notes)?;
         self.waited = self.waited.max(Some(timed.waited));
         if let Some(dropped) = timed.dropped {
             self.counters.datagrams_overflown += u64::from(dropped.wrapping_sub(udp.dropped));
@@ -530,9 +554,12 @@ impl SipSockets {
         Some(connection)
     }
 
-    /// Closes a connection after what is queued on it is written. No [`NetInput::Closed`] follows.
+    /// Closes a connection after what is queued on it is written. [`NetInput::Closed`] follows what it brought before.
     pub fn close(&mut self, connection: u64) {
-        self.forget(connection);
+        if self.connections.contains_key(&connection) {
+            self.forget(connection);
+            self.push_ready(NetInput::Closed { connection });
+        }
     }
 
     fn forget(&mut self, connection: u64) {
@@ -552,9 +579,9 @@ impl SipSockets {
                 self.identified(path.connection, domains);
             }
             Report::Identified { connection, domains } => self.identified(connection, domains),
-            Report::Chunk { mut path, bytes } if self.connections.contains_key(&path.connection) => {
+            Report::Chunk { mut path, bytes, read_at } if self.connections.contains_key(&path.connection) => {
                 path.local = self.concrete(path.local, path.remote.ip());
-                self.push_ready(NetInput::Chunk { path, bytes });
+                self.push_stamped(Some(read_at), NetInput::Chunk { path, bytes });
             }
             Report::Closed { connection, asked } if self.connections.contains_key(&connection) => {
                 self.forget(connection);
@@ -587,9 +614,13 @@ impl SipSockets {
     }
 
     fn push_ready(&mut self, input: NetInput) {
+        self.push_stamped(None, input);
+    }
+
+    fn push_stamped(&mut self, since: Option<Instant>, input: NetInput) {
         // Only failures of sends can pile up, between two drains; a lost one ends in the transaction's own timer.
         if self.ready.len() < 2 * READY_MAX {
-            self.ready.push_back(input);
+            self.ready.push_back(Ready { since, input });
         }
     }
 

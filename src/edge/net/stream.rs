@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -228,7 +228,7 @@ async fn read(
             heard.answers.store(true, Ordering::Relaxed);
         }
         // A full inbox holds this reader back, and TCP the peer.
-        let report = Report::Chunk { path, bytes: Bytes::copy_from_slice(bytes) };
+        let report = Report::Chunk { path, bytes: Bytes::copy_from_slice(bytes), read_at: Instant::now() };
         if reports.send(report).await.is_err() {
             return Ok(());
         }

@@ -67,6 +67,43 @@ fn draining_stops_at_the_given_number() {
 }
 
 #[test]
+fn streams_and_datagrams_share_a_batch() {
+    let executor = executor();
+    let mut ours = sockets(&executor, Limits::default());
+    let (udp, tcp) = (address(&ours, Transport::Udp), address(&ours, Transport::Tcp));
+    let mut flood = TcpStream::connect(tcp).unwrap();
+    flood.write_all(&vec![b'x'; 40 * 4096]).unwrap();
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    smol::block_on(executor.run(async {
+        while ours.ready.len() < 20 {
+            ours.wait().await;
+            smol::future::yield_now().await;
+        }
+    }));
+    for _ in 0..20 {
+        peer.send_to(b"x", udp).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(5));
+    let mut chunks = |most| {
+        let mut inputs = Vec::new();
+        assert_eq!(ours.drain(most, &mut inputs), most);
+        inputs.iter().filter(|input| matches!(input, NetInput::Chunk { .. })).count()
+    };
+    assert_eq!(chunks(16), 8, "half of each");
+    assert_eq!(chunks(16), 8);
+    assert_eq!(chunks(8), 4, "the last four datagrams");
+    assert!(ours.take_waited().is_some_and(|waited| waited >= Duration::from_millis(5)), "of a chunk, too");
+    // What a connection brought before it was closed must not come after its end.
+    let mut inputs = Vec::new();
+    ours.drain(1, &mut inputs);
+    let [NetInput::Chunk { path, .. }] = inputs.as_slice() else { panic!("{inputs:?}") };
+    let connection = path.connection;
+    (0..2).for_each(|_| ours.close(connection));
+    while ours.drain(64, &mut inputs) > 0 {}
+    assert_eq!(inputs.iter().position(|input| *input == NetInput::Closed { connection }), Some(inputs.len() - 1));
+}
+
+#[test]
 fn a_datagram_for_a_listener_that_is_not_there_fails() {
     let executor = executor();
     let mut ours = sockets(&executor, Limits::default());

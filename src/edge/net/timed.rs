@@ -34,14 +34,19 @@ pub(super) fn prepare(socket: &impl std::os::fd::AsFd, buffer: usize) -> io::Res
     Ok(())
 }
 
-/// Reads one datagram.
+/// Room for the notes on one datagram.
+pub(super) fn room() -> Vec<u8> {
+    cmsg_space!(TimeSpec, u32)
+}
+
+/// Reads one datagram; `notes` is of [`room`].
 ///
 /// # Errors
 /// As `recvmsg(2)`; `WouldBlock` where there is none.
-pub(super) fn receive(socket: &UdpSocket, into: &mut [u8]) -> io::Result<Timed> {
-    let mut space = cmsg_space!(TimeSpec, u32);
+pub(super) fn receive(socket: &UdpSocket, into: &mut [u8], notes: &mut Vec<u8>) -> io::Result<Timed> {
+    notes.clear();
     let mut slices = [IoSliceMut::new(into)];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::empty())?;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(notes), MsgFlags::empty())?;
     let remote = message.address.as_ref().and_then(address).ok_or(io::ErrorKind::InvalidData)?;
     let (mut waited, mut dropped) = (Duration::ZERO, None);
     for note in message.cmsgs() {
@@ -77,25 +82,30 @@ mod tests {
         prepare(&receiver, 4096).expect("notes");
         receiver.set_nonblocking(true).expect("nonblocking");
         let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let mut buffer = [0; 64];
-        assert!(receive(&receiver, &mut buffer).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock));
-        // The first process that wants stamps has the kernel begin with it, and that a moment later.
-        std::thread::sleep(Duration::from_millis(200));
+        let (mut buffer, mut notes) = ([0; 64], room());
+        assert!(receive(&receiver, &mut buffer, &mut notes).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock));
+        // The first process that wants stamps has the kernel begin with it, and that some time later.
+        let begun = (0..1000).any(|_| {
+            sender.send_to(b"early", receiver.local_addr().expect("bound")).expect("sent");
+            std::thread::sleep(Duration::from_millis(10));
+            !receive(&receiver, &mut buffer, &mut notes).expect("a datagram").waited.is_zero()
+        });
+        assert!(begun, "no stamp within 10 s");
         for _ in 0..200 {
             sender.send_to(b"hello", receiver.local_addr().expect("bound")).expect("sent");
         }
         std::thread::sleep(Duration::from_millis(30));
-        let first = receive(&receiver, &mut buffer).expect("a datagram");
+        let first = receive(&receiver, &mut buffer, &mut notes).expect("a datagram");
         assert_eq!((first.length, first.remote), (5, sender.local_addr().expect("bound")));
         assert!(
             first.waited >= Duration::from_millis(30) && first.waited < Duration::from_secs(20),
             "{:?}",
             first.waited
         );
-        let taken = 1 + std::iter::from_fn(|| receive(&receiver, &mut buffer).ok()).count() as u32;
+        let taken = 1 + std::iter::from_fn(|| receive(&receiver, &mut buffer, &mut notes).ok()).count() as u32;
         assert!(taken < 200, "a buffer of 4 KiB cannot hold so many");
         sender.send_to(b"again", receiver.local_addr().expect("bound")).expect("sent");
-        let last = receive(&receiver, &mut buffer).expect("a datagram");
+        let last = receive(&receiver, &mut buffer, &mut notes).expect("a datagram");
         assert_eq!(last.dropped, Some(200 - taken));
     }
 }

@@ -5,14 +5,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use sip_codec::auth::{self, Algorithm, Challenge};
 use sip_codec::{HeaderName, Headers, Uri};
 
-use crate::base::{Bound, Instant, Redacted};
+use crate::base::{Bound, Instant, Redacted, Source};
 
 use super::message::{parameter, split_top, text, user_of};
 use super::types::{Credentials, Event, User};
@@ -152,7 +152,7 @@ impl Guard {
     /// The WWW-Authenticate lines of a 401, the preferred algorithm first (RFC 8760 section 2.3).
     pub fn challenge(&self, now: Instant, wire: &mut Wire, source: IpAddr, stale: bool) -> String {
         let seed = format!("{:x}.{:016x}", now.as_micros() / 1000, wire.random());
-        let nonce = format!("{seed}.{}", self.seal(&seed, network(source)));
+        let nonce = format!("{seed}.{}", self.seal(&seed, Source::of(source).address()));
         let algorithms: &[&str] = if self.sha256 { &["SHA-256", "MD5"] } else { &["MD5"] };
         let stale = if stale { ", stale=true" } else { "" };
         let mut out = String::with_capacity(256);
@@ -190,7 +190,7 @@ impl Guard {
             return Verdict::Absent;
         };
         let address = source;
-        let source = network(source);
+        let source = Source::of(source).address();
         if self.failures.get(&source).is_some_and(|(n, until)| *n >= FAILURES_MAX && now < *until) {
             wire.count("digest-blocked");
             return Verdict::Blocked;
@@ -283,14 +283,6 @@ impl Guard {
         let mut seal = respond(Algorithm::Sha256, "", seed, ("", self.secret.expose()), ("", &source), None);
         seal.truncate(32);
         seal
-    }
-}
-
-/// Whom attempts are counted for: an address, or the /64 that one IPv6 host is free to move in (RFC 4291 section 2.5.1).
-fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        v4 => v4,
     }
 }
 
@@ -393,6 +385,8 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use sip_codec::Header;
 
     use super::*;
@@ -565,17 +559,17 @@ mod tests {
         let (mut wire, mut guard, _) = setup(false);
         let host = |n: u64| IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8 << 96) | u128::from(n)));
         for n in 0..2 * u64::from(FAILURES_MAX) {
-            guard.note_failure(at(0), &mut wire, network(host(n)));
+            guard.note_failure(at(0), &mut wire, Source::of(host(n)).address());
         }
-        assert_eq!(wire.poll_event(), Some(Event::Guessing { source: network(host(0)), stands: true }));
+        assert_eq!(wire.poll_event(), Some(Event::Guessing { source: Source::of(host(0)).address(), stands: true }));
         assert_eq!((wire.poll_event(), guard.failures.len()), (None, 1));
         for n in 1..=SOURCES_MAX as u64 {
             guard.note_failure(at(n), &mut wire, IpAddr::from(Ipv6Addr::from_bits(u128::from(n) << 64)));
         }
         assert_eq!((guard.failures.len(), guard.sources_displaced), (SOURCES_MAX, 1));
-        assert_eq!(wire.poll_event(), Some(Event::Guessing { source: network(host(0)), stands: false }));
+        assert_eq!(wire.poll_event(), Some(Event::Guessing { source: Source::of(host(0)).address(), stands: false }));
         // Its time comes, and nobody is told twice.
-        guard.wake(at(60_000), &mut wire, network(host(0)));
+        guard.wake(at(60_000), &mut wire, Source::of(host(0)).address());
         assert_eq!(wire.poll_event(), None);
     }
 

@@ -19,7 +19,7 @@ use super::registrar::Registrar;
 use super::registration::Registration;
 use super::session::{Io, Phase, Session};
 use super::session_timer::{MIN_SE, SessionLimits};
-use super::stream::Streams;
+use super::stream::{Framed, Streams};
 use super::tolerance;
 use super::transaction::{ClientId, Owner, ServerId, Transactions};
 use super::types::{Binding, ClientRegistration, EndpointConfig, Event, Invite, ProbeId, RegistrationId, User};
@@ -88,20 +88,27 @@ impl Endpoint {
     /// Takes octets of a TCP stream. Framing is done inside, by [`Path::connection`]; where it fails
     /// [`Event::CloseConnection`] follows.
     pub fn receive_stream(&mut self, now: Now, path: Path, chunk: &[u8]) {
-        match self.streams.push(now.mono, &mut self.wire, path.connection, chunk) {
-            Ok(chunk) => {
-                if chunk.ping {
-                    self.wire.send(path, Bytes::from_static(b"\r\n"));
-                }
-                for message in chunk.messages {
-                    self.message(now, path, message);
-                }
-            }
-            Err(_) => {
-                self.wire.count("stream-broken");
-                self.misbehaved(path);
-                self.wire.event(Event::CloseConnection { connection: path.connection });
-            }
+        for framed in self.frame(now, path, chunk) {
+            self.receive_framed(now, path, framed);
+        }
+    }
+
+    /// The first half of [`receive_stream`](Self::receive_stream): what came whole, for
+    /// [`receive_framed`](Self::receive_framed).
+    pub fn frame(&mut self, now: Now, path: Path, chunk: &[u8]) -> Vec<Framed> {
+        self.streams.push(now.mono, &mut self.wire, path.connection, chunk).unwrap_or_else(|_| {
+            self.wire.count("stream-broken");
+            self.misbehaved(path);
+            self.wire.event(Event::CloseConnection { connection: path.connection });
+            Vec::new()
+        })
+    }
+
+    /// The second half.
+    pub fn receive_framed(&mut self, now: Now, path: Path, framed: Framed) {
+        match framed {
+            Framed::Message(message) => self.message(now, path, *message),
+            Framed::Ping => self.wire.send(path, Bytes::from_static(b"\r\n")),
         }
         self.debug_check();
     }

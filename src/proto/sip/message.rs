@@ -141,13 +141,23 @@ pub(super) fn split_top(value: &[u8], separator: u8) -> impl Iterator<Item = &[u
     })
 }
 
-/// The user part of a URI, unescaped; empty for none. Of a number only the number: without the parameters of a
+/// Whether a URI stands for the emergency services: `urn:service:sos`, or one of them (RFC 5031 section 4.2).
+pub fn is_sos(uri: &[u8]) -> bool {
+    const SOS: &[u8] = b"urn:service:sos";
+    uri.get(..SOS.len()).is_some_and(|start| start.eq_ignore_ascii_case(SOS))
+        && matches!(uri.get(SOS.len()), None | Some(b'.'))
+}
+
+/// The user part of a URI, unescaped; empty for none; the whole of one for the emergency services ([`is_sos`]). Of a number only the number: without the parameters of a
 /// telephone-subscriber (RFC 3261 section 19.1.6), and of `tel:` without visual separators (RFC 3966 section 5.1.1).
 pub(super) fn user_of(uri: &sip_codec::Uri) -> String {
     if let Some(tel) = uri.tel_parts() {
         return text(tel.subscriber()).replace(['-', '.', '(', ')'], "");
     }
-    let Some(mut user) = uri.decoded_user() else { return String::new() };
+    let Some(mut user) = uri.decoded_user() else {
+        let whole = uri.to_bytes();
+        return if is_sos(&whole) { text(&whole).to_ascii_lowercase() } else { String::new() };
+    };
     if user.first().is_some_and(|b| b.is_ascii_digit() || *b == b'+') {
         user.truncate(user.iter().position(|&b| b == b';').unwrap_or(user.len()));
     }
@@ -517,6 +527,8 @@ mod tests {
             ("sip:anna;par=1@h", "anna;par=1"),
             ("sip:h", ""),
             ("tel:+1-(555).12-34;ext=5", "+15551234"),
+            ("URN:service:sos.Fire", "urn:service:sos.fire"),
+            ("urn:service:sosx", ""),
         ] {
             let uri = sip_codec::Uri::parse(Bytes::from_static(uri.as_bytes())).expect("a URI");
             assert_eq!(user_of(&uri), user);

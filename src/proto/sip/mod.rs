@@ -33,8 +33,10 @@ use bytes::Bytes;
 
 pub use endpoint::Endpoint;
 pub use glance::{Glance, Kind};
+pub use message::is_sos;
 pub(crate) use origin::DIVERSIONS_MAX;
 pub use origin::{Diversion, MAX_FORWARDS, Origin};
+pub use stream::Framed;
 pub use types::{
     Binding, ClientRegistration, Credentials, EndpointConfig, Event, Incoming, Invite, ProbeId, RegistrationId, User,
 };

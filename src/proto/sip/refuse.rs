@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sip_codec::error::{FramingError, ParseError};
 use sip_codec::{Header, HeaderName, Headers, Method, Request};
 
-use super::message::{Fault, OPTION_TAGS, Reply, SDP, number, sdp, split_top};
+use super::message::{Fault, OPTION_TAGS, Reply, SDP, is_sos, number, sdp, split_top};
 use super::tolerance;
 use super::wire::Wire;
 use super::{Path, Transport};
@@ -112,7 +112,7 @@ pub(super) fn inspect_new(path: &Path, request: &Request) -> Option<Refusal> {
     let known = match request.uri.scheme() {
         sip_codec::Scheme::Sip | sip_codec::Scheme::Tel => true,
         sip_codec::Scheme::Sips => path.transport == Transport::Tls,
-        _ => false,
+        _ => is_sos(&request.uri.to_bytes()),
     };
     if !known {
         return refusal(416, "Unsupported URI Scheme", "");

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sip_codec::{Limits, Message, StreamParser};
 
 use crate::base::{Bound, Instant};
@@ -34,18 +35,36 @@ pub(super) struct Streams {
     refused: u64,
 }
 
-/// What a chunk brought.
-pub(super) struct Chunk {
-    pub messages: Vec<Message>,
-    /// CRLF CRLF came: the peer wants a CRLF back (RFC 5626 section 4.4.1).
-    pub ping: bool,
+/// What came whole out of a stream.
+#[derive(Debug)]
+pub enum Framed {
+    /// A message.
+    Message(Box<Message>),
+    /// CRLF CRLF: the peer wants a CRLF back (RFC 5626 section 4.4.1).
+    Ping,
+}
+
+impl Framed {
+    /// As it came, octet by octet.
+    pub fn octets(&self) -> Bytes {
+        match self {
+            Self::Message(message) => message.to_bytes(),
+            Self::Ping => Bytes::from_static(b"\r\n\r\n"),
+        }
+    }
 }
 
 /// A stream that cannot be framed any further.
 pub(super) struct Broken;
 
 impl Streams {
-    pub fn push(&mut self, now: Instant, wire: &mut Wire, connection: u64, chunk: &[u8]) -> Result<Chunk, Broken> {
+    pub fn push(
+        &mut self,
+        now: Instant,
+        wire: &mut Wire,
+        connection: u64,
+        chunk: &[u8],
+    ) -> Result<Vec<Framed>, Broken> {
         if self.framings.len() >= STREAMS_MAX && !self.framings.contains_key(&connection) {
             self.refused += 1;
             return Err(Broken);
@@ -61,7 +80,8 @@ impl Streams {
                 }
                 wire.wake(Wake::Stream(connection), *due, scheduled);
                 let ping = messages.is_empty() && parser.pending() == 0 && parser.take_keepalives() >= 2;
-                Ok(Chunk { messages, ping })
+                let messages = messages.into_iter().map(|message| Framed::Message(Box::new(message)));
+                Ok(messages.chain(ping.then_some(Framed::Ping)).collect())
             }
             Err(_) => {
                 self.framings.remove(&connection);
