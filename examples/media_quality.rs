@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cordboard::base::{Codec, Instant, PortId};
 use cordboard::core::media::{MediaCommand, PortStats, StreamParams};
 use cordboard::dsp::plc::Concealer;
-use cordboard::media::{Plane, PlaneConfig, Prompt, RecordError, RecordSink, Samples, SocketKind, Wire};
+use cordboard::media::{NoRecorder, Plane, PlaneConfig, Prompt, SocketKind, Wire};
 use cordboard::proto::rtp::packet::Header;
 
 /// Packets of a run: five minutes.
@@ -79,16 +79,6 @@ struct NullWire;
 
 impl Wire for NullWire {
     fn send(&mut self, _: u16, _: SocketKind, _: SocketAddr, _: &[u8]) {}
-}
-
-struct NoRecorder;
-
-impl RecordSink for NoRecorder {
-    fn frame(&mut self, _: &Arc<str>, _: &Samples, _: &Samples) -> Result<(), RecordError> {
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &Arc<str>) {}
 }
 
 fn main() {
@@ -160,21 +150,7 @@ fn play(arrivals: &[(u64, u64, u32, u16)]) -> PortStats {
     let peer = SocketAddr::from(([192, 0, 2, 1], 4_000));
     for (n, codec) in (1u16..).zip(Codec::USUAL) {
         let port = PortId(n.into());
-        let stream = StreamParams {
-            codec,
-            payload_type: codec.payload_type(),
-            others: Default::default(),
-            telephone_event: Some(101),
-            comfort_noise: None,
-            silence_suppression: false,
-            ptime_ms: 20,
-            remote: peer,
-            signalling: peer.ip(),
-            remote_rtcp: peer,
-            send: true,
-            receive: true,
-            latch: true,
-        };
+        let stream = StreamParams { telephone_event: Some(101), ..StreamParams::both_ways(codec, peer) };
         plane.command(now, MediaCommand::OpenRtp { port, socket: 20_000 + 2 * n }, &mut NullWire);
         plane.command(now, MediaCommand::SetStream { port, stream }, &mut NullWire);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cordboard::base::{CardId, Instant, Now, PortId};
 use cordboard::core::journal::{Cdr, Change};
-use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent, PortStats};
+use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent};
 use cordboard::core::switch::{Input, Output, Switch};
 use cordboard::core::trunk::CardInput;
 
@@ -138,7 +138,7 @@ impl World {
             }
             MediaCommand::Bridge { .. } => self.far_end_hook(60_000, false),
             MediaCommand::Close { port } => {
-                self.media_event(1, MediaEvent::Closed { port, stats: PortStats::default(), socket: None });
+                self.media_event(1, MediaEvent::Closed { port, stats: Box::default(), socket: None });
             }
             _ => {}
         }

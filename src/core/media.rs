@@ -30,7 +30,7 @@ pub struct StreamParams {
     /// Milliseconds of audio per packet that we send (10..=60).
     pub ptime_ms: u8,
     /// Where the peer's description says to send. The plane latches on the source of the first valid packet instead
-    /// (symmetric RTP, RFC 4961) while `latch` holds.
+    /// (symmetric RTP, RFC 4961).
     pub remote: SocketAddr,
     /// Where the peer's signalling comes from: a source that its description does not know may still be the peer.
     pub signalling: IpAddr,
@@ -40,8 +40,27 @@ pub struct StreamParams {
     pub send: bool,
     /// Whether we take what arrives.
     pub receive: bool,
-    /// Whether to follow the actual source address of the peer's packets.
-    pub latch: bool,
+}
+
+impl StreamParams {
+    /// `codec` by its usual payload type both ways, in packets of 20 ms, with a peer whose signalling comes from where it
+    /// takes RTP: no telephone events, no comfort noise, nothing else.
+    pub fn both_ways(codec: Codec, remote: SocketAddr) -> StreamParams {
+        StreamParams {
+            codec,
+            payload_type: codec.payload_type(),
+            others: Others::default(),
+            telephone_event: None,
+            comfort_noise: None,
+            silence_suppression: false,
+            ptime_ms: 20,
+            remote,
+            signalling: remote.ip(),
+            remote_rtcp: SocketAddr::new(remote.ip(), remote.port().saturating_add(1)),
+            send: true,
+            receive: true,
+        }
+    }
 }
 
 /// A piece of a playback.
@@ -342,8 +361,8 @@ pub enum MediaEvent {
     Closed {
         /// The port.
         port: PortId,
-        /// Its measures.
-        stats: PortStats,
+        /// Its measures; boxed, as they are most of what an event would take.
+        stats: Box<PortStats>,
         /// The RTP socket that is free again.
         socket: Option<u16>,
     },

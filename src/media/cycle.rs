@@ -17,6 +17,9 @@ use crate::proto::rtp::telephone_event::TelephoneEvent;
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// How often RTCP and silence are looked after while there are ports.
 const CHECK_TIME: Duration = Duration::from_millis(250);
+/// A bridge on frames for the sake of another codec or comfort noise is relayed again when none came for so long: longer
+/// than people talk without a pause.
+const IRREGULAR_MAX: Duration = Duration::from_secs(30);
 /// Frames made in one tick at most; when more are due, the rest is left out.
 const CATCH_UP_MAX: u32 = 3;
 
@@ -55,8 +58,10 @@ impl Plane {
             return;
         }
         let arrival = end.admit(now, from, packet, &mut port.stats);
-        if let (Arrival::Other(_), false) = (arrival, end.irregular) {
-            end.irregular = true;
+        // Alone it is no matter; a bridge has to leave the relay.
+        if let (Arrival::Other(_), Some(_)) = (arrival, peer)
+            && end.irregular.replace(now).is_none()
+        {
             self.route_pair(now, place);
             return self.receive_irregular(now, place, arrival, packet);
         }
@@ -209,7 +214,13 @@ impl Plane {
                 if end.fell_silent(now, SILENCE_MAX) {
                     self.events.push(MediaEvent::Silent { port: id });
                 }
+                if end.irregular.take_if(|since| now - *since >= IRREGULAR_MAX).is_some() {
+                    self.changed.extend(self.index.get(&id));
+                }
             }
+        }
+        while let Some(place) = self.changed.pop() {
+            self.route_pair(now, place);
         }
     }
 

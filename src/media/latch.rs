@@ -22,8 +22,6 @@ pub struct Peer {
     pub described: SocketAddr,
     /// Where its signalling comes from: a phone behind a NAT describes an address that nobody can reach.
     pub signalling: IpAddr,
-    /// Whether to follow other addresses than the described one.
-    pub follow: bool,
     /// Whether its packets are authentic (SRTP): then it may be wherever it likes.
     pub authentic: bool,
 }
@@ -72,14 +70,13 @@ impl Latch {
     fn admit_other(&mut self, now: Instant, from: SocketAddr, peer: Peer) -> bool {
         let known = peer.knows(from);
         let admitted = from == peer.described
-            || (peer.follow
-                && match (self.source.is_some(), known, self.known) {
-                    (false, ..) | (true, true, false) => true,
-                    (true, true, true) => self.takes_over(now, from, TAKEOVER_SILENCE),
-                    (true, false, _) if peer.authentic => self.takes_over(now, from, TAKEOVER_SILENCE),
-                    (true, false, false) => self.takes_over(now, from, STRANGER_SILENCE),
-                    (true, false, true) => false,
-                });
+            || match (self.source.is_some(), known, self.known) {
+                (false, ..) | (true, true, false) => true,
+                (true, true, true) => self.takes_over(now, from, TAKEOVER_SILENCE),
+                (true, false, _) if peer.authentic => self.takes_over(now, from, TAKEOVER_SILENCE),
+                (true, false, false) => self.takes_over(now, from, STRANGER_SILENCE),
+                (true, false, true) => false,
+            };
         if admitted {
             *self = Latch { source: Some(from), candidate: None, heard: now, known };
         }
@@ -126,7 +123,7 @@ mod tests {
 
     fn peer() -> Peer {
         let described = address(DESCRIBED);
-        Peer { described, signalling: described.ip(), follow: true, authentic: false }
+        Peer { described, signalling: described.ip(), authentic: false }
     }
 
     /// The first packet from `from` that is let in, of 400 that come every 20 ms from `start` on.
@@ -140,15 +137,6 @@ mod tests {
         assert!(latch.admit(at(0), address(1), peer()));
         assert_eq!(latch.source(), Some(address(1)));
         assert!(!latch.admit(at(1), address(2), peer()));
-    }
-
-    #[test]
-    fn fixed_addresses_follow_nobody() {
-        let mut latch = Latch::default();
-        let fixed = Peer { follow: false, ..peer() };
-        assert!(!latch.admit(at(0), address(1), fixed));
-        assert!(latch.admit(at(0), address(DESCRIBED), fixed));
-        assert_eq!(lets_in(&mut latch, 1_000, address(1), fixed), None);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct Counters {
 pub struct Plane {
     pub(super) ports: Vec<Option<Port>>,
     free: Vec<usize>,
-    index: HashMap<PortId, usize>,
+    pub(super) index: HashMap<PortId, usize>,
     /// Place of the port on each RTP socket (by half its number), plus one; zero is none.
     sockets: Vec<u32>,
     bearers: HashMap<Circuit, Box<dyn Bearer>>,
@@ -264,7 +264,7 @@ impl Plane {
             }
             Attachment::Gone => {}
         }
-        self.events.push(MediaEvent::Closed { port: id, stats, socket });
+        self.events.push(MediaEvent::Closed { port: id, stats: Box::new(stats), socket });
     }
 
     fn pieces(&mut self, port: PortId, items: &[PlayItem]) -> Vec<Piece> {
@@ -322,6 +322,9 @@ impl Plane {
                 port.player = None;
                 // Who answered is settled by then.
                 port.wanted.answer = false;
+                if let Some(end) = port.rtp() {
+                    end.irregular = None;
+                }
             }
         }
         self.route_pair(now, a);

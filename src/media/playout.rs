@@ -14,6 +14,37 @@ const REST: u8 = 1;
 /// Octets looked at to find a period that can be left out.
 const LOOK: usize = FRAME + stretch::LAG_MAX;
 
+/// Measures of play-out.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Played {
+    /// Samples that had to be made up.
+    missing: u64,
+    /// Samples of the delay, over all frames.
+    waited: u64,
+    frames: u64,
+}
+
+impl Played {
+    /// With those of another play-out.
+    pub fn and(self, other: Played) -> Played {
+        Played {
+            missing: self.missing + other.missing,
+            waited: self.waited + other.waited,
+            frames: self.frames + other.frames,
+        }
+    }
+
+    /// Milliseconds that had to be made up.
+    pub fn concealed_ms(self) -> u64 {
+        self.missing / 8
+    }
+
+    /// Mean delay in milliseconds.
+    pub fn delay_ms(self) -> u32 {
+        (self.waited / 8).checked_div(self.frames).and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0)
+    }
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub struct Playout {
@@ -84,15 +115,10 @@ impl Playout {
         self.codec
     }
 
-    /// Milliseconds that had to be made up.
-    pub fn concealed_ms(&self) -> u64 {
-        self.jitter.missing() / 8
-    }
-
-    /// Mean delay of play-out in milliseconds.
-    pub fn delay_ms(&self) -> u32 {
-        let (sum, frames) = self.waited;
-        (sum / 8).checked_div(frames).and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0)
+    /// What it measured so far.
+    pub fn played(&self) -> Played {
+        let (waited, frames) = self.waited;
+        Played { missing: self.jitter.missing(), waited, frames }
     }
 
     /// The next 20 ms, as octets and linear; `false` when the peer says nothing.

@@ -172,7 +172,7 @@ impl Port {
     pub fn plain(&self) -> Option<(Codec, bool, u8)> {
         let Attachment::Rtp(end) = &self.attachment else { return None };
         let stream = end.stream.as_ref()?;
-        let busy = end.irregular
+        let busy = end.irregular.is_some()
             || self.player.is_some()
             || !self.digits.is_idle()
             || self.recording.is_some()

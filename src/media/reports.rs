@@ -111,9 +111,7 @@ impl RtpEnd {
                 }
                 Packet::Other(_) => continue,
             }
-            if stream.latch {
-                self.control.source = Some(from);
-            }
+            self.control.source = Some(from);
         }
     }
 

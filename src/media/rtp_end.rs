@@ -9,7 +9,7 @@ use crate::dsp::comfort_noise;
 use crate::media::crypt::{self, Crypt};
 use crate::media::jitter::{Inserted, PAYLOAD_MAX};
 use crate::media::latch::{Latch, Peer};
-use crate::media::playout::Playout;
+use crate::media::playout::{Played, Playout};
 use crate::media::random::Random;
 use crate::media::reception::Reception;
 use crate::media::reports::Control;
@@ -63,13 +63,16 @@ pub struct RtpEnd {
     heard: Instant,
     silence_told: bool,
     playout: Option<Box<Playout>>,
-    packer: Packer,
+    /// What play-outs before it measured: each path that needs one has its own.
+    played: Played,
+    /// While audio is made here.
+    packer: Option<Box<Packer>>,
     passing: Option<PassingEvent>,
     /// Timestamp of the event that we send ourselves.
     event_timestamp: u32,
     muted_until: Instant,
-    /// The stream's peer sends something that only frames can carry on. Holds until the stream is set anew.
-    pub(super) irregular: bool,
+    /// When the bridged stream's peer sent last what only frames can carry on, until the stream or the bridge is set anew.
+    pub(super) irregular: Option<Instant>,
     /// The source began anew, and whoever it is relayed to does not know yet.
     restarted: bool,
     silence: comfort_noise::Detector,
@@ -101,11 +104,12 @@ impl RtpEnd {
             heard: now,
             silence_told: false,
             playout: None,
-            packer: Packer::default(),
+            played: Played::default(),
+            packer: None,
             passing: None,
             event_timestamp: 0,
             muted_until: Instant::ZERO,
-            irregular: false,
+            irregular: None,
             restarted: false,
             silence: comfort_noise::Detector::default(),
             suppressed: 0,
@@ -121,8 +125,10 @@ impl RtpEnd {
         }
         self.heard = now;
         self.silence_told = false;
-        self.packer = Packer::default();
-        self.irregular = false;
+        if let Some(packer) = &mut self.packer {
+            **packer = Packer::default();
+        }
+        self.irregular = None;
         self.stream = Some(stream);
     }
 
@@ -157,12 +163,7 @@ impl RtpEnd {
             stats.rx_unknown += 1;
             return Arrival::Nothing;
         }
-        let peer = Peer {
-            described: stream.remote,
-            signalling: stream.signalling,
-            follow: stream.latch,
-            authentic: self.crypt.is_some(),
-        };
+        let peer = Peer { described: stream.remote, signalling: stream.signalling, authentic: self.crypt.is_some() };
         if !self.latch.admit(now, from, peer) {
             stats.rx_dropped += 1;
             stats.rx_strange += 1;
@@ -282,23 +283,32 @@ impl RtpEnd {
     /// Sends 20 ms of audio, in packets of the agreed time. Dropped while the peer holds us or an event passes.
     pub fn send_audio(&mut self, now: Instant, frame: &Octets, stats: &mut PortStats, wire: &mut impl Wire) {
         let Some(stream) = self.stream.as_ref().filter(|stream| stream.send) else { return };
+        let Some(packer) = &mut self.packer else { return };
         if now < self.muted_until {
-            self.packer.stop();
+            packer.stop();
             return;
         }
         let size = usize::from(stream.ptime_ms.clamp(PTIME_MS.0, PTIME_MS.1)) * 8;
-        self.packer.push(frame, || self.out.timestamp_at(now));
-        while self.packer.held >= size {
+        packer.push(frame, || self.out.timestamp_at(now));
+        while self.held() >= size {
             self.send_packet(now, size, stats, wire);
         }
     }
 
     /// Audio pauses: what is held for a longer packet leaves now.
     pub fn flush(&mut self, now: Instant, stats: &mut PortStats, wire: &mut impl Wire) {
-        if self.packer.held > 0 {
-            self.send_packet(now, self.packer.held, stats, wire);
+        let held = self.held();
+        if held > 0 {
+            self.send_packet(now, held, stats, wire);
         }
-        self.packer.stop();
+        if let Some(packer) = &mut self.packer {
+            packer.stop();
+        }
+    }
+
+    /// Octets that wait for a longer packet.
+    fn held(&self) -> usize {
+        self.packer.as_ref().map_or(0, |packer| packer.held)
     }
 
     fn send_packet(&mut self, now: Instant, size: usize, stats: &mut PortStats, wire: &mut impl Wire) {
@@ -308,7 +318,7 @@ impl RtpEnd {
         else {
             return;
         };
-        let (timestamp, marker) = self.packer.take(payload);
+        let Some((timestamp, marker)) = self.packer.as_mut().map(|packer| packer.take(payload)) else { return };
         let Some(stream) = self.stream.as_ref().filter(|stream| stream.send) else { return };
         let to = self.destination(stream);
         let header = self.out.make(now, timestamp, size as u32, size);
@@ -322,12 +332,16 @@ impl RtpEnd {
     /// which takes a jitter buffer.
     pub fn equip(&mut self, framed: bool, listening: bool) {
         if !framed {
-            self.packer.stop();
+            self.packer = None;
+        } else if self.packer.is_none() {
+            self.packer = Some(Box::default());
         }
-        match (&self.playout, listening) {
-            (None, true) => self.playout = Some(Box::new(Playout::new(self.codec()))),
-            (Some(_), false) => self.playout = None,
-            _ => {}
+        if !listening {
+            if let Some(playout) = self.playout.take() {
+                self.played = self.played.and(playout.played());
+            }
+        } else if self.playout.is_none() {
+            self.playout = Some(Box::new(Playout::new(self.codec())));
         }
     }
 
@@ -362,7 +376,9 @@ impl RtpEnd {
 
     /// Milliseconds that had to be made up, and the mean delay of play-out.
     pub fn playout_ms(&self) -> (u64, u32) {
-        self.playout.as_ref().map_or((0, 0), |playout| (playout.concealed_ms(), playout.delay_ms()))
+        let now = self.playout.as_ref().map(|playout| playout.played()).unwrap_or_default();
+        let played = self.played.and(now);
+        (played.concealed_ms(), played.delay_ms())
     }
 
     /// Whether silence is looked for.

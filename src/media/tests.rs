@@ -223,21 +223,7 @@ fn peer(host: u8) -> SocketAddr {
 }
 
 fn stream(codec: Codec, remote: SocketAddr) -> StreamParams {
-    StreamParams {
-        codec,
-        payload_type: codec.payload_type(),
-        telephone_event: Some(EVENT_PT),
-        others: Default::default(),
-        comfort_noise: None,
-        silence_suppression: false,
-        ptime_ms: 20,
-        remote,
-        signalling: remote.ip(),
-        remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),
-        send: true,
-        receive: true,
-        latch: true,
-    }
+    StreamParams { telephone_event: Some(EVENT_PT), ..StreamParams::both_ways(codec, remote) }
 }
 
 /// The `n`th packet of a talker.

@@ -55,21 +55,7 @@ fn bridged(now: Instant, other: Codec, telephone_event: Option<u8>) -> Plane {
     for n in 0..PORTS {
         let port = PortId(u64::from(n));
         let codec = if n % 2 == 0 { Codec::Pcmu } else { other };
-        let stream = StreamParams {
-            codec,
-            payload_type: codec.payload_type(),
-            telephone_event,
-            others: Default::default(),
-            comfort_noise: None,
-            silence_suppression: false,
-            ptime_ms: 20,
-            remote: peer(n),
-            signalling: peer(n).ip(),
-            remote_rtcp: peer(n),
-            send: true,
-            receive: true,
-            latch: true,
-        };
+        let stream = StreamParams { telephone_event, ..StreamParams::both_ways(codec, peer(n)) };
         plane.command(now, MediaCommand::OpenRtp { port, socket: 20_000 + 2 * n }, &mut NullWire);
         plane.command(now, MediaCommand::SetStream { port, stream }, &mut NullWire);
         if n % 2 == 1 {

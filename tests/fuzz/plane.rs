@@ -118,7 +118,6 @@ fn stream(chance: &mut Chance<'_>) -> StreamParams {
         remote_rtcp: peer(chance),
         send: !chance.one_in(5),
         receive: !chance.one_in(5),
-        latch: !chance.one_in(3),
     }
 }
 

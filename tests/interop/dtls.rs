@@ -14,7 +14,7 @@ use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent, PlayItem, St
 use cordboard::edge::clock::Clock;
 use cordboard::edge::dtls::Identity;
 use cordboard::edge::rtp::{self, MediaHandle, RtpConfig};
-use cordboard::media::{RecordError, RecordSink, Samples};
+use cordboard::media::NoRecorder;
 use cordboard::proto::rtp::packet::Header;
 use cordboard::proto::sdp::{Fingerprint, Protection};
 use cordboard::proto::srtp::{MasterKey, Receiver, Sender, Suite, TAIL_MAX};
@@ -23,16 +23,6 @@ use crate::harness::{Peer, Place, have, wait_for};
 
 const LONG: Duration = Duration::from_secs(30);
 const PORT: PortId = PortId(1);
-
-struct NoRecorder;
-
-impl RecordSink for NoRecorder {
-    fn frame(&mut self, _: &Arc<str>, _: &Samples, _: &Samples) -> Result<(), RecordError> {
-        Err(RecordError::Storage)
-    }
-
-    fn finish(&mut self, _: &Arc<str>) {}
-}
 
 /// The media thread with one port.
 struct Media {
@@ -77,19 +67,9 @@ impl Media {
             MediaCommand::SetTransport { port: PORT, protection, rtcp_mux: true, remote, signalling: remote.ip() };
         self.send(transport);
         let stream = StreamParams {
-            codec: Codec::Pcmu,
-            payload_type: 0,
             telephone_event: Some(101),
-            comfort_noise: None,
-            others: Default::default(),
-            silence_suppression: false,
-            ptime_ms: 20,
-            remote,
-            signalling: remote.ip(),
             remote_rtcp: remote,
-            send: true,
-            receive: true,
-            latch: true,
+            ..StreamParams::both_ways(Codec::Pcmu, remote)
         };
         self.send(MediaCommand::SetStream { port: PORT, stream });
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cordboard::base::{Cause, Circuit, Codec, DialString, Instant, Now, PlayId, PortId, Redacted, Timestamp};
 use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::journal::{AgentStatus, Cdr, Change, Seq};
-use cordboard::core::media::{Answerer, DigitSource, MediaCommand, MediaEvent, PlayItem, PortStats};
+use cordboard::core::media::{Answerer, DigitSource, MediaCommand, MediaEvent, PlayItem};
 use cordboard::core::switch::{Config, Input, Output, Switch};
 use cordboard::core::tenant::Provision;
 use cordboard::core::trunk::CardInput;
@@ -711,7 +711,7 @@ impl Desk {
             MediaCommand::Close { port } => {
                 self.unbridge(port);
                 let closed = self.ports.remove(&port).unwrap_or_else(|| panic!("{port} closed, which is not open"));
-                self.told.push_back(MediaEvent::Closed { port, stats: PortStats::default(), socket: closed.socket });
+                self.told.push_back(MediaEvent::Closed { port, stats: Box::default(), socket: closed.socket });
             }
         }
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use cordboard::base::{Cause, Instant, Now, PlayId, PortId, Timestamp};
 use cordboard::core::control::Command;
 use cordboard::core::journal::{AgentStatus, Cdr, Change};
-use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent, PortStats};
+use cordboard::core::media::{DigitSource, MediaCommand, MediaEvent};
 use cordboard::core::switch::{Config, Input, Output, Switch};
 use cordboard::core::tenant::Provision;
 use cordboard::proto::dns::Question;
@@ -520,7 +520,7 @@ impl World {
             MediaCommand::Close { port } => {
                 self.unbridge(port);
                 let socket = self.ports.remove(&port).unwrap_or_else(|| panic!("{port} closed but never opened"));
-                self.at(soon, Later::Media(MediaEvent::Closed { port, stats: PortStats::default(), socket }));
+                self.at(soon, Later::Media(MediaEvent::Closed { port, stats: Box::default(), socket }));
             }
             _ => {}
         }

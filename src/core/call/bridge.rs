@@ -171,7 +171,6 @@ impl Switch {
             remote_rtcp: agreed.remote_rtcp,
             send: agreed.send,
             receive: agreed.receive,
-            latch: true,
         };
         self.media(MediaCommand::SetStream { port, stream });
     }
@@ -278,7 +277,7 @@ impl Switch {
                 if let Some(socket) = socket {
                     self.socket_back(socket);
                 }
-                self.port_closed(port, stats);
+                self.port_closed(port, *stats);
             }
         }
     }

@@ -6,18 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use super::*;
 use crate::base::{Codec, PlayId, PortId};
 use crate::core::media::{PlayItem, StreamParams};
-use crate::media::{RecordError, Samples};
+use crate::media::NoRecorder;
 use crate::proto::rtp::packet::{self, Header};
-
-struct NoRecorder;
-
-impl RecordSink for NoRecorder {
-    fn frame(&mut self, _: &Arc<str>, _: &Samples, _: &Samples) -> Result<(), RecordError> {
-        Err(RecordError::Storage)
-    }
-
-    fn finish(&mut self, _: &Arc<str>) {}
-}
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -75,19 +65,9 @@ impl Bench {
         self.send(MediaCommand::SetStream {
             port,
             stream: StreamParams {
-                codec: Codec::Pcmu,
-                payload_type: 0,
                 telephone_event: Some(101),
-                others: Default::default(),
-                comfort_noise: None,
-                silence_suppression: false,
-                ptime_ms: 20,
-                remote,
-                signalling: remote.ip(),
                 remote_rtcp: remote,
-                send: true,
-                receive: true,
-                latch: true,
+                ..StreamParams::both_ways(Codec::Pcmu, remote)
             },
         });
         phone

@@ -217,3 +217,49 @@ fn the_record_says_what_both_ends_heard() {
     bench.plane.receive(bench.now, SOCKET_A, SocketKind::Rtcp, from, &mut answer[..20], &mut bench.wire);
     assert_eq!(bench.plane.stats(A).map(|stats| stats.control_refused), Some(1));
 }
+
+#[test]
+fn what_was_made_up_is_told_at_the_end_whatever_path_the_port_was_on() {
+    let mut bench = Bench::bridged(stream(Codec::Pcmu, peer(1)), stream(Codec::Pcmu, peer(2)));
+    bench.command(MediaCommand::Record { port: A, name: Arc::from("r") });
+    for n in (0..40).filter(|n| !(20..25).contains(n)) {
+        bench.pass(if n == 25 { 6 } else { 1 });
+        bench.receive(SOCKET_A, peer(1), &rtp(0, n, &[0x55; 160]));
+    }
+    bench.pass(2);
+    let before = bench.plane.stats(A).expect("open");
+    assert!(before.concealed_ms >= 100 && before.playout_ms > 0, "{before:?}");
+    bench.command(MediaCommand::StopRecord { port: A });
+    bench.events();
+    bench.command(MediaCommand::Close { port: A });
+    let closed = bench.events().into_iter().find_map(|event| match event {
+        MediaEvent::Closed { stats, .. } => Some(stats),
+        _ => None,
+    });
+    let after = closed.expect("closed");
+    assert_eq!((after.concealed_ms, after.playout_ms), (before.concealed_ms, before.playout_ms));
+}
+
+#[test]
+fn comfort_noise_takes_a_bridge_off_the_relay_for_as_long_as_it_comes() {
+    let mut bench = Bench::new();
+    bench.open(A, SOCKET_A, stream(Codec::Pcmu, peer(1)));
+    bench.open(B, SOCKET_B, stream(Codec::Pcmu, peer(2)));
+    // Before the bridge: nobody has to carry it on.
+    bench.receive(SOCKET_A, peer(1), &rtp(NOISE_PT, 0, &[45]));
+    bench.command(MediaCommand::Bridge { a: A, b: B });
+    let mut n = 0;
+    let mut relays = |bench: &mut Bench| {
+        n += 1;
+        bench.sent(SOCKET_B);
+        bench.receive(SOCKET_A, peer(1), &rtp(0, n, &[0x55; 160]));
+        bench.sent(SOCKET_B).len() == 1
+    };
+    assert!(relays(&mut bench));
+    bench.receive(SOCKET_A, peer(1), &rtp(NOISE_PT, 100, &[45]));
+    assert!(!relays(&mut bench), "frames from now on");
+    bench.pass(29 * 50);
+    assert!(!relays(&mut bench));
+    bench.pass(2 * 50);
+    assert!(relays(&mut bench), "it has not come again");
+}

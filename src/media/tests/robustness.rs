@@ -11,7 +11,6 @@ fn random_stream(random: &mut Random) -> StreamParams {
     params.ptime_ms = random.below(256) as u8;
     params.send = random.below(5) != 0;
     params.receive = random.below(5) != 0;
-    params.latch = random.below(5) != 0;
     params
 }
 
