@@ -442,6 +442,7 @@ impl Turn {
         if let Reply::Status(status) = &mut reply {
             status.bounds.extend(self.bounds());
             status.sip_refused.extend(self.resolver.refused());
+            status.media_dropped.extend(self.media.dropped().map(|(reason, count)| (reason.to_owned(), count)));
         }
         if let Some(asker) = self.askers.remove(&token) {
             asker.send(reply);

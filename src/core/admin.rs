@@ -256,6 +256,7 @@ impl Switch {
             recordings_refused: self.counters.recordings_refused,
             encrypted_legs: self.encrypted_legs() as u64,
             handshakes_failed: self.counters.handshakes_failed,
+            media_dropped: Default::default(),
             sip_refused: self.sip.counters().iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
             load: self.load_view(),
             bounds: self.bounds(),

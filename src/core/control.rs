@@ -188,6 +188,8 @@ pub struct Status {
     pub handshakes_failed: u64,
     /// SIP messages dropped or refused, by reason.
     pub sip_refused: std::collections::BTreeMap<String, u64>,
+    /// Media packets dropped, by reason; those of a call are in its record.
+    pub media_dropped: std::collections::BTreeMap<String, u64>,
     /// How busy it is, and what is held back for that.
     pub load: LoadView,
     /// Bounds.

@@ -152,6 +152,11 @@ impl RecordSink for Recorder {
         self.unfinished.push(name.clone());
         self.send_unfinished();
     }
+
+    fn settle(&mut self) -> bool {
+        self.send_unfinished();
+        !self.unfinished.is_empty()
+    }
 }
 
 impl Drop for Recorder {

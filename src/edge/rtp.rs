@@ -25,12 +25,15 @@ use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, Socket
 use rustix::process::{Resource, Rlimit};
 use smol::channel::{Sender, TrySendError as EventError};
 
+mod counts;
+
 use crate::base::{Bound, Circuit, Instant, PortId};
 use crate::core::media::{MediaCommand, MediaEvent};
 use crate::dsp::music;
 use crate::edge::clock::Clock;
 use crate::edge::dtls::{self, Identity, Order, Outcome};
-use crate::media::{Counters, EVENTS_MAX, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
+use crate::edge::rtp::counts::{Counts, Dropped, Watch};
+use crate::media::{EVENTS_MAX, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
 use crate::proto::sdp::{Fingerprint, Protection};
 
 /// Commands on their way to the thread at most.
@@ -43,8 +46,6 @@ const COMMANDS_PER_TURN: usize = 256;
 const BIND_PER_TURN: u16 = 16;
 /// How soon events that found no room in the core's queue are offered again.
 const EVENT_RETRY: Duration = Duration::from_millis(10);
-/// How often counters that should stand still are looked at.
-const COUNTERS_PERIOD: Duration = Duration::from_secs(10);
 /// DTLS records that a port hands on each second at most, those of strangers and those of hosts that signalling knows, so
 /// that a flood on one leaves room for the others: a handshake has some ten, with repetitions.
 const RECORDS_PER_SECOND: u32 = 50;
@@ -110,6 +111,7 @@ struct Shared {
     /// Events that wait in the plane, as of the last tick, and those lost.
     events: AtomicUsize,
     events_lost: AtomicU64,
+    dropped: Dropped,
     dtls: Arc<dtls::Gauges>,
 }
 
@@ -124,6 +126,7 @@ impl Shared {
             commands_full: AtomicU64::new(0),
             events: AtomicUsize::new(0),
             events_lost: AtomicU64::new(0),
+            dropped: Dropped::default(),
             dtls: Arc::default(),
         }
     }
@@ -171,6 +174,11 @@ impl MediaHandle {
             Bound::new("media-commands", commands.load(Ordering::Relaxed), COMMANDS, full.load(Ordering::Relaxed)),
             Bound::new("plane-events", events.load(Ordering::Relaxed), EVENTS_MAX, lost.load(Ordering::Relaxed)),
         ]
+    }
+
+    /// What was dropped since the start, by reason, as of the last look (250 ms ago while there are calls).
+    pub fn dropped(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.shared.dropped.read()
     }
 
     /// Stops the thread once it took all commands sent so far, and waits for its end; recordings are complete then.
@@ -245,7 +253,8 @@ pub fn spawn(
             undelivered: None,
             sockets,
             plane,
-            counted: Counted::default(),
+            watch: Watch::default(),
+            too_long: 0,
         }
         .run();
     })?;
@@ -289,15 +298,9 @@ struct Engine {
     undelivered: Option<MediaEvent>,
     sockets: Sockets,
     plane: Plane,
-    counted: Counted,
-}
-
-/// Counters when they were last looked at.
-#[derive(Default)]
-struct Counted {
-    at: Instant,
-    plane: Counters,
-    unsent: u64,
+    watch: Watch,
+    /// Packets longer than any that is taken.
+    too_long: u64,
 }
 
 impl Engine {
@@ -323,9 +326,9 @@ impl Engine {
             self.bind();
             if self.plane.poll_timeout().is_some_and(|due| due <= now) {
                 self.plane.tick(now, &mut self.sockets);
-                self.shared.events.store(self.plane.events_len(), Ordering::Relaxed);
-                self.shared.events_lost.store(self.plane.counters().events_lost, Ordering::Relaxed);
-                self.look_at_counters(now);
+                self.count(now);
+            } else if self.watch.is_due(now) {
+                self.count(now);
             }
             self.sockets.renew_records(now);
             self.end_handshakes();
@@ -370,8 +373,11 @@ impl Engine {
         let Some((len, from)) = self.sockets.receive(token, buffer) else { return };
         let (socket, kind) = self.sockets.named(token);
         // One octet more than the most that is taken was asked for: a longer packet is told by it.
-        if let Some(packet) = buffer.get_mut(..len).filter(|packet| packet.len() <= PACKET_MAX) {
-            self.plane.receive(now, socket, kind, from, packet, &mut self.sockets);
+        match buffer.get_mut(..len) {
+            Some(packet) if packet.len() <= PACKET_MAX => {
+                self.plane.receive(now, socket, kind, from, packet, &mut self.sockets);
+            }
+            _ => self.too_long += 1,
         }
     }
 
@@ -508,30 +514,16 @@ impl Engine {
         }
     }
 
-    /// Says so when something was lost since the last look.
-    fn look_at_counters(&mut self, now: Instant) {
-        if now - self.counted.at < COUNTERS_PERIOD {
-            return;
+    /// Shows what was dropped, and says so now and then.
+    fn count(&mut self, now: Instant) {
+        let (unsent, too_long) = (self.sockets.unsent, self.too_long);
+        let counts = Counts { plane: self.plane.counters(), unsent, too_long };
+        self.shared.dropped.store(&counts);
+        self.shared.events.store(self.plane.events_len(), Ordering::Relaxed);
+        self.shared.events_lost.store(counts.plane.events_lost, Ordering::Relaxed);
+        if self.watch.is_due(now) {
+            self.watch.look(now, counts);
         }
-        let (plane, unsent) = (self.plane.counters(), self.sockets.unsent);
-        let before = &self.counted;
-        if plane.frames_skipped > before.plane.frames_skipped {
-            log::warn!("media: {} frames skipped: too slow", plane.frames_skipped - before.plane.frames_skipped);
-        }
-        if plane.events_lost > before.plane.events_lost {
-            log::error!("media: {} events lost: the core is too slow", plane.events_lost - before.plane.events_lost);
-        }
-        if plane.srtp.refused() > before.plane.srtp.refused() {
-            let refused = plane.srtp.refused() - before.plane.srtp.refused();
-            log::warn!("media: SRTP refused {refused} packets; since start: {:?}", plane.srtp);
-        }
-        if plane.srtp.unsent > before.plane.srtp.unsent {
-            log::warn!("media: {} packets kept back by SRTP", plane.srtp.unsent - before.plane.srtp.unsent);
-        }
-        if unsent > before.unsent {
-            log::warn!("media: {} packets could not be sent", unsent - before.unsent);
-        }
-        self.counted = Counted { at: now, plane, unsent };
     }
 }
 

@@ -173,6 +173,7 @@ impl Plane {
         }
         if self.next_check.is_some_and(|due| due <= now) {
             self.next_check = Some(now + CHECK_TIME);
+            self.recorder.settle();
             self.check(now, wire);
             self.schedule(now);
         }
@@ -231,7 +232,8 @@ impl Plane {
         } else if self.next_frame.is_none() {
             self.next_frame = Some(next_on_grid(now));
         }
-        if self.ports() == 0 {
+        // The end of the last recording may still wait for room.
+        if self.ports() == 0 && !self.recorder.settle() {
             self.next_check = None;
         } else if self.next_check.is_none() {
             self.next_check = Some(now + CHECK_TIME);

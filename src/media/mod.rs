@@ -109,6 +109,11 @@ pub trait RecordSink: Send {
 
     /// The recording `name` is complete.
     fn finish(&mut self, name: &Arc<str>);
+
+    /// Does what found no room before. Returns whether some of it still waits, so that this is to be called again.
+    fn settle(&mut self) -> bool {
+        false
+    }
 }
 
 /// Where nothing is recorded.

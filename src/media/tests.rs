@@ -64,6 +64,8 @@ struct Recorded {
     frames: Vec<(Samples, Samples)>,
     finished: Vec<Arc<str>>,
     fail_after: Option<usize>,
+    /// So often something still waits.
+    unsettled: usize,
 }
 
 #[derive(Clone, Default)]
@@ -81,6 +83,12 @@ impl RecordSink for FakeRecorder {
 
     fn finish(&mut self, name: &Arc<str>) {
         self.0.lock().expect("not poisoned").finished.push(name.clone());
+    }
+
+    fn settle(&mut self) -> bool {
+        let mut recorded = self.0.lock().expect("not poisoned");
+        recorded.unsettled = recorded.unsettled.saturating_sub(1);
+        recorded.unsettled > 0
     }
 }
 

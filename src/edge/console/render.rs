@@ -55,6 +55,13 @@ pub fn status(status: &Status, now: Timestamp) -> String {
         }
         text.push_str(&format!("\n{table}"));
     }
+    if !status.media_dropped.is_empty() {
+        let mut table = Table::new(["media dropped", "count"]);
+        for (reason, count) in &status.media_dropped {
+            table.row([reason.clone(), count.to_string()]);
+        }
+        text.push_str(&format!("\n{table}"));
+    }
     let (shed, seen) = (status.load.shed.iter(), status.load.seen.iter());
     let gate: Vec<_> = shed.map(|(k, n)| ("held back", k, n)).chain(seen.map(|(k, n)| ("seen", k, n))).collect();
     if !gate.is_empty() {

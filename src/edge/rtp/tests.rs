@@ -196,7 +196,8 @@ fn engine(port_min: u16) -> (Engine, SyncSender<MediaCommand>, SyncSender<Outcom
         undelivered: None,
         sockets,
         plane,
-        counted: Counted::default(),
+        watch: Watch::default(),
+        too_long: 0,
     };
     (engine, commands, told, ordered)
 }
@@ -309,4 +310,18 @@ fn a_command_is_seen_whether_the_thread_waits_or_works() {
         assert_eq!(bench.event(), MediaEvent::Failed { port: failed });
     }
     bench.media.stop();
+}
+
+#[test]
+fn what_is_dropped_is_counted_by_reason() {
+    let (mut engine, ..) = engine(32_800);
+    let socket = engine.sockets.bind_next().expect("a pair");
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let mut buffer = [0; PACKET_MAX + 1];
+    for len in [200, PACKET_MAX + 1, PACKET_MAX + 1] {
+        stranger.send_to(&vec![0x80; len], (Ipv4Addr::LOCALHOST, socket)).expect("sent");
+        engine.receive(Instant::ZERO, 0, &mut buffer);
+    }
+    engine.count(Instant::ZERO);
+    assert_eq!(engine.shared.dropped.read().collect::<Vec<_>>(), [("too-long", 2), ("no-port", 1)]);
 }

@@ -278,3 +278,15 @@ fn late_ticks_are_caught_up_within_limits() {
     bench.pass(10);
     assert_eq!(bench.sent(SOCKET_A).len(), 10, "and on the grid again");
 }
+
+#[test]
+fn the_end_of_the_last_recording_is_seen_to_when_there_is_room() {
+    let mut bench = Bench::new();
+    bench.open(A, SOCKET_A, stream(Codec::Pcmu, peer(1)));
+    bench.recorder.0.lock().expect("not poisoned").unsettled = 20;
+    bench.command(MediaCommand::Close { port: A });
+    assert!(bench.plane.poll_timeout().is_some(), "something still waits");
+    bench.pass(500);
+    assert_eq!(bench.recorder.0.lock().expect("not poisoned").unsettled, 0);
+    assert_eq!(bench.plane.poll_timeout(), None);
+}

@@ -52,16 +52,7 @@ impl Receiver {
     #[inline]
     pub fn unprotect(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let head = rtp_head(packet)?;
-        let likely = match self.sources.find(head.ssrc) {
-            Some(source) => {
-                let index = source.estimate(head.sequence).ok_or(SrtpError::Replayed)?;
-                if !source.is_new(index) {
-                    return Err(SrtpError::Replayed);
-                }
-                index
-            }
-            None => u64::from(head.sequence),
-        };
+        let likely = self.sources.index_of(head.ssrc, head.sequence)?;
         let (index, len) = match self.open(head, likely, packet) {
             Ok(len) => (likely, len),
             Err(SrtpError::NotAuthentic) => {

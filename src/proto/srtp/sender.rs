@@ -38,16 +38,7 @@ impl Sender {
     #[inline]
     pub fn protect(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
         let head = rtp_head(buffer.get(..len).ok_or(SrtpError::NoRoom)?)?;
-        let index = match self.sources.find(head.ssrc) {
-            Some(source) => {
-                let index = source.estimate(head.sequence).ok_or(SrtpError::Replayed)?;
-                if !source.is_new(index) {
-                    return Err(SrtpError::Replayed);
-                }
-                index
-            }
-            None => u64::from(head.sequence),
-        };
+        let index = self.sources.index_of(head.ssrc, head.sequence)?;
         if index > RTP_INDEX_MAX {
             return Err(SrtpError::KeyUsedUp);
         }
