@@ -48,7 +48,7 @@ impl Clock {
 /// When a thread that has nothing to do sleeps a little instead of waiting for its sources.
 ///
 /// A wait costs system calls and a change of threads, as much as the work for a message. So where one wait follows the
-/// other within [`BRIEF`], turns begin some time apart, and what came meanwhile is taken together. A nap that brought
+/// other within `BRIEF`, turns begin some time apart, and what came meanwhile is taken together. A nap that brought
 /// nothing is followed by a wait, and a wait that is not brief ends the load.
 #[derive(Debug)]
 pub struct Nap {
