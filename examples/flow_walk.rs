@@ -144,7 +144,7 @@ impl<'k> Walk<'k> {
 
 fn spoken(item: &PlayItem) -> String {
     match item {
-        PlayItem::Prompt(name) => name.to_string(),
+        PlayItem::Prompt(name) | PlayItem::PromptOr(name, _) => name.to_string(),
         PlayItem::SilenceMs(ms) => format!("{ms} ms of silence"),
         PlayItem::Beep => "a beep".into(),
     }

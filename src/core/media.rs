@@ -69,6 +69,8 @@ pub enum PlayItem {
     /// A prompt by name, e.g. `en/digits/7` or `acme/welcome`. A name that is not loaded plays the fallback tone and
     /// raises [`MediaEvent::PromptMissing`].
     Prompt(Arc<str>),
+    /// A prompt by name; where it is not loaded, [`MediaEvent::PromptMissing`] is raised and the second one played.
+    PromptOr(Arc<str>, Arc<str>),
     /// Silence of so many milliseconds.
     SilenceMs(u16),
     /// One beep of 440 Hz, 250 ms.

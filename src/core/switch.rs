@@ -328,6 +328,8 @@ pub struct Switch {
     entries: u64,
     next_id: u64,
     next_call: u64,
+    /// When a recording failed last, while the alarm of it stands.
+    pub(crate) recording_failed_at: Option<Instant>,
     next_seq: Seq,
     pub(crate) random: u64,
     /// Makes the keys in our session descriptions.
@@ -398,6 +400,7 @@ impl Switch {
             entries: 0,
             next_id: 1,
             timers: BinaryHeap::new(),
+            recording_failed_at: None,
             timer_count: 0,
             out: VecDeque::new(),
             config,
@@ -488,7 +491,7 @@ impl Switch {
             Timer::RingEnd(leg) => self.ring_ended(now, leg),
             Timer::PeerSilent(leg) => self.peer_silent(now, leg),
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
-            Timer::Settle(call) => self.finish_record(call),
+            Timer::Settle(call) => self.finish_record(now, call),
             Timer::Locate(call) => self.go_on(now, call, true),
             Timer::LocateFor(token) => self.answer_location(now, token, true),
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),

@@ -273,19 +273,25 @@ impl Plane {
             match item {
                 PlayItem::SilenceMs(ms) => pieces.push(Piece::Silence(usize::from(*ms) * 8)),
                 PlayItem::Beep => pieces.push(Piece::Prompt(self.beep.clone())),
-                PlayItem::Prompt(name) => match self.prompts.get(name) {
-                    Some(prompt) => pieces.push(Piece::Prompt(prompt.clone())),
-                    None => {
-                        // Two beeps: never dead air.
-                        pieces.push(Piece::Prompt(self.beep.clone()));
-                        pieces.push(Piece::Silence(BEEP_SAMPLES));
-                        pieces.push(Piece::Prompt(self.beep.clone()));
-                        self.events.push(MediaEvent::PromptMissing { port, name: name.clone() });
-                    }
-                },
+                PlayItem::Prompt(name) => self.prompt(port, [name], &mut pieces),
+                PlayItem::PromptOr(name, other) => self.prompt(port, [name, other], &mut pieces),
             }
         }
         pieces
+    }
+
+    /// The first of these that is loaded; each that is not is told.
+    fn prompt<const N: usize>(&mut self, port: PortId, names: [&Arc<str>; N], pieces: &mut Vec<Piece>) {
+        for name in names {
+            if let Some(prompt) = self.prompts.get(name) {
+                return pieces.push(Piece::Prompt(prompt.clone()));
+            }
+            self.events.push(MediaEvent::PromptMissing { port, name: name.clone() });
+        }
+        // Two beeps: never dead air.
+        pieces.push(Piece::Prompt(self.beep.clone()));
+        pieces.push(Piece::Silence(BEEP_SAMPLES));
+        pieces.push(Piece::Prompt(self.beep.clone()));
     }
 
     fn play_music(&mut self, now: Instant, id: PortId, play: PlayId, source: Option<&Arc<str>>) {

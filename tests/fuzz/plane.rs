@@ -138,6 +138,7 @@ fn command(chance: &mut Chance<'_>) -> MediaCommand {
             let items = [
                 PlayItem::Prompt(Arc::from("tone")),
                 PlayItem::Prompt(Arc::from("missing")),
+                PlayItem::PromptOr(Arc::from("missing"), Arc::from("tone")),
                 PlayItem::Prompt(Arc::from("empty")),
                 PlayItem::SilenceMs(u16::from(chance.octet())),
                 PlayItem::Beep,

@@ -673,7 +673,7 @@ impl Desk {
             }
             MediaCommand::Play { port, play, items } => {
                 for item in items {
-                    if let PlayItem::Prompt(name) = item {
+                    if let PlayItem::Prompt(name) | PlayItem::PromptOr(name, _) = item {
                         self.said.push((port, name.to_string()));
                     }
                 }

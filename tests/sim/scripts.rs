@@ -221,6 +221,41 @@ fn a_recording_that_ends_early_is_said_once_and_the_next_conversation_is_recorde
     assert!(alarm(&desk, "recording-failed"));
     assert_eq!(told(&desk).len(), 2, "both, once");
     desk.hangup(Party::Phones, ana);
+#[test]
+fn who_is_on_hold_is_told_afterwards_that_nobody_records() {
+    let mut desk = desk();
+    let (client, ana) = talking(&mut desk);
+    desk.reoffer(Party::Phones, ana, Flow::SendOnly);
+    let port = desk.client_port_id();
+    desk.media_event(MediaEvent::RecordFailed { port });
+    assert!(told(&desk).is_empty(), "the client has music");
+    assert!(matches!(desk.client_port().sound, Sound::Music(_)));
+    desk.reoffer(Party::Phones, ana, Flow::SendRecv);
+    assert_eq!(told(&desk).len(), 2, "both");
+    desk.reoffer(Party::Phones, ana, Flow::SendOnly);
+    desk.reoffer(Party::Phones, ana, Flow::SendRecv);
+    assert_eq!(told(&desk).len(), 2, "once");
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
+fn a_recording_that_goes_well_ends_the_alarm_of_one_that_did_not() {
+    let mut desk = desk();
+    let (client, _) = talking(&mut desk);
+    desk.seconds(1);
+    let port = desk.client_port_id();
+    desk.media_event(MediaEvent::RecordFailed { port });
+    desk.hangup(Party::Carrier, client);
+    assert!(alarm(&desk, "recording-failed"), "the failed one's own end ends nothing");
+    desk.seconds(60);
+    let (client, _) = talking(&mut desk);
+    assert!(alarm(&desk, "recording-failed"));
+    desk.hangup(Party::Carrier, client);
+    assert!(!alarm(&desk, "recording-failed"));
+    over(desk);
+}
+
     desk.seconds(60);
     desk.hangup(Party::Carrier, client);
     let (client, _) = talking(&mut desk);

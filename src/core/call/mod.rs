@@ -99,6 +99,10 @@ pub(crate) struct Call {
     pub queue: Option<QueueId>,
     /// The conversation is being recorded.
     pub recording: bool,
+    /// When the recording began.
+    recording_began: Instant,
+    /// The parties have yet to be told that nobody records them.
+    untold: bool,
     /// Recordings begun; each has a name of its own.
     pub recordings: u32,
     /// Ports closed but not yet confirmed with their measures.
@@ -148,6 +152,8 @@ impl Call {
             flow_wake: None,
             queue: None,
             recording: false,
+            recording_began: now.mono,
+            untold: false,
             recordings: 0,
             ports_closing: 0,
             route: VecDeque::new(),

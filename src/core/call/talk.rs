@@ -1,14 +1,14 @@
 //! The conversation: two legs joined, held and recorded.
 
-use std::sync::Arc;
-
 use crate::base::{CallId, LegId, Now, PortId};
 use crate::core::call::CallState;
+use crate::core::ivr::say;
 use crate::core::journal::Direction;
-use crate::core::media::{MediaCommand, PlayItem};
+use crate::core::media::MediaCommand;
 use crate::core::switch::{PortOwner, Switch};
 
-/// The alarm of a recording that ended before its call did; stands until the disk has got full and empty again.
+/// The alarm of a recording that ended before its call did; stands until one that was begun later has gone well, or the disk
+/// has room again.
 const RECORDING_FAILED: &str = "recording-failed";
 
 impl Switch {
@@ -33,6 +33,7 @@ impl Switch {
         }
         self.meet(call, leg);
         self.start_recording(now, call);
+        self.tell_not_recorded(call);
         self.journal_progress(call);
     }
 
@@ -89,6 +90,7 @@ impl Switch {
         if let CallState::Talking(party) = c.state {
             let call = c.id;
             self.meet(call, party);
+            self.tell_not_recorded(call);
         }
     }
 
@@ -106,7 +108,9 @@ impl Switch {
             return self.say_not_recorded(now, call);
         }
         c.recording = true;
+        c.recording_began = now.mono;
         c.recordings += 1;
+        c.untold = false;
         let tenant = if c.cdr.tenant.is_empty() { "none" } else { &c.cdr.tenant };
         let name = match c.recordings {
             1 => format!("{tenant}/{call}"),
@@ -118,6 +122,7 @@ impl Switch {
     /// A recording that had begun cannot go on. What is written of it stays.
     pub(super) fn recording_failed(&mut self, now: Now, port: PortId) {
         self.alarms.set(now, RECORDING_FAILED, String::new(), true);
+        self.recording_failed_at = Some(now.mono);
         let Some(PortOwner::Leg(leg)) = self.ports.get(&port) else { return };
         let Some(call) = self.legs.get(leg).map(|l| l.call) else { return };
         if self.client_port(call) == Some(port)
@@ -129,20 +134,29 @@ impl Switch {
         }
     }
 
-    /// Tells both who talk that nobody records them, whatever they were told before. Who is on hold has music instead.
+    /// Nobody records this conversation, whatever its parties were told before.
     fn say_not_recorded(&mut self, now: Now, call: CallId) {
         let Some(c) = self.calls.get_mut(&call) else { return };
         c.note(now, "not-recorded", "");
+        c.untold = true;
         self.counters.recordings_refused += 1;
+        self.tell_not_recorded(call);
+    }
+
+    /// Tells both who talk, where they have not been told. While one is on hold, and has music, it waits.
+    pub(super) fn tell_not_recorded(&mut self, call: CallId) {
+        let Some(c) = self.calls.get(&call).filter(|c| c.untold) else { return };
         let CallState::Talking(party) = c.state else { return };
-        let (client, tenant) = (c.client, c.tenant);
-        let language = tenant.and_then(|t| self.directory.tenant(t)).map_or("en", |t| t.language.as_str());
-        let prompt: Arc<str> = format!("{language}/queue/not-recorded").into();
-        let legs = [client, party].map(|leg| self.legs.get(&leg).and_then(|l| Some((l.port?, l.held))));
+        let language = c.tenant.and_then(|t| self.directory.tenant(t)).map_or("en", |t| t.language.as_str());
+        let items = say::not_recorded(language);
+        let legs = [c.client, party].map(|leg| self.legs.get(&leg).and_then(|l| Some((l.port?, l.held))));
         let [Some((one, false)), Some((other, false))] = legs else { return };
         for port in [one, other] {
             let play = self.fresh_play();
-            self.media(MediaCommand::Play { port, play, items: vec![PlayItem::Prompt(prompt.clone())] });
+            self.media(MediaCommand::Play { port, play, items: items.clone() });
+        }
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.untold = false;
         }
     }
 
@@ -156,15 +170,26 @@ impl Switch {
         self.disk_is_full = full;
         self.alarms.set(now, "disk-full", String::new(), full);
         if !full {
+            self.recording_failed_at = None;
             self.alarms.set(now, RECORDING_FAILED, String::new(), false);
         }
     }
 
     /// The conversation is over, but not the call.
-    pub(super) fn stop_recording(&mut self, call: CallId) {
+    pub(super) fn stop_recording(&mut self, now: Now, call: CallId) {
         let Some(port) = self.client_port(call) else { return };
-        if self.calls.get_mut(&call).is_some_and(|c| std::mem::take(&mut c.recording)) {
+        if self.calls.get(&call).is_some_and(|c| c.recording) {
             self.media(MediaCommand::StopRecord { port });
+            self.recording_ended(now, call);
+        }
+    }
+
+    /// A recording came to its end. If it was begun after one had failed, that trouble is over.
+    pub(super) fn recording_ended(&mut self, now: Now, call: CallId) {
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        if std::mem::take(&mut c.recording) && self.recording_failed_at.is_some_and(|at| c.recording_began > at) {
+            self.recording_failed_at = None;
+            self.alarms.set(now, RECORDING_FAILED, String::new(), false);
         }
     }
 }

@@ -265,7 +265,7 @@ impl Switch {
         if let Some((_, flow)) = local {
             self.notify_referrer(now, from, 200);
             self.release_referrer(now, call, from);
-            self.stop_recording(call);
+            self.stop_recording(now, call);
             if let Some(port) = self.client_port(call) {
                 self.media(MediaCommand::StopPlay { port });
             }
@@ -327,6 +327,7 @@ impl Switch {
         if !self.legs.contains_key(&from) {
             return self.end_call(now, call, cause);
         }
+        self.tell_not_recorded(call);
         self.notify_referrer(now, from, cause.sip_status());
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "refer-failed", cause.as_str());

@@ -88,6 +88,7 @@ pub const PROMPTS: &[&str] = &[
     "queue/minute",
     "queue/minutes",
     "queue/less-than-a-minute",
+    "queue/not-recorded",
 ];
 
 const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
@@ -256,6 +257,12 @@ pub fn queue_position(language: &str, position: usize, expected_wait_s: u32) -> 
     speech.items
 }
 
+/// That nobody records the conversation: in English where the language lacks it, for it must be said.
+pub fn not_recorded(language: &str) -> Vec<PlayItem> {
+    let name = |language| format!("{language}/queue/not-recorded").into();
+    vec![PlayItem::PromptOr(name(language), name("en"))]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,7 +272,7 @@ mod tests {
         let names: Vec<String> = items
             .iter()
             .map(|item| match item {
-                PlayItem::Prompt(name) => {
+                PlayItem::Prompt(name) | PlayItem::PromptOr(name, _) => {
                     let word = name.strip_prefix("en/").unwrap_or(name);
                     assert!(PROMPTS.contains(&word), "{word} is not in PROMPTS");
                     word.to_owned()

@@ -63,6 +63,20 @@ fn a_missing_prompt_is_told_and_heard() {
 }
 
 #[test]
+fn what_must_be_said_has_a_second_prompt() {
+    let mut bench = listener(Codec::Pcmu);
+    let items = vec![PlayItem::PromptOr(Arc::from("nowhere"), Arc::from("high"))];
+    bench.command(MediaCommand::Play { port: A, play: PlayId(7), items });
+    bench.pass(1);
+    assert_eq!(bench.events(), [MediaEvent::PromptMissing { port: A, name: Arc::from("nowhere") }]);
+    let or = bench.sent(SOCKET_A);
+    let mut bench = listener(Codec::Pcmu);
+    bench.command(MediaCommand::Play { port: A, play: PlayId(7), items: vec![prompt("high")] });
+    bench.pass(1);
+    assert_eq!(audio(&or, Codec::Pcmu), audio(&bench.sent(SOCKET_A), Codec::Pcmu));
+}
+
+#[test]
 fn a_playback_runs_out_even_when_the_party_holds_us() {
     let mut bench = Bench::new();
     bench.command(MediaCommand::OpenRtp { port: A, socket: SOCKET_A });

@@ -40,7 +40,7 @@ impl Bench {
                     let items: Vec<String> = items
                         .into_iter()
                         .map(|item| match item {
-                            PlayItem::Prompt(name) => name.to_string(),
+                            PlayItem::Prompt(name) | PlayItem::PromptOr(name, _) => name.to_string(),
                             PlayItem::SilenceMs(ms) => format!("{ms}ms"),
                             PlayItem::Beep => "beep".to_owned(),
                         })
