@@ -222,6 +222,8 @@ pub(crate) enum Timer {
     Redial(OfferId),
     /// When a transfer target has rung long enough.
     RingEnd(LegId),
+    /// When the media plane should have said who answered.
+    ExamineEnd(LegId),
     /// When a trunk's peer should have answered an INVITE with at least 100 Trying.
     PeerSilent(LegId),
     /// When a caller on a circuit has heard long enough why the call failed.
@@ -324,12 +326,12 @@ pub struct Switch {
     pub(crate) stopping: bool,
     /// New recordings are refused: there is no room for them.
     pub(crate) disk_is_full: bool,
+    /// When a recording failed last, while the alarm of it stands.
+    pub(crate) recording_failed_at: Option<Instant>,
     stopped: bool,
     entries: u64,
     next_id: u64,
     next_call: u64,
-    /// When a recording failed last, while the alarm of it stands.
-    pub(crate) recording_failed_at: Option<Instant>,
     next_seq: Seq,
     pub(crate) random: u64,
     /// Makes the keys in our session descriptions.
@@ -396,11 +398,11 @@ impl Switch {
             started: now,
             stopping: false,
             disk_is_full: false,
+            recording_failed_at: None,
             stopped: false,
             entries: 0,
             next_id: 1,
             timers: BinaryHeap::new(),
-            recording_failed_at: None,
             timer_count: 0,
             out: VecDeque::new(),
             config,
@@ -489,6 +491,7 @@ impl Switch {
             Timer::Circuit(circuit) => self.circuit_timeout(now, circuit),
             Timer::Redial(offer) => self.redial(now, offer),
             Timer::RingEnd(leg) => self.ring_ended(now, leg),
+            Timer::ExamineEnd(leg) => self.examine_ended(now, leg),
             Timer::PeerSilent(leg) => self.peer_silent(now, leg),
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
             Timer::Settle(call) => self.finish_record(now, call),

@@ -116,6 +116,37 @@ fn a_consulted_party_may_still_ring() {
 }
 
 #[test]
+fn a_consulted_party_of_whom_it_is_not_known_yet_who_answered_is_joined() {
+    let mut desk = desk();
+    let (client, ana, consult) = consulting(&mut desk, "600");
+    let target = desk.rings(Party::Carrier, "85551234").expect("the target rings");
+    desk.accept(Party::Carrier, target);
+    join(&mut desk, ana, consult);
+    assert_eq!(statuses(&desk, ana).last(), Some(&200));
+    assert!(bridged(&desk, 20_000, party_port(target)));
+    desk.seconds(30);
+    assert!(bridged(&desk, 20_000, party_port(target)), "whatever the plane says later");
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
+fn a_refused_join_leaves_the_consulted_number_its_other_ways() {
+    let mut desk = desk();
+    desk.command(Command::SignIn { tenant: "acme".into(), agent: "ben".into() });
+    let call = desk.call(Party::Phones, "ana", "100", Some(description(20_000, Flow::SendRecv)));
+    let ben = desk.agent_answers("ben");
+    let consult = desk.call(Party::Phones, "ana", "85551234", Some(description(21_000, Flow::SendRecv)));
+    let first = desk.rings(Party::Carrier, "85551234").expect("the first peer");
+    join(&mut desk, call, consult);
+    assert_eq!(statuses(&desk, call).last(), Some(&603), "an agent is nobody's client");
+    desk.with(Party::Carrier, |e, now| e.reject(now, first, 503, None, None));
+    assert!(desk.rings(Party::Backup, "85551234").is_some(), "the second peer");
+    desk.hangup(Party::Phones, ben);
+    over(desk);
+}
+
+#[test]
 fn a_consulted_party_that_refuses_leaves_the_client_with_its_agent() {
     let mut desk = desk();
     let (client, ana, consult) = consulting(&mut desk, "ben");

@@ -91,6 +91,10 @@ pub struct Desk {
     pub strays: Vec<Bytes>,
     /// Every prompt that was played, and to whom.
     pub said: Vec<(PortId, String)>,
+    /// Digits sent to parties over SIP.
+    pub keyed: Vec<(PortId, String)>,
+    /// How long the plane listens to who answered, before it says a person; `None`: it never says.
+    pub listens: Option<Duration>,
     /// How often the core wanted to be called.
     pub wakes: usize,
     /// Our bits on each timeslot, as last set.
@@ -180,6 +184,8 @@ impl Desk {
             asked: Vec::new(),
             strays: Vec::new(),
             said: Vec::new(),
+            keyed: Vec::new(),
+            listens: Some(Duration::from_secs(2)),
             wakes: 0,
             hooks: BTreeMap::new(),
             sockets_left,
@@ -231,6 +237,13 @@ impl Desk {
     /// A client calls from outside.
     pub fn client(&mut self, number: &str) -> SessionId {
         self.call(Party::Carrier, "5550001", number, Some(description(20_000, sdp::Direction::SendRecv)))
+    }
+
+    /// Where the only call stands.
+    pub fn state(&mut self) -> String {
+        let Reply::Calls { calls } = self.query(Query::Calls) else { panic!("the calls") };
+        let [call] = &calls[..] else { panic!("one call: {calls:?}") };
+        call.state.clone()
     }
 
     /// Acts on a party's endpoint.
@@ -669,7 +682,7 @@ impl Desk {
             MediaCommand::DetectAnswer { port } => {
                 self.port(port);
                 let event = MediaEvent::Answered { port, by: Answerer::Human };
-                self.later.push((self.now.mono + Duration::from_secs(2), event));
+                self.later.extend(self.listens.map(|long| (self.now.mono + long, event)));
             }
             MediaCommand::Play { port, play, items } => {
                 for item in items {
@@ -684,7 +697,7 @@ impl Desk {
             MediaCommand::Music { port, play, .. } => self.port(port).sound = Sound::Music(play),
             MediaCommand::StopPlay { port } => self.port(port).sound = Sound::Nothing,
             MediaCommand::SendDigits { port, digits, .. } => {
-                let Some(circuit) = self.port(port).circuit else { return };
+                let Some(circuit) = self.port(port).circuit else { return self.keyed.push((port, digits)) };
                 for digit in digits.chars() {
                     self.far(circuit.timeslot, em_wink::Input::Digit(digit));
                 }

@@ -69,9 +69,10 @@ impl Switch {
         let state = self.calls.get(&other).map(|c| c.state);
         match state {
             Some(CallState::Connecting(to)) => {
-                let route = self.calls.get_mut(&other).map(|c| std::mem::take(&mut c.route)).unwrap_or_default();
                 self.lead(call, from)?;
                 self.move_leg(now, to, call)?;
+                // Not before: where the transfer is refused, the consulted call needs its other ways.
+                let route = self.calls.get_mut(&other).map(|c| std::mem::take(&mut c.route)).unwrap_or_default();
                 self.unbridge_all(call);
                 if let Some(c) = self.calls.get_mut(&call) {
                     c.route = route;
@@ -97,8 +98,10 @@ impl Switch {
     /// # Errors
     /// 603 where there is no partner, or it is an agent whom the queue sent.
     pub(super) fn lead(&mut self, call: CallId, from: LegId) -> Result<(), u16> {
-        let Some(c) = self.calls.get(&call).filter(|c| c.client == from) else { return Ok(()) };
-        let CallState::Talking(partner) = c.state else { return Err(603) };
+        if self.calls.get(&call).is_none_or(|c| c.client != from) {
+            return Ok(());
+        }
+        let partner = self.partner(from).ok_or(603u16)?;
         if self.legs.get(&partner).is_none_or(|l| l.role != Role::Target) {
             return Err(603);
         }
@@ -111,12 +114,17 @@ impl Switch {
         Ok(())
     }
 
-    /// Whom a leg talks to.
+    /// Whom a leg talks to, or is about to: who was called, and is looked at yet, has answered.
     fn partner(&self, leg: LegId) -> Option<LegId> {
         let call = self.calls.get(&self.legs.get(&leg)?.call)?;
-        match call.state {
-            CallState::Talking(party) if party == leg => Some(call.client),
-            CallState::Talking(party) if call.client == leg => Some(party),
+        let party = match call.state {
+            CallState::Talking(party) => party,
+            CallState::Connecting(to) if self.legs.get(&to).is_some_and(|l| l.answered) => to,
+            _ => return None,
+        };
+        match leg {
+            _ if leg == party => Some(call.client),
+            _ if leg == call.client => Some(party),
             _ => None,
         }
     }
@@ -184,7 +192,7 @@ impl Switch {
         }
     }
 
-    /// Changes a leg's part, and whether its phone counts as in use apart from the queue.
+    /// Changes a leg's part. Whether its phone counts as in use does not change by it.
     fn set_role(&mut self, leg: LegId, role: Role) {
         debug_assert!(!matches!(role, Role::Agent { .. }), "only an offer makes an agent's leg");
         if let Some(l) = self.legs.get_mut(&leg) {

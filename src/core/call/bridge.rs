@@ -193,7 +193,7 @@ impl Switch {
         let Some(l) = self.legs.get_mut(&leg) else { return };
         let call = l.call;
         // What is passed on already needs no repeating (RFC 3261 13.3.1.1), and early media outdoes ringing.
-        if l.role != Role::Target || l.early_media {
+        if l.role != Role::Target || l.early_media || l.answered {
             return;
         }
         if media {
@@ -248,7 +248,7 @@ impl Switch {
         match (role, state) {
             (Role::Agent { agent, offer }, _) => self.offer_answered(now, leg, agent, offer),
             (Role::Target, Some(CallState::Connecting(to))) if to == leg && self.examines(call) => {
-                self.examine(leg);
+                self.examine(now, leg);
             }
             (Role::Target, Some(CallState::Connecting(to))) if to == leg => self.connect(now, call, leg),
             (Role::Target, Some(CallState::Referring { from, to })) if to == leg => {
@@ -284,11 +284,8 @@ impl Switch {
 
     fn digit(&mut self, now: Now, port: PortId, digit: char) {
         match self.ports.get(&port) {
-            Some(PortOwner::Circuit(circuit)) => self.address_digit(now, *circuit, digit),
-            Some(PortOwner::Leg(leg)) => {
-                let leg = *leg;
-                self.media_digit(now, leg, digit);
-            }
+            Some(&PortOwner::Circuit(circuit)) => self.address_digit(now, circuit, digit),
+            Some(&PortOwner::Leg(leg)) => self.media_digit(now, leg, digit),
             _ => {}
         }
     }

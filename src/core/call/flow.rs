@@ -168,17 +168,24 @@ impl Switch {
             other => TransferResult::Failed(other),
         };
         if let Some(c) = self.calls.get_mut(&call) {
-            c.state = CallState::Flow;
             c.note(now, "transfer-failed", cause.as_str());
+        }
+        self.back_to_flow(now, call, result);
+        if self.calls.get(&call).is_some_and(|c| c.run.is_none()) {
+            self.end_call(now, call, cause);
+        }
+    }
+
+    /// The client is its flow's again, which learns what came of the transfer; the caller drains the run.
+    pub(super) fn back_to_flow(&mut self, now: Now, call: CallId, result: TransferResult) {
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.route.clear();
+            c.state = CallState::Flow;
         }
         if let Some(port) = self.client_port(call) {
             self.media(MediaCommand::StopPlay { port });
         }
-        if self.calls.get(&call).is_some_and(|c| c.run.is_some()) {
-            self.feed_flow(now, call, FlowInput::TransferEnded(result));
-        } else {
-            self.end_call(now, call, cause);
-        }
+        self.feed_flow(now, call, FlowInput::TransferEnded(result));
     }
 }
 

@@ -1,11 +1,16 @@
 //! What the media plane hears on a leg beside digits, and what follows: tones of the network on a circuit, a fax machine
 //! that calls, a machine that answers.
 
+use std::time::Duration;
+
 use crate::base::{Answerer, CallId, Cause, HeardTone, LegId, Now, PortId, SpecialTone};
 use crate::core::call::{CallState, Role, Signal};
-use crate::core::ivr::Input as FlowInput;
-use crate::core::media::MediaCommand;
-use crate::core::switch::{PortOwner, Switch};
+use crate::core::ivr::{Input as FlowInput, TransferResult};
+use crate::core::media::{MediaCommand, ToneKind};
+use crate::core::switch::{PortOwner, Switch, Timer};
+
+/// By when the media plane has said who answered; its own bound is 6 s.
+const EXAMINE_MAX: Duration = Duration::from_secs(8);
 
 impl Switch {
     /// Listens for the tones of the tenant's country on a port of this call, or no longer.
@@ -37,11 +42,30 @@ impl Switch {
         self.calls.get(&call).is_some_and(|c| c.examines)
     }
 
-    /// The target has answered: who is it? If the plane should not say, the end of its ringing time decides
-    /// ([`Switch::ring_ended`]).
-    pub(super) fn examine(&mut self, leg: LegId) {
-        if let Some(port) = self.legs.get(&leg).and_then(|l| l.port) {
+    /// The target has answered: who is it? Until that is known the client hears ringing, whatever it heard before.
+    pub(super) fn examine(&mut self, now: Now, leg: LegId) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        let early = std::mem::take(&mut l.early_media);
+        let rang = std::mem::replace(&mut l.rings, true);
+        let (call, port) = (l.call, l.port);
+        if let Some(port) = port {
+            if early {
+                self.media(MediaCommand::Unbridge { port });
+            }
             self.media(MediaCommand::DetectAnswer { port });
+        }
+        if early || !rang {
+            self.client_tone(call, ToneKind::Ringback);
+        }
+        self.arm(now.mono + EXAMINE_MAX, Timer::ExamineEnd(leg));
+    }
+
+    /// Timer: the plane should have said by now who answered.
+    pub(crate) fn examine_ended(&mut self, now: Now, leg: LegId) {
+        let Some(l) = self.legs.get(&leg).filter(|l| l.answered) else { return };
+        let call = l.call;
+        if self.calls.get(&call).is_some_and(|c| c.examines && c.state == CallState::Connecting(leg)) {
+            self.connect(now, call, leg);
         }
     }
 
@@ -53,13 +77,9 @@ impl Switch {
         match by {
             Answerer::Human | Answerer::Unknown => self.connect(now, call, leg),
             Answerer::Machine => {
-                c.route.clear();
-                c.state = CallState::Flow;
                 self.release_leg(now, leg, Cause::Normal);
-                if let Some(port) = self.client_port(call) {
-                    self.media(MediaCommand::StopPlay { port });
-                }
-                self.run_flow(now, call, FlowInput::TransferEnded(crate::core::ivr::TransferResult::Machine));
+                self.back_to_flow(now, call, TransferResult::Machine);
+                self.drain_flow(now, call);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Whom a call comes from: what we believe of it, and what the next party is told (RFC 3323 to RFC 3325, RFC 5806,
-//! RFC 7044). A number that its owner withholds never becomes part of a call: only trusted trunks are told it.
+//! RFC 7044). A number that a caller from outside withholds never becomes part of a call: only trusted trunks are told it.
+//! An agent is known to its own centre by name whatever its phone withholds; the party that it calls is told nothing.
 
 use crate::base::{AgentId, Now, TrunkId};
 use crate::core::call::{Call, RouteStep};

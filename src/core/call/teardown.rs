@@ -20,9 +20,9 @@ impl Switch {
     /// The peer ended its leg, or its signalling failed: nothing more is to be sent.
     pub(crate) fn leg_gone(&mut self, now: Now, leg: LegId, cause: Cause) {
         let Some(l) = self.legs.get(&leg) else { return };
-        let (call, role) = (l.call, l.role);
+        let (call, part) = (l.call, (l.role, l.answered));
         self.forget_leg(now, leg, cause);
-        self.leg_over(now, call, leg, role, cause);
+        self.leg_over(now, call, leg, part, cause);
     }
 
     /// We end a leg: tells the peer, closes its port, takes it out of all indices.
@@ -87,12 +87,12 @@ impl Switch {
     /// We end a leg for a reason of its own, and the call takes the consequence.
     pub(crate) fn fail_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
         let Some(l) = self.legs.get(&leg) else { return };
-        let (call, role) = (l.call, l.role);
+        let (call, part) = (l.call, (l.role, l.answered));
         self.release_leg(now, leg, cause);
-        self.leg_over(now, call, leg, role, cause);
+        self.leg_over(now, call, leg, part, cause);
     }
 
-    fn leg_over(&mut self, now: Now, call: CallId, leg: LegId, role: Role, cause: Cause) {
+    fn leg_over(&mut self, now: Now, call: CallId, leg: LegId, (role, answered): (Role, bool), cause: Cause) {
         let Some(state) = self.calls.get(&call).map(|c| c.state) else { return };
         match (role, state) {
             (_, CallState::Ending) => {}
@@ -100,6 +100,10 @@ impl Switch {
             (_, CallState::Talking(party)) if party == leg => self.end_call(now, call, cause),
             (Role::Agent { .. }, CallState::Referring { from, .. }) if from == leg => self.agent_finished(now, call),
             (Role::Agent { offer, .. }, _) => self.offer_failed(now, call, offer, cause),
+            // It was reached, and left before it was known who it is: another way would ring the same party again.
+            (Role::Target, CallState::Connecting(to)) if to == leg && answered => {
+                self.target_unreached(now, call, cause);
+            }
             (Role::Target, CallState::Connecting(to)) if to == leg => self.target_failed(now, call, cause),
             (Role::Target, CallState::Referring { from, to }) if to == leg => self.refer_failed(now, call, from, cause),
             (Role::Target, _) => {}
@@ -116,10 +120,6 @@ impl Switch {
 
     /// There is no other way to the target.
     pub(super) fn target_unreached(&mut self, now: Now, call: CallId, cause: Cause) {
-        if let Some(c) = self.calls.get_mut(&call) {
-            c.route.clear();
-            c.state = CallState::Flow;
-        }
         self.transfer_over(now, call, cause);
         self.drain_flow(now, call);
     }

@@ -117,13 +117,6 @@ impl Switch {
 
     /// Timer: a target has rung long enough.
     pub(crate) fn ring_ended(&mut self, now: Now, leg: LegId) {
-        // Answered, and still not known by whom: long enough.
-        let examined = self.legs.get(&leg).filter(|l| l.answered).map(|l| l.call);
-        if let Some(call) = examined
-            .filter(|call| self.calls.get(call).is_some_and(|c| c.examines && c.state == CallState::Connecting(leg)))
-        {
-            return self.connect(now, call, leg);
-        }
         if self.legs.get(&leg).is_some_and(|l| !l.answered) {
             self.fail_leg(now, leg, Cause::NoAnswer);
         }
@@ -327,7 +320,6 @@ impl Switch {
         if !self.legs.contains_key(&from) {
             return self.end_call(now, call, cause);
         }
-        self.tell_not_recorded(call);
         self.notify_referrer(now, from, cause.sip_status());
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "refer-failed", cause.as_str());
@@ -335,6 +327,7 @@ impl Switch {
             c.state = CallState::Talking(from);
         }
         self.meet(call, from);
+        self.tell_not_recorded(call);
     }
 }
 
