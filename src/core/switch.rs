@@ -234,6 +234,8 @@ pub(crate) enum Timer {
     Locate(CallId),
     /// When a console has.
     LocateFor(u64),
+    /// When a digit that came by INFO should have come by a telephone event, too.
+    InfoDigits(LegId),
     /// When a trunk's peer is due for an OPTIONS probe.
     Probe(TrunkId, usize),
     /// When the certificates are to be looked at: whether one ends soon.
@@ -492,6 +494,7 @@ impl Switch {
             Timer::Redial(offer) => self.redial(now, offer),
             Timer::RingEnd(leg) => self.ring_ended(now, leg),
             Timer::ExamineEnd(leg) => self.examine_ended(now, leg),
+            Timer::InfoDigits(leg) => self.info_digits_due(now, leg),
             Timer::PeerSilent(leg) => self.peer_silent(now, leg),
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
             Timer::Settle(call) => self.finish_record(now, call),

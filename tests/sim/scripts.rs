@@ -102,6 +102,48 @@ fn the_ack_answers_our_late_offer() {
     over(desk);
 }
 
+/// A client without a stack of its own talks to ana and presses 5, signalled by INFO; its port, ana's, and ana.
+fn pressed(desk: &mut Desk, events: bool) -> (cordboard::base::PortId, cordboard::base::PortId, SessionId) {
+    let mut offer = answer(20_000, "sendrecv");
+    if events {
+        offer = offer.replace("AVP 8\n", "AVP 8 101\na=rtpmap:101 telephone-event/8000\n");
+    }
+    desk.datagram(&request("INVITE", 1, "", &offer));
+    let ours = desk.strays.iter().map(|b| String::from_utf8_lossy(b).into_owned()).find(|t| t.contains(" 200 OK"));
+    let ours = ours.expect("the flow answered");
+    assert_eq!(ours.contains("telephone-event"), events, "{ours}");
+    let tag = ours.lines().find(|l| l.starts_with("To:")).and_then(|l| l.split("tag=").nth(1)).expect("our tag");
+    let tag = format!(";tag={}", tag.trim());
+    desk.datagram(&request("ACK", 1, &tag, ""));
+    let ana = desk.agent_answers("ana");
+    let info = request("INFO", 2, &tag, "Signal=5\n").replace("application/sdp", "application/dtmf-relay");
+    desk.datagram(&info);
+    let port = desk.client_port_id();
+    (port, desk.client_port().bridge.expect("they talk"), ana)
+}
+
+#[test]
+fn a_key_signalled_by_info_and_by_an_event_reaches_the_other_party_once() {
+    let mut desk = desk();
+    let (port, _, ana) = pressed(&mut desk, true);
+    desk.pass(Duration::from_millis(100));
+    desk.media_event(MediaEvent::Digit { port, digit: '5', source: DigitSource::Event });
+    desk.seconds(5);
+    assert!(desk.keyed.is_empty(), "the plane passes the event on: {:?}", desk.keyed);
+    desk.hangup(Party::Phones, ana);
+    over(desk);
+
+    for events in [true, false] {
+        let mut desk = self::desk();
+        let (_, other, ana) = pressed(&mut desk, events);
+        assert_eq!(desk.keyed.is_empty(), events, "who could send an event gets the time to");
+        desk.pass(Duration::from_millis(400));
+        assert_eq!(desk.keyed, [(other, "5".to_owned())]);
+        desk.hangup(Party::Phones, ana);
+        over(desk);
+    }
+}
+
 #[test]
 fn early_media_follows_ringing() {
     let mut desk = desk();
@@ -179,6 +221,41 @@ fn told(desk: &Desk) -> Vec<cordboard::base::PortId> {
     desk.said.iter().filter(|(_, prompt)| prompt == "en/queue/not-recorded").map(|(port, _)| *port).collect()
 }
 
+#[test]
+fn who_is_on_hold_is_told_afterwards_that_nobody_records() {
+    let mut desk = desk();
+    let (client, ana) = talking(&mut desk);
+    desk.reoffer(Party::Phones, ana, Flow::SendOnly);
+    let port = desk.client_port_id();
+    desk.media_event(MediaEvent::RecordFailed { port });
+    assert!(told(&desk).is_empty(), "the client has music");
+    assert!(matches!(desk.client_port().sound, Sound::Music(_)));
+    desk.reoffer(Party::Phones, ana, Flow::SendRecv);
+    assert_eq!(told(&desk).len(), 2, "both");
+    desk.reoffer(Party::Phones, ana, Flow::SendOnly);
+    desk.reoffer(Party::Phones, ana, Flow::SendRecv);
+    assert_eq!(told(&desk).len(), 2, "once");
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
+fn a_recording_that_goes_well_ends_the_alarm_of_one_that_did_not() {
+    let mut desk = desk();
+    let (client, _) = talking(&mut desk);
+    desk.seconds(1);
+    let port = desk.client_port_id();
+    desk.media_event(MediaEvent::RecordFailed { port });
+    desk.hangup(Party::Carrier, client);
+    assert!(alarm(&desk, "recording-failed"), "the failed one's own end ends nothing");
+    desk.seconds(60);
+    let (client, _) = talking(&mut desk);
+    assert!(alarm(&desk, "recording-failed"));
+    desk.hangup(Party::Carrier, client);
+    assert!(!alarm(&desk, "recording-failed"));
+    over(desk);
+}
+
 fn alarm(desk: &Desk, name: &str) -> bool {
     desk.switch.status().alarms.iter().any(|a| a.name == name)
 }
@@ -221,41 +298,6 @@ fn a_recording_that_ends_early_is_said_once_and_the_next_conversation_is_recorde
     assert!(alarm(&desk, "recording-failed"));
     assert_eq!(told(&desk).len(), 2, "both, once");
     desk.hangup(Party::Phones, ana);
-#[test]
-fn who_is_on_hold_is_told_afterwards_that_nobody_records() {
-    let mut desk = desk();
-    let (client, ana) = talking(&mut desk);
-    desk.reoffer(Party::Phones, ana, Flow::SendOnly);
-    let port = desk.client_port_id();
-    desk.media_event(MediaEvent::RecordFailed { port });
-    assert!(told(&desk).is_empty(), "the client has music");
-    assert!(matches!(desk.client_port().sound, Sound::Music(_)));
-    desk.reoffer(Party::Phones, ana, Flow::SendRecv);
-    assert_eq!(told(&desk).len(), 2, "both");
-    desk.reoffer(Party::Phones, ana, Flow::SendOnly);
-    desk.reoffer(Party::Phones, ana, Flow::SendRecv);
-    assert_eq!(told(&desk).len(), 2, "once");
-    desk.hangup(Party::Carrier, client);
-    over(desk);
-}
-
-#[test]
-fn a_recording_that_goes_well_ends_the_alarm_of_one_that_did_not() {
-    let mut desk = desk();
-    let (client, _) = talking(&mut desk);
-    desk.seconds(1);
-    let port = desk.client_port_id();
-    desk.media_event(MediaEvent::RecordFailed { port });
-    desk.hangup(Party::Carrier, client);
-    assert!(alarm(&desk, "recording-failed"), "the failed one's own end ends nothing");
-    desk.seconds(60);
-    let (client, _) = talking(&mut desk);
-    assert!(alarm(&desk, "recording-failed"));
-    desk.hangup(Party::Carrier, client);
-    assert!(!alarm(&desk, "recording-failed"));
-    over(desk);
-}
-
     desk.seconds(60);
     desk.hangup(Party::Carrier, client);
     let (client, _) = talking(&mut desk);
@@ -377,6 +419,13 @@ fn examined(desk: &mut Desk) -> cordboard::base::PortId {
     let keyed = desk.client_port_id();
     desk.media_event(MediaEvent::Digit { port: keyed, digit: '1', source: DigitSource::Event });
     let port = dialled(desk, 1);
+    assert!(desk.port_on(1).is_some_and(|p| p.bridge.is_some()), "what the far end says before the answer is heard");
+    answer_unknown(desk);
+    port
+}
+
+/// The far end answers, and nobody knows yet who it is.
+fn answer_unknown(desk: &mut Desk) {
     desk.far(1, em_wink::Input::Answer);
     desk.seconds(1);
     assert!(desk.port_on(1).is_some_and(|p| p.bridge.is_none()), "nobody is joined with who knows whom");
@@ -407,55 +456,6 @@ fn a_person_who_answers_is_joined_and_a_machine_is_let_go() {
     over(desk);
 }
 
-#[test]
-fn a_fax_machine_that_calls_goes_to_its_step() {
-    let mut desk = desk();
-    let _client = desk.client("500");
-    desk.seconds(1);
-    let port = desk.client_port_id();
-    assert_eq!(desk.ports.get(&port).and_then(|p| p.tones), Some(*b"us"));
-    desk.media_event(MediaEvent::Tone { port, tone: HeardTone::FaxCalling });
-    desk.seconds(3);
-    assert_eq!(desk.record().cause, Some(Cause::IncompatibleMedia));
-    over(desk);
-}
-
-    assert!(desk.port_on(1).is_some_and(|p| p.bridge.is_some()), "what the far end says before the answer is heard");
-    answer_unknown(desk);
-    port
-}
-
-/// The far end answers, and nobody knows yet who it is.
-fn answer_unknown(desk: &mut Desk) {
-#[test]
-fn glare_moves_the_call_to_another_circuit() {
-    let mut desk = desk();
-    let _phone = desk.call(Party::Phones, "ana", "95551234", Some(description(21_000, Flow::SendRecv)));
-    // The far end, which holds, seized the same circuit in the same moment: it shows off-hook for longer than a wink.
-    desk.far(1, em_wink::Input::Alarm(true));
-    desk.card(CardInput::Cas { span: 1, timeslot: 1, bits: 0x0f });
-    desk.seconds(1);
-    assert!(desk.port_on(2).is_some(), "the second circuit is tried");
-    desk.card(CardInput::Cas { span: 1, timeslot: 1, bits: 0 });
-    over(desk);
-}
-
-#[test]
-fn a_call_from_a_circuit_is_answered() {
-    let mut desk = desk();
-    desk.seize(3, "100");
-    desk.seconds(6);
-    desk.agent_answers("ana");
-    desk.seconds(3);
-    assert!(desk.far_heard(3, &em_wink::Event::Answered));
-    assert!(desk.port_on(3).is_some_and(|p| p.bridge.is_some() && p.recording.is_some()));
-    desk.far(3, em_wink::Input::Release(Cause::Normal));
-    desk.seconds(3);
-    assert_eq!(desk.record().cause, Some(Cause::Normal));
-    over(desk);
-}
-
-#[test]
 #[test]
 fn early_media_ends_while_it_is_found_out_who_answered() {
     for by in [Answerer::Human, Answerer::Machine] {
@@ -528,6 +528,48 @@ fn the_time_to_ring_is_not_the_time_to_find_out_who_answered() {
     over(desk);
 }
 
+#[test]
+fn a_fax_machine_that_calls_goes_to_its_step() {
+    let mut desk = desk();
+    let _client = desk.client("500");
+    desk.seconds(1);
+    let port = desk.client_port_id();
+    assert_eq!(desk.ports.get(&port).and_then(|p| p.tones), Some(*b"us"));
+    desk.media_event(MediaEvent::Tone { port, tone: HeardTone::FaxCalling });
+    desk.seconds(3);
+    assert_eq!(desk.record().cause, Some(Cause::IncompatibleMedia));
+    over(desk);
+}
+
+#[test]
+fn glare_moves_the_call_to_another_circuit() {
+    let mut desk = desk();
+    let _phone = desk.call(Party::Phones, "ana", "95551234", Some(description(21_000, Flow::SendRecv)));
+    // The far end, which holds, seized the same circuit in the same moment: it shows off-hook for longer than a wink.
+    desk.far(1, em_wink::Input::Alarm(true));
+    desk.card(CardInput::Cas { span: 1, timeslot: 1, bits: 0x0f });
+    desk.seconds(1);
+    assert!(desk.port_on(2).is_some(), "the second circuit is tried");
+    desk.card(CardInput::Cas { span: 1, timeslot: 1, bits: 0 });
+    over(desk);
+}
+
+#[test]
+fn a_call_from_a_circuit_is_answered() {
+    let mut desk = desk();
+    desk.seize(3, "100");
+    desk.seconds(6);
+    desk.agent_answers("ana");
+    desk.seconds(3);
+    assert!(desk.far_heard(3, &em_wink::Event::Answered));
+    assert!(desk.port_on(3).is_some_and(|p| p.bridge.is_some() && p.recording.is_some()));
+    desk.far(3, em_wink::Input::Release(Cause::Normal));
+    desk.seconds(3);
+    assert_eq!(desk.record().cause, Some(Cause::Normal));
+    over(desk);
+}
+
+#[test]
 fn a_span_in_alarm_takes_no_call_to_its_own_circuits() {
     let mut desk = desk();
     desk.client("300");
