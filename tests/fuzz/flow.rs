@@ -27,6 +27,8 @@ const WORDS: &[&[u8]] = &[
     b"retries = 99\n",
     b"secret = true\n",
     b"say = \"number\"\n",
+    b"on_fax = \"fax\"\n",
+    b"on_machine = \"fax\"\n",
     b"nan",
     b"1979-05-27T07:32:00Z",
     b"\xe2\x80\xae",

@@ -24,12 +24,24 @@ struct Arrow {
     label: String,
 }
 
+/// Where calls come in: the start, and the step for faxes.
+fn entries(flow: &Flow) -> Vec<(NodeId, &'static str)> {
+    [(flow.start, "")].into_iter().chain(flow.on_fax.map(|fax| (fax, "fax"))).collect()
+}
+
 /// The flow in Graphviz's DOT language: a node per step, an edge per pair of steps with all its labels.
 pub fn draw_dot(flow: &Flow) -> String {
     let mut dot = format!("digraph {} {{\n", quoted(flow.name()));
     dot.push_str("  node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\", fontsize=11];\n");
     dot.push_str("  edge [fontname=\"Helvetica\", fontsize=10];\n");
-    let _ = writeln!(dot, "  start [shape=point, width=0.15];\n  start -> {};", step_id(flow, flow.start));
+    for (step, label) in entries(flow) {
+        let (id, step) = (if label.is_empty() { "start" } else { label }, step_id(flow, step));
+        let _ = writeln!(dot, "  {id} [shape=point, width=0.15];");
+        let _ = match label {
+            "" => writeln!(dot, "  {id} -> {step};"),
+            _ => writeln!(dot, "  {id} -> {step} [label={}];", quoted(label)),
+        };
+    }
     for node in &flow.nodes {
         let label = quoted(&texts(node).join("\n"));
         let _ = writeln!(dot, "  {} [label={label}, fillcolor=\"{}\"];", quoted(&id_of(node)), colour(node.kind));
@@ -79,7 +91,9 @@ pub fn draw_svg(flow: &Flow) -> String {
             name_width: text_width(&connector_text(flow, arrow.to)) + 2.0 * PADDING,
         })
         .collect();
-    let layout = layout(&sizes, &lines, flow.start);
+    let entries = entries(flow);
+    let starts: Vec<NodeId> = entries.iter().map(|(step, _)| *step).collect();
+    let layout = layout(&sizes, &lines, &starts);
     let mut svg = head(flow, &layout);
     for (route, arrow) in layout.routes.iter().zip(&arrows) {
         draw_route(&mut svg, route, arrow, flow);
@@ -92,15 +106,10 @@ pub fn draw_svg(flow: &Flow) -> String {
             draw_loop(&mut svg, *at, *size, &arrow.label);
         }
     }
-    if let (Some(at), Some(size)) = (layout.boxes.get(flow.start), boxes.get(flow.start)) {
-        let x = at.x + size.width / 2.0;
-        let _ = writeln!(svg, r##"<circle cx="{x:.1}" cy="{:.1}" r="5" fill="#333"/>"##, at.y - 20.0);
-        let _ = writeln!(
-            svg,
-            r##"<path d="M{x:.1} {:.1}V{:.1}" class="line" marker-end="url(#arrow)"/>"##,
-            at.y - 20.0,
-            at.y - 1.0
-        );
+    for (step, label) in entries {
+        if let (Some(at), Some(size)) = (layout.boxes.get(step), boxes.get(step)) {
+            draw_entry(&mut svg, *at, *size, label);
+        }
     }
     svg.push_str("</g>\n</svg>\n");
     svg
@@ -178,6 +187,17 @@ fn draw_box(svg: &mut String, node: &Node, lines: &[String], at: Point, size: Si
     for (place, line) in lines.iter().enumerate() {
         let y = at.y + PADDING + LINE_HEIGHT * (place as f64 + 0.5);
         text(svg, Point { x, y }, if place == 0 { "name" } else { "small" }, line);
+    }
+}
+
+/// A dot above the step, and a line down to it; in the middle for the start, on the right where it has a label.
+fn draw_entry(svg: &mut String, at: Point, size: Size, label: &str) {
+    let share = if label.is_empty() { 0.5 } else { 0.75 };
+    let (x, y) = (at.x + size.width * share, at.y - 20.0);
+    let _ = writeln!(svg, r##"<circle cx="{x:.1}" cy="{y:.1}" r="5" fill="#333"/>"##);
+    let _ = writeln!(svg, r##"<path d="M{x:.1} {y:.1}V{:.1}" class="line" marker-end="url(#arrow)"/>"##, at.y - 1.0);
+    if !label.is_empty() {
+        text(svg, Point { x: x + 7.0 + text_width(label) / 2.0, y }, "small", label);
     }
 }
 

@@ -89,10 +89,10 @@ struct Chain {
     connector: Option<usize>,
 }
 
-/// Places `boxes` and `lines`; every box should be reachable from `start`, which comes first. A line that names a box that
+/// Places `boxes` and `lines`; every box should be reachable from `starts`, which come first. A line that names a box that
 /// is not there gets an empty route.
-pub(super) fn layout(boxes: &[Size], lines: &[Line], start: usize) -> Layout {
-    let upwards = back_lines(boxes.len(), lines, start);
+pub(super) fn layout(boxes: &[Size], lines: &[Line], starts: &[usize]) -> Layout {
+    let upwards = back_lines(boxes.len(), lines, starts);
     let rows = rows_of(boxes.len(), lines, &upwards);
     let mut cells: Vec<Cell> =
         boxes.iter().zip(&rows).map(|(size, row)| Cell::new(2 * row, size.width, size.height)).collect();
@@ -110,8 +110,8 @@ impl Cell {
     }
 }
 
-/// Which lines lead back to a box on the way to their beginning (depth first from `start`, without recursion).
-fn back_lines(count: usize, lines: &[Line], start: usize) -> Vec<bool> {
+/// Which lines lead back to a box on the way to their beginning (depth first from `starts`, without recursion).
+fn back_lines(count: usize, lines: &[Line], starts: &[usize]) -> Vec<bool> {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
         New,
@@ -126,7 +126,7 @@ fn back_lines(count: usize, lines: &[Line], start: usize) -> Vec<bool> {
     }
     let mut back = vec![false; lines.len()];
     let mut marks = vec![Mark::New; count];
-    for root in std::iter::once(start).chain(0..count) {
+    for root in starts.iter().copied().chain(0..count) {
         let mut stack = vec![(root, 0)];
         while let Some((node, tried)) = stack.pop() {
             let Some(mark) = marks.get_mut(node) else { continue };
@@ -501,7 +501,7 @@ mod tests {
     }
 
     fn check(boxes: &[Size], lines: &[Line]) -> Layout {
-        let layout = layout(boxes, lines, 0);
+        let layout = layout(boxes, lines, &[0]);
         let areas = areas(&layout, boxes, lines);
         for (place, a) in areas.iter().enumerate() {
             assert!(a[0] >= 0.0 && a[1] >= 0.0 && a[2] <= layout.width && a[3] <= layout.height, "{a:?} is outside");

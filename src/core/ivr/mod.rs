@@ -40,8 +40,8 @@ pub const STEPS_WITHOUT_WAIT_MAX: usize = 200;
 
 /// The attributes that are there from the start: what the call brings (`ani`, `dnis`, `medium`; where it was diverted on
 /// its way `diverted_from`, the number dialled first, `diverted_by`, the one that sent it to us, and `diverted_why`; where
-/// the caller withholds its number `privacy`), the tenant, and the moment the call came, in the flow's time zone (`date` as `YYYY-MM-DD`, `hour` and `minute` without leading zeros,
-/// `weekday` as `mo`..`su`). Only `language` may be set by a flow.
+/// the caller withholds its number `privacy`), the tenant, and the moment the call came, in the flow's time zone (`date` as
+/// `YYYY-MM-DD`, `hour` and `minute` without leading zeros, `weekday` as `mo`..`su`). Only `language` may be set by a flow.
 pub const DISCOVERED: [&str; 13] = [
     "ani",
     "date",

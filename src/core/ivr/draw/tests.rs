@@ -15,6 +15,8 @@ fn dot_names_every_step_and_way() {
     for line in [
         "digraph \"Every step\" {",
         "  start -> \"step answer\";",
+        "  fax -> \"step fax\" [label=\"fax\"];",
+        "  \"step transfer\" -> \"step queue\" [label=\"machine\"];",
         "  \"step menu\" -> \"step menu\" [label=\"*\"];",
         "  \"step menu\" -> \"step queue\" [label=\"2, timeout\"];",
         "  \"step who\" -> \"step gold\" [label=\"tier >= 3\"];",
@@ -36,8 +38,9 @@ fn svg_shows_every_step_and_label() {
         assert!(svg.contains(&format!(">{label}</text>")), "{label} is not drawn");
     }
     let arrows = arrows(&flow).len();
-    // One for each arrow and one from the start's dot.
-    assert_eq!(svg.matches("marker-end").count(), arrows + 1);
+    // One for each arrow, one from the start's dot and one from that for faxes.
+    assert_eq!(svg.matches("marker-end").count(), arrows + 2);
+    assert!(svg.contains(r#"class="small" text-anchor="middle">fax</text>"#));
 }
 
 #[test]
