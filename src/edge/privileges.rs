@@ -40,8 +40,10 @@ pub enum PrivilegeError {
     NotRoot(String),
     /// The data folder belongs to somebody else.
     Owner {
-        /// The folder, or the file in it.
+        /// The folder, or what is in it.
         path: PathBuf,
+        /// The folder.
+        dir: PathBuf,
         /// The user to serve as.
         name: String,
     },
@@ -62,9 +64,12 @@ impl fmt::Display for PrivilegeError {
             Self::NotRoot(name) => {
                 write!(f, "--user {name}: only root may become {name}; start it as root, or as {name}")
             }
-            Self::Owner { path, name } => {
-                let path = path.display();
-                write!(f, "{path} does not belong to {name}; `chown --recursive {name} {path}` gives it to {name}")
+            Self::Owner { path, dir, name } => {
+                let (path, dir) = (path.display(), dir.display());
+                write!(
+                    f,
+                    "{path} does not belong to {name}; `chown --recursive --no-dereference {name} {dir}` changes that"
+                )
             }
             Self::File(path, source) => write!(f, "{}: {source}", path.display()),
             Self::System(call, errno) => write!(f, "{call}: {}", errno.desc()),
@@ -135,7 +140,8 @@ impl ServeAs {
     }
 
     /// Makes the folder where there is none; else it and what is directly in it must be the user's already. Whatever
-    /// belongs to somebody else is never given away: a link could lead anywhere.
+    /// belongs to somebody else is never given away: a link could lead anywhere. The folder itself may be a link that root
+    /// or the user made; then it is about where that leads.
     fn own(&self, dir: &Path) -> Result<(), PrivilegeError> {
         let file = |source| PrivilegeError::File(dir.to_owned(), source);
         if !dir.try_exists().map_err(file)? {
@@ -146,12 +152,15 @@ impl ServeAs {
             DirBuilder::new().mode(0o700).create(dir).map_err(file)?;
             return std::os::unix::fs::chown(dir, Some(self.uid.as_raw()), Some(self.gid.as_raw())).map_err(file);
         }
-        let inside = fs::read_dir(dir).map_err(file)?.map(|entry| entry.map(|entry| entry.path()));
-        for path in std::iter::once(Ok(dir.to_owned())).chain(inside) {
+        let link = fs::symlink_metadata(dir).map_err(file)?;
+        let ours = [Uid::from_raw(0), self.uid].contains(&Uid::from_raw(link.uid()));
+        let dir = if link.is_symlink() && ours { fs::canonicalize(dir).map_err(file)? } else { dir.to_owned() };
+        let inside = fs::read_dir(&dir).map_err(file)?.map(|entry| entry.map(|entry| entry.path()));
+        for path in std::iter::once(Ok(dir.clone())).chain(inside) {
             let path = path.map_err(file)?;
             let found = fs::symlink_metadata(&path).map_err(file)?;
             if found.uid() != self.uid.as_raw() {
-                return Err(PrivilegeError::Owner { path: dir.to_owned(), name: self.name.clone() });
+                return Err(PrivilegeError::Owner { path, dir, name: self.name.clone() });
             }
         }
         Ok(())

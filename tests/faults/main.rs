@@ -12,6 +12,7 @@ mod disk;
 mod fraud;
 mod hammer;
 mod kill;
+mod peers;
 mod phone;
 mod privileges;
 mod process;
