@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use cordboard::core::control::{Query, Reply};
 use cordboard::edge::console::{CLIENTS_MAX, Client, socket_path};
 
+use crate::peers::{have, is_root};
 use crate::process::{Process, ok, run};
 use crate::site::{PATIENCE, Site, flow, quiet};
 
@@ -91,8 +92,7 @@ fn log_levels_change_while_it_runs() {
 #[test]
 fn another_user_is_refused_even_where_the_file_lets_him_in() {
     use std::os::unix::process::CommandExt;
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can become another user");
+    if !is_root() || !have("python3") {
         return;
     }
     let site = Site::new();

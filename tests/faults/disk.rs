@@ -11,6 +11,7 @@ use cordboard::core::control::{Command, Reply};
 use cordboard::edge::store::database_path;
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::peers::skipped;
 use crate::phone::Phone;
 use crate::site::{Live, Site, agent, enqueue, flow, queue, quiet, until};
 
@@ -57,7 +58,7 @@ impl SmallDisk {
         if mount.as_ref().is_ok_and(|done| done.status.success()) {
             return Some(SmallDisk(at.to_owned()));
         }
-        println!("skipped: a small file system cannot be mounted: {mount:?}");
+        skipped(&format!("a small file system cannot be mounted: {mount:?}"));
         None
     }
 
@@ -167,6 +168,7 @@ fn a_full_disk_ends_recordings_with_a_word_and_no_call_and_loses_nothing() {
         live.alarm("recording-failed")
             && first.talk.as_ref().is_some_and(|t| t.heard.len() > 20_000)
             && was_told(&first)
+            && was_told(&ana)
     });
     assert_eq!(live.status().recordings_refused, 2);
 

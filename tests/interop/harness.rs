@@ -48,9 +48,17 @@ skills = { talk = 0.1 }
 pub fn have(peers: &[&str]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = |peer: &&&str| std::env::split_paths(&path).any(|dir| dir.join(peer).is_file());
-    let Some(missing) = peers.iter().find(|peer| !found(peer)) else { return true };
-    assert!(std::env::var("CORDBOARD_PEERS").as_deref() != Ok("required"), "{missing} is not installed");
-    println!("skipped: {missing} is not installed");
+    peers.iter().find(|peer| !found(peer)).is_none_or(|missing| skipped(&format!("{missing} is not installed")))
+}
+
+/// Whether this process is root; a failure as with programs.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root() || skipped("this is not root")
+}
+
+fn skipped(why: &str) -> bool {
+    assert!(std::env::var("CORDBOARD_PEERS").as_deref() != Ok("required"), "{why}");
+    println!("skipped: {why}");
     false
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Appliance, Place, flow, have, trunk};
+use crate::harness::{Appliance, Place, flow, have, is_root, trunk};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -57,11 +57,8 @@ fn the_callee_as_agents_phones() {
 
 #[test]
 fn the_caller_that_plays_a_recorded_stream_and_keys_a_digit() {
-    if !have(&["sipp"]) {
-        return;
-    }
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: SIPp plays recorded streams as root only");
+    // SIPp plays recorded streams as root only.
+    if !have(&["sipp"]) || !is_root() {
         return;
     }
     let place = Place::new("stock-stream");
