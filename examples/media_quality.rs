@@ -1,15 +1,17 @@
 //! What play-out makes of bad networks, and concealment of lost speech: the media plane driven in virtual time over seeded
 //! models of a network, beside a buffer of fixed length; and the segmental signal-to-noise ratio of frames that were lost.
-//! Run: `cargo run --example media_quality [SEED]`
+//! Run: `cargo run --example media_quality [SEED [PACKETS]]`
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cordboard::base::{Codec, Instant, PortId};
 use cordboard::core::media::{MediaCommand, PortStats, StreamParams};
 use cordboard::dsp::plc::Concealer;
+use cordboard::edge::prompts::Prompts;
 use cordboard::media::{NoRecorder, Plane, PlaneConfig, Prompt, SocketKind, Wire};
 use cordboard::proto::rtp::packet::Header;
 
@@ -41,9 +43,10 @@ enum Fate {
     Silent,
 }
 
-/// Whether the model loses packets now, and its random numbers.
+/// Whether the model loses packets now, its random numbers, and how many packets there will be.
 struct Network {
     random: Random,
+    packets: u32,
     losing: bool,
 }
 
@@ -66,7 +69,7 @@ const MODELS: [(&str, Model); 8] = [
         _ => Fate::Delayed(net.random.below(4_000)),
     }),
     ("80 ms longer from half time on", |net, n| {
-        Fate::Delayed(net.random.below(5_000) + if n > PACKETS / 2 { 80_000 } else { 0 })
+        Fate::Delayed(net.random.below(5_000) + if n > net.packets / 2 { 80_000 } else { 0 })
     }),
     ("sender's clock 500 ppm slow", |net, n| Fate::Delayed(net.random.below(5_000) + u64::from(n) * 10)),
     ("silent half of the time", |net, n| match n / 60 % 2 {
@@ -81,10 +84,14 @@ impl Wire for NullWire {
     fn send(&mut self, _: u16, _: SocketKind, _: SocketAddr, _: &[u8]) {}
 }
 
-fn main() {
-    let seed = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(SEED);
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let seed: u64 =
+        arguments.next().map_or(Ok(SEED), |text| text.parse().map_err(|e| format!("seed {text:?}: {e}")))?;
+    let packets: u32 =
+        arguments.next().map_or(Ok(PACKETS), |text| text.parse().map_err(|e| format!("packets {text:?}: {e}")))?;
     println!(
-        "seed {seed}, {PACKETS} packets of 20 ms each; made up: share of what was said that had to be concealed\n"
+        "seed {seed}, {packets} packets of 20 ms each; made up: share of what was said that had to be concealed\n"
     );
     println!("{:32} {:>24} {:>16} {:>16}", "", "adaptive", "fixed 60 ms", "fixed 150 ms");
     println!(
@@ -92,24 +99,25 @@ fn main() {
         "network", "delay ms", "late %", "made up", "made up %", "made up %"
     );
     for (name, model) in MODELS {
-        network(name, model, seed);
+        network(name, model, seed, packets);
     }
     println!("\nspeech concealed: mean SNR of lost 20 ms frames with speech in them, dB; 0 is what silence scores\n");
     println!("{:24} {:>8} {:>14} {:>12}", "loss", "frames", "last repeated", "concealed");
-    let speech = speech();
+    let speech = speech()?;
     for (name, burst, one_in) in
         [("1 %, single", 1, 100), ("3 %, single", 1, 33), ("5 %, pairs", 2, 40), ("9 %, threes", 3, 33)]
     {
         concealment(name, &speech, burst, one_in, seed);
     }
+    Ok(())
 }
 
 /// One line of the first table.
-fn network(name: &str, model: Model, seed: u64) {
-    let mut net = Network { random: Random(seed), losing: false };
+fn network(name: &str, model: Model, seed: u64, packets: u32) {
+    let mut net = Network { random: Random(seed), packets, losing: false };
     let mut arrivals = Vec::new();
     let (mut said, mut sequence) = (0u32, 0u16);
-    for n in 0..PACKETS {
+    for n in 0..packets {
         let fate = model(&mut net, n);
         if !matches!(fate, Fate::Silent) {
             said += 1;
@@ -179,32 +187,15 @@ fn voiced(n: u32) -> [u8; 160] {
     octets
 }
 
-/// The repository's spoken prompts, one after the other, at 8 kHz.
-fn speech() -> Vec<i16> {
-    let mut files = Vec::new();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts"), &mut files);
-    files.sort();
-    let mut pcm = Vec::new();
-    for file in files {
-        let mut reader = hound::WavReader::open(&file).expect("a WAV file");
-        let step = (reader.spec().sample_rate / 8_000) as usize;
-        let samples: Vec<i16> = reader.samples::<i16>().map(|s| s.expect("a sample")).collect();
-        pcm.extend(
-            samples.chunks(step).map(|c| (c.iter().map(|&s| i32::from(s)).sum::<i32>() / c.len() as i32) as i16),
-        );
+/// The repository's spoken prompts, one after the other.
+fn speech() -> Result<Vec<i16>, Box<dyn Error>> {
+    let prompts = Prompts::load(Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config")));
+    if let Some(fault) = prompts.faults().first() {
+        return Err(fault.to_string().into());
     }
-    pcm
-}
-
-fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).expect("a folder").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|ext| ext == "wav") {
-            files.push(path);
-        }
-    }
+    let mut prompts: Vec<_> = prompts.into_samples().into_iter().collect();
+    prompts.sort();
+    Ok(prompts.into_iter().flat_map(|(_, pcm)| pcm).collect())
 }
 
 /// One line of the second table.

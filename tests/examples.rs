@@ -109,6 +109,18 @@ fn a_flow_is_walked_with_keys() {
 }
 
 #[test]
+fn the_quality_of_media_is_told_for_each_network() {
+    let said = printed("media_quality", &["3", "500"]);
+    let tables = ["seed 3, 500 packets", "local network", "silent half of the time", "speech concealed", "9 %, threes"];
+    assert_in_order(&said, &tables);
+    for wrong in [&["three"][..], &["3", "many"]] {
+        let output = run("media_quality", wrong);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && errors.contains(wrong[wrong.len() - 1]), "{wrong:?}: {errors}");
+    }
+}
+
+#[test]
 fn the_provisioning_in_the_readme_has_no_faults() {
     let readme = include_str!("../README.md");
     let (_, rest) = readme.split_once("```toml\n").expect("a block of TOML");

@@ -23,7 +23,10 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         Command::Stop,
     ];
     let mut all: Vec<Vec<u8>> = commands.iter().map(|c| serde_json::to_vec(c).expect("JSON")).collect();
-    all.extend([Query::Status, Query::Trunks, Query::Bans].iter().map(|q| serde_json::to_vec(q).expect("JSON")));
+    let locate = Query::Locate { uri: "sips:alice@example.com:5071;transport=tcp".into() };
+    all.extend(
+        [Query::Status, Query::Trunks, Query::Bans, locate].iter().map(|q| serde_json::to_vec(q).expect("JSON")),
+    );
     all.push(br#"{"log":{"module":"net","level":"debug"}}"#.to_vec());
     // The provisioning has most to read.
     all.extend(vec![all[0].clone(); 6]);
