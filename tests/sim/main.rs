@@ -1,6 +1,7 @@
 //! A working day in virtual time, on the real core: seeded, with the invariants checked after each step.
 //! `SEED=n cargo test --test sim` repeats one; the seed is printed.
 
+mod answered;
 mod attended;
 mod cuts;
 mod days;
