@@ -141,7 +141,7 @@ fn the_data_folder_may_be_a_link_of_roots_to_a_folder_of_the_users() {
     process.terminate();
     until("it ends", || process.ended() == Some(0));
     // Whoever else made the link may lead it where it likes later.
-    lchown(&site.data(), Some(4_711), Some(4_711)).unwrap();
+    lchown(site.data(), Some(4_711), Some(4_711)).unwrap();
     let refusal = refused(&site, USER);
     assert!(refusal.contains(&format!("{} does not belong", site.data().display())), "{refusal}");
 }
