@@ -242,6 +242,11 @@ impl Turn {
         let sample =
             self.meter.sample(now.mono, Used::now(self.store.cpu()), self.sockets.counters().datagrams_overflown);
         self.switch.handle(now, Input::Load(sample));
+        let was = self.switch.store_is_behind();
+        let behind = self.store.is_behind(was);
+        if behind != was {
+            self.switch.handle(now, Input::StoreBehind(behind));
+        }
     }
 
     /// Commands, facts and answers that wait.

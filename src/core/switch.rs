@@ -148,6 +148,8 @@ pub enum Input {
     },
     /// The disk has become too full for new recordings, or has room again.
     DiskFull(bool),
+    /// So much waits for the store that no new call should be begun, or no longer.
+    StoreBehind(bool),
     /// How busy the machine is, each [`TICK`](crate::core::load::governor::TICK). Without it nothing is ever held back.
     Load(Sample),
     /// Datagrams that follow have stood in their socket for so long; said again with each reading.
@@ -328,6 +330,8 @@ pub struct Switch {
     pub(crate) stopping: bool,
     /// New recordings are refused: there is no room for them.
     pub(crate) disk_is_full: bool,
+    /// New calls are refused: their facts would find no room.
+    pub(crate) store_is_behind: bool,
     /// When a recording failed last, while the alarm of it stands.
     pub(crate) recording_failed_at: Option<Instant>,
     stopped: bool,
@@ -400,6 +404,7 @@ impl Switch {
             started: now,
             stopping: false,
             disk_is_full: false,
+            store_is_behind: false,
             recording_failed_at: None,
             stopped: false,
             entries: 0,
@@ -438,6 +443,10 @@ impl Switch {
             Input::Command { token, command } => self.on_command(now, token, command),
             Input::Query { token, query } => self.on_query(now, token, query),
             Input::DiskFull(full) => self.disk_full(now, full),
+            Input::StoreBehind(behind) => {
+                self.store_is_behind = behind;
+                self.alarms.set(now, "store-behind", String::new(), behind);
+            }
             Input::Alarm { name, subject, stands } => self.alarms.set(now, name, subject, stands),
         }
         self.settle(now);

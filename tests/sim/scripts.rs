@@ -288,6 +288,28 @@ fn a_full_disk_refuses_new_recordings_and_says_so_to_both_who_talk() {
     over(desk);
 }
 
+/// What cannot be written for long must not stop what goes on.
+#[test]
+fn while_the_store_is_far_behind_no_new_call_begins_and_those_in_progress_go_on() {
+    let mut desk = desk();
+    let (client, _) = talking(&mut desk);
+    let now = desk.now;
+    desk.switch.handle(now, Input::StoreBehind(true));
+    assert!(alarm(&desk, "store-behind"));
+    desk.call(Party::Carrier, "5550002", "100", None);
+    assert!(desk.heard(Party::Carrier, |e| matches!(e, Event::Failed { status: 503, .. })));
+    desk.call(Party::Carrier, "5550003", "911", None);
+    let shed = desk.switch.status().load.shed;
+    assert_eq!(shed.get("store-behind"), Some(&1), "not the emergency call");
+    desk.seconds(3);
+    assert!(desk.client_port().bridge.is_some(), "they talk all the same");
+    desk.hangup(Party::Carrier, client);
+    let now = desk.now;
+    desk.switch.handle(now, Input::StoreBehind(false));
+    assert!(!alarm(&desk, "store-behind"));
+    over(desk);
+}
+
 #[test]
 fn a_recording_that_ends_early_is_said_once_and_the_next_conversation_is_recorded() {
     let mut desk = desk();

@@ -71,11 +71,11 @@ enum Entry {
 /// What the gate asks the rest of the core.
 struct Asked<'a> {
     sip: &'a Endpoint,
-    full: bool,
+    full: Option<&'static str>,
 }
 
 impl Facts for Asked<'_> {
-    fn full(&self) -> bool {
+    fn full(&self) -> Option<&'static str> {
         self.full
     }
 
@@ -126,7 +126,7 @@ impl Switch {
     /// What the gate says of a message. A refusal goes out here.
     fn lets_in(&mut self, now: Now, path: Path, standing: Standing, octets: &[u8]) -> Entry {
         let glance = Glance::new(octets);
-        let facts = Asked { sip: &self.sip, full: self.is_full() };
+        let facts = Asked { sip: &self.sip, full: self.full() };
         let arrival = Arrival { now: now.mono, address: path.remote.ip(), standing, glance: &glance };
         match self.gate.judge(&arrival, &facts) {
             Verdict::Pass => {
@@ -175,17 +175,29 @@ impl Switch {
         self.gate.governor.limit().is_some()
     }
 
-    /// As many calls as may be. Emergency calls may be some more.
-    pub(crate) fn is_full(&self) -> bool {
-        self.calls.len() >= self.provision.sip.calls_max as usize
+    /// Whether so much waits for the store that new calls are refused.
+    pub fn store_is_behind(&self) -> bool {
+        self.store_is_behind
+    }
+
+    /// Why there is no room for a further call, if there is none. There is some more for emergency calls.
+    fn full(&self) -> Option<&'static str> {
+        match () {
+            () if self.calls.len() >= self.provision.sip.calls_max as usize => Some("calls-max"),
+            () if self.store_is_behind => Some("store-behind"),
+            () => None,
+        }
     }
 
     /// Whether a call from there to `dialled` finds no room.
     pub(crate) fn is_full_for(&self, now: Now, path: &Path, dialled: &str) -> bool {
         let most = self.provision.sip.calls_max as usize;
         let standing = self.standing(now.mono, path.remote.ip(), path.connection);
-        let reserve = if self.gate.is_emergency(standing, dialled.as_bytes()) { (most / 50).max(4) } else { 0 };
-        self.calls.len() >= most + reserve
+        if self.gate.is_emergency(standing, dialled.as_bytes()) {
+            self.calls.len() >= most + (most / 50).max(4)
+        } else {
+            self.full().is_some()
+        }
     }
 
     /// A phone registered.

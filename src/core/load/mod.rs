@@ -67,8 +67,8 @@ pub(crate) enum Verdict {
 
 /// What the gate must ask others.
 pub(crate) trait Facts {
-    /// As many calls as may be.
-    fn full(&self) -> bool;
+    /// Why there is no room for a further call, if there is none.
+    fn full(&self) -> Option<&'static str>;
     /// See [`Endpoint::serves`](crate::proto::sip::Endpoint::serves).
     fn serves(&self, invite: &Glance<'_>) -> bool;
     /// See [`Endpoint::expects`](crate::proto::sip::Endpoint::expects).
@@ -234,8 +234,8 @@ impl Gate {
         }
         let emergency = glance.dialled().is_some_and(|dialled| self.is_emergency(standing, dialled));
         if !emergency {
-            if facts.full() {
-                return self.refuse(arrival, "calls-max");
+            if let Some(reason) = facts.full() {
+                return self.refuse(arrival, reason);
             }
             if let Err(reason) = self.within_rate(arrival) {
                 return self.refuse(arrival, reason);

@@ -12,8 +12,8 @@ struct World {
 }
 
 impl Facts for World {
-    fn full(&self) -> bool {
-        self.full
+    fn full(&self) -> Option<&'static str> {
+        self.full.then_some("calls-max")
     }
 
     fn serves(&self, _: &Glance<'_>) -> bool {

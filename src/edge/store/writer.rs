@@ -286,6 +286,14 @@ impl Store {
         self.shared.queue().failing
     }
 
+    /// Whether so much waits to be written that nothing new should be begun: from half of either bound on, until it is
+    /// less than a quarter. `was` is what this said before.
+    pub fn is_behind(&self, was: bool) -> bool {
+        let queue = self.shared.queue();
+        let part = if was { 4 } else { 2 };
+        queue.waiting.len() >= WAITING_MAX / part || queue.octets >= WAITING_OCTETS_MAX / part
+    }
+
     /// Bounds with their use. A change that finds no room is handed back and comes again.
     pub fn bounds(&self) -> [Bound; 2] {
         let queue = self.shared.queue();
