@@ -203,15 +203,25 @@ pub(super) struct Transfer {
     pub(super) on_fail: Option<NodeId>,
 }
 
-/// Whether a transfer can call `to`: a number of `0-9*#` with perhaps a `+` before it (at most 32 characters), or a SIP
-/// URI (at most 128 octets).
-pub(super) fn is_dialable(to: &str) -> bool {
-    if let Some(rest) = to.strip_prefix("sip:").or_else(|| to.strip_prefix("sips:")) {
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        let bare = rest.split_once('@').is_none_or(|(user, host)| !user.is_empty() && !host.contains('@'));
-        let printable = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"');
-        return bare && !host.is_empty() && to.len() <= 128 && to.chars().all(printable);
+impl Transfer {
+    /// Whether `to`, the template with its attributes put in, can be called. A URI is one by the flow's own text: callers
+    /// choose what attributes hold, and must not choose a host.
+    pub(super) fn allows(&self, to: &str) -> bool {
+        if self.to.is_uri() { is_uri(to) } else { is_number(to) }
     }
+}
+
+/// A SIP URI of at most 128 octets.
+fn is_uri(to: &str) -> bool {
+    let Some(rest) = to.strip_prefix("sip:").or_else(|| to.strip_prefix("sips:")) else { return false };
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let bare = rest.split_once('@').is_none_or(|(user, host)| !user.is_empty() && !host.contains('@'));
+    let printable = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"');
+    bare && !host.is_empty() && to.len() <= 128 && to.chars().all(printable)
+}
+
+/// A number of `0-9*#` with perhaps a `+` before it, at most 32 characters.
+fn is_number(to: &str) -> bool {
     let digits = to.strip_prefix('+').unwrap_or(to);
     (1..=31).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '#'))
 }

@@ -12,7 +12,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::check::is_language;
-use super::flow::{Action, AgentAction, Ask, Collect, Flow, Menu, NodeId, Rule, Test, Transfer, is_dialable};
+use super::flow::{Action, AgentAction, Ask, Collect, Flow, Menu, NodeId, Rule, Test, Transfer};
 use super::hours::{DAYS, Openness};
 use super::template::{Template, bounded, is_attribute_name};
 use super::{ATTRIBUTES_MAX, DIGITS_MAX, KEYS, STEPS_WITHOUT_WAIT_MAX, prompt};
@@ -444,7 +444,7 @@ impl Run {
 
     fn transfer(&mut self, transfer: &Transfer) -> Turn {
         let to = self.render(&transfer.to);
-        if !is_dialable(&to) {
+        if !transfer.allows(&to) {
             self.note("not-dialable", "the target is neither a number nor a SIP URI");
             return self.exit(transfer.on_fail, Cause::InvalidNumber);
         }

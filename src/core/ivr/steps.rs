@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::flow::{
     Action, AgentAction, Ask, Collect, Level, Menu, Node, NodeId, Prompt, PromptItem, ReferenceKind, Rule, SayKind,
-    Test, Transfer, is_dialable,
+    Test, Transfer,
 };
 use super::hours::{self, Holiday, Hours, Range};
 use super::prompt::is_sayable;
@@ -479,21 +479,25 @@ fn transfer<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
     let expected = "a number of `0-9*#+`, or \"sip:user@host\"";
     let to = f.need(r, "to", expected).and_then(|value| {
         let to = r.template("to", value, false)?;
-        match to.literal() {
-            Some(text) if !is_dialable(text) => {
-                r.fault(value.span().start, format!("`to` {text:?} cannot be called"), expected);
-            }
-            Some(text) if !text.starts_with("sip") => r.refer(ReferenceKind::Number, text, value.span().start),
-            _ => {}
+        if to.is_uri() && !to.names_host() {
+            // Callers choose what attributes hold, and must not choose a host.
+            r.fault(value.span().start, "the host of `to` is an attribute", expected);
         }
-        Some(to)
+        Some((to, value.span().start))
     });
     let ring_s = f.integer(r, "ring_s", 1..=600, 30);
     let on_busy = f.optional_step(r, "on_busy");
     let on_no_answer = f.optional_step(r, "on_no_answer");
     let on_machine = f.optional_step(r, "on_machine");
     let on_fail = f.optional_step(r, "on_fail");
-    Some(Action::Transfer(Transfer { to: to?, ring_s, on_busy, on_no_answer, on_machine, on_fail }))
+    let (to, at) = to?;
+    let transfer = Transfer { to, ring_s, on_busy, on_no_answer, on_machine, on_fail };
+    match transfer.to.literal() {
+        Some(text) if !transfer.allows(text) => r.fault(at, format!("`to` {text:?} cannot be called"), expected),
+        Some(text) if !transfer.to.is_uri() => r.refer(ReferenceKind::Number, text, at),
+        _ => {}
+    }
+    Some(Action::Transfer(transfer))
 }
 
 fn agent<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {

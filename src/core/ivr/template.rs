@@ -108,6 +108,26 @@ impl Template {
         }
     }
 
+    /// Whether it is a SIP URI by its own text, whatever the attributes hold.
+    pub(super) fn is_uri(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Literal(text)) if text.starts_with("sip:") || text.starts_with("sips:"))
+    }
+
+    /// Whether the host of a URI stands in its own text, with no attribute in it.
+    pub(super) fn names_host(&self) -> bool {
+        if self.literal().is_some() {
+            return true;
+        }
+        let mut parts = self.parts.iter().peekable();
+        while let Some(part) = parts.next() {
+            let Part::Literal(text) = part else { continue };
+            if let Some((_, host)) = text.rsplit_once('@') {
+                return !host.is_empty() && (parts.peek().is_none() || host.contains([';', '?']));
+            }
+        }
+        false
+    }
+
     /// The attributes that it names.
     pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
