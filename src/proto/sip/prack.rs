@@ -122,6 +122,7 @@ impl Session {
 
     /// Sends what waited for a PRACK.
     pub fn go_on(&mut self, io: &mut Io<'_>) {
+        self.put_waiting(io);
         if !matches!(self.phase, Phase::Ringing(_)) || self.reliable.pending.is_some() || self.offers.has_theirs() {
             return;
         }
@@ -134,6 +135,18 @@ impl Session {
         }
     }
 
+    /// Whether a request is the PRACK for what we wait for. It counts in whatever order it comes: its transaction would be
+    /// over with a refusal, and no other PRACK follow (RFC 3262 sections 3 and 4).
+    pub fn acknowledges(&self, request: &Request) -> bool {
+        let rack = request.headers.value(&HeaderName::RAck).and_then(|value| RAck::decode(&value).ok());
+        rack.is_some_and(|rack| self.is_hit(&rack))
+    }
+
+    fn is_hit(&self, rack: &RAck) -> bool {
+        let pending = self.reliable.pending.as_ref();
+        pending.is_some_and(|p| p.rseq == rack.rseq && p.cseq == rack.cseq && rack.method == b"INVITE")
+    }
+
     /// The peer's PRACK.
     pub fn prack_request(&mut self, io: &mut Io<'_>, server: ServerId, reply: Reply, head: &Head, request: &Request) {
         let rack = request.headers.value(&HeaderName::RAck).and_then(|value| RAck::decode(&value).ok());
@@ -141,41 +154,31 @@ impl Session {
             io.wire.count("bad-request");
             return self.answer(io, server, &reply, 400, "");
         };
-        let hit = self
-            .reliable
-            .pending
-            .as_ref()
-            .is_some_and(|p| p.rseq == rack.rseq && p.cseq == rack.cseq && rack.method == b"INVITE");
-        if !hit {
+        if !self.is_hit(&rack) {
             // RFC 3262 section 3.
             io.wire.count("prack-stray");
             return self.answer(io, server, &reply, 481, "");
         }
-        let Ok(sdp) = sdp(&request.headers, request.body()) else {
-            return self.answer(io, server, &reply, 415, "Accept: application/sdp\r\n");
-        };
-        if self.reliable.answer_due && sdp.is_none() {
+        let sdp = sdp(&request.headers, request.body());
+        if self.reliable.answer_due && !matches!(sdp, Ok(Some(_))) {
             // RFC 3262 section 5: an offer in a reliable response has its answer in the PRACK.
             io.wire.count("bad-request");
-            return self.answer(io, server, &reply, 400, "");
+            let (status, extra) = if sdp.is_err() { (415, "Accept: application/sdp\r\n") } else { (400, "") };
+            return self.answer(io, server, &reply, status, extra);
         }
-        if sdp.is_some() && !self.reliable.answer_due && (self.offers.has_theirs() || self.offers.has_ours()) {
-            // One offer at a time (RFC 3311 section 5.2): the response stays unacknowledged until the PRACK comes again.
-            io.wire.count("prack-refused");
-            let (status, extra) = match self.offers.has_theirs() {
-                true => (500, format!("Retry-After: {}\r\n", io.wire.random() % 11)),
-                false => (491, String::new()),
-            };
-            return self.answer(io, server, &reply, status, &extra);
-        }
+        // It has arrived, whatever becomes of what it brings.
         self.reliable.pending = None;
         match sdp {
-            Some(sdp) if std::mem::take(&mut self.reliable.answer_due) => {
+            Err(()) => self.answer(io, server, &reply, 415, "Accept: application/sdp\r\n"),
+            Ok(Some(sdp)) if std::mem::take(&mut self.reliable.answer_due) => {
                 self.answer(io, server, &reply, 200, "");
                 self.tell(io, Event::Concluded { session: self.id, sdp });
             }
-            Some(sdp) if self.reliable.described => self.offered(io, server, reply, head, Some(sdp), Kind::Prack),
-            _ => self.answer(io, server, &reply, 200, ""),
+            Ok(Some(sdp)) if self.reliable.described && (self.offers.has_theirs() || self.offers.has_ours()) => {
+                self.offered_later(io, server, reply, head, sdp);
+            }
+            Ok(Some(sdp)) if self.reliable.described => self.offered(io, server, reply, head, Some(sdp), Kind::Prack),
+            Ok(_) => self.answer(io, server, &reply, 200, ""),
         }
         self.go_on(io);
     }

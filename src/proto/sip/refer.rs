@@ -73,9 +73,9 @@ impl Session {
         };
         let Some(target) = target else {
             io.wire.count("bad-request");
-            let bytes = reply.render(400, "One valid Refer-To wanted", "", &io.wire.user_agent, "", None);
-            io.transactions.respond(io.now.mono, io.wire, server, 400, bytes);
-            return;
+            let tag = &self.dialog.local_tag;
+            let bytes = reply.render(400, "One valid Refer-To wanted", tag, &io.wire.user_agent, "", None);
+            return io.transactions.respond(io.now.mono, io.wire, server, 400, bytes);
         };
         if self.silent || !matches!(self.phase, Phase::Up) {
             self.answer(io, server, &reply, 481, "");

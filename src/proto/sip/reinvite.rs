@@ -50,6 +50,8 @@ struct Ours {
 #[derive(Debug, Default)]
 pub(super) struct Offers {
     theirs: Option<Theirs>,
+    /// That of a PRACK, which comes after the one under way.
+    waits: Option<(Theirs, Bytes)>,
     ours: Option<Ours>,
     /// Waits for its turn. A newer offer replaces it.
     queued: Option<Bytes>,
@@ -61,12 +63,13 @@ pub(super) struct Offers {
 
 impl Offers {
     pub fn due(&self) -> Option<Instant> {
-        earlier(self.retry, self.theirs.as_ref().map(|t| t.give_up))
+        let waits = self.waits.as_ref().map(|(theirs, _)| theirs.give_up);
+        earlier(earlier(self.retry, waits), self.theirs.as_ref().map(|t| t.give_up))
     }
 
     /// Whether an offer of the peer's waits for its answer.
     pub fn has_theirs(&self) -> bool {
-        self.theirs.is_some()
+        self.theirs.is_some() || self.waits.is_some()
     }
 
     /// Whether an offer of ours waits for its answer.
@@ -107,8 +110,9 @@ impl Session {
 
     /// Sends the queued offer, if nothing is in its way (RFC 3261 section 14.1).
     pub fn next_offer(&mut self, io: &mut Io<'_>) {
+        self.put_waiting(io);
         let offers = &self.offers;
-        let busy = offers.theirs.is_some() || offers.ours.is_some() || offers.retry.is_some();
+        let busy = offers.has_theirs() || offers.ours.is_some() || offers.retry.is_some();
         let early = matches!(self.phase, Phase::Ringing(_)) && self.reliable.is_settled() && self.peer_updates;
         if busy || self.silent || self.unacked.is_some() || !(early || matches!(self.phase, Phase::Up)) {
             return;
@@ -222,7 +226,7 @@ impl Session {
         let refusal = match &self.phase {
             _ if self.silent => Some(481),
             Phase::Up if self.offers.ours.is_some() => Some(491),
-            Phase::Up if self.offers.theirs.is_none() && self.unacked.is_none() => None,
+            Phase::Up if !self.offers.has_theirs() && self.unacked.is_none() => None,
             // RFC 3261 section 14.2: one at a time.
             _ => Some(500),
         };
@@ -265,6 +269,23 @@ impl Session {
         self.tell(io, Event::Reoffer { session: self.id, sdp });
     }
 
+    /// Keeps the offer of a PRACK until the one under way has its answer.
+    pub fn offered_later(&mut self, io: &mut Io<'_>, server: ServerId, reply: Reply, head: &Head, sdp: Bytes) {
+        let give_up = io.mono() + TIMEOUT;
+        let theirs = Theirs { kind: Kind::Prack, server, reply, cseq: head.cseq, offered: true, give_up };
+        self.offers.waits = Some((theirs, sdp));
+    }
+
+    /// Puts the offer that waits before the owner, when its turn has come (RFC 3311 section 5.2: one at a time).
+    pub fn put_waiting(&mut self, io: &mut Io<'_>) {
+        if self.offers.theirs.is_some() || self.offers.has_ours() {
+            return;
+        }
+        let Some((theirs, sdp)) = self.offers.waits.take() else { return };
+        self.offers.theirs = Some(theirs);
+        self.tell(io, Event::Reoffer { session: self.id, sdp: Some(sdp) });
+    }
+
     /// The owner's answer to the peer's offer.
     pub fn answer_reoffer(&mut self, io: &mut Io<'_>, answer: Result<Bytes, u16>) {
         match answer {
@@ -295,6 +316,14 @@ impl Session {
         self.answer(io, theirs.server, &theirs.reply, status, "");
     }
 
+    /// The same for the one that waits behind it, too.
+    pub fn drop_offers(&mut self, io: &mut Io<'_>, status: u16) {
+        self.drop_offer(io, status);
+        if let Some((theirs, _)) = self.offers.waits.take() {
+            self.answer(io, theirs.server, &theirs.reply, status, "");
+        }
+    }
+
     /// Answers a request within the dialog, without a body.
     pub fn answer(&self, io: &mut Io<'_>, server: ServerId, reply: &Reply, status: u16, extra: &str) {
         let bytes = reply.render(status, phrase(status), &self.dialog.local_tag, &io.wire.user_agent, extra, None);
@@ -308,6 +337,11 @@ impl Session {
             io.wire.count("reinvite-unanswered");
             self.drop_offer(io, 500);
         }
+        if let Some((theirs, _)) = self.offers.waits.take_if(|(theirs, _)| theirs.give_up <= now) {
+            io.wire.count("prack-unanswered");
+            self.answer(io, theirs.server, &theirs.reply, 500, "");
+        }
+        self.go_on(io);
         if self.offers.retry.is_some_and(|at| at <= now) {
             self.offers.retry = None;
         }

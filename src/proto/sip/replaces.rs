@@ -4,6 +4,7 @@ use sip_codec::{HeaderName, Request};
 
 use super::SessionId;
 use super::endpoint::Endpoint;
+use super::inbound::session_of_tag;
 use super::message::{parameter, phrase, split_top};
 use super::refuse::Refusal;
 use super::session::{Phase, Session};
@@ -52,9 +53,7 @@ impl Replaces {
     }
 
     fn session(&self) -> Option<SessionId> {
-        // Our tags name their sessions.
-        let tag = std::str::from_utf8(&self.to_tag).ok()?;
-        Some(SessionId(u64::from_str_radix(tag.split_once('-')?.0, 16).ok()?))
+        session_of_tag(&self.to_tag)
     }
 }
 

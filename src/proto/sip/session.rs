@@ -366,7 +366,7 @@ impl Session {
 
     /// RFC 3261 section 15.1.2: requests of the peer's that wait for an answer get 487.
     fn drop_pending(&mut self, io: &mut Io<'_>) {
-        self.drop_offer(io, 487);
+        self.drop_offers(io, 487);
         self.drop_refer(io, 487);
     }
 

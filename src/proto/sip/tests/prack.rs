@@ -236,10 +236,11 @@ fn forks_are_kept_apart() {
     assert_eq!(w.events(Side::A), []);
 }
 
-/// RFC 3311 section 5.2: one offer at a time.
-#[test]
-fn a_prack_with_an_offer_does_not_overtake_an_update() {
-    let mut w = World::new();
+/// Gives B a request of A's (method, CSeq, body); what B sends then, by status.
+type Give = Box<dyn Fn(&mut World, &str, u32, &[u8]) -> Vec<String>>;
+
+/// B rings with a reliable 183 that has no PRACK; what follows writes requests of A's within the dialog.
+fn unacknowledged(w: &mut World) -> (SessionId, Give) {
     w.invite();
     let invite = String::from_utf8(w.a.poll_transmit().expect("an INVITE").bytes.to_vec()).expect("text");
     w.deaf = Some(Side::A);
@@ -248,10 +249,10 @@ fn a_prack_with_an_offer_does_not_overtake_an_update() {
     let now = w.now;
     w.b.provisional(now, b, 183, Some(answer()));
     w.drain();
-    let progress = last(&w, Side::B, "SIP/2.0 183");
+    let progress = last(w, Side::B, "SIP/2.0 183");
     let (to, rseq) = (header(&progress, "To").to_owned(), header(&progress, "RSeq").to_owned());
     let head = invite.split("Content-Type").next().expect("a head").to_owned();
-    let give = |w: &mut World, method: &str, cseq: u32, extra: &str| {
+    let give = move |w: &mut World, method: &str, cseq: u32, body: &[u8]| {
         let lines: String = head
             .replace("INVITE sip", &format!("{method} sip"))
             .replace("branch=z9hG4bK", &format!("branch=z9hG4bK{cseq}"))
@@ -259,34 +260,89 @@ fn a_prack_with_an_offer_does_not_overtake_an_update() {
             .lines()
             .map(|l| if l.starts_with("To: ") { format!("To: {to}\r\n") } else { format!("{l}\r\n") })
             .collect();
-        let kind = "Content-Type: application/sdp\r\n";
-        let text = format!("{lines}{extra}{kind}Content-Length: {}\r\n\r\n", OFFER.len());
-        w.give_b(Bytes::from([text.as_bytes(), OFFER].concat()));
+        let rack = if method == "PRACK" { format!("RAck: {rseq} 1 INVITE\r\n") } else { String::new() };
+        let kind = match body {
+            b"" => "",
+            b"?" => "Content-Type: text/plain\r\n",
+            _ => "Content-Type: application/sdp\r\n",
+        };
+        let text = format!("{lines}{rack}{kind}Content-Length: {}\r\n\r\n", body.len());
+        w.give_b(Bytes::from([text.as_bytes(), body].concat()));
         w.sent(Side::B).iter().map(|l| l[8..11].to_owned()).collect::<Vec<_>>()
     };
     w.log.clear();
-    let rack = format!("RAck: {rseq} 1 INVITE\r\n");
-    assert_eq!(give(&mut w, "UPDATE", 2, ""), [""; 0]);
-    assert_eq!(give(&mut w, "PRACK", 3, &rack), ["500"]);
-    assert!(header(&last(&w, Side::B, "SIP/2.0 500"), "Retry-After").parse::<u32>().is_ok_and(|s| s <= 10));
+    (b, Box::new(give))
+}
+
+/// RFC 3311 section 5.2: one offer at a time. RFC 3262 section 3: the PRACK is for the response that waits, which therefore
+/// has come, whatever stands in the PRACK's way.
+#[test]
+fn a_prack_with_an_offer_does_not_overtake_an_update() {
+    let mut w = World::new();
+    let (b, give) = unacknowledged(&mut w);
+    assert_eq!(give(&mut w, "UPDATE", 2, OFFER), [""; 0]);
+    assert_eq!(give(&mut w, "PRACK", 3, OFFER), [""; 0], "its turn comes");
     let reoffer = || Event::Reoffer { session: b, sdp: Some(offer()) };
     assert_eq!(w.events(Side::B), [reoffer()], "the UPDATE's");
+    // The owner answers the call meanwhile: not before both offers have their answers.
     let now = w.now;
+    w.b.accept(now, b, answer());
     w.b.answer_reoffer(now, b, Ok(answer()));
     w.drain();
     assert!(last(&w, Side::B, "SIP/2.0 200").contains("CSeq: 2 UPDATE"));
-    // The response is still unacknowledged, and the PRACK that comes again finds it.
-    w.sent(Side::B);
-    assert_eq!(give(&mut w, "PRACK", 4, &rack), [""; 0]);
-    assert_eq!(w.events(Side::B), [reoffer()]);
-    let now = w.now;
+    assert_eq!(w.events(Side::B), [reoffer()], "the PRACK's");
     w.b.answer_reoffer(now, b, Ok(answer()));
     w.drain();
-    assert!(last(&w, Side::B, "SIP/2.0 200").contains("CSeq: 4 PRACK"));
+    let sent: Vec<_> = w.wire.iter().filter(|(s, m)| *s == Side::B && m.starts_with("SIP/2.0 200")).collect();
+    let of: Vec<_> = sent.iter().map(|(_, m)| header(m, "CSeq")).collect();
+    assert_eq!(of, ["2 UPDATE", "3 PRACK", "1 INVITE"]);
+    w.run(40_000);
+    assert_eq!(w.b.counters().get("prack-missing"), None);
+}
+
+/// The owner leaves the UPDATE's offer alone, or the caller gives up: the PRACK that waits has its end, too.
+#[test]
+fn a_prack_that_waits_is_answered_in_the_end() {
+    let mut w = World::new();
+    let (b, give) = unacknowledged(&mut w);
+    assert_eq!(give(&mut w, "UPDATE", 2, OFFER), [""; 0]);
+    w.run(5_000);
+    assert!(give(&mut w, "PRACK", 3, OFFER).iter().all(|sent| sent == "183"));
+    w.run(40_000);
+    let sent: Vec<_> = w.wire.iter().filter(|(s, m)| *s == Side::B && m.starts_with("SIP/2.0 500")).collect();
+    assert!(header(&sent[0].1, "CSeq").ends_with("UPDATE"));
+    let reoffers = w.events(Side::B).iter().filter(|e| matches!(e, Event::Reoffer { .. })).count();
+    assert_eq!(reoffers, 2, "the second after the first");
     let now = w.now;
     w.b.reject(now, b, 486, None, None);
     w.run(60_000);
     assert_eq!(w.b.transactions_len(), 0, "each has its end");
+}
+
+/// UDP may swap a PRACK and the UPDATE after it.
+#[test]
+fn a_prack_counts_in_whatever_order_it_comes() {
+    let mut w = World::new();
+    let (b, give) = unacknowledged(&mut w);
+    assert_eq!(give(&mut w, "UPDATE", 3, b""), ["200"]);
+    assert_eq!(give(&mut w, "PRACK", 2, b""), ["200"]);
+    assert_eq!(give(&mut w, "INFO", 1, b""), ["500"], "anything else is out of order, now as before");
+    w.run(40_000);
+    assert_eq!(w.events(Side::B), [], "the call goes on");
+    let now = w.now;
+    w.b.reject(now, b, 486, None, None);
+}
+
+/// RFC 3261 section 21.4.13 for what it brings; the response that it names has come all the same.
+#[test]
+fn a_prack_with_an_odd_body_acknowledges() {
+    let mut w = World::new();
+    let (b, give) = unacknowledged(&mut w);
+    assert_eq!(give(&mut w, "PRACK", 2, b"?"), ["415"]);
+    w.run(40_000);
+    assert_eq!(w.events(Side::B), [], "the call goes on");
+    let now = w.now;
+    w.b.reject(now, b, 486, None, None);
 }
 
 /// RFC 3262 section 3: once the PRACK came, the response is not sent again; RFC 3261 section 13.3.1.1 wants one a minute.
