@@ -76,15 +76,15 @@ fn who_finds_it_full_is_told_when_to_come_again_and_emergencies_pass() {
     let place = Place::new("full");
     let more = [trunk("carrier", 2), trunk("other", 3), flow("112", HELLO), flow("200", LISTEN)].concat();
     let appliance = Appliance::start_with(&place, "calls_max = 1", &more);
-    let mut first = place.sipp(2, "-uac", &["-s", "200", "-m", "1", "-d", "8000"]);
+    let first = place.sipp(2, "-uac", &["-s", "200", "-m", "1", "-d", "60000"]);
     wait_for("the only call there may be", LONG, || appliance.count("calls") == 1);
     place.sipp(3, "full", &["-s", "200", "-m", "40", "-r", "40"]).succeeds(LONG);
     place.sipp(3, "hear", &["-s", "112", "-m", "2", "-r", "5"]).succeeds(LONG);
     assert_eq!(appliance.count("calls"), 1, "the first goes on");
-    first.succeeds(LONG);
     let load = appliance.status()["load"].clone();
     assert_eq!(load["shed"]["calls-max"], 40, "{load}");
     assert_eq!(load["seen"]["ack-of-refusal"], 40, "{load}");
-    assert_eq!(appliance.cdrs().len(), 3);
+    assert_eq!(appliance.cdrs().len(), 2);
+    drop(first);
     appliance.stop();
 }
