@@ -221,6 +221,12 @@ fn a_phone_dials_numbers_and_no_hosts() {
         let status = refused(&desk, Party::Phones, session);
         assert!(matches!(status, Some(404 | 484)), "{number}: {status:?}");
     }
+    // Service codes are numbers, and a `#` stands escaped in a URI (RFC 3261 section 25.1).
+    let session = desk.call(Party::Phones, "ana", "8*21*55%23", Some(description(21_000, Flow::SendRecv)));
+    let outside = desk.rings(Party::Carrier, "8*21*55#").expect("the carrier is called");
+    assert!(desk.calls_out.last().is_some_and(|(_, text)| text.starts_with("INVITE sip:8*21*55%23@127.0.0.2")));
+    desk.accept(Party::Carrier, outside);
+    desk.hangup(Party::Phones, session);
     over(desk);
 }
 

@@ -89,6 +89,8 @@ pub struct Desk {
     pub asked: Vec<Question>,
     /// What we sent to addresses that no party has.
     pub strays: Vec<Bytes>,
+    /// Our INVITEs and CANCELs to parties, as octets.
+    pub calls_out: Vec<(Party, String)>,
     /// Every prompt that was played, and to whom.
     pub said: Vec<(PortId, String)>,
     /// Digits sent to parties over SIP.
@@ -183,6 +185,7 @@ impl Desk {
             stopped: false,
             asked: Vec::new(),
             strays: Vec::new(),
+            calls_out: Vec::new(),
             said: Vec::new(),
             keyed: Vec::new(),
             listens: Some(Duration::from_secs(2)),
@@ -613,6 +616,9 @@ impl Desk {
                 let Some(party) = PARTIES.into_iter().find(|p| p.address() == t.path.remote) else {
                     return self.strays.push(t.bytes);
                 };
+                if t.bytes.starts_with(b"INVITE ") || t.bytes.starts_with(b"CANCEL ") {
+                    self.calls_out.push((party, String::from_utf8_lossy(&t.bytes).into_owned()));
+                }
                 self.send(party, false, t.bytes);
             }
             Output::Media(command) => self.media(command),

@@ -1,10 +1,10 @@
 //! Whom calls come from: what is believed, what is hidden from whom, what goes on with a call that is sent on.
 
 use bytes::Bytes;
-use cordboard::base::Cause;
+use cordboard::base::{Cause, Redacted};
 use cordboard::core::journal::Change;
 use cordboard::proto::sdp::Direction as Flow;
-use cordboard::proto::sip::{Event, Incoming, Invite, MAX_FORWARDS, Path, SessionId, Transport};
+use cordboard::proto::sip::{Credentials, Event, Incoming, Invite, MAX_FORWARDS, Path, SessionId, Transport};
 
 use crate::desk::{Desk, PROVISION, Party, description};
 use crate::provision;
@@ -24,21 +24,49 @@ fn desk(trusted: bool) -> Desk {
 
 /// The carrier calls with these header fields.
 fn call(desk: &mut Desk, number: &str, max_forwards: u8, headers: &[(&str, &str)]) -> SessionId {
-    let path = Path::new(Transport::Udp, ([127, 0, 0, 2], 5070).into(), ([127, 0, 0, 1], 5060).into());
-    let invite = Invite {
-        path,
+    let invite = Invite { max_forwards, ..invite("5550001", "127.0.0.2", number, headers) };
+    desk.with(Party::Carrier, |e, now| e.invite(now, invite)).expect("a session")
+}
+
+/// ana's phone calls outside, with a From and header fields of its own choosing.
+fn call_of_ana(desk: &mut Desk, from: (&str, &str), headers: &[(&str, &str)]) -> SessionId {
+    let path = Path::new(Transport::Udp, ([127, 0, 0, 3], 5080).into(), ([127, 0, 0, 1], 5060).into());
+    let credentials = Some(Credentials { user: "ana".into(), password: Redacted::new("ana-secret".into()) });
+    let invite = Invite { path, credentials, ..invite(from.0, from.1, "85551234", headers) };
+    desk.with(Party::Phones, |e, now| e.invite(now, invite)).expect("a session")
+}
+
+fn invite(user: &str, host: &str, number: &str, headers: &[(&str, &str)]) -> Invite {
+    Invite {
+        path: Path::new(Transport::Udp, ([127, 0, 0, 2], 5070).into(), ([127, 0, 0, 1], 5060).into()),
         request_uri: format!("sip:{number}@127.0.0.1"),
-        from_user: "5550001".into(),
+        from_user: user.into(),
         from_display: None,
-        from_host: "127.0.0.2".into(),
+        from_host: host.into(),
         to_uri: format!("sip:{number}@127.0.0.1"),
         contact_user: "line".into(),
         sdp: Some(description(20_000, Flow::SendRecv)),
         credentials: None,
-        max_forwards,
+        max_forwards: MAX_FORWARDS,
         headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
-    };
-    desk.with(Party::Carrier, |e, now| e.invite(now, invite)).expect("a session")
+    }
+}
+
+fn refused(desk: &Desk, session: SessionId) -> Option<(u16, Cause)> {
+    desk.events.iter().find_map(|(_, e)| match e {
+        Event::Failed { session: s, status, cause, .. } if *s == session => Some((*status, *cause)),
+        _ => None,
+    })
+}
+
+fn asserted(incoming: &Incoming) -> Option<&str> {
+    incoming.origin.asserted.as_ref().map(|user| user.as_str())
+}
+
+/// The octets of our newest INVITE to a party.
+fn octets(desk: &Desk, party: Party) -> &str {
+    let mine = desk.calls_out.iter().rev().find(|(p, text)| *p == party && text.starts_with("INVITE"));
+    mine.map_or("", |(_, text)| text)
 }
 
 /// The INVITE that rings at a party for this user.
@@ -66,7 +94,7 @@ fn an_asserted_number_counts_from_trusted_trunks_alone() {
         let mut desk = desk(trusted);
         let session = call(&mut desk, "100", MAX_FORWARDS, &[ASSERTED]);
         let ana = rung(&desk, Party::Phones, "ana");
-        assert_eq!((ana.from_user.as_str(), ana.origin.asserted), (from, None), "phones are no trust domain");
+        assert_eq!((ana.from_user.as_str(), asserted(&ana)), (from, None), "phones are no trust domain");
         assert_eq!(over(desk, session), from);
     }
 }
@@ -76,19 +104,23 @@ fn an_asserted_number_counts_from_trusted_trunks_alone() {
 fn a_withheld_number_is_not_shown() {
     for trusted in [true, false] {
         let mut desk = desk(trusted);
-        let headers = [ASSERTED, ("Privacy", "id")];
+        let referred = ("Referred-By", "\"Carol\" <sip:+15550100@x>");
+        let headers = [ASSERTED, ("Privacy", "id"), referred];
         let session = call(&mut desk, "100", MAX_FORWARDS, &headers);
         let ana = rung(&desk, Party::Phones, "ana");
         assert_eq!(ana.from_uri, "sip:anonymous@anonymous.invalid");
         assert!(ana.origin.private && ana.origin.asserted.is_none());
-        let text = format!("{ana:?}");
-        assert!(!text.contains("5550100") && !text.contains("5550001"), "{text}");
+        let hidden = |text: &str| {
+            assert!(!text.contains("5550100") && !text.contains("5550001") && !text.contains("Carol"), "{text}");
+        };
+        hidden(octets(&desk, Party::Phones));
         desk.hangup(Party::Carrier, session);
         // Sent on to another number outside.
         let session = call(&mut desk, "200", MAX_FORWARDS, &headers);
         let outside = rung(&desk, Party::Carrier, "85551234");
         assert_eq!(outside.from_uri, "sip:anonymous@anonymous.invalid");
-        assert_eq!(outside.origin.asserted.as_deref(), trusted.then_some("+15550100"));
+        assert_eq!(asserted(&outside), trusted.then_some("+15550100"));
+        hidden(&octets(&desk, Party::Carrier).replace("P-Asserted-Identity: <sip:+15550100@", ""));
         assert!(outside.origin.private);
         let cdr = over(desk, session);
         assert_eq!(cdr, "anonymous");
@@ -99,13 +131,104 @@ fn a_withheld_number_is_not_shown() {
 #[test]
 fn an_agents_phone_is_asserted_by_us() {
     let mut desk = desk(true);
-    let session = desk.call(Party::Phones, "ana", "85551234", Some(description(21_000, Flow::SendRecv)));
+    let own = [
+        ("P-Asserted-Identity", "<sip:ceo@x>"),
+        ("Diversion", "<sip:5559000@x>"),
+        ("History-Info", "<sip:7@x>;index=1, <sip:8@x>;index=1.1"),
+    ];
+    let session = call_of_ana(&mut desk, ("ana", "127.0.0.3"), &own);
     let outside = rung(&desk, Party::Carrier, "85551234");
-    assert_eq!(outside.origin.asserted.as_deref(), Some("ana"));
+    assert_eq!(asserted(&outside), Some("ana"));
     assert_eq!(outside.origin.diversions, [], "nobody sent it on");
     desk.hangup(Party::Phones, session);
     desk.seconds(400);
     desk.check_over();
+}
+
+/// RFC 3323 section 4.1: a phone withholds its number by Privacy, or by a From that is nobody's, and its credentials say who it
+/// is all the same.
+#[test]
+fn an_agents_phone_may_withhold_its_number() {
+    let nobody = ("anonymous", "anonymous.invalid");
+    for (trusted, from, privacy) in
+        [(true, nobody, None), (false, nobody, None), (true, ("ana", "127.0.0.3"), Some(("Privacy", "id")))]
+    {
+        let mut desk = desk(trusted);
+        let session = call_of_ana(&mut desk, from, privacy.as_slice());
+        let outside = rung(&desk, Party::Carrier, "85551234");
+        assert_eq!(asserted(&outside), trusted.then_some("ana"));
+        assert!(outside.origin.private && outside.from_uri == "sip:anonymous@anonymous.invalid");
+        let text = octets(&desk, Party::Carrier).replace("P-Asserted-Identity: <sip:ana@", "");
+        assert!(!text.contains("ana@"), "{text}");
+        desk.hangup(Party::Phones, session);
+        desk.seconds(400);
+        desk.check_over();
+        assert_eq!(desk.cdrs.last().expect("a record").from.as_str(), "ana", "the record knows");
+    }
+}
+
+/// RFC 3261 section 22.1: a phone speaks for itself alone. That its settings are wrong makes it no stranger, and bans nobody.
+#[test]
+fn a_phone_with_another_name_is_refused_and_not_banned() {
+    let mut desk = desk(true);
+    for _ in 0..8 {
+        let session = call_of_ana(&mut desk, ("ben", "127.0.0.3"), &[]);
+        assert_eq!(refused(&desk, session), Some((403, Cause::Barred)));
+    }
+    let session = call_of_ana(&mut desk, ("ana", "127.0.0.3"), &[]);
+    rung(&desk, Party::Carrier, "85551234");
+    desk.hangup(Party::Phones, session);
+    desk.seconds(400);
+    desk.check_over();
+}
+
+/// RFC 4475 section 3.1.1.3: an odd name is a valid one; it is no number, and the call comes without.
+#[test]
+fn a_caller_with_an_odd_name_is_let_in() {
+    for user in ["I have spaces", "john@corp.example", &"7".repeat(200)] {
+        let mut desk = desk(false);
+        let invite = invite(user, "127.0.0.2", "100", &[]);
+        let session = desk.with(Party::Carrier, |e, now| e.invite(now, invite)).expect("a session");
+        assert_eq!(rung(&desk, Party::Phones, "ana").from_user, "anonymous");
+        assert_eq!(over(desk, session), "");
+    }
+    // An asserted name that is no number is none, and From counts.
+    let mut desk = desk(true);
+    let session = call(&mut desk, "100", MAX_FORWARDS, &[("P-Asserted-Identity", "<sip:a%20b@x>")]);
+    assert_eq!(over(desk, session), "5550001");
+}
+
+/// RFC 3261 section 26.1: what callers say of themselves may fill a number in, and never a host.
+#[test]
+fn callers_choose_no_host() {
+    let hidden = ("Diversion", "<sip:sip%3A1900%40127.0.0.66@x>");
+    for (to, from, headers) in [
+        ("{diverted_by}", "5550001", &[hidden][..]),
+        ("{diverted_from}", "5550001", &[hidden]),
+        ("{ani}", "sip:127.0.0.66", &[]),
+        ("sip:{ani}@127.0.0.2:5070", "a@127.0.0.66;b", &[]),
+    ] {
+        let mut provision = provision(PROVISION);
+        let flow = provision.flow.iter_mut().find(|f| f.name == "office").expect("a flow");
+        flow.text = format!("[flow]\nstart = \"a\"\n[step.a]\ndo = \"transfer\"\nto = \"{to}\"\n");
+        let mut desk = Desk::new(1, provision);
+        let invite = invite(from, "127.0.0.2", "300", headers);
+        let session = desk.with(Party::Carrier, |e, now| e.invite(now, invite)).expect("a session");
+        assert_eq!(refused(&desk, session).map(|r| r.1), Some(Cause::InvalidNumber), "{to}");
+        assert!(desk.strays.is_empty() && desk.asked.is_empty() && desk.calls_out.is_empty(), "{to}");
+        desk.seconds(400);
+        desk.check_over();
+    }
+    // In a user part `;` ends nothing (RFC 3261 section 25.1): it goes where the flow says.
+    let mut provision = provision(PROVISION);
+    let flow = provision.flow.iter_mut().find(|f| f.name == "office").expect("a flow");
+    flow.text = "[flow]\nstart = \"a\"\n[step.a]\ndo = \"transfer\"\nto = \"sip:{ani}@127.0.0.2:5070\"\n".into();
+    let mut desk = Desk::new(1, provision);
+    let invite = invite("evil.example;x", "127.0.0.2", "300", &[]);
+    let session = desk.with(Party::Carrier, |e, now| e.invite(now, invite)).expect("a session");
+    assert!(octets(&desk, Party::Carrier).contains("\r\nTo: <sip:evil.example;x@127.0.0.2:5070>\r\n"));
+    assert!(desk.strays.is_empty() && desk.asked.is_empty());
+    over(desk, session);
 }
 
 /// RFC 5806 section 5, RFC 7044 section 5: the numbers on the way are kept, and ours is added.
@@ -130,11 +253,62 @@ fn diversions_choose_the_way_and_go_on() {
         assert_eq!(noted, Some("from 5559000, user-busy"));
         desk.check_over();
     }
+    // RFC 7044 section 10.1, RFC 5806 section 4.1: withheld from people, flows, records and whom we do not trust; it counts.
+    let entry = "<sip:5559001@x?Privacy=history>;index=1, <sip:200@x>;index=1.1";
+    let parameter = ("Diversion", "<sip:5559001@x>;privacy=full");
+    for headers in [&[diversion[0], ("Privacy", "history")][..], &[parameter], &[("History-Info", entry)]] {
+        for trusted in [true, false] {
+            let mut provision = provision(PROVISION);
+            provision.trunk.iter_mut().for_each(|trunk| trunk.trusted = trusted);
+            let flow = provision.flow.iter_mut().find(|f| f.name == "office").expect("a flow");
+            flow.text = "[flow]\nstart = \"a\"\n[step.a]\ndo = \"branch\"\n\
+                         when = [{ attribute = \"diverted_from\", exists = false, then = \"b\" }]\nelse = \"c\"\n\
+                         [step.b]\ndo = \"transfer\"\nto = \"85551234\"\n\
+                         [step.c]\ndo = \"hangup\"\ncause = \"rejected\"\n"
+                .into();
+            let mut desk = Desk::new(1, provision);
+            let session = call(&mut desk, "300", MAX_FORWARDS, headers);
+            let outside = rung(&desk, Party::Carrier, "85551234");
+            assert_eq!(outside.origin.diversions.len(), 2, "it counts");
+            assert!(outside.origin.diversions[1].withheld);
+            assert_eq!(octets(&desk, Party::Carrier).contains("5559001"), trusted);
+            desk.hangup(Party::Carrier, session);
+            let session = call(&mut desk, "100", MAX_FORWARDS, headers);
+            rung(&desk, Party::Phones, "ana");
+            assert!(!octets(&desk, Party::Phones).contains("5559001"));
+            desk.hangup(Party::Carrier, session);
+            desk.seconds(400);
+            desk.check_over();
+            for cdr in &desk.cdrs {
+                let noted: Vec<_> = cdr.events.iter().filter(|e| e.what.starts_with("diverted")).collect();
+                assert!(noted.len() == 1 && noted[0].what == "diverted-withheld", "{noted:?}");
+            }
+        }
+    }
+}
+
+/// A number that comes back to itself, by a carrier that makes a new call of it each time and passes Diversion on: each round
+/// makes the list longer, and the eleventh is refused.
+#[test]
+fn a_circle_of_diversions_ends() {
     let mut desk = desk(false);
-    let headers = [diversion[0], ("Privacy", "history")];
-    let session = call(&mut desk, "200", MAX_FORWARDS, &headers);
-    assert_eq!(rung(&desk, Party::Carrier, "85551234").origin.diversions, [], "RFC 7044 section 10.1");
-    over(desk, session);
+    let mut headers = vec![("Diversion", "<sip:5559000@x>".to_owned())];
+    let mut sessions = Vec::new();
+    for round in 1.. {
+        let now: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let session = call(&mut desk, "200", MAX_FORWARDS, &now);
+        if let Some(refusal) = refused(&desk, session) {
+            assert_eq!((round, refusal), (11, (482, Cause::ExchangeRouting)));
+            break;
+        }
+        sessions.push(session);
+        let back = rung(&desk, Party::Carrier, "85551234").origin.diversions;
+        assert!(round <= 10 && back.len() == round + 1, "{back:?}");
+        headers = back.iter().map(|d| ("Diversion", format!("<sip:{}@x>", d.user.as_str()))).collect();
+    }
+    sessions.into_iter().for_each(|session| desk.hangup(Party::Carrier, session));
+    desk.seconds(400);
+    desk.check_over();
 }
 
 /// RFC 3261 section 16.3 step 3 and 16.6 step 3, as RFC 7332 wants them of back-to-back user agents.
@@ -147,11 +321,7 @@ fn a_call_in_circles_ends() {
     let refusals = [(0, vec![], 483), (70, vec![("Diversion", "<sip:5559000@x>"); 11], 482)];
     for (hops, headers, expected) in refusals {
         let session = call(&mut desk, "200", hops, &headers);
-        let failed = desk.events.iter().find_map(|(_, e)| match e {
-            Event::Failed { session: s, status, cause, .. } if *s == session => Some((*status, *cause)),
-            _ => None,
-        });
-        assert_eq!(failed, Some((expected, Cause::ExchangeRouting)), "{hops}");
+        assert_eq!(refused(&desk, session), Some((expected, Cause::ExchangeRouting)), "{hops}");
     }
     desk.seconds(400);
     desk.check_over();
@@ -171,7 +341,10 @@ fn reasons_go_through() {
     assert_eq!(desk.cdrs.last().and_then(|cdr| cdr.cause), Some(Cause::OutOfOrder));
     // A CANCEL's reason counts, too.
     let session = call(&mut desk, "200", MAX_FORWARDS, &[]);
+    rung(&desk, Party::Carrier, "85551234");
     desk.with(Party::Carrier, |e, now| e.hangup(now, session, Cause::TimerExpired));
+    let cancel = desk.calls_out.iter().find(|(_, text)| text.starts_with("CANCEL")).map_or("", |(_, text)| text);
+    assert!(cancel.contains("\r\nReason: Q.850;cause=102"), "{cancel}");
     desk.seconds(3);
     assert_eq!(desk.cdrs.last().and_then(|cdr| cdr.cause), Some(Cause::TimerExpired));
     desk.seconds(400);

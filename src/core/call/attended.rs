@@ -2,13 +2,13 @@
 //! section 7), and an INVITE with Replaces takes over a leg. Who may: a phone the dialogs that end at it; any phone of
 //! the tenant a call that rings at a colleague's; a trunk's peer the dialogs of that trunk. Nobody else.
 
-use crate::base::{CallId, Cause, LegId, Now};
+use crate::base::{CallId, Cause, DialString, LegId, Now};
 use crate::core::call::{CallState, LEGS_PER_CALL_MAX, NewLeg, Role, Signal, SipLeg};
 use crate::core::journal::{Direction, LegRecord};
 use crate::core::media::MediaCommand;
 use crate::core::switch::Switch;
 use crate::core::trunk::auth::Source;
-use crate::proto::sip::{Incoming, SessionId};
+use crate::proto::sip::{Incoming, Origin, SessionId};
 
 /// What an attended transfer comes to.
 pub(super) enum Joined {
@@ -213,11 +213,11 @@ impl Switch {
         let party = match source {
             Source::Trunk(trunk) => (Some(trunk), None),
             Source::Phone(agent) => (None, Some(agent)),
-            Source::Challenge | Source::Stranger => (None, None),
+            Source::Challenge | Source::Misnamed | Source::Stranger => (None, None),
         };
         let Some(sip) = self.sip_leg(now, &incoming, party) else { return };
-        let (_, name) = self.admit_origin(&incoming, party);
-        if let Err(cause) = self.take_place(now, source, sip, name, old) {
+        let named = self.admit_origin(&incoming, party);
+        if let Err(cause) = self.take_place(now, source, sip, named, old) {
             self.sip.reject(now, session, cause.sip_status(), Some(cause), None);
         }
     }
@@ -233,11 +233,18 @@ impl Switch {
                 let same = leg.phone.is_some_and(|colleague| tenant(colleague) == tenant(agent));
                 same && !leg.answered && leg.role == Role::Target
             }
-            Source::Challenge | Source::Stranger => false,
+            Source::Challenge | Source::Misnamed | Source::Stranger => false,
         }
     }
 
-    fn take_place(&mut self, now: Now, source: Source, sip: SipLeg, party: String, old: LegId) -> Result<(), Cause> {
+    fn take_place(
+        &mut self,
+        now: Now,
+        source: Source,
+        sip: SipLeg,
+        (origin, shown_as): (Origin, DialString),
+        old: LegId,
+    ) -> Result<(), Cause> {
         let l = self.legs.get(&old).ok_or(Cause::TemporaryFailure)?;
         let (call, role, answered) = (l.call, l.role, l.answered);
         let c = self.calls.get(&call).ok_or(Cause::TemporaryFailure)?;
@@ -254,11 +261,12 @@ impl Switch {
         let (trunk, agent) = match source {
             Source::Trunk(trunk) => (Some((trunk, 0)), None),
             Source::Phone(agent) => (None, Some(agent)),
-            Source::Challenge | Source::Stranger => return Err(Cause::Barred),
+            Source::Challenge | Source::Misnamed | Source::Stranger => return Err(Cause::Barred),
         };
         let id = LegId(self.fresh());
         let session = sip.session;
         let signal = Signal::Sip(Box::new(sip));
+        let party = shown_as.as_str().to_owned();
         self.insert_leg(now, id, NewLeg { call, role, direction: Direction::Inbound, signal, trunk, party, agent });
         let answer = match self.open_media(id) {
             Ok(answer) => answer,
@@ -276,6 +284,13 @@ impl Switch {
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "replaced", "");
             c.route.clear();
+            if old == client {
+                // RFC 3325 section 5: what is asserted from now on, and what is withheld, is the new client's. The call's
+                // way to us stays.
+                let Origin { diversions, history_private, max_forwards, .. } = std::mem::take(&mut c.origin);
+                c.origin = Origin { diversions, history_private, max_forwards, ..origin };
+                c.shown_as = shown_as;
+            }
             match state {
                 CallState::Talking(party) if old == client => (c.client, c.state) = (id, CallState::Talking(party)),
                 _ => c.state = CallState::Talking(id),

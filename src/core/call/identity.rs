@@ -1,12 +1,15 @@
 //! Whom a call comes from: what we believe of it, and what the next party is told (RFC 3323 to RFC 3325, RFC 5806,
 //! RFC 7044). A number that a caller from outside withholds never becomes part of a call: only trusted trunks are told it.
 //! An agent is known to its own centre by name whatever its phone withholds; the party that it calls is told nothing.
+//!
+//! From whom a call was diverted is its sender's word, on trunks that are not trusted, too, and goes on as such: RFC 5806
+//! and RFC 7044 know nobody who vouches for it, and a circle of diversions ends only where all of them are counted.
 
-use crate::base::{AgentId, Now, TrunkId};
+use crate::base::{AgentId, DialString, Now, TrunkId};
 use crate::core::call::{Call, RouteStep};
 use crate::core::journal::Direction;
 use crate::core::switch::Switch;
-use crate::proto::sip::{Diversion, Incoming, Origin};
+use crate::proto::sip::{Audience, Diversion, Incoming, Origin};
 
 /// The user part of a From that names nobody (RFC 3323 section 4.1.1.3).
 const ANONYMOUS: &str = "anonymous";
@@ -18,23 +21,24 @@ pub(super) struct Caller {
     /// `None`: our own address.
     pub host: Option<String>,
     pub origin: Origin,
+    pub audience: Audience,
 }
 
 impl Call {
     /// The number by which the caller is shown to people: none where it is withheld.
     fn shown(&self) -> Option<&str> {
-        let from = self.cdr.from.as_str();
+        let from = self.shown_as.as_str();
         (!self.origin.private && !from.is_empty() && from != ANONYMOUS).then_some(from)
     }
 
     /// The attributes that flows find, beside those of every call.
     pub(super) fn origin_attributes(&self) -> Vec<(String, String)> {
         let diversions = &self.origin.diversions;
-        let (by, first) = (diversions.first(), diversions.last());
+        let (by, first) = (diversions.first().filter(|d| is_shown(d)), diversions.last().filter(|d| is_shown(d)));
         [
             self.origin.private.then(|| ("privacy", "id".to_owned())),
-            first.map(|d| ("diverted_from", d.user.clone())),
-            by.map(|d| ("diverted_by", d.user.clone())),
+            first.map(|d| ("diverted_from", d.user.as_str().to_owned())),
+            by.map(|d| ("diverted_by", d.user.as_str().to_owned())),
             by.map(|d| ("diverted_why", d.reason.clone())),
         ]
         .into_iter()
@@ -48,32 +52,44 @@ impl Call {
         if self.origin.private {
             self.note(now, "caller-withheld", "");
         }
-        let diverted = self.origin.diversions.last().map(|d| (d.user.clone(), d.reason.clone()));
-        if let Some((user, reason)) = diverted {
-            self.note(now, "diverted", format!("from {user}, {reason}"));
+        let diversions = &self.origin.diversions;
+        let withheld = diversions.iter().any(|d| d.withheld);
+        let diverted = diversions.last().filter(|d| is_shown(d));
+        if let Some(detail) = diverted.map(|d| format!("from {}, {}", d.user.as_str(), d.reason)) {
+            self.note(now, "diverted", detail);
+        }
+        if withheld {
+            self.note(now, "diverted-withheld", "");
         }
     }
 }
 
+/// Whether people and flows may see whom the call was diverted from.
+fn is_shown(diversion: &Diversion) -> bool {
+    !diversion.withheld && !diversion.user.is_empty()
+}
+
 impl Switch {
-    /// What we believe of an INVITE's origin, and the number that stands for the caller.
+    /// What we believe of an INVITE's origin, and the number that stands for the caller: empty where it cannot be read as one.
     pub(crate) fn admit_origin(
         &self,
         incoming: &Incoming,
         (trunk, agent): (Option<TrunkId>, Option<AgentId>),
-    ) -> (Origin, String) {
+    ) -> (Origin, DialString) {
         let mut origin = incoming.origin.clone();
         if agent.is_some() {
             // RFC 3325 section 5: whom we authenticated ourselves we may assert; what it says of itself counts for nothing.
-            origin.asserted = Some(incoming.from_user.clone());
+            let user = incoming.authenticated.as_deref().unwrap_or_default();
+            let user = DialString::new(user).unwrap_or_default();
+            origin.asserted = Some(user.clone()).filter(|user| !user.is_empty());
             origin.diversions.clear();
-            return (origin, incoming.from_user.clone());
+            return (origin, user);
         }
         origin.asserted = origin.asserted.filter(|_| self.is_trusted(trunk));
         let caller = match (&origin.asserted, origin.private) {
-            (_, true) => ANONYMOUS.to_owned(),
+            (_, true) => DialString::new(ANONYMOUS).unwrap_or_default(),
             (Some(user), false) => user.clone(),
-            (None, false) => incoming.from_user.clone(),
+            (None, false) => DialString::new(incoming.from_user.as_str()).unwrap_or_default(),
         };
         (origin, caller)
     }
@@ -88,25 +104,29 @@ impl Switch {
         let trusted = self.is_trusted(step.trunk);
         let mut origin = call.origin.clone();
         origin.asserted = origin.asserted.filter(|_| trusted);
-        // The number that the client dialled sends the call on.
-        let dialled = call.cdr.to.as_str();
-        let last = origin.diversions.first().map(|d| d.user.as_str());
-        if call.cdr.direction == Direction::Inbound && !dialled.is_empty() && last != Some(dialled) {
-            origin.diversions.insert(0, Diversion { user: dialled.to_owned(), reason: "unconditional".to_owned() });
+        // The number that the client dialled sends the call on. Always: one that is there already tells of a circle, which
+        // ends only if each round makes the list longer.
+        let user = call.cdr.to.clone();
+        if call.cdr.direction == Direction::Inbound && !user.is_empty() {
+            let (reason, withheld) = ("unconditional".to_owned(), origin.history_private);
+            origin.diversions.insert(0, Diversion { user, reason, withheld });
         }
-        if origin.history_private && !trusted {
-            origin.diversions.clear();
-        }
+        let audience = match step.agent {
+            Some(_) => Audience::Phone,
+            None if trusted => Audience::Trusted,
+            None => Audience::Peer,
+        };
         origin.max_forwards = origin.max_forwards.saturating_sub(1);
         match call.shown() {
-            Some(from) => Caller { user: from.to_owned(), display: None, host: None, origin },
+            Some(from) => Caller { user: from.to_owned(), display: None, host: None, origin, audience },
             None if origin.private => Caller {
                 user: ANONYMOUS.to_owned(),
                 display: Some("Anonymous".to_owned()),
                 host: Some("anonymous.invalid".to_owned()),
                 origin,
+                audience,
             },
-            None => Caller { user: ANONYMOUS.to_owned(), display: None, host: None, origin },
+            None => Caller { user: ANONYMOUS.to_owned(), display: None, host: None, origin, audience },
         }
     }
 }

@@ -35,7 +35,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use crate::base::{
-    AgentId, CallId, Cause, Circuit, Instant, LegId, OfferId, PlayId, PortId, QueueId, TenantId, WorkItemId,
+    AgentId, CallId, Cause, Circuit, DialString, Instant, LegId, OfferId, PlayId, PortId, QueueId, TenantId, WorkItemId,
 };
 use crate::base::{Now, Timestamp, TrunkId};
 use crate::core::bounds::Lost;
@@ -113,6 +113,8 @@ pub(crate) struct Call {
     pub examines: bool,
     /// Whom it comes from, and by which numbers.
     pub origin: Origin,
+    /// The number that stands for the client, if it may be shown: as in the record, until another takes its place.
+    pub shown_as: DialString,
     pub cdr: Cdr,
     events_left_out: u64,
     /// What earlier flows of the call lost.
@@ -159,6 +161,7 @@ impl Call {
             route: VecDeque::new(),
             examines: false,
             origin,
+            shown_as: cdr.from.clone(),
             cdr,
             events_left_out: 0,
             lost_by_flows: Lost::default(),

@@ -14,7 +14,7 @@ use crate::core::trunk::SipTarget;
 use crate::core::trunk::credentials_of;
 use crate::core::trunk::locator::Server;
 use crate::proto::sdp;
-use crate::proto::sip::{Invite, Path, SessionId};
+use crate::proto::sip::{Invite, Path, SessionId, UriParts};
 
 /// How long a server that is no trunk's may send nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
@@ -154,8 +154,8 @@ impl Switch {
         let security = self.security(policy, path.transport);
         let local = self.local_description((socket, path.remote.is_ipv4()), codecs, security.clone());
         let host = Host::Address(path.local.ip()).to_string();
-        let to_uri = step.uri.split(';').next().unwrap_or(&step.uri).to_owned();
-        let mut headers = caller.origin.headers(&host, &to_uri);
+        let to_uri = UriParts::parse(&step.uri).map_or_else(|| step.uri.clone(), |parts| parts.bare);
+        let mut headers = caller.origin.headers(&host, &to_uri, caller.audience);
         headers.extend(proxy.map(|uri| ("Route".to_owned(), format!("<{uri}>"))));
         let invite = Invite {
             path,

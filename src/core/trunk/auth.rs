@@ -13,7 +13,9 @@ pub(crate) enum Source {
     Phone(AgentId),
     /// It must authenticate first.
     Challenge,
-    /// It speaks for another than it proved to be.
+    /// An agent's phone that speaks for another than it proved to be.
+    Misnamed,
+    /// It proved to be somebody who may not call from here.
     Stranger,
 }
 
@@ -35,11 +37,12 @@ impl Switch {
             };
         }
         match incoming.authenticated.as_deref() {
-            // A phone speaks for its own address of record only.
-            Some(user) if user == incoming.from_user => {
-                self.directory.agent_by_user(user).map_or(Source::Stranger, |a| Source::Phone(a.id))
-            }
-            Some(_) => Source::Stranger,
+            Some(user) => match self.directory.agent_by_user(user) {
+                // A phone speaks for its own address of record, or for nobody (RFC 3323 section 4.1.1.3).
+                Some(a) if user == incoming.from_user || incoming.origin.nobody => Source::Phone(a.id),
+                Some(_) => Source::Misnamed,
+                None => Source::Stranger,
+            },
             // Whoever it claims to be: a name that is known gets no other answer than one that is not.
             None => Source::Challenge,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Now, Timestamp, TrunkId};
 use crate::core::switch::{Output, Switch, Timer};
-use crate::proto::sip::Path;
+use crate::proto::sip::{Path, SessionId};
 
 /// So long before its end a certificate raises an alarm: three weeks leave time for one that people must order.
 const AHEAD: Duration = Duration::from_secs(21 * 86_400);
@@ -41,6 +41,18 @@ impl Switch {
     pub(crate) fn alias_of(&self, server: SocketAddr, trunk: TrunkId) -> Option<u64> {
         let connection = *self.aliases.get(&server)?;
         (self.trunk_by_certificate(connection) == Some(trunk)).then_some(connection)
+    }
+
+    /// Notes how a connection to a trunk's peer is made, for when the one that it called on is gone (RFC 3261 section
+    /// 12.2.1.1): by the trunk's profile for its first peer.
+    pub(crate) fn know_profile(&mut self, trunk: TrunkId, session: SessionId) {
+        let Some(entry) = self.directory.trunk(trunk) else { return };
+        let Some(peer) = entry.peers.first() else { return };
+        let (number, told) = self.profiles.number(Some(trunk), entry.tls.as_ref(), &peer.host.to_string());
+        if let Some(profile) = told {
+            self.emit(Output::TlsProfile(Box::new(profile)));
+        }
+        self.sip.set_profile(session, number);
     }
 
     /// A connection is gone.

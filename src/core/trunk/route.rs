@@ -9,7 +9,7 @@ use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::trunk::SipTarget;
 use crate::core::trunk::locator::{Located, Nowhere, Server, lot};
 use crate::core::trunk::target::Destination;
-use crate::proto::sip::{Credentials, Path, Transport};
+use crate::proto::sip::{Credentials, Path, Transport, escape_user};
 
 /// Circuits of one trunk that a call tries when both ends seize them at once.
 const CIRCUITS_TRIED: usize = 3;
@@ -98,7 +98,7 @@ impl Switch {
             .into_iter()
             .map(|way| RouteStep {
                 peer: Some(way.peer),
-                uri: format!("sip:{number}@{}", way.host),
+                uri: format!("sip:{}@{}", escape_user(&number), way.host),
                 path: way.path,
                 destination: Some(way.destination),
                 ..blank.clone()

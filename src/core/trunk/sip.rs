@@ -12,7 +12,7 @@ use crate::core::load::sources::Misdeed;
 use crate::core::switch::{Output, Switch};
 use crate::core::trunk::auth::Source;
 use crate::proto::sdp;
-use crate::proto::sip::{Binding, DIVERSIONS_MAX, Event, Incoming, SessionId, is_sos};
+use crate::proto::sip::{Binding, DIVERSIONS_MAX, Event, Incoming, SessionId, Transport, is_sos};
 
 impl Switch {
     pub(crate) fn on_sip(&mut self, now: Now, event: Event) {
@@ -45,6 +45,7 @@ impl Switch {
             Event::Probed { id, status } => self.probed(now, id, status),
             Event::Aliased { path, port } => self.aliased(&path, port),
             Event::Guessing { source, stands } => self.guessing(now, source, stands),
+            Event::Locked { user, stands } => self.locked(now, user, stands),
             Event::CloseConnection { connection } => self.emit(Output::CloseConnection(connection)),
             Event::Misbehaved { source, connection, credentials } => {
                 let misdeed = if credentials { Misdeed::Credentials } else { Misdeed::Malformed };
@@ -63,6 +64,9 @@ impl Switch {
         let session = incoming.session;
         let address = incoming.path.remote.ip();
         let source = self.identify(&incoming);
+        if let (Source::Trunk(trunk), Transport::Tls) = (source, incoming.path.transport) {
+            self.know_profile(trunk, session);
+        }
         // It takes a place that is there already.
         if let (Some(replaced), Source::Trunk(_) | Source::Phone(_)) = (incoming.replaces, source) {
             return self.replace(now, source, incoming, replaced);
@@ -81,6 +85,12 @@ impl Switch {
                 self.call_from_phone(now, agent, incoming);
             }
             Source::Challenge => self.sip.challenge(now, session),
+            // RFC 3261 section 22.1: who it is is known, and it may not speak for another. Its settings are wrong; it is no
+            // stranger.
+            Source::Misnamed => {
+                self.counters.calls_refused += 1;
+                self.sip.reject(now, session, 403, Some(Cause::Barred), None);
+            }
             Source::Stranger => {
                 self.counters.calls_refused += 1;
                 self.misbehaved(now, address, incoming.path.connection, Misdeed::Barred);
@@ -113,6 +123,16 @@ impl Switch {
             self.guessing.remove(&source);
         }
         self.alarms.set(now, "login-attempts", String::new(), !self.guessing.is_empty());
+    }
+
+    /// The same for a user's password, guessed at from wherever.
+    fn locked(&mut self, now: Now, user: String, stands: bool) {
+        if stands {
+            self.emit(Output::Warning(format!(
+                "sip: too many failed logins as {user}: for a while it can log in from where it did before alone"
+            )));
+        }
+        self.alarms.set(now, "login-attempts", user, stands);
     }
 
     fn call_from_trunk(&mut self, now: Now, trunk: TrunkId, incoming: Incoming) {
@@ -159,21 +179,27 @@ impl Switch {
         (trunk, agent): (Option<TrunkId>, Option<AgentId>),
     ) -> Option<crate::base::CallId> {
         let session = incoming.session;
-        let (origin, caller) = self.admit_origin(&incoming, (trunk, agent));
+        let (origin, from) = self.admit_origin(&incoming, (trunk, agent));
         if origin.diversions.len() > DIVERSIONS_MAX {
             // A circle of diversions; not every element in it counts down Max-Forwards.
             self.counters.calls_refused += 1;
             self.sip.reject(now, session, 482, Some(Cause::ExchangeRouting), None);
             return None;
         }
-        let (Ok(from), Ok(to)) = (DialString::new(caller), DialString::new(incoming.request_user.as_str())) else {
+        let Ok(to) = DialString::new(incoming.request_user.as_str()) else {
             // RFC 3261 21.4.22: the address cannot be used as a number.
             self.sip.reject(now, session, 484, Some(Cause::InvalidNumber), None);
             return None;
         };
         let leg = self.sip_leg(now, &incoming, (trunk, agent))?;
+        // An odd name is no reason to refuse a call (RFC 4475 section 3.1.1.3): it has no number, that is all.
+        let unreadable = from.is_empty() && !incoming.from_user.is_empty();
         let new = NewCall { from, to, direction, signal: Signal::Sip(Box::new(leg)), trunk, origin, agent };
-        Some(self.new_call(now, new))
+        let call = self.new_call(now, new);
+        if let Some(c) = self.calls.get_mut(&call).filter(|_| unreadable) {
+            c.note(now, "caller-unreadable", "");
+        }
+        Some(call)
     }
 
     /// The SIP side of a leg for an INVITE, which is refused where its description is of no use.

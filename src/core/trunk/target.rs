@@ -1,7 +1,7 @@
 //! Where a SIP request is to go: a SIP URI taken apart as far as finding the server takes (RFC 3263).
 
 use crate::core::tenant::directory::{Host, PeerEntry, TrunkEntry};
-use crate::proto::sip::Transport;
+use crate::proto::sip::{Transport, UriParts};
 
 /// What is asked where to send to.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -71,7 +71,7 @@ impl TrunkEntry {
 /// A SIP URI taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct SipTarget {
-    /// User part; may be empty.
+    /// User part, unescaped; may be empty.
     pub user: String,
     /// Where it leads.
     pub destination: Destination,
@@ -80,39 +80,14 @@ pub(crate) struct SipTarget {
 impl SipTarget {
     /// Takes `sip:user@host:port;params` apart; `None` when it is not a SIP or SIPS URI.
     pub fn parse(uri: &str) -> Option<SipTarget> {
-        let (scheme, rest) = uri.split_once(':')?;
-        let secure = scheme.eq_ignore_ascii_case("sips");
-        if !secure && !scheme.eq_ignore_ascii_case("sip") {
-            return None;
-        }
-        let rest = rest.split('?').next().unwrap_or(rest);
-        let mut parts = rest.split(';');
-        let main = parts.next().unwrap_or("");
-        let named = parts.filter_map(|p| p.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("transport"));
-        let transport = named.and_then(|(_, name)| Transport::from_name(name)).map(Into::into);
-        let (user, host_port) = main.rsplit_once('@').unwrap_or(("", main));
-        let user = user.split(':').next().unwrap_or("").to_owned();
-        let (host, port) = split_port(host_port)?;
-        if host.is_empty() {
-            return None;
-        }
-        Some(SipTarget { user, destination: Destination { host: Host::new(host), port, transport, secure } })
-    }
-}
-
-fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
-    if let Some(v6) = text.strip_prefix('[') {
-        let (host, rest) = v6.split_once(']')?;
-        let port = match rest.strip_prefix(':') {
-            Some(p) => Some(p.parse().ok()?),
-            None if rest.is_empty() => None,
-            None => return None,
+        let parts = UriParts::parse(uri)?;
+        let destination = Destination {
+            host: Host::new(&parts.host),
+            port: parts.port,
+            transport: parts.transport.map(Into::into),
+            secure: parts.secure,
         };
-        return Some((host, port));
-    }
-    match text.split_once(':') {
-        Some((host, port)) => Some((host, Some(port.parse().ok()?))),
-        None => Some((text, None)),
+        Some(SipTarget { user: parts.user, destination })
     }
 }
 
@@ -130,6 +105,9 @@ mod tests {
         let t = SipTarget::parse("sips:7@PBX.example").unwrap();
         assert_eq!(t.destination.host, Host::Name("pbx.example".into()));
         assert_eq!(t.destination.plain_transport(), Transport::Tls);
+        // RFC 3261 section 25.1: `;` and `?` may stand in the user part, and end nothing there.
+        let t = SipTarget::parse("sip:evil.example;x?y@pbx.example;transport=tcp").unwrap();
+        assert_eq!((t.user.as_str(), t.destination.host), ("evil.example;x?y", Host::new("pbx.example")));
         for bad in ["tel:+1555", "sip:", "sip:a@h:99999", "sip:a@[::1", "si"] {
             assert_eq!(SipTarget::parse(bad), None, "{bad}");
         }

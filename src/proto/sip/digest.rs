@@ -3,7 +3,7 @@
 //! Our nonces need no table: each carries its time and a keyed hash. Only nonces that someone has used with success
 //! are remembered, for their life, so that a nonce count is taken once (RFC 7616 section 3.3).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,14 +14,15 @@ use sip_codec::{HeaderName, Headers, Uri};
 
 use crate::base::{Bound, Instant, Redacted, Source};
 
+use super::accounts::Accounts;
 use super::message::{parameter, split_top, text, user_of};
 use super::types::{Credentials, Event, User};
 use super::wire::{Wake, Wire};
 
 /// Life of a nonce; after it, the answer is a new one with `stale=true`.
 const NONCE_LIFE: Duration = Duration::from_secs(60);
-/// Used nonces that are remembered.
-const USED_MAX: usize = 16_384;
+/// Used nonces that are remembered: a login with a new one each, 4,000 times a second.
+const USED_MAX: usize = 262_144;
 /// Wrong passwords from one address within [`FAILURES_WINDOW`] before its attempts are refused unseen.
 const FAILURES_MAX: u32 = 50;
 const FAILURES_WINDOW: Duration = Duration::from_secs(60);
@@ -117,7 +118,8 @@ pub(super) enum Verdict {
 pub(super) struct Guard {
     users: HashMap<String, Redacted<String>>,
     secret: Redacted<String>,
-    used: HashMap<String, (u32, Instant)>,
+    used: Used,
+    accounts: Accounts,
     failures: HashMap<IpAddr, (u32, Instant)>,
     sha256: bool,
     nonces_refused: u64,
@@ -129,7 +131,8 @@ impl Guard {
         Self {
             users: HashMap::new(),
             secret: Redacted::new(wire.call_id()),
-            used: HashMap::new(),
+            used: Used::default(),
+            accounts: Accounts::default(),
             failures: HashMap::new(),
             sha256: false,
             nonces_refused: 0,
@@ -143,6 +146,21 @@ impl Guard {
 
     pub fn set_users(&mut self, users: Vec<User>) {
         self.users = users.into_iter().map(|u| (u.name, u.password)).collect();
+    }
+
+    /// What is remembered of users that are no more goes with them.
+    pub fn keep_accounts(&mut self, wire: &mut Wire) {
+        self.accounts.keep(wire, |user| self.users.contains_key(user));
+    }
+
+    /// A user is known to be there from an earlier run.
+    pub fn is_at(&mut self, now: Instant, user: &str, source: IpAddr) {
+        self.accounts.right(now, user, Source::of(source).address());
+    }
+
+    /// Ends what is over of users' locks.
+    pub fn wake_accounts(&mut self, now: Instant, wire: &mut Wire) {
+        self.accounts.wake(now, wire);
     }
 
     pub fn knows(&self, user: &str) -> bool {
@@ -170,7 +188,7 @@ impl Guard {
     /// that whose window ends first.
     pub fn bounds(&self) -> [Bound; 2] {
         [
-            Bound::new("digest-nonces", self.used.len(), USED_MAX, self.nonces_refused),
+            Bound::new("digest-nonces", self.used.len, USED_MAX, self.nonces_refused),
             Bound::new("digest-sources", self.failures.len(), SOURCES_MAX, self.sources_displaced),
         ]
     }
@@ -195,8 +213,18 @@ impl Guard {
             wire.count("digest-blocked");
             return Verdict::Blocked;
         }
-        let verdict = self.judge(now, source, (method, uri), &answer);
+        let mut verdict = self.judge(now, source, (method, uri), &answer);
+        // A guesser must not see that it was right, nor that there is such a user.
+        if self.accounts.is_locked(now, &answer.user, source) && matches!(verdict, Verdict::Valid(_)) {
+            verdict = Verdict::Invalid;
+        }
+        if matches!(verdict, Verdict::Valid(_)) {
+            self.accounts.right(now, &answer.user, source);
+        }
         if verdict == Verdict::Invalid {
+            if self.users.contains_key(&answer.user) {
+                self.accounts.wrong(now, wire, &answer.user, source);
+            }
             wire.count("digest-failed");
             wire.event(Event::Misbehaved { source: address, connection: 0, credentials: true });
             self.note_failure(now, wire, source);
@@ -217,21 +245,14 @@ impl Guard {
             return Verdict::Invalid;
         }
         // RFC 7616 section 3.4.6: a count that is not new is a replay.
-        match self.used.get_mut(&answer.nonce) {
-            Some((count, _)) if answer.count <= *count => return Verdict::Stale,
-            Some((count, _)) => *count = answer.count,
-            None => {
-                if self.used.len() >= USED_MAX {
-                    self.used.retain(|_, (_, until)| now < *until);
-                }
-                if self.used.len() >= USED_MAX {
-                    self.nonces_refused += 1;
-                    return Verdict::Stale;
-                }
-                self.used.insert(answer.nonce.clone(), (answer.count, made + NONCE_LIFE));
+        match self.used.take(now, made, key(&answer.nonce), answer.count) {
+            Taken::New => Verdict::Valid(answer.user.clone()),
+            Taken::Before => Verdict::Stale,
+            Taken::Full => {
+                self.nonces_refused += 1;
+                Verdict::Stale
             }
         }
-        Verdict::Valid(answer.user.clone())
     }
 
     fn note_failure(&mut self, now: Instant, wire: &mut Wire, source: IpAddr) {
@@ -283,6 +304,49 @@ impl Guard {
         let mut seal = respond(Algorithm::Sha256, "", seed, ("", self.secret.expose()), ("", &source), None);
         seal.truncate(32);
         seal
+    }
+}
+
+/// A nonce by the first half of its seal, which is ours and by chance (see [`Guard::seal`]).
+fn key(nonce: &str) -> u64 {
+    let seal = nonce.rsplit_once('.').and_then(|(_, seal)| seal.get(..16));
+    seal.and_then(|seal| u64::from_str_radix(seal, 16).ok()).unwrap_or_default()
+}
+
+/// What became of a nonce count.
+enum Taken {
+    New,
+    Before,
+    Full,
+}
+
+/// Nonces in use with their counts, by the second in which they were made: what is too old goes by seconds, unsearched.
+#[derive(Debug, Default)]
+struct Used {
+    by_second: BTreeMap<u64, HashMap<u64, u32>>,
+    len: usize,
+}
+
+impl Used {
+    fn take(&mut self, now: Instant, made: Instant, nonce: u64, count: u32) -> Taken {
+        let second = |at: Instant| at.as_micros() / 1_000_000;
+        while let Some(oldest) = self.by_second.first_entry().filter(|s| s.key() + NONCE_LIFE.as_secs() < second(now)) {
+            self.len -= oldest.remove().len();
+        }
+        let nonces = self.by_second.entry(second(made)).or_default();
+        match nonces.get_mut(&nonce) {
+            Some(last) if count <= *last => Taken::Before,
+            Some(last) => {
+                *last = count;
+                Taken::New
+            }
+            None if self.len >= USED_MAX => Taken::Full,
+            None => {
+                nonces.insert(nonce, count);
+                self.len += 1;
+                Taken::New
+            }
+        }
     }
 }
 
@@ -391,6 +455,7 @@ mod tests {
 
     use super::*;
     use crate::proto::sip::EndpointConfig;
+    use crate::proto::sip::accounts::TRIES_MAX;
 
     const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -504,9 +569,64 @@ mod tests {
         }
         let right = log_in(&mut wire, &guard, &mut login, at(2));
         assert_eq!(guard.verify(at(2), &mut wire, SOURCE, ("REGISTER", &uri()), &right), Verdict::Blocked);
-        let later = at(60_002);
+        // The user's own lock outlasts the source's.
+        let later = at(600_002);
         let right = log_in(&mut wire, &guard, &mut login, later);
         assert_eq!(guard.verify(later, &mut wire, SOURCE, ("REGISTER", &uri()), &right), Verdict::Valid("anna".into()));
+    }
+
+    /// A password that is tried from many addresses, each of which keeps below every limit of its own.
+    #[test]
+    fn a_user_that_is_guessed_at_from_everywhere_is_believed_at_home_alone() {
+        let (mut wire, mut guard, mut login) = setup(false);
+        let home = IpAddr::from([198, 51, 100, 1]);
+        let from = |n: u8| IpAddr::from([203, 0, 113, n]);
+        let mut log_in = |wire: &mut Wire, guard: &mut Guard, now: Instant, source: IpAddr, right: bool| {
+            let challenge = guard.challenge(now, wire, source, false);
+            login.settled();
+            assert!(login.challenged(&headers(HeaderName::WwwAuthenticate, &challenge), 401));
+            let method = if right { "REGISTER" } else { "INVITE" };
+            let answer = headers(HeaderName::Authorization, &login.header(wire, method, b"sip:cordboard"));
+            guard.verify(now, wire, source, ("REGISTER", &uri()), &answer)
+        };
+        let valid = Verdict::Valid("anna".into());
+        assert_eq!(log_in(&mut wire, &mut guard, at(0), home, true), valid);
+        let mut locks = Vec::new();
+        for n in 0..200 {
+            assert_eq!(log_in(&mut wire, &mut guard, at(n), from(n as u8), false), Verdict::Invalid);
+            locks.extend(std::iter::from_fn(|| wire.poll_event()).filter_map(|event| match event {
+                Event::Locked { user, stands } => Some((n, user, stands)),
+                _ => None,
+            }));
+        }
+        assert_eq!(locks, [(u64::from(TRIES_MAX) - 1, "anna".to_owned(), true)], "told once");
+        // The right one is not told from a wrong one, but at home; which does not open it to others.
+        assert_eq!(log_in(&mut wire, &mut guard, at(300), from(250), true), Verdict::Invalid);
+        assert_eq!(log_in(&mut wire, &mut guard, at(301), home, true), valid);
+        assert_eq!(log_in(&mut wire, &mut guard, at(302), from(250), true), Verdict::Invalid);
+        while wire.poll_event().is_some() {}
+        guard.wake_accounts(at(700_000), &mut wire);
+        assert_eq!(wire.poll_event(), Some(Event::Locked { user: "anna".into(), stands: false }));
+        assert_eq!(log_in(&mut wire, &mut guard, at(700_000), from(250), true), valid);
+        // Wrong ones at home lock nobody out.
+        for n in 0..20 {
+            assert_eq!(log_in(&mut wire, &mut guard, at(800_000 + n), home, false), Verdict::Invalid);
+        }
+        assert_eq!(log_in(&mut wire, &mut guard, at(900_000), from(251), true), valid);
+    }
+
+    /// All phones of a large site after a power cut: each a new nonce, and none is sent away.
+    #[test]
+    fn a_crowd_logs_in_within_a_minute() {
+        let mut used = Used::default();
+        for n in 0..100_000u64 {
+            let now = at(n * 60 / 100);
+            assert!(matches!(used.take(now, now, n, 1), Taken::New));
+        }
+        assert!(matches!(used.take(at(60_000), at(59_999), 99_999, 1), Taken::Before));
+        assert_eq!(used.len, 100_000);
+        assert!(matches!(used.take(at(200_000), at(200_000), 7, 1), Taken::New));
+        assert_eq!((used.len, used.by_second.len()), (1, 1), "what is too old is gone");
     }
 
     /// RFC 7616 section 3.4.6.

@@ -166,6 +166,7 @@ impl Endpoint {
                     }
                 }
                 Wake::Source(source) => self.guard.wake(now.mono, &mut self.wire, source),
+                Wake::Accounts => self.guard.wake_accounts(now.mono, &mut self.wire),
                 Wake::Registrar => self.registrar.wake(now.mono, &mut self.wire, at),
             }
         }
@@ -231,6 +232,7 @@ impl Endpoint {
     /// [`Event::Unregistered`] tells.
     pub fn set_users(&mut self, users: Vec<User>) {
         self.guard.set_users(users);
+        self.guard.keep_accounts(&mut self.wire);
         let guard = &self.guard;
         self.registrar.keep_users(&mut self.wire, |user| guard.knows(user));
     }
@@ -251,7 +253,10 @@ impl Endpoint {
 
     /// Puts back a binding after a restart. Ignored when expired, for an unknown user, or beyond `bindings_max`.
     pub fn restore_binding(&mut self, now: Now, binding: Binding) {
-        if !self.guard.knows(&binding.user) || !self.registrar.restore(now, &mut self.wire, binding) {
+        let (user, source) = (binding.user.clone(), binding.path.remote.ip());
+        if self.guard.knows(&user) && self.registrar.restore(now, &mut self.wire, binding) {
+            self.guard.is_at(now.mono, &user, source);
+        } else {
             self.wire.count("binding-not-restored");
         }
     }
@@ -382,6 +387,13 @@ impl Endpoint {
             self.wire.user_agent.split('/').next().unwrap_or("-")
         ));
         self.order(now, session, |session, io| session.refuse(io, status, &extra));
+    }
+
+    /// By which profile a connection to the session's peer is made, should the one that it made itself be gone.
+    pub fn set_profile(&mut self, session: SessionId, profile: u32) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.dialog.path.profile = profile;
+        }
     }
 
     /// Refuses an incoming INVITE with 401 and a digest challenge; the session dies without event.

@@ -175,14 +175,16 @@ impl Endpoint {
     fn within(&mut self, now: Now, id: SessionId, arrived: Arrived) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         // RFC 3261 section 12.2.2: an older number is out of order.
+        let awaited = arrived.request.method == Method::Prack && session.acknowledges(&arrived.request);
         let dialog = session.dialog_of(arrived.head.caller_tag());
-        if dialog.remote_cseq.is_some_and(|last| arrived.head.cseq < last) {
+        if dialog.remote_cseq.is_some_and(|last| arrived.head.cseq < last) && !awaited {
             self.refuse(now, &arrived, "out-of-order", (500, "CSeq out of order".into(), String::new()));
             return;
         }
-        dialog.remote_cseq = Some(arrived.head.cseq);
+        dialog.remote_cseq = dialog.remote_cseq.max(Some(arrived.head.cseq));
         if session.dialog.path.transport == arrived.path.transport {
-            session.dialog.path = arrived.path; // a NAT may have moved the peer
+            // A NAT may have moved the peer. Its connection names no profile, by which we could make one.
+            session.dialog.path = Path { profile: session.dialog.path.profile, ..arrived.path };
         }
         if let Some(refusal) = refuse::unsupported(&arrived.request) {
             self.refuse(now, &arrived, "bad-request", refusal);
@@ -213,8 +215,7 @@ impl Endpoint {
     /// Call-ID survive proxies. For another target it is a spiral, which is a call like any other.
     fn is_loop(&self, arrived: &Arrived) -> bool {
         let head = &arrived.head;
-        let id = std::str::from_utf8(head.caller_tag()).ok().and_then(|tag| tag.split_once('-'));
-        let id = id.and_then(|(id, _)| u64::from_str_radix(id, 16).ok()).map(SessionId);
+        let id = session_of_tag(head.caller_tag());
         let Some(dialog) = id.and_then(|id| self.sessions.get(&id)).filter(|s| s.caller).map(|s| &s.dialog) else {
             return false;
         };
@@ -258,6 +259,12 @@ impl Endpoint {
         self.transactions.respond(now.mono, &mut self.wire, server, 100, trying);
         let (source, target) = (path.remote.ip(), ("INVITE", &request.uri));
         let verdict = self.guard.verify(now.mono, &mut self.wire, source, target, &request.headers);
+        if verdict == Verdict::Blocked {
+            let tag = self.wire.token();
+            let bytes = reply.render(403, phrase(403), &tag, &self.wire.user_agent, "", None);
+            self.transactions.respond(now.mono, &mut self.wire, server, 403, bytes);
+            return self.wire.count("forbidden");
+        }
         let id = SessionId(self.wire.id());
         self.transactions.assign(server, id);
         let sdp = sdp(&request.headers, request.body()).unwrap_or_default();

@@ -433,7 +433,7 @@ pub(super) fn secure_contact(path: &Path, user: &str) -> String {
 }
 
 /// A user part as it may stand in a URI (RFC 3261 section 25.1, `user`).
-pub(super) fn escape_user(user: &str) -> String {
+pub(crate) fn escape_user(user: &str) -> String {
     let mut out = String::with_capacity(user.len());
     for b in user.bytes() {
         if b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&b) {

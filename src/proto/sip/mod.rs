@@ -1,6 +1,7 @@
 //! SIP (RFC 3261): messages, transactions, dialogs, sessions, registration, digest. No socket, no clock: bytes and time
 //! come in, bytes and events go out.
 
+mod accounts;
 mod bounds;
 mod calling;
 mod dialog;
@@ -25,6 +26,7 @@ mod tolerance;
 mod transaction;
 mod types;
 mod update;
+mod uri;
 mod wire;
 
 use std::net::SocketAddr;
@@ -33,13 +35,15 @@ use bytes::Bytes;
 
 pub use endpoint::Endpoint;
 pub use glance::{Glance, Kind};
+pub(crate) use message::escape_user;
 pub use message::is_sos;
-pub(crate) use origin::DIVERSIONS_MAX;
+pub(crate) use origin::{Audience, DIVERSIONS_MAX};
 pub use origin::{Diversion, MAX_FORWARDS, Origin};
 pub use stream::Framed;
 pub use types::{
     Binding, ClientRegistration, Credentials, EndpointConfig, Event, Incoming, Invite, ProbeId, RegistrationId, User,
 };
+pub use uri::UriParts;
 
 /// Transport protocol of a flow.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -288,6 +288,14 @@ pub enum Event {
         /// Whether it begins.
         stands: bool,
     },
+    /// A user's password was guessed at from so many places that it is believed from known ones alone for a while; or that is
+    /// over.
+    Locked {
+        /// Whose.
+        user: String,
+        /// Whether it begins.
+        stands: bool,
+    },
     /// Something arrived that honest peers don't send. Over UDP its source may be forged.
     Misbehaved {
         /// Where it came from.

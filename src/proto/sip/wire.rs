@@ -30,6 +30,8 @@ pub(super) enum Wake {
     Registrar,
     /// When a source that guessed passwords is heard again.
     Source(IpAddr),
+    /// When a user whose password was guessed at is believed again.
+    Accounts,
 }
 
 /// splitmix64 (Steele, Lea, Flood 2014): enough for identifiers, whose unpredictability rests on the seed.

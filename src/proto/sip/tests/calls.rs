@@ -13,7 +13,7 @@ fn a_call_is_made_answered_and_ended_by_the_caller() {
         assert_eq!(incoming.from_user, "+15551234");
         assert_eq!(incoming.from_display, "An \"odd\" name");
         assert_eq!(incoming.to_user, "100");
-        assert_eq!(incoming.origin.asserted.as_deref(), Some("+15559999"));
+        assert_eq!(incoming.origin.asserted.as_ref().map(|user| user.as_str()), Some("+15559999"));
         assert_eq!(incoming.authenticated, None);
         assert_eq!(incoming.sdp, Some(offer()));
         assert_eq!(incoming.user_agent, "test");
@@ -297,6 +297,24 @@ fn a_closed_stream_fails_what_waits_and_is_made_anew_for_the_rest() {
     let path = w.path(Side::B);
     w.b.receive_stream(now, path, &bye.bytes);
     assert!(w.events(Side::B).contains(&Event::Ended { session: b, cause: Cause::Normal }));
+}
+
+/// A connection that the peer made names no profile: the session keeps the one by which another can be made.
+#[test]
+fn a_session_keeps_its_profile() {
+    let mut w = World::tcp();
+    let (a, b) = w.talk();
+    w.b.set_profile(b, 3);
+    // A request of the peer's, on its own connection.
+    let now = w.now;
+    w.a.reinvite(now, a, offer());
+    w.run(50);
+    w.b.answer_reoffer(now, b, Ok(answer()));
+    w.run(50);
+    w.b.connection_closed(w.now, 7);
+    w.b.hangup(w.now, b, Cause::Normal);
+    let bye = w.b.poll_transmit().expect("a BYE");
+    assert_eq!((bye.path.connection, bye.path.profile), (0, 3));
 }
 
 #[test]
