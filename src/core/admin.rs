@@ -142,11 +142,11 @@ impl Switch {
         self.provision_gate();
         self.flows =
             self.directory.flows().filter_map(|f| Some((f.id, Arc::new(ivr::check(&f.text, &f.name).ok()?)))).collect();
-        let phones = self.directory.agents().map(|a| (&a.user, &a.password));
-        let trunks = self.directory.trunks().filter(|t| t.authenticate).map(|t| (&t.user, &t.password));
-        let users = phones
-            .chain(trunks)
-            .filter_map(|(name, password)| Some(User { name: name.clone()?, password: password.clone()? }));
+        let phones = self.directory.agents().map(|a| (&a.user, &a.password, true));
+        let trunks = self.directory.trunks().filter(|t| t.authenticate).map(|t| (&t.user, &t.password, false));
+        let users = phones.chain(trunks).filter_map(|(name, password, guarded)| {
+            Some(User { name: name.clone()?, password: password.clone()?, guarded })
+        });
         self.sip.set_users(users.collect());
         let seconds = |s: u32| Duration::from_secs(s.into());
         let expires = Some(self.provision.sip.session_expires_s).filter(|s| *s > 0).map(seconds);

@@ -321,6 +321,8 @@ pub struct Switch {
     pub(crate) alarms: Alarms,
     /// Sources that guess passwords; bounded by the SIP endpoint, which tells of each beginning and end.
     pub(crate) guessing: BTreeSet<IpAddr>,
+    /// Users of ours whose passwords are guessed at.
+    pub(crate) locked: BTreeSet<String>,
     pub(crate) pin_failures: HashMap<AgentId, (u32, Instant)>,
     /// Calls per agent that occupy the phone without being an offer.
     pub(crate) engaged: HashMap<AgentId, u32>,
@@ -398,6 +400,7 @@ impl Switch {
             counters: Counters::default(),
             alarms: Alarms::default(),
             guessing: BTreeSet::new(),
+            locked: BTreeSet::new(),
             pin_failures: HashMap::new(),
             engaged: HashMap::new(),
             releasing: HashMap::new(),

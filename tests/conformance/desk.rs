@@ -65,7 +65,11 @@ impl Desk {
             sessions_max: 10,
             bindings_max: 10,
         });
-        let user = |name: &&str| User { name: (*name).to_owned(), password: Redacted::new(PASSWORD.to_owned()) };
+        let user = |name: &&str| User {
+            name: (*name).to_owned(),
+            password: Redacted::new(PASSWORD.to_owned()),
+            guarded: true,
+        };
         endpoint.set_users(users.iter().map(user).collect());
         let path = Path {
             transport: Transport::Udp,

@@ -131,7 +131,11 @@ impl World {
     fn new(chance: &mut Chance<'_>) -> Self {
         let mut ends = [1, 2].map(|seed| Endpoint::new(config(seed)));
         for end in &mut ends {
-            let users = ["anna", "bert"].map(|name| User { name: name.into(), password: Redacted::new("pw".into()) });
+            let users = ["anna", "bert"].map(|name| User {
+                name: name.into(),
+                password: Redacted::new("pw".into()),
+                guarded: true,
+            });
             end.set_users(users.into());
             end.offer_sha256(chance.one_in(2));
         }

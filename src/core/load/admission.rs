@@ -15,7 +15,7 @@ use crate::core::control::{BanView, LoadView};
 use crate::core::switch::{Output, Switch};
 use crate::core::tenant::directory::Host;
 use crate::core::trunk::target::SipTarget;
-use crate::proto::sip::{Binding, Endpoint, Glance, Path};
+use crate::proto::sip::{Binding, Endpoint, Glance, Kind, Path};
 
 /// How long a phone that authenticated counts as known.
 const AUTHENTICATED: Duration = Duration::from_secs(3600);
@@ -83,6 +83,10 @@ impl Facts for Asked<'_> {
         self.sip.serves(invite)
     }
 
+    fn replaces(&self, invite: &Glance<'_>) -> bool {
+        self.sip.replaces(invite)
+    }
+
     fn expects(&self, message: &Glance<'_>) -> bool {
         self.sip.expects(message)
     }
@@ -130,7 +134,10 @@ impl Switch {
         let arrival = Arrival { now: now.mono, address: path.remote.ip(), standing, glance: &glance };
         match self.gate.judge(&arrival, &facts) {
             Verdict::Pass => {
-                self.gate.governor.handled();
+                // What belongs to no call says nothing of what calls take.
+                if !matches!(glance.kind, Kind::Other | Kind::KeepAlive | Kind::Unclear) {
+                    self.gate.governor.handled();
+                }
                 Entry::In
             }
             Verdict::Drop => Entry::Over,
@@ -154,10 +161,12 @@ impl Switch {
 
     /// What was measured.
     pub(crate) fn load(&mut self, now: Now, sample: Sample) {
+        let was = self.is_limiting();
         self.gate.governor.tick(now.mono, sample);
         self.give_back();
-        let limiting = self.is_limiting();
-        self.alarms.set(now, "overload", String::new(), limiting);
+        if self.is_limiting() != was {
+            self.alarms.set(now, "overload", String::new(), !was);
+        }
     }
 
     /// The operator hears of bans that have begun.

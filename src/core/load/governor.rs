@@ -64,6 +64,9 @@ const LIMIT_MIN: f64 = 2.0;
 /// Calls that must have been seen before a mean over them counts.
 const CALLS_MIN: f64 = 50.0;
 
+/// Messages that a call takes at least, and as far as nothing is known: INVITE, ACK and BYE.
+const MESSAGES_MIN: f64 = 3.0;
+
 /// What requests that begin no call may take of the limit: when the power comes back, all phones register at once.
 const REQUEST_SHARE: f64 = 0.25;
 
@@ -285,7 +288,7 @@ impl Governor {
         self.waiting = waiting;
     }
 
-    /// A message was let in.
+    /// A message that belongs to a call was let in.
     pub fn handled(&mut self) {
         self.handled += 1;
     }
@@ -393,8 +396,8 @@ impl Governor {
     /// The first limit.
     fn begin(&mut self, now: Instant) {
         self.calm_since = None;
-        // Of calls that have just begun, fewer messages were seen than they take: INVITE, ACK and BYE at least.
-        let messages = self.messages_a_call().unwrap_or_default().max(3.0);
+        // Of calls that have just begun, fewer messages were seen than they take.
+        let messages = self.messages_a_call().unwrap_or_default().max(MESSAGES_MIN);
         self.set_limit(now, self.capacity().map_or_else(|| self.taken_rate.get(), |capacity| capacity / messages));
     }
 
@@ -443,7 +446,7 @@ impl Governor {
 
     /// Requests a second that begin no call: a quarter of what the limit is in messages.
     fn request_rate(&self, limit: f64) -> f64 {
-        (REQUEST_SHARE * limit * self.messages_a_call().unwrap_or(1.0)).max(REQUESTS_MIN)
+        (REQUEST_SHARE * limit * self.messages_a_call().unwrap_or(MESSAGES_MIN)).max(REQUESTS_MIN)
     }
 
     fn take(&mut self, limit: f64, class: Class) -> bool {
@@ -451,7 +454,7 @@ impl Governor {
             let taken = self.requests >= 1.0;
             if taken {
                 self.requests -= 1.0;
-                self.tokens = (self.tokens - 1.0 / self.messages_a_call().unwrap_or(1.0)).max(-burst(limit));
+                self.tokens = (self.tokens - 1.0 / self.messages_a_call().unwrap_or(MESSAGES_MIN)).max(-burst(limit));
             }
             return taken;
         }

@@ -71,6 +71,8 @@ pub(crate) trait Facts {
     fn full(&self) -> Option<&'static str>;
     /// See [`Endpoint::serves`](crate::proto::sip::Endpoint::serves).
     fn serves(&self, invite: &Glance<'_>) -> bool;
+    /// See [`Endpoint::replaces`](crate::proto::sip::Endpoint::replaces).
+    fn replaces(&self, invite: &Glance<'_>) -> bool;
     /// See [`Endpoint::expects`](crate::proto::sip::Endpoint::expects).
     fn expects(&self, message: &Glance<'_>) -> bool;
 }
@@ -223,8 +225,9 @@ impl Gate {
         let Arrival { now, standing, glance, .. } = *arrival;
         let call = glance.call_print(self.secret);
         // What belongs to a call that was let in.
+        let known = standing != Standing::Stranger;
         if facts.serves(glance)
-            || standing != Standing::Stranger && glance.replaces()
+            || known && facts.replaces(glance) && self.within_rate(arrival).is_ok()
             || glance.has_credentials() && call.is_some_and(|call| self.begun.forget(now, call))
         {
             return Verdict::Pass;
@@ -249,7 +252,8 @@ impl Gate {
         if !self.governor.admit(now, class) {
             return self.refuse(arrival, reason);
         }
-        if let Some(call) = call.filter(|_| !glance.has_credentials()) {
+        // Credentials that it has may be out of date.
+        if let Some(call) = call {
             self.begun.note(now, call);
         }
         Verdict::Pass

@@ -9,6 +9,7 @@ struct World {
     full: bool,
     served: bool,
     expected: bool,
+    replaced: bool,
 }
 
 impl Facts for World {
@@ -18,6 +19,10 @@ impl Facts for World {
 
     fn serves(&self, _: &Glance<'_>) -> bool {
         self.served
+    }
+
+    fn replaces(&self, _: &Glance<'_>) -> bool {
+        self.replaced
     }
 
     fn expects(&self, _: &Glance<'_>) -> bool {
@@ -166,10 +171,16 @@ fn what_was_let_in_passes_again_with_credentials_and_takes_no_second_place() {
 #[test]
 fn a_transfer_that_ends_is_no_new_call() {
     let mut gate = limiting();
-    let full = World { full: true, ..World::default() };
+    let full = World { full: true, replaced: true, ..World::default() };
     let text = message("INVITE", "100", 1, "").replace("CSeq", "Replaces: 1;to-tag=a;from-tag=b\r\nCSeq");
     assert_eq!(judge(&mut gate, KNOWN, &text, &full), Verdict::Pass);
     assert!(refused(judge(&mut gate, STRANGER, &text, &full)));
+    assert!(
+        refused(judge(&mut gate, KNOWN, &text.replace("K1", "K2"), &World { replaced: false, ..full })),
+        "no such call"
+    );
+    let glance = |text: &str| Glance::new(text.as_bytes()).replaced().map(<[u8]>::to_vec);
+    assert_eq!(glance(&text), Some(b"a".to_vec()));
 }
 
 #[test]

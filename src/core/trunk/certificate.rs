@@ -1,10 +1,12 @@
 //! Certificates: who a peer is by its own, and whether ours end soon.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::base::{Now, Timestamp, TrunkId};
 use crate::core::switch::{Output, Switch, Timer};
+use crate::core::tenant::directory::PeerEntry;
+use crate::core::trunk::target::Destination;
 use crate::proto::sip::{Path, SessionId};
 
 /// So long before its end a certificate raises an alarm: three weeks leave time for one that people must order.
@@ -44,10 +46,11 @@ impl Switch {
     }
 
     /// Notes how a connection to a trunk's peer is made, for when the one that it called on is gone (RFC 3261 section
-    /// 12.2.1.1): by the trunk's profile for its first peer.
-    pub(crate) fn know_profile(&mut self, trunk: TrunkId, session: SessionId) {
+    /// 12.2.1.1): by the trunk's profile for the peer at that address, or for its first one where none is known to be there.
+    pub(crate) fn know_profile(&mut self, trunk: TrunkId, session: SessionId, address: IpAddr) {
         let Some(entry) = self.directory.trunk(trunk) else { return };
-        let Some(peer) = entry.peers.first() else { return };
+        let is_there = |peer: &&PeerEntry| self.leads_to(&Destination::of_peer(peer), address);
+        let Some(peer) = entry.peers.iter().find(is_there).or(entry.peers.first()) else { return };
         let (number, told) = self.profiles.number(Some(trunk), entry.tls.as_ref(), &peer.host.to_string());
         if let Some(profile) = told {
             self.emit(Output::TlsProfile(Box::new(profile)));

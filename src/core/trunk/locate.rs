@@ -203,6 +203,17 @@ impl Switch {
         self.phones.locate(servers.flatten().map(|server| server.address.ip()));
     }
 
+    /// Whether a destination stands for an address, as far as is known now.
+    pub(crate) fn leads_to(&self, destination: &Destination, address: IpAddr) -> bool {
+        match (&destination.host, self.locator.watched().find(|(watched, _)| *watched == destination)) {
+            (Host::Address(host), _) => host.to_canonical() == address.to_canonical(),
+            (Host::Name(_), Some((_, Located::At(servers)))) => {
+                servers.iter().any(|server| server.address.ip().to_canonical() == address.to_canonical())
+            }
+            (Host::Name(_), _) => false,
+        }
+    }
+
     /// The trunk whose peer has an address, provisioned or by DNS.
     pub(crate) fn trunk_of(&self, address: IpAddr) -> Option<TrunkId> {
         let provisioned = self.directory.trunk_by_peer(address);

@@ -65,7 +65,7 @@ impl Switch {
         let address = incoming.path.remote.ip();
         let source = self.identify(&incoming);
         if let (Source::Trunk(trunk), Transport::Tls) = (source, incoming.path.transport) {
-            self.know_profile(trunk, session);
+            self.know_profile(trunk, session, address);
         }
         // It takes a place that is there already.
         if let (Some(replaced), Source::Trunk(_) | Source::Phone(_)) = (incoming.replaces, source) {
@@ -122,7 +122,13 @@ impl Switch {
         } else {
             self.guessing.remove(&source);
         }
-        self.alarms.set(now, "login-attempts", String::new(), !self.guessing.is_empty());
+        self.tell_guessing(now);
+    }
+
+    /// One alarm for all, or strangers could fill the table of alarms; the log names them.
+    fn tell_guessing(&mut self, now: Now) {
+        let stands = !self.guessing.is_empty() || !self.locked.is_empty();
+        self.alarms.set(now, "login-attempts", String::new(), stands);
     }
 
     /// The same for a user's password, guessed at from wherever.
@@ -131,8 +137,11 @@ impl Switch {
             self.emit(Output::Warning(format!(
                 "sip: too many failed logins as {user}: for a while it can log in from where it did before alone"
             )));
+            self.locked.insert(user);
+        } else {
+            self.locked.remove(&user);
         }
-        self.alarms.set(now, "login-attempts", user, stands);
+        self.tell_guessing(now);
     }
 
     fn call_from_trunk(&mut self, now: Now, trunk: TrunkId, incoming: Incoming) {

@@ -558,6 +558,10 @@ impl SipSockets {
     pub fn close(&mut self, connection: u64) {
         if self.connections.contains_key(&connection) {
             self.forget(connection);
+            // What was read and not yet taken is of no use any more, and would be framed anew.
+            let of_it =
+                |input: &NetInput| matches!(input, NetInput::Chunk { path, .. } if path.connection == connection);
+            self.ready.retain(|ready| !of_it(&ready.input));
             self.push_ready(NetInput::Closed { connection });
         }
     }
@@ -618,8 +622,9 @@ impl SipSockets {
     }
 
     fn push_stamped(&mut self, since: Option<Instant>, input: NetInput) {
-        // Only failures of sends can pile up, between two drains; a lost one ends in the transaction's own timer.
-        if self.ready.len() < 2 * READY_MAX {
+        // Failures of sends can pile up, between two drains; a lost one ends in the transaction's own timer. An end is never
+        // lost: there is one a connection at most.
+        if self.ready.len() < 2 * READY_MAX || matches!(input, NetInput::Closed { .. }) {
             self.ready.push_back(Ready { since, input });
         }
     }

@@ -63,8 +63,11 @@ impl Accounts {
 
     /// A wrong password for a user that exists.
     pub fn wrong(&mut self, now: Instant, wire: &mut Wire, user: &str, source: IpAddr) {
-        self.wake(now, wire);
         let account = self.account(now, user);
+        if account.locked && account.until <= now {
+            account.locked = false;
+            wire.event(Event::Locked { user: user.to_owned(), stands: false });
+        }
         if account.locked || account.is_place(now, source) {
             return;
         }

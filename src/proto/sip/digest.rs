@@ -116,7 +116,7 @@ pub(super) enum Verdict {
 /// Checks credentials.
 #[derive(Debug)]
 pub(super) struct Guard {
-    users: HashMap<String, Redacted<String>>,
+    users: HashMap<String, User>,
     secret: Redacted<String>,
     used: Used,
     accounts: Accounts,
@@ -145,7 +145,7 @@ impl Guard {
     }
 
     pub fn set_users(&mut self, users: Vec<User>) {
-        self.users = users.into_iter().map(|u| (u.name, u.password)).collect();
+        self.users = users.into_iter().map(|user| (user.name.clone(), user)).collect();
     }
 
     /// What is remembered of users that are no more goes with them.
@@ -213,16 +213,12 @@ impl Guard {
             wire.count("digest-blocked");
             return Verdict::Blocked;
         }
-        let mut verdict = self.judge(now, source, (method, uri), &answer);
-        // A guesser must not see that it was right, nor that there is such a user.
-        if self.accounts.is_locked(now, &answer.user, source) && matches!(verdict, Verdict::Valid(_)) {
-            verdict = Verdict::Invalid;
-        }
+        let verdict = self.judge(now, source, (method, uri), &answer);
         if matches!(verdict, Verdict::Valid(_)) {
             self.accounts.right(now, &answer.user, source);
         }
         if verdict == Verdict::Invalid {
-            if self.users.contains_key(&answer.user) {
+            if self.users.get(&answer.user).is_some_and(|user| user.guarded) {
                 self.accounts.wrong(now, wire, &answer.user, source);
             }
             wire.count("digest-failed");
@@ -239,9 +235,13 @@ impl Guard {
         }
         // An unknown user costs the same work as a wrong password, so that the two cannot be told apart by time.
         let known = self.users.get(&answer.user);
-        let password = known.map_or("", |p| p.expose().as_str());
+        let password = known.map_or("", |user| user.password.expose().as_str());
         let matches = answer.matches(password, request.0) & answer.is_for(request.1);
         if known.is_none() || !matches {
+            return Verdict::Invalid;
+        }
+        // A guesser must not see that it was right, nor that there is such a user: not by a count that is used up either.
+        if self.accounts.is_locked(now, &answer.user, source) {
             return Verdict::Invalid;
         }
         // RFC 7616 section 3.4.6: a count that is not new is a replay.
@@ -470,7 +470,11 @@ mod tests {
         let mut wire = Wire::new(&config);
         let mut guard = Guard::new(&mut wire);
         guard.offer_sha256(sha256);
-        guard.set_users(vec![User { name: "anna".into(), password: Redacted::new("s\"ecret\\".into()) }]);
+        guard.set_users(vec![User {
+            name: "anna".into(),
+            password: Redacted::new("s\"ecret\\".into()),
+            guarded: true,
+        }]);
         let login = Login::new(Some(Credentials { user: "anna".into(), password: Redacted::new("s\"ecret\\".into()) }));
         (wire, guard, login)
     }
@@ -546,7 +550,7 @@ mod tests {
         assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &bob), Verdict::Invalid);
         let nonce = forged("nonce=\"0.", "nonce=\"1.");
         assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &nonce), Verdict::Stale);
-        guard.set_users(vec![User { name: "anna".into(), password: Redacted::new("new".into()) }]);
+        guard.set_users(vec![User { name: "anna".into(), password: Redacted::new("new".into()), guarded: true }]);
         assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &answer), Verdict::Invalid);
     }
 
@@ -587,7 +591,12 @@ mod tests {
             assert!(login.challenged(&headers(HeaderName::WwwAuthenticate, &challenge), 401));
             let method = if right { "REGISTER" } else { "INVITE" };
             let answer = headers(HeaderName::Authorization, &login.header(wire, method, b"sip:cordboard"));
-            guard.verify(now, wire, source, ("REGISTER", &uri()), &answer)
+            let verdict = guard.verify(now, wire, source, ("REGISTER", &uri()), &answer);
+            if verdict == Verdict::Invalid && right {
+                let again = guard.verify(now, wire, source, ("REGISTER", &uri()), &answer);
+                assert_eq!(again, Verdict::Invalid, "what comes again tells no more");
+            }
+            verdict
         };
         let valid = Verdict::Valid("anna".into());
         assert_eq!(log_in(&mut wire, &mut guard, at(0), home, true), valid);

@@ -208,6 +208,11 @@ impl Endpoint {
         invite.transaction_key().is_some_and(|key| self.transactions.has(&key))
     }
 
+    /// Whether this INVITE takes the place of a session that lives.
+    pub fn replaces(&self, invite: &Glance<'_>) -> bool {
+        invite.replaced().and_then(session_of_tag).is_some_and(|id| self.sessions.contains_key(&id))
+    }
+
     /// Whether a message belongs to a session or a request of ours, as far as its tag or branch tells.
     pub fn expects(&self, message: &Glance<'_>) -> bool {
         match message.kind {

@@ -59,7 +59,7 @@ struct Rows<'a> {
     to: Option<&'a [u8]>,
     call_id: Option<&'a [u8]>,
     cseq: Option<&'a [u8]>,
-    replaces: bool,
+    replaces: Option<&'a [u8]>,
     credentials: bool,
 }
 
@@ -143,9 +143,9 @@ impl<'a> Glance<'a> {
         Some(hasher.finish())
     }
 
-    /// Whether it takes another call's place (RFC 3891).
-    pub fn replaces(&self) -> bool {
-        self.found.replaces
+    /// Our tag of the dialog whose place it takes (RFC 3891 section 3).
+    pub fn replaced(&self) -> Option<&'a [u8]> {
+        raw_parameter(self.found.replaces?, b"to-tag")
     }
 
     /// Whether it has credentials.
@@ -224,7 +224,7 @@ impl<'a> Rows<'a> {
             } else if name.eq_ignore_ascii_case(b"cseq") {
                 found.cseq = Some(value);
             } else if name.eq_ignore_ascii_case(b"replaces") {
-                found.replaces = true;
+                found.replaces = Some(value);
             } else if name.eq_ignore_ascii_case(b"authorization") || name.eq_ignore_ascii_case(b"proxy-authorization") {
                 found.credentials = true;
             }

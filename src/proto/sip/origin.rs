@@ -223,6 +223,10 @@ fn history(headers: &Headers) -> Vec<Diversion> {
     let mut targets: Vec<Diversion> = Vec::new();
     for value in values.take(4 * DIVERSIONS_MAX) {
         let Ok(address) = Address::parse(value, "History-Info") else { continue };
+        // A gateway that is named by its host alone is a hop, too.
+        if user_of(&address.uri).is_empty() {
+            continue;
+        }
         let target = diversion(&address.uri, escaped_reason(&text(&address.uri.to_bytes())), hides_entry(&address.uri));
         let mapped = address.param("mp").is_some();
         if let Some(last) = targets.last_mut().filter(|last| !mapped && last.user == target.user) {

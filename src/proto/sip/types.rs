@@ -31,6 +31,9 @@ pub struct User {
     pub name: String,
     /// Shared secret.
     pub password: Redacted<String>,
+    /// Whether guesses lock it, but for where it logged in of late. Not a carrier, which has no such place after a start, and
+    /// which anybody could shut out.
+    pub guarded: bool,
 }
 
 /// With which we answer a peer's digest challenge.

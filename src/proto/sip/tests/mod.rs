@@ -53,7 +53,7 @@ fn config(seed: u64) -> EndpointConfig {
 }
 
 fn user(name: &str, password: &str) -> User {
-    User { name: name.into(), password: Redacted::new(password.into()) }
+    User { name: name.into(), password: Redacted::new(password.into()), guarded: true }
 }
 
 fn credentials(name: &str, password: &str) -> Option<Credentials> {
