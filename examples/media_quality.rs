@@ -153,7 +153,7 @@ fn play(arrivals: &[(u64, u64, u32, u16)]) -> PortStats {
         music: Arc::new(Prompt::new(&[])),
         bearers: Vec::new(),
         recorder: Box::new(NoRecorder),
-        seed: 1,
+        seed: [1; 32],
     });
     let peer = SocketAddr::from(([192, 0, 2, 1], 4_000));
     for (n, codec) in (1u16..).zip(Codec::USUAL) {

@@ -220,7 +220,7 @@ pub fn spawn(
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
     epoll::add(&epoll, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
-    let mut seed = [0; 8];
+    let mut seed = [0; 32];
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     raise_descriptor_limit();
 
@@ -235,7 +235,7 @@ pub fn spawn(
             music: Arc::new(Prompt::new(&music::hold())),
             bearers,
             recorder: Box::new(recorder),
-            seed: u64::from_ne_bytes(seed),
+            seed,
         });
         let mut sockets = Sockets::new(config, epoll);
         let (orders, outcomes) = handshakes.map(|h| (h.orders, h.outcomes)).unzip();

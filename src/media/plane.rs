@@ -35,7 +35,7 @@ pub struct PlaneConfig {
     /// Where recordings go.
     pub recorder: Box<dyn RecordSink>,
     /// For SSRC and the like; must be unpredictable in production (RFC 3550 section 8.1).
-    pub seed: u64,
+    pub seed: [u8; 32],
 }
 
 /// What a plane counts beside its ports' own statistics.

@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_interval_is_spread_around_five_seconds() {
-        let mut random = Random::new(3);
+        let mut random = Random::new([3; 32]);
         let intervals: Vec<_> = (0..1_000).map(|_| interval(&mut random)).collect();
         assert!(intervals.iter().all(|i| (2_500..=7_500).contains(&i.as_millis())));
         let mean = intervals.iter().sum::<Duration>() / 1_000;

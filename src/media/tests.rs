@@ -163,7 +163,7 @@ impl Bench {
             music: Arc::new(Prompt::new(&(0..1_600).map(|n| n * 20).collect::<Vec<i16>>())),
             bearers: bearers.collect(),
             recorder: Box::new(recorder.clone()),
-            seed: 42,
+            seed: [42; 32],
         });
         Bench { plane, now: Instant::from_micros(1_000_000_000), wire: FakeWire::default(), lines, recorder }
     }

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn one_line_through_relay_and_own_packets() {
-        let mut out = Transmission::new(&mut Random::new(1));
+        let mut out = Transmission::new(&mut Random::new([1; 32]));
         let first = out.relay(at(0), 0, &header(500, 9_000, 77), 160);
         let second = out.relay(at(20), 0, &header(501, 9_160, 77), 160);
         assert_eq!(second.sequence, first.sequence.wrapping_add(1));
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn reordering_is_kept() {
-        let mut out = Transmission::new(&mut Random::new(2));
+        let mut out = Transmission::new(&mut Random::new([2; 32]));
         let a = out.relay(at(0), 0, &header(65_535, 0, 1), 160);
         let c = out.relay(at(20), 0, &header(1, 320, 1), 160);
         let b = out.relay(at(21), 0, &header(0, 160, 1), 160);
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn events_do_not_move_time_backwards() {
-        let mut out = Transmission::new(&mut Random::new(3));
+        let mut out = Transmission::new(&mut Random::new([3; 32]));
         let audio = out.relay(at(0), 0, &header(1, 1_000, 1), 160);
         for n in 0..5u16 {
             let event = out.relay(at(20 + u64::from(n) * 20), 0, &header(2 + n, 1_160, 1), 4);

@@ -50,7 +50,7 @@ fn bridged(now: Instant, other: Codec, telephone_event: Option<u8>) -> Plane {
         music: Arc::new(Prompt::new(&vec![1_000; 80_000])),
         bearers: Vec::new(),
         recorder: Box::new(NullRecorder),
-        seed: 1,
+        seed: [1; 32],
     });
     for n in 0..PORTS {
         let port = PortId(u64::from(n));

@@ -94,7 +94,7 @@ fn new_plane(chance: &mut Chance<'_>) -> Plane {
         music: tone,
         bearers: vec![bearer(1, u32::MAX), bearer(2, u32::from(chance.octet()))],
         recorder: Box::new(Recorder(u32::from(chance.octet()))),
-        seed: u64::from(chance.word()),
+        seed: [chance.octet(); 32],
     })
 }
 

@@ -181,7 +181,7 @@ fn engine(port_min: u16) -> (Engine, SyncSender<MediaCommand>, SyncSender<Outcom
         music: Arc::new(Prompt::new(&[])),
         bearers: Vec::new(),
         recorder: Box::new(NoRecorder),
-        seed: 1,
+        seed: [1; 32],
     });
     let engine = Engine {
         clock: Clock::start(),

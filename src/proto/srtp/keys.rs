@@ -66,8 +66,9 @@ impl ZeroizeOnDrop for MasterKey {}
 /// Octets of a cipher's block.
 const BLOCK: usize = 16;
 
-/// Makes master keys from a seed of 256 bits that the edge draws from the system's entropy. AES-256 in counter mode, whose
-/// first two blocks become the next key: what was given out cannot be found again from the state that is left.
+/// Makes master keys, and other numbers that nobody is to guess, from a seed of 256 bits that the edge draws from the
+/// system's entropy. AES-256 in counter mode, whose first two blocks become the next key: what was given out cannot be found
+/// again from the state that is left, and tells nothing of what comes.
 pub struct KeyGenerator {
     key: [u8; 32],
 }
@@ -80,28 +81,24 @@ impl KeyGenerator {
 
     /// A new key of a suite.
     pub fn master_key(&mut self, suite: Suite) -> MasterKey {
-        let mut blocks = [[0u8; BLOCK]; 5];
-        let cipher = Aes256::new(&self.key.into());
-        for (counter, block) in blocks.iter_mut().enumerate() {
-            let mut input = aes::Block::default();
-            if let Some(last) = input.last_mut() {
-                *last = counter as u8;
-            }
-            cipher.encrypt_block(&mut input);
-            block.copy_from_slice(&input);
-            input.as_mut_slice().zeroize();
-        }
-        let mut stream = blocks.iter().flatten();
-        for octet in &mut self.key {
-            *octet = stream.next().copied().unwrap_or_default();
-        }
         let mut key = MasterKey { suite, octets: [0; MASTER_MAX] };
         let len = suite.key_len() + suite.salt_len();
-        for octet in key.octets.iter_mut().take(len) {
-            *octet = stream.next().copied().unwrap_or_default();
-        }
-        blocks.zeroize();
+        self.fill(key.octets.get_mut(..len).unwrap_or_default());
         key
+    }
+
+    /// Overwrites `octets` with new ones.
+    pub fn fill(&mut self, octets: &mut [u8]) {
+        let cipher = Aes256::new(&self.key.into());
+        let wanted = self.key.chunks_mut(BLOCK).chain(octets.chunks_mut(BLOCK));
+        for (counter, wanted) in (0_u128..).zip(wanted) {
+            let mut block = aes::Block::from(counter.to_be_bytes());
+            cipher.encrypt_block(&mut block);
+            for (to, from) in wanted.iter_mut().zip(&block) {
+                *to = *from;
+            }
+            block.as_mut_slice().zeroize();
+        }
     }
 }
 
