@@ -11,7 +11,7 @@ use smol::future::FutureExt;
 
 use crate::appliance::RunError;
 use crate::appliance::load::{Meter, Used};
-use crate::base::{Bound, Circuit, Instant, Now};
+use crate::base::{Bound, Circuit, GiveBack, Instant, Now};
 use crate::core::control::Reply;
 use crate::core::journal::{Change, Seq};
 use crate::core::media::{MediaCommand, MediaEvent};
@@ -247,6 +247,9 @@ impl Turn {
         if behind != was {
             self.switch.handle(now, Input::StoreBehind(behind));
         }
+        self.media_backlog.give_back();
+        self.store_backlog.give_back();
+        self.held.give_back();
     }
 
     /// Commands, facts and answers that wait.

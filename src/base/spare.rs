@@ -18,6 +18,14 @@ fn room(len: usize, capacity: usize) -> Option<usize> {
     (capacity > KEPT && len < capacity / 8).then(|| (2 * len).max(KEPT / 2))
 }
 
+impl<T> GiveBack for Vec<T> {
+    fn give_back(&mut self) {
+        if let Some(room) = room(self.len(), self.capacity()) {
+            self.shrink_to(room);
+        }
+    }
+}
+
 impl<T> GiveBack for VecDeque<T> {
     fn give_back(&mut self) {
         if let Some(room) = room(self.len(), self.capacity()) {

@@ -175,6 +175,7 @@ impl Plane {
             self.next_check = Some(now + CHECK_TIME);
             self.recorder.settle();
             self.check(now, wire);
+            self.give_back();
             self.schedule(now);
         }
         if made > 0 {
@@ -235,6 +236,7 @@ impl Plane {
         // The end of the last recording may still wait for room.
         if self.ports() == 0 && !self.recorder.settle() {
             self.next_check = None;
+            self.give_back();
         } else if self.next_check.is_none() {
             self.next_check = Some(now + CHECK_TIME);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cordboard_hal::Bearer;
 
-use crate::base::{Circuit, Instant, PlayId, PortId};
+use crate::base::{Circuit, GiveBack, Instant, PlayId, PortId};
 use crate::core::media::{MediaCommand, MediaEvent, PlayItem, PortStats};
 use crate::dsp::tone;
 use crate::media::player::{ITEMS_MAX, Piece, Player};
@@ -401,6 +401,21 @@ impl Plane {
             return Path::Relay(peer);
         }
         if needs_frames { Path::Frames } else { Path::Idle }
+    }
+
+    /// Gives back what many ports at once took. A place that is in use stays what it is, so only those behind the last one
+    /// go, once they are half of all.
+    pub(super) fn give_back(&mut self) {
+        let used = self.ports.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        if used <= self.ports.len() / 2 {
+            self.ports.truncate(used);
+            self.free.retain(|&place| place < used);
+        }
+        self.ports.give_back();
+        self.free.give_back();
+        self.index.give_back();
+        self.framed.give_back();
+        self.changed.give_back();
     }
 
     fn insert(&mut self, port: Port) -> usize {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::base::{Codec, Instant, Law, PortId};
+use crate::base::{Codec, GiveBack, Instant, Law, PortId};
 use crate::core::media::{DigitSource, MediaEvent, PortStats};
 use crate::dsp::coder::{self, Coder};
 use crate::dsp::dtmf::{Detector, DtmfEvent};
@@ -37,7 +37,11 @@ impl Events {
 
     /// Takes the oldest event.
     pub fn pop(&mut self) -> Option<MediaEvent> {
-        self.queue.pop_front()
+        let event = self.queue.pop_front();
+        if event.is_none() {
+            self.queue.give_back();
+        }
+        event
     }
 }
 

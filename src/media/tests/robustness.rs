@@ -91,3 +91,35 @@ fn random_lives_never_panic_and_leave_nothing_behind() {
         assert_eq!(bench.plane.ports(), 3, "seed {seed}: every timeslot came back");
     }
 }
+
+/// A port that is open stays where it is.
+#[test]
+fn what_many_ports_took_is_given_back() {
+    const MOST: u16 = 1_500;
+    let mut bench = Bench::new();
+    for round in 0..2 {
+        for n in 0..MOST {
+            bench.open(PortId(n.into()), 20_000 + 2 * n, stream(Codec::Pcmu, peer(1)));
+        }
+        assert_eq!(bench.plane.ports(), usize::from(MOST));
+        for n in 0..MOST {
+            // Three stay in the first round.
+            if round > 0 || !matches!(n, 1 | 8 | 9) {
+                bench.command(MediaCommand::Close { port: PortId(n.into()) });
+            }
+        }
+        assert_eq!(bench.events().len(), usize::from(MOST) - if round > 0 { 0 } else { 3 });
+        bench.pass(15);
+        let room = |plane: &Plane| [plane.ports.capacity(), plane.index.capacity(), plane.events.queue.capacity()];
+        assert!(room(&bench.plane).iter().all(|room| *room < 1_100), "{:?}", room(&bench.plane));
+        if round == 0 {
+            assert_eq!(bench.plane.ports(), 3);
+            bench.command(MediaCommand::Bridge { a: PortId(8), b: PortId(9) });
+            for n in [1, 8, 9] {
+                bench.command(MediaCommand::Close { port: PortId(n) });
+            }
+            assert_eq!(bench.events().len(), 3);
+        }
+    }
+    assert!(bench.plane.ports.is_empty() && bench.plane.poll_timeout().is_none());
+}
