@@ -7,7 +7,7 @@ use crate::media::random::Random;
 use crate::media::rtp_end::RtpEnd;
 use crate::media::{PACKET_MAX, SocketKind, Wire};
 use crate::proto::sdp::{Fingerprint, Protection};
-use crate::proto::srtp::{MasterKey, Receiver, Sender, SrtpError, TAIL_MAX};
+use crate::proto::srtp::{MasterKey, Receiver, Refused, Sender, TAIL_MAX};
 
 /// Room for a packet of G.711 of 20 ms with its tag: most packets, so that less is cleared for them.
 const SHORT: usize = 256;
@@ -34,10 +34,10 @@ impl SrtpCounters {
     pub(super) fn count(&mut self, refusal: Refusal) {
         *match refusal {
             Refusal::Unready => &mut self.unready,
-            Refusal::Srtp(SrtpError::UnknownKey) => &mut self.unknown_key,
-            Refusal::Srtp(SrtpError::NotAuthentic) => &mut self.not_authentic,
-            Refusal::Srtp(SrtpError::Replayed) => &mut self.replayed,
-            Refusal::Srtp(SrtpError::Malformed | SrtpError::NoRoom | SrtpError::KeyUsedUp) => &mut self.malformed,
+            Refusal::Srtp(Refused::UnknownKey) => &mut self.unknown_key,
+            Refusal::Srtp(Refused::NotAuthentic) => &mut self.not_authentic,
+            Refusal::Srtp(Refused::Replayed) => &mut self.replayed,
+            Refusal::Srtp(Refused::Malformed) => &mut self.malformed,
         } += 1;
     }
 
@@ -53,7 +53,7 @@ pub(super) enum Refusal {
     /// There are no keys yet.
     Unready,
     /// What SRTP says.
-    Srtp(SrtpError),
+    Srtp(Refused),
 }
 
 /// Keys of a port in use, and how they came.
@@ -99,7 +99,7 @@ impl Crypt {
             SocketKind::Rtcp => receiver.unprotect_control(packet),
         };
         let len = opened.map_err(Refusal::Srtp)?;
-        packet.get_mut(..len).ok_or(Refusal::Srtp(SrtpError::Malformed))
+        packet.get_mut(..len).ok_or(Refusal::Srtp(Refused::Malformed))
     }
 
     /// Protects a packet in a buffer of `N` octets and sends it.

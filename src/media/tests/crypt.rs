@@ -4,7 +4,7 @@ use super::*;
 use crate::core::media::{DigitSource, PlayItem};
 use crate::media::SrtpCounters;
 use crate::proto::sdp::{Fingerprint, Protection};
-use crate::proto::srtp::{KeyGenerator, MasterKey, Receiver, Sender, SrtpError, Suite, TAIL_MAX};
+use crate::proto::srtp::{KeyGenerator, MasterKey, Receiver, Refused, Sender, Suite, TAIL_MAX};
 
 /// What the peer of a port does with its keys.
 struct Party {
@@ -21,7 +21,7 @@ impl Party {
         buffer
     }
 
-    fn unprotect(&mut self, packet: &[u8]) -> Result<Vec<u8>, SrtpError> {
+    fn unprotect(&mut self, packet: &[u8]) -> Result<Vec<u8>, Refused> {
         let mut buffer = packet.to_vec();
         let len = self.receiver.unprotect(&mut buffer)?;
         buffer.truncate(len);

@@ -60,6 +60,19 @@ impl Header {
     }
 }
 
+/// Where the payload begins: behind the fixed header, the CSRC list and the extension (RFC 3550 section 5.3.1); `None` when
+/// the packet ends before that.
+#[inline]
+pub fn header_len(packet: &[u8]) -> Option<usize> {
+    let first = packet.first()?;
+    let mut len = HEADER_LEN + 4 * usize::from(first & 0x0f);
+    if first & 0x10 != 0 {
+        let &[_, _, l0, l1] = packet.get(len..)?.first_chunk::<4>()?;
+        len += 4 + 4 * usize::from(u16::from_be_bytes([l0, l1]));
+    }
+    (len <= packet.len()).then_some(len)
+}
+
 /// The payload without CSRC list, extension and padding; `None` when the packet is malformed.
 pub fn payload(packet: &[u8]) -> Option<&[u8]> {
     RtpReader::new(packet).ok().map(|reader| reader.payload())
@@ -95,6 +108,8 @@ mod tests {
             assert_eq!(ours.timestamp, theirs.timestamp(), "seed {seed:#x}");
             assert_eq!(ours.ssrc, theirs.ssrc(), "seed {seed:#x}");
             assert_eq!(payload(&packet), Some(theirs.payload()), "seed {seed:#x}");
+            let rest = header_len(&packet).expect("well formed");
+            assert_eq!(&packet[rest..], theirs.payload(), "seed {seed:#x}");
 
             let mut again = packet;
             ours.overwrite(&mut again);

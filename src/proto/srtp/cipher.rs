@@ -3,15 +3,16 @@
 
 use aes::cipher::{BlockCipherEncrypt, BlockSizeUser, InnerIvInit, KeyInit, StreamCipherCore, consts::U16};
 use aes::{Aes128, Aes256};
+use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::inout::InOutBuf;
-use aes_gcm::aead::{AeadInOut, Nonce, Tag};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use ctr::{CtrCore, flavors::Ctr128BE};
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
-use super::{MasterKey, SrtpError, Suite};
+use super::packet::put;
+use super::{MasterKey, Refused, Suite};
 
 /// Octets of a tag of GCM.
 pub(super) const GCM_TAG: usize = 16;
@@ -41,9 +42,7 @@ impl Kind {
 /// 112 bits that ends in zeros (RFC 7714 section 11).
 pub(super) fn derive(master: &MasterKey, label: u8, key: &mut [u8]) {
     let mut iv = [0; 16];
-    for (to, from) in iv.iter_mut().zip(master.salt()) {
-        *to = *from;
-    }
+    put(&mut iv, master.salt());
     // The label stands above an index of 48 bits at the end of the salt's 112.
     iv[7] ^= label;
     key.fill(0);
@@ -63,8 +62,7 @@ fn count<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(cipher: &C, iv:
 /// Session keys of one direction and kind, ready for use.
 pub(super) enum Keys {
     Cm(Cm),
-    Gcm128(Gcm<Aes128Gcm>),
-    Gcm256(Gcm<Aes256Gcm>),
+    Gcm(Gcm),
 }
 
 impl Keys {
@@ -78,12 +76,12 @@ impl Keys {
         match suite {
             Suite::AeadAes256Gcm => {
                 derive(master, encryption, key.as_mut_slice());
-                Self::Gcm256(Gcm { cipher: Aes256Gcm::new(&(*key).into()), salt: gcm_salt(&salt) })
+                Self::Gcm(Gcm { cipher: Aead::Long(Aes256Gcm::new(&(*key).into())), salt: gcm_salt(&salt) })
             }
             Suite::AeadAes128Gcm => {
                 let mut key = Zeroizing::new([0; 16]);
                 derive(master, encryption, key.as_mut_slice());
-                Self::Gcm128(Gcm { cipher: Aes128Gcm::new(&(*key).into()), salt: gcm_salt(&salt) })
+                Self::Gcm(Gcm { cipher: Aead::Short(Aes128Gcm::new(&(*key).into())), salt: gcm_salt(&salt) })
             }
             Suite::AesCm128HmacSha1_80 | Suite::AesCm128HmacSha1_32 => {
                 let mut key = Zeroizing::new([0; 16]);
@@ -93,6 +91,15 @@ impl Keys {
                 let tag_len = if kind == Kind::Rtp { suite.rtp_tag_len() } else { suite.rtcp_tag_len() };
                 Self::Cm(Cm { cipher: Aes128::new(&(*key).into()), salt, mac: mac(auth.as_slice()), tag_len })
             }
+        }
+    }
+
+    /// Octets of a packet's tag.
+    #[inline]
+    pub fn tag_len(&self) -> usize {
+        match self {
+            Self::Cm(cm) => cm.tag_len,
+            Self::Gcm(_) => GCM_TAG,
         }
     }
 }
@@ -140,52 +147,62 @@ impl Cm {
 
     /// Whether `tag`, which may be cut short, belongs to a packet. Takes the same time whatever differs.
     #[inline]
-    pub fn verify(&self, packet: &[u8], rollover: Option<u32>, tag: &[u8]) -> Result<(), SrtpError> {
+    pub fn verify(&self, packet: &[u8], rollover: Option<u32>, tag: &[u8]) -> Result<(), Refused> {
         let right = self.tag(packet, rollover);
         let differs = right.iter().zip(tag).fold(0, |differs, (a, b)| differs | (a ^ b));
         if std::hint::black_box(differs) == 0 && tag.len() == self.tag_len {
             Ok(())
         } else {
-            Err(SrtpError::NotAuthentic)
+            Err(Refused::NotAuthentic)
         }
     }
 }
 
 /// AES in Galois/counter mode.
-pub(super) struct Gcm<C> {
-    cipher: C,
+pub(super) struct Gcm {
+    cipher: Aead,
     salt: [u8; 12],
 }
 
-impl<C: AeadInOut> Gcm<C> {
-    /// The initialisation vector (RFC 7714 sections 8.1 and 9.1): SSRC and index under the salt. Nothing but the cipher
-    /// knows how long its own is: twelve octets, so the conversion never fails.
+/// The cipher, by the length of its key.
+enum Aead {
+    Short(Aes128Gcm),
+    Long(Aes256Gcm),
+}
+
+impl Gcm {
+    /// The initialisation vector (RFC 7714 sections 8.1 and 9.1): SSRC and index under the salt.
     #[inline]
-    fn nonce(&self, ssrc: u32, index: u64) -> Option<Nonce<C>> {
+    fn nonce(&self, ssrc: u32, index: u64) -> [u8; 12] {
         let block = (u128::from(ssrc) << 48) ^ u128::from(index);
         let mut nonce = self.salt;
         for (to, from) in nonce.iter_mut().zip(block.to_be_bytes().iter().skip(4)) {
             *to ^= from;
         }
-        Nonce::<C>::try_from(nonce.as_slice()).ok()
+        nonce
     }
 
-    /// Encrypts `data` in place; the tag also covers `clear`.
+    /// Encrypts `data` in place; the tag also covers `clear`. `None` for more than any packet has.
     #[inline]
-    pub fn seal(&self, ssrc: u32, index: u64, clear: &[u8], data: &mut [u8]) -> Result<[u8; GCM_TAG], SrtpError> {
-        let nonce = self.nonce(ssrc, index).ok_or(SrtpError::Malformed)?;
-        let tag = self.cipher.encrypt_inout_detached(&nonce, clear, InOutBuf::from(data));
-        let tag = tag.map_err(|_| SrtpError::Malformed)?;
-        tag.as_slice().try_into().map_err(|_| SrtpError::Malformed)
+    pub fn seal(&self, ssrc: u32, index: u64, clear: &[u8], data: &mut [u8]) -> Option<[u8; GCM_TAG]> {
+        let (nonce, data) = (self.nonce(ssrc, index).into(), InOutBuf::from(data));
+        let tag = match &self.cipher {
+            Aead::Short(cipher) => cipher.encrypt_inout_detached(&nonce, clear, data),
+            Aead::Long(cipher) => cipher.encrypt_inout_detached(&nonce, clear, data),
+        };
+        tag.ok().map(Into::into)
     }
 
     /// Decrypts `data` in place if the tag is right, and leaves it as it is otherwise.
     #[inline]
-    pub fn open(&self, ssrc: u32, index: u64, clear: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), SrtpError> {
-        let nonce = self.nonce(ssrc, index).ok_or(SrtpError::Malformed)?;
-        let tag = Tag::<C>::try_from(tag).map_err(|_| SrtpError::Malformed)?;
-        let opened = self.cipher.decrypt_inout_detached(&nonce, clear, InOutBuf::from(data), &tag);
-        opened.map_err(|_| SrtpError::NotAuthentic)
+    pub fn open(&self, ssrc: u32, index: u64, clear: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), Refused> {
+        let tag = <[u8; GCM_TAG]>::try_from(tag).map_err(|_| Refused::Malformed)?.into();
+        let (nonce, data) = (self.nonce(ssrc, index).into(), InOutBuf::from(data));
+        let opened = match &self.cipher {
+            Aead::Short(cipher) => cipher.decrypt_inout_detached(&nonce, clear, data, &tag),
+            Aead::Long(cipher) => cipher.decrypt_inout_detached(&nonce, clear, data, &tag),
+        };
+        opened.map_err(|_| Refused::NotAuthentic)
     }
 }
 
@@ -233,8 +250,8 @@ mod tests {
         let salt = hex("51756964207072 6f2071756f").try_into().unwrap();
         let header = hex("8040f17b8041f8d35501a0b2");
         let plain = b"Gallia est omnis divisa in partes tres";
-        let short = Gcm { cipher: Aes128Gcm::new_from_slice(&key[..16]).unwrap(), salt };
-        let long = Gcm { cipher: Aes256Gcm::new_from_slice(&key).unwrap(), salt };
+        let short = Gcm { cipher: Aead::Short(Aes128Gcm::new_from_slice(&key[..16]).unwrap()), salt };
+        let long = Gcm { cipher: Aead::Long(Aes256Gcm::new_from_slice(&key).unwrap()), salt };
         let mut data = *plain;
         let tag = short.seal(0x5501_a0b2, 0xf17b, &header, &mut data).unwrap();
         assert_eq!(

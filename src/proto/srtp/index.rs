@@ -1,7 +1,5 @@
 //! Packet indices: the estimate of those 32 bits that a packet does not carry, and what was there before.
 
-use super::SrtpError;
-
 /// Packets behind the newest one of which it is known whether they were there (RFC 3711 section 3.3.2: at least 64).
 const WINDOW: u64 = 128;
 
@@ -70,14 +68,10 @@ impl Sources {
     }
 
     /// The index that a packet most likely has, if it is new.
-    ///
-    /// # Errors
-    /// [`SrtpError::Replayed`].
     #[inline]
-    pub fn index_of(&self, ssrc: u32, sequence: u16) -> Result<u64, SrtpError> {
-        let Some(source) = self.find(ssrc) else { return Ok(sequence.into()) };
-        let index = source.estimate(sequence).filter(|&index| source.is_new(index));
-        index.ok_or(SrtpError::Replayed)
+    pub fn index_of(&self, ssrc: u32, sequence: u16) -> Option<u64> {
+        let Some(source) = self.find(ssrc) else { return Some(sequence.into()) };
+        source.estimate(sequence).filter(|&index| source.is_new(index))
     }
 
     /// Notes an authentic packet.

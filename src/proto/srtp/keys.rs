@@ -7,6 +7,7 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Suite;
+use super::packet::put;
 
 /// Octets of the longest master key with its salt.
 pub const MASTER_MAX: usize = 46;
@@ -94,9 +95,7 @@ impl KeyGenerator {
         for (counter, wanted) in (0_u128..).zip(wanted) {
             let mut block = aes::Block::from(counter.to_be_bytes());
             cipher.encrypt_block(&mut block);
-            for (to, from) in wanted.iter_mut().zip(&block) {
-                *to = *from;
-            }
+            put(wanted, &block);
             block.as_mut_slice().zeroize();
         }
     }

@@ -99,9 +99,9 @@ impl fmt::Display for Suite {
     }
 }
 
-/// Why a packet is not protected, or its protection not taken off.
+/// Why the protection of a packet that came is not taken off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum SrtpError {
+pub enum Refused {
     /// Shorter than its header and tag, or of another version than 2.
     Malformed,
     /// It names a master key that was not agreed on (its MKI).
@@ -110,23 +110,43 @@ pub enum SrtpError {
     NotAuthentic,
     /// Its index was there before, or is too old to tell (RFC 3711 section 3.3.2).
     Replayed,
-    /// The buffer has no room for the tag.
-    NoRoom,
-    /// All packets that one master key may protect were sent (RFC 3711 section 9.2).
-    KeyUsedUp,
 }
 
-impl fmt::Display for SrtpError {
+impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "malformed packet",
             Self::UnknownKey => "unknown master key identifier",
             Self::NotAuthentic => "wrong authentication tag",
             Self::Replayed => "replayed or too old",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Why a packet of ours is not protected.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Unprotected {
+    /// Shorter than its header, or of another version than 2.
+    Malformed,
+    /// The index was used before.
+    Repeated,
+    /// The buffer has no room for the tag.
+    NoRoom,
+    /// All packets that one master key may protect were sent (RFC 3711 section 9.2).
+    KeyUsedUp,
+}
+
+impl fmt::Display for Unprotected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "malformed packet",
+            Self::Repeated => "an index that was used before",
             Self::NoRoom => "no room for the authentication tag",
             Self::KeyUsedUp => "the master key is used up",
         })
     }
 }
 
-impl std::error::Error for SrtpError {}
+impl std::error::Error for Unprotected {}

@@ -1,9 +1,7 @@
 //! The parts of a packet that stay in clear.
 
-use super::SrtpError;
+use crate::proto::rtp::packet::{Header, header_len};
 
-/// Octets of the fixed header of RTP.
-const RTP_HEADER: usize = 12;
 /// Octets of an RTCP packet in clear: its header and the SSRC of its sender.
 pub(super) const RTCP_HEADER: usize = 8;
 
@@ -16,31 +14,32 @@ pub(super) struct RtpHead {
     pub len: usize,
 }
 
-/// Reads the header of an RTP packet (RFC 3550 sections 5.1 and 5.3.1).
+/// Reads the header of an RTP packet; `None` when it is malformed.
 #[inline]
-pub(super) fn rtp_head(packet: &[u8]) -> Result<RtpHead, SrtpError> {
-    let &[first, _, s0, s1, _, _, _, _, i0, i1, i2, i3] =
-        packet.first_chunk::<RTP_HEADER>().ok_or(SrtpError::Malformed)?;
-    if first >> 6 != 2 {
-        return Err(SrtpError::Malformed);
-    }
-    let mut len = RTP_HEADER + 4 * usize::from(first & 0x0f);
-    if first & 0x10 != 0 {
-        let extension = packet.get(len..).and_then(|rest| rest.first_chunk::<4>()).ok_or(SrtpError::Malformed)?;
-        let &[_, _, l0, l1] = extension;
-        len += 4 + 4 * usize::from(u16::from_be_bytes([l0, l1]));
-    }
-    if len > packet.len() {
-        return Err(SrtpError::Malformed);
-    }
-    Ok(RtpHead { ssrc: u32::from_be_bytes([i0, i1, i2, i3]), sequence: u16::from_be_bytes([s0, s1]), len })
+pub(super) fn rtp_head(packet: &[u8]) -> Option<RtpHead> {
+    let Header { ssrc, sequence, .. } = Header::read(packet)?;
+    Some(RtpHead { ssrc, sequence, len: header_len(packet)? })
 }
 
-/// The sender of an RTCP packet (RFC 3550 section 6.4).
-pub(super) fn rtcp_ssrc(packet: &[u8]) -> Result<u32, SrtpError> {
-    let &[first, _, _, _, i0, i1, i2, i3] = packet.first_chunk::<RTCP_HEADER>().ok_or(SrtpError::Malformed)?;
-    if first >> 6 != 2 {
-        return Err(SrtpError::Malformed);
+/// The sender of an RTCP packet (RFC 3550 section 6.4); `None` when it is malformed.
+pub(super) fn rtcp_ssrc(packet: &[u8]) -> Option<u32> {
+    let &[first, _, _, _, i0, i1, i2, i3] = packet.first_chunk::<RTCP_HEADER>()?;
+    (first >> 6 == 2).then_some(u32::from_be_bytes([i0, i1, i2, i3]))
+}
+
+/// What a tag of GCM covers in clear of an encrypted RTCP packet (RFC 7714 section 9.2): its header and its index.
+pub(super) fn gcm_clear(packet: &[u8], marked: [u8; 4]) -> Option<[u8; RTCP_HEADER + 4]> {
+    let mut clear = [0; RTCP_HEADER + 4];
+    let (header, index) = clear.split_at_mut_checked(RTCP_HEADER)?;
+    put(header, packet.first_chunk::<RTCP_HEADER>()?);
+    put(index, &marked);
+    Some(clear)
+}
+
+/// Copies as much as there is room for.
+#[inline]
+pub(super) fn put(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
-    Ok(u32::from_be_bytes([i0, i1, i2, i3]))
 }

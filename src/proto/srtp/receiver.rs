@@ -2,9 +2,9 @@
 
 use super::cipher::{GCM_TAG, Keys, Kind};
 use super::index::Sources;
-use super::packet::{RTCP_HEADER, RtpHead, rtcp_ssrc, rtp_head};
-use super::sender::{ENCRYPTED, gcm_clear};
-use super::{MKI_MAX, MasterKey, SrtpError};
+use super::packet::{RTCP_HEADER, RtpHead, gcm_clear, put, rtcp_ssrc, rtp_head};
+use super::sender::ENCRYPTED;
+use super::{MKI_MAX, MasterKey, Refused};
 
 /// Rollovers that a packet which fails under the likely one may have more: a sender whose call is as old as that is
 /// joined late, or after a loss of more than half a round of sequence numbers. At 50 packets a second each takes 22
@@ -30,9 +30,7 @@ impl Receiver {
     pub fn new(master: &MasterKey, mki: &[u8]) -> Receiver {
         let mut own = [0; MKI_MAX];
         let mki_len = mki.len().min(MKI_MAX);
-        for (to, from) in own.iter_mut().zip(mki) {
-            *to = *from;
-        }
+        put(&mut own, mki);
         Receiver {
             rtp: Keys::new(master, Kind::Rtp),
             rtcp: Keys::new(master, Kind::Rtcp),
@@ -47,15 +45,15 @@ impl Receiver {
     /// Takes the protection off an SRTP packet in place, and returns the length of the RTP packet that is left.
     ///
     /// # Errors
-    /// [`SrtpError::NotAuthentic`], [`SrtpError::Replayed`], [`SrtpError::UnknownKey`], [`SrtpError::Malformed`]. The
+    /// [`Refused::NotAuthentic`], [`Refused::Replayed`], [`Refused::UnknownKey`], [`Refused::Malformed`]. The
     /// packet is not to be used then.
     #[inline]
-    pub fn unprotect(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
-        let head = rtp_head(packet)?;
-        let likely = self.sources.index_of(head.ssrc, head.sequence)?;
+    pub fn unprotect(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+        let head = rtp_head(packet).ok_or(Refused::Malformed)?;
+        let likely = self.sources.index_of(head.ssrc, head.sequence).ok_or(Refused::Replayed)?;
         let (index, len) = match self.open(head, likely, packet) {
             Ok(len) => (likely, len),
-            Err(SrtpError::NotAuthentic) => {
+            Err(Refused::NotAuthentic) => {
                 let index = likely + (self.late << 16);
                 self.late = self.late % LATE_ROLLOVERS + 1;
                 (index, self.open(head, index, packet)?)
@@ -68,62 +66,49 @@ impl Receiver {
 
     /// Opens a packet under an index; leaves it as it is when it is not authentic.
     #[inline]
-    fn open(&self, head: RtpHead, index: u64, packet: &mut [u8]) -> Result<usize, SrtpError> {
-        let rollover = (index >> 16) as u32;
+    fn open(&self, head: RtpHead, index: u64, packet: &mut [u8]) -> Result<usize, Refused> {
+        let len = packet.len().checked_sub(self.rtp.tag_len() + self.mki_len).filter(|len| *len >= head.len);
+        let len = len.ok_or(Refused::Malformed)?;
+        let (packet, tail) = packet.split_at_mut_checked(len).ok_or(Refused::Malformed)?;
         match &self.rtp {
             Keys::Cm(cm) => {
-                let len = packet.len().checked_sub(cm.tag_len + self.mki_len).filter(|len| *len >= head.len);
-                let (packet, tail) =
-                    packet.split_at_mut_checked(len.ok_or(SrtpError::Malformed)?).ok_or(SrtpError::Malformed)?;
-                let (mki, tag) = tail.split_at_checked(self.mki_len).ok_or(SrtpError::Malformed)?;
+                let (mki, tag) = tail.split_at_checked(self.mki_len).ok_or(Refused::Malformed)?;
                 self.known(mki)?;
-                cm.verify(packet, Some(rollover), tag)?;
+                cm.verify(packet, Some((index >> 16) as u32), tag)?;
                 cm.apply(head.ssrc, index, packet.get_mut(head.len..).unwrap_or_default());
-                Ok(packet.len())
             }
-            Keys::Gcm128(_) | Keys::Gcm256(_) => {
-                let len = packet.len().checked_sub(GCM_TAG + self.mki_len).filter(|len| *len >= head.len);
-                let (packet, tail) =
-                    packet.split_at_mut_checked(len.ok_or(SrtpError::Malformed)?).ok_or(SrtpError::Malformed)?;
-                let (tag, mki) = tail.split_at_checked(GCM_TAG).ok_or(SrtpError::Malformed)?;
+            Keys::Gcm(gcm) => {
+                let (tag, mki) = tail.split_at_checked(GCM_TAG).ok_or(Refused::Malformed)?;
                 self.known(mki)?;
-                let len = packet.len();
-                let (clear, payload) = packet.split_at_mut_checked(head.len).ok_or(SrtpError::Malformed)?;
-                match &self.rtp {
-                    Keys::Gcm256(gcm) => gcm.open(head.ssrc, index, clear, payload, tag)?,
-                    Keys::Gcm128(gcm) => gcm.open(head.ssrc, index, clear, payload, tag)?,
-                    Keys::Cm(_) => return Err(SrtpError::Malformed),
-                }
-                Ok(len)
+                let (clear, payload) = packet.split_at_mut_checked(head.len).ok_or(Refused::Malformed)?;
+                gcm.open(head.ssrc, index, clear, payload, tag)?;
             }
         }
+        Ok(len)
     }
 
     /// Takes the protection off an SRTCP packet in place, and returns the length of the compound packet that is left.
     ///
     /// # Errors
     /// As [`Receiver::unprotect`].
-    pub fn unprotect_control(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
-        let ssrc = rtcp_ssrc(packet)?;
-        let (tag_len, tag_last) = match &self.rtcp {
-            Keys::Cm(cm) => (cm.tag_len, true),
-            Keys::Gcm128(_) | Keys::Gcm256(_) => (GCM_TAG, false),
-        };
+    pub fn unprotect_control(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+        let ssrc = rtcp_ssrc(packet).ok_or(Refused::Malformed)?;
+        let (tag_len, tag_last) = (self.rtcp.tag_len(), matches!(self.rtcp, Keys::Cm(_)));
         let added = tag_len + 4 + self.mki_len;
-        let len = packet.len().checked_sub(added).filter(|len| *len >= RTCP_HEADER).ok_or(SrtpError::Malformed)?;
+        let len = packet.len().checked_sub(added).filter(|len| *len >= RTCP_HEADER).ok_or(Refused::Malformed)?;
         // RFC 3711 section 3.4: index, identifier, tag. RFC 7714 section 9.2: tag, index, identifier.
         let index_at = if tag_last { len } else { len + tag_len };
-        let marked = packet.get(index_at..).and_then(|rest| rest.first_chunk::<4>()).ok_or(SrtpError::Malformed)?;
+        let marked = packet.get(index_at..).and_then(|rest| rest.first_chunk::<4>()).ok_or(Refused::Malformed)?;
         let word = u32::from_be_bytes(*marked);
         let (index, encrypted) = (u64::from(word & !ENCRYPTED), word & ENCRYPTED != 0);
-        self.known(packet.get(index_at + 4..index_at + 4 + self.mki_len).ok_or(SrtpError::Malformed)?)?;
+        self.known(packet.get(index_at + 4..index_at + 4 + self.mki_len).ok_or(Refused::Malformed)?)?;
         if self.reporters.find(ssrc).is_some_and(|source| !source.is_new(index)) {
-            return Err(SrtpError::Replayed);
+            return Err(Refused::Replayed);
         }
         let (body, tail) =
-            packet.split_at_mut_checked(if tag_last { len + 4 } else { len }).ok_or(SrtpError::Malformed)?;
+            packet.split_at_mut_checked(if tag_last { len + 4 } else { len }).ok_or(Refused::Malformed)?;
         let tag_at = if tag_last { self.mki_len } else { 0 };
-        let tag = tail.get(tag_at..tag_at + tag_len).ok_or(SrtpError::Malformed)?;
+        let tag = tail.get(tag_at..tag_at + tag_len).ok_or(Refused::Malformed)?;
         match &self.rtcp {
             Keys::Cm(cm) => {
                 cm.verify(body, None, tag)?;
@@ -131,41 +116,27 @@ impl Receiver {
                     cm.apply(ssrc, index, body.get_mut(RTCP_HEADER..len).unwrap_or_default());
                 }
             }
-            Keys::Gcm128(gcm) => {
-                let clear = gcm_clear(body, word.to_be_bytes())?;
-                open_gcm(body, &clear, encrypted, |clear, data| gcm.open(ssrc, index, clear, data, tag))?;
-            }
-            Keys::Gcm256(gcm) => {
-                let clear = gcm_clear(body, word.to_be_bytes())?;
-                open_gcm(body, &clear, encrypted, |clear, data| gcm.open(ssrc, index, clear, data, tag))?;
+            Keys::Gcm(gcm) => {
+                let clear = gcm_clear(body, word.to_be_bytes()).ok_or(Refused::Malformed)?;
+                if encrypted {
+                    gcm.open(ssrc, index, &clear, body.get_mut(RTCP_HEADER..).unwrap_or_default(), tag)?;
+                } else {
+                    // It is all clear text, its index behind it (RFC 7714 section 9.3).
+                    let mut whole = [0; CLEAR_MAX];
+                    let covered = whole.get_mut(..len + 4).ok_or(Refused::Malformed)?;
+                    put(covered, body);
+                    put(covered.get_mut(len..).unwrap_or_default(), &word.to_be_bytes());
+                    gcm.open(ssrc, index, covered, &mut [], tag)?;
+                }
             }
         }
         self.reporters.note(ssrc, index);
         Ok(len)
     }
 
-    fn known(&self, mki: &[u8]) -> Result<(), SrtpError> {
-        if self.mki.get(..self.mki_len) == Some(mki) { Ok(()) } else { Err(SrtpError::UnknownKey) }
+    fn known(&self, mki: &[u8]) -> Result<(), Refused> {
+        if self.mki.get(..self.mki_len) == Some(mki) { Ok(()) } else { Err(Refused::UnknownKey) }
     }
-}
-
-/// An RTCP packet that is only authenticated is all clear text, its index behind it (RFC 7714 section 9.3).
-fn open_gcm(
-    body: &mut [u8],
-    clear: &[u8],
-    encrypted: bool,
-    open: impl FnOnce(&[u8], &mut [u8]) -> Result<(), SrtpError>,
-) -> Result<(), SrtpError> {
-    if encrypted {
-        return open(clear, body.get_mut(RTCP_HEADER..).unwrap_or_default());
-    }
-    let mut whole = [0; CLEAR_MAX];
-    let index = clear.get(RTCP_HEADER..).unwrap_or_default();
-    let covered = whole.get_mut(..body.len() + index.len()).ok_or(SrtpError::Malformed)?;
-    for (to, from) in covered.iter_mut().zip(body.iter().chain(index)) {
-        *to = *from;
-    }
-    open(covered, &mut [])
 }
 
 /// Longest RTCP packet that may come unencrypted.

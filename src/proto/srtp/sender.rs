@@ -2,8 +2,8 @@
 
 use super::cipher::{GCM_TAG, Keys, Kind};
 use super::index::Sources;
-use super::packet::{RTCP_HEADER, rtcp_ssrc, rtp_head};
-use super::{MasterKey, SrtpError};
+use super::packet::{RTCP_HEADER, gcm_clear, put, rtcp_ssrc, rtp_head};
+use super::{MasterKey, Unprotected};
 
 /// Indices that one master key may protect: 2^48 RTP packets, of which those that a sender's sequence numbers reach are
 /// a tiny part, and 2^31 of RTCP (RFC 3711 section 9.2).
@@ -34,29 +34,27 @@ impl Sender {
     /// [`super::TAIL_MAX`] more.
     ///
     /// # Errors
-    /// [`SrtpError::Replayed`] for an index that was used before, [`SrtpError::NoRoom`], [`SrtpError::Malformed`].
+    /// [`Unprotected::Repeated`] for an index that was used before, [`Unprotected::NoRoom`], [`Unprotected::Malformed`].
     #[inline]
-    pub fn protect(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
-        let head = rtp_head(buffer.get(..len).ok_or(SrtpError::NoRoom)?)?;
-        let index = self.sources.index_of(head.ssrc, head.sequence)?;
+    pub fn protect(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Unprotected> {
+        let head = rtp_head(buffer.get(..len).ok_or(Unprotected::NoRoom)?).ok_or(Unprotected::Malformed)?;
+        let index = self.sources.index_of(head.ssrc, head.sequence).ok_or(Unprotected::Repeated)?;
         if index > RTP_INDEX_MAX {
-            return Err(SrtpError::KeyUsedUp);
+            return Err(Unprotected::KeyUsedUp);
         }
         let rollover = (index >> 16) as u32;
-        let tag_len = match &self.rtp {
-            Keys::Cm(cm) => cm.tag_len,
-            Keys::Gcm128(_) | Keys::Gcm256(_) => GCM_TAG,
-        };
-        let packet = buffer.get_mut(..len + tag_len).ok_or(SrtpError::NoRoom)?;
-        let (packet, tail) = packet.split_at_mut_checked(len).ok_or(SrtpError::NoRoom)?;
-        let (clear, payload) = packet.split_at_mut_checked(head.len).ok_or(SrtpError::Malformed)?;
+        let tag_len = self.rtp.tag_len();
+        let packet = buffer.get_mut(..len + tag_len).ok_or(Unprotected::NoRoom)?;
+        let (packet, tail) = packet.split_at_mut_checked(len).ok_or(Unprotected::NoRoom)?;
+        let (clear, payload) = packet.split_at_mut_checked(head.len).ok_or(Unprotected::Malformed)?;
         match &self.rtp {
             Keys::Cm(cm) => {
                 cm.apply(head.ssrc, index, payload);
                 put(tail, &cm.tag(packet, Some(rollover)));
             }
-            Keys::Gcm128(gcm) => put(tail, &gcm.seal(head.ssrc, index, clear, payload)?),
-            Keys::Gcm256(gcm) => put(tail, &gcm.seal(head.ssrc, index, clear, payload)?),
+            Keys::Gcm(gcm) => {
+                put(tail, &gcm.seal(head.ssrc, index, clear, payload).ok_or(Unprotected::Malformed)?);
+            }
         }
         self.sources.note(head.ssrc, index);
         Ok(len + tag_len)
@@ -65,35 +63,31 @@ impl Sender {
     /// Protects the compound RTCP packet in the first `len` octets of `buffer` in place and returns its new length.
     ///
     /// # Errors
-    /// [`SrtpError::KeyUsedUp`], [`SrtpError::NoRoom`], [`SrtpError::Malformed`].
-    pub fn protect_control(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
-        let ssrc = rtcp_ssrc(buffer.get(..len).ok_or(SrtpError::NoRoom)?)?;
+    /// [`Unprotected::KeyUsedUp`], [`Unprotected::NoRoom`], [`Unprotected::Malformed`].
+    pub fn protect_control(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Unprotected> {
+        let ssrc = rtcp_ssrc(buffer.get(..len).ok_or(Unprotected::NoRoom)?).ok_or(Unprotected::Malformed)?;
         let index = self.rtcp_index;
         if index > RTCP_INDEX_MAX {
-            return Err(SrtpError::KeyUsedUp);
+            return Err(Unprotected::KeyUsedUp);
         }
         let marked = (index | ENCRYPTED).to_be_bytes();
-        let (packet, tail) = buffer.split_at_mut_checked(len).ok_or(SrtpError::NoRoom)?;
-        let body = packet.get_mut(RTCP_HEADER..).ok_or(SrtpError::Malformed)?;
+        let (packet, tail) = buffer.split_at_mut_checked(len).ok_or(Unprotected::NoRoom)?;
+        let body = packet.get_mut(RTCP_HEADER..).ok_or(Unprotected::Malformed)?;
         let added = match &self.rtcp {
             Keys::Cm(cm) => {
                 cm.apply(ssrc, u64::from(index), body);
-                put(tail.get_mut(..4).ok_or(SrtpError::NoRoom)?, &marked);
-                let covered = buffer.get(..len + 4).ok_or(SrtpError::NoRoom)?;
+                put(tail.get_mut(..4).ok_or(Unprotected::NoRoom)?, &marked);
+                let covered = buffer.get(..len + 4).ok_or(Unprotected::NoRoom)?;
                 let tag = cm.tag(covered, None);
-                put(buffer.get_mut(len + 4..len + 4 + cm.tag_len).ok_or(SrtpError::NoRoom)?, &tag);
+                put(buffer.get_mut(len + 4..len + 4 + cm.tag_len).ok_or(Unprotected::NoRoom)?, &tag);
                 4 + cm.tag_len
             }
-            Keys::Gcm128(_) | Keys::Gcm256(_) => {
-                let clear = gcm_clear(packet, marked)?;
-                let body = packet.get_mut(RTCP_HEADER..).ok_or(SrtpError::Malformed)?;
-                let tag = match &self.rtcp {
-                    Keys::Gcm256(gcm) => gcm.seal(ssrc, u64::from(index), &clear, body)?,
-                    Keys::Gcm128(gcm) => gcm.seal(ssrc, u64::from(index), &clear, body)?,
-                    Keys::Cm(_) => return Err(SrtpError::Malformed),
-                };
-                put(tail.get_mut(..GCM_TAG).ok_or(SrtpError::NoRoom)?, &tag);
-                put(tail.get_mut(GCM_TAG..GCM_TAG + 4).ok_or(SrtpError::NoRoom)?, &marked);
+            Keys::Gcm(gcm) => {
+                let clear = gcm_clear(packet, marked).ok_or(Unprotected::Malformed)?;
+                let body = packet.get_mut(RTCP_HEADER..).ok_or(Unprotected::Malformed)?;
+                let tag = gcm.seal(ssrc, u64::from(index), &clear, body).ok_or(Unprotected::Malformed)?;
+                put(tail.get_mut(..GCM_TAG).ok_or(Unprotected::NoRoom)?, &tag);
+                put(tail.get_mut(GCM_TAG..GCM_TAG + 4).ok_or(Unprotected::NoRoom)?, &marked);
                 GCM_TAG + 4
             }
         };
@@ -105,21 +99,5 @@ impl Sender {
     /// rollover counter of a source that begins then.
     pub fn rolled_over(&self, ssrc: u32) -> bool {
         self.sources.find(ssrc).is_some_and(|source| source.rollover() > 0)
-    }
-}
-
-/// What a tag of GCM covers in clear of an encrypted RTCP packet (RFC 7714 section 9.2): its header and its index.
-pub(super) fn gcm_clear(packet: &[u8], marked: [u8; 4]) -> Result<[u8; RTCP_HEADER + 4], SrtpError> {
-    let header = packet.first_chunk::<RTCP_HEADER>().ok_or(SrtpError::Malformed)?;
-    let mut clear = [0; RTCP_HEADER + 4];
-    put(&mut clear, header);
-    put(clear.get_mut(RTCP_HEADER..).unwrap_or_default(), &marked);
-    Ok(clear)
-}
-
-/// Copies as much as there is room for.
-fn put(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }
