@@ -117,6 +117,8 @@ pub enum MediaCommand {
         remote: SocketAddr,
         /// Where the peer's signalling comes from, as in [`StreamParams::signalling`].
         signalling: IpAddr,
+        /// The call is answered: a peer that is to begin a handshake has nothing more to wait for.
+        answered: bool,
     },
     /// Attach a port to a card's timeslot.
     OpenTdm {

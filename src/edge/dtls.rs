@@ -66,7 +66,7 @@ impl Gauges {
 /// How long a peer that is to begin may take until its first record. A phone may begin only when it is answered, and an
 /// unanswered caller is cut after 300 s.
 const FIRST_RECORD_MAX: Duration = Duration::from_secs(330);
-/// How long a handshake may take from its first record.
+/// How long a handshake may take: from its first record, and from the answer of the call.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long a finished one still answers a peer that repeats its last flight (RFC 6347 section 4.2.4).
 const SETTLE: Duration = Duration::from_secs(10);
@@ -163,7 +163,7 @@ fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 /// What the thread is told.
 #[derive(Debug)]
 pub enum Order {
-    /// A port needs keys. The same handshake again tells where its peer is now.
+    /// A port needs keys. The same handshake again tells where its peer is now, or that the call is answered.
     Begin {
         /// The port.
         port: PortId,
@@ -177,6 +177,8 @@ pub enum Order {
         active: bool,
         /// The peer's certificate.
         fingerprint: Fingerprint,
+        /// The call is answered: a peer that is to begin has nothing more to wait for.
+        answered: bool,
     },
     /// A datagram with DTLS records came for a port.
     Record {
@@ -553,6 +555,11 @@ impl Port {
         }
     }
 
+    /// There is nothing more to wait for before the first record.
+    fn hurry(&mut self, now: Instant) {
+        self.deadline = self.deadline.map(|deadline| deadline.min(now + HANDSHAKE_MAX));
+    }
+
     /// Whether nothing more is to be done.
     fn is_over(&self) -> bool {
         self.deadline.is_none() && self.candidates.is_empty()
@@ -594,17 +601,20 @@ impl<F: FnMut(Outcome)> Handshakes<F> {
     /// Takes an order.
     pub fn handle(&mut self, now: Instant, order: Order) {
         match order {
-            Order::Begin { port, generation, remote, signalling, active, fingerprint } => {
+            Order::Begin { port, generation, remote, signalling, active, fingerprint, answered } => {
                 if self.over.get(&port) == Some(&generation) {
                     return;
                 }
                 match self.ports.get_mut(&port) {
                     Some(entry) if entry.generation == generation => {
                         entry.relocate(now, port, remote, signalling, &mut self.common);
+                        if answered {
+                            entry.hurry(now);
+                        }
                     }
                     _ => {
                         self.end(port);
-                        let deadline = Some(now + if active { HANDSHAKE_MAX } else { FIRST_RECORD_MAX });
+                        let deadline = Some(now + if active || answered { HANDSHAKE_MAX } else { FIRST_RECORD_MAX });
                         let (candidates, attempts, reason) = (Vec::new(), [0; 2], "timeout");
                         let mut new = Port {
                             generation,

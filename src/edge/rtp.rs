@@ -403,10 +403,10 @@ impl Engine {
     /// Passes on what a command means for handshakes.
     fn tell_handshakes(&mut self, command: &MediaCommand) {
         match *command {
-            MediaCommand::SetTransport { port, ref protection, remote, signalling, .. } => {
+            MediaCommand::SetTransport { port, ref protection, remote, signalling, answered, .. } => {
                 match protection.as_deref() {
                     Some(&Protection::Dtls { active, fingerprint }) => {
-                        self.begin_handshake(port, remote, signalling, active, fingerprint);
+                        self.begin_handshake(port, (remote, signalling), (active, fingerprint), answered);
                     }
                     Some(Protection::Sdes { .. }) | None => self.end_handshake(port),
                 }
@@ -420,10 +420,9 @@ impl Engine {
     fn begin_handshake(
         &mut self,
         port: PortId,
-        remote: SocketAddr,
-        signalling: IpAddr,
-        active: bool,
-        fingerprint: Fingerprint,
+        (remote, signalling): (SocketAddr, IpAddr),
+        (active, fingerprint): (bool, Fingerprint),
+        answered: bool,
     ) {
         let before = self.sockets.handshaking.get(&port);
         let same = before.filter(|h| h.active == active && h.fingerprint == fingerprint).map(|h| h.generation);
@@ -431,11 +430,13 @@ impl Engine {
             self.generation = self.generation.wrapping_add(1);
             self.generation
         });
-        if self.sockets.order(Order::Begin { port, generation, remote, signalling, active, fingerprint }) {
+        let begin = Order::Begin { port, generation, remote, signalling, active, fingerprint, answered };
+        if self.sockets.order(begin) {
             let hosts = [remote.ip(), signalling];
             let handshaking = Handshaking { generation, active, fingerprint, hosts, records: [0; 2] };
             self.sockets.handshaking.insert(port, handshaking);
-        } else {
+        } else if same.is_none() {
+            // One that is under way, or over, goes on without the news.
             self.plane.report(MediaEvent::SecureFailed { port, reason: "busy" });
         }
     }

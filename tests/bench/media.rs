@@ -113,8 +113,14 @@ fn relay_srtp(bencher: Bencher, suite: Suite) {
             let peer_sender = Sender::new(&receive);
             let protection = Some(Box::new(Protection::Sdes { tag: 1, send, receive, mki: Vec::new() }));
             let (port, remote) = (PortId(u64::from(n)), peer(n));
-            let command =
-                MediaCommand::SetTransport { port, protection, rtcp_mux: false, remote, signalling: remote.ip() };
+            let command = MediaCommand::SetTransport {
+                port,
+                protection,
+                rtcp_mux: false,
+                remote,
+                signalling: remote.ip(),
+                answered: true,
+            };
             plane.command(now, command, &mut NullWire);
             peer_sender
         })

@@ -89,6 +89,7 @@ fn records(mut chance: Chance<'_>) {
                 signalling: remote.ip(),
                 active: chance.one_in(2),
                 fingerprint: Fingerprint([chance.octet(); 32]),
+                answered: chance.one_in(2),
             },
             1 => Order::End { port },
             _ => {
@@ -133,6 +134,7 @@ fn client_hello() -> Vec<Vec<u8>> {
             signalling: remote.ip(),
             active: true,
             fingerprint: Fingerprint([1; 32]),
+            answered: true,
         },
     );
     let records = records.borrow().clone();

@@ -63,8 +63,14 @@ impl Media {
 
     fn begin(&self, active: bool, fingerprint: Fingerprint, remote: SocketAddr) {
         let protection = Some(Box::new(Protection::Dtls { active, fingerprint }));
-        let transport =
-            MediaCommand::SetTransport { port: PORT, protection, rtcp_mux: true, remote, signalling: remote.ip() };
+        let transport = MediaCommand::SetTransport {
+            port: PORT,
+            protection,
+            rtcp_mux: true,
+            remote,
+            signalling: remote.ip(),
+            answered: true,
+        };
         self.send(transport);
         let stream = StreamParams {
             telephone_event: Some(101),

@@ -11,7 +11,7 @@ use cordboard::base::{Cause, Circuit, Codec, DialString, Instant, Now, PlayId, P
 use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::journal::{AgentStatus, Cdr, Change, Seq};
 use cordboard::core::media::{Answerer, DigitSource, MediaCommand, MediaEvent, PlayItem};
-use cordboard::core::switch::{Config, Input, Output, Switch};
+use cordboard::core::switch::{Config, Input, Output, SrtpConfig, Switch};
 use cordboard::core::tenant::Provision;
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink::{self, EmWink};
@@ -93,6 +93,8 @@ pub struct Desk {
     pub calls_out: Vec<(Party, String)>,
     /// Every prompt that was played, and to whom.
     pub said: Vec<(PortId, String)>,
+    /// Ports that were told how they are protected, the peer's media port, and whether the call was answered.
+    pub protected: Vec<(PortId, u16, bool)>,
     /// Digits sent to parties over SIP.
     pub keyed: Vec<(PortId, String)>,
     /// How long the plane listens to who answered, before it says a person; `None`: it never says.
@@ -139,7 +141,7 @@ pub fn config(seed: u64, first_call: u64, first_seq: Seq) -> Config {
         seed,
         version: "desk".into(),
         sip: endpoint(seed),
-        srtp: Default::default(),
+        srtp: SrtpConfig { fingerprint: Some(sdp::Fingerprint([1; 32])), ..Default::default() },
     }
 }
 
@@ -187,6 +189,7 @@ impl Desk {
             strays: Vec::new(),
             calls_out: Vec::new(),
             said: Vec::new(),
+            protected: Vec::new(),
             keyed: Vec::new(),
             listens: Some(Duration::from_secs(2)),
             wakes: 0,
@@ -681,7 +684,10 @@ impl Desk {
             }
             MediaCommand::OpenRtp { port, socket } => self.open(port, Some(socket), None),
             MediaCommand::OpenTdm { port, circuit, .. } => self.open(port, None, Some(circuit)),
-            MediaCommand::SetTransport { port, .. } => drop(self.port(port)),
+            MediaCommand::SetTransport { port, remote, answered, .. } => {
+                self.port(port);
+                self.protected.push((port, remote.port(), answered));
+            }
             MediaCommand::SetStream { port, stream } => self.port(port).remote = Some(stream.remote.port()),
             MediaCommand::DetectDtmf { port, .. } => drop(self.port(port)),
             MediaCommand::DetectTones { port, country } => self.port(port).tones = country,

@@ -10,6 +10,7 @@ mod disk;
 mod identity;
 mod names;
 mod overload;
+mod protected;
 mod scripts;
 mod walk;
 mod world;

@@ -149,6 +149,9 @@ impl Switch {
         if let Some(record) = call.leg_record(l.index) {
             record.answered_at = Some(at);
         }
+        if let Some(port) = l.port {
+            self.set_transport(leg, port);
+        }
     }
 
     /// Tells the plane what the leg's SIP peer agreed to.

@@ -30,7 +30,7 @@ pub(crate) use offer::Redial;
 pub(crate) use setup::{NewCall, NewLeg};
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use bytes::Bytes;
 
@@ -270,8 +270,8 @@ pub(crate) struct SipLeg {
     pub progress: u16,
     /// How media may be protected, for our description.
     pub security: sdp::Security,
-    /// Protection, whether RTCP shares the port of RTP, and where a handshake goes, as the media plane was told last.
-    pub transport: Option<(Option<sdp::Protection>, bool, Option<SocketAddr>)>,
+    /// What the media plane was told last.
+    pub transport: Option<security::Told>,
 }
 
 impl SipLeg {

@@ -1,5 +1,7 @@
 //! Protection of a leg's media: what is provisioned for its trunk or phone, what was agreed, and what the record says.
 
+use std::net::SocketAddr;
+
 use crate::base::{AgentId, Cause, LegId, Now, PortId, TrunkId};
 use crate::core::media::MediaCommand;
 use crate::core::switch::{PortOwner, Switch};
@@ -7,6 +9,9 @@ use crate::core::tenant::directory::SrtpPolicy;
 use crate::proto::sdp::{self, Need, Protection};
 use crate::proto::sip::Transport;
 use crate::proto::srtp::Suite;
+
+/// Protection, whether RTCP shares the port of RTP, and of a handshake where it goes and whether the call is answered.
+pub type Told = (Option<Protection>, bool, Option<(SocketAddr, bool)>);
 
 impl Switch {
     /// What is provisioned for the party at the other end of a leg.
@@ -56,7 +61,7 @@ impl Switch {
     /// costs nothing.
     pub(super) fn set_transport(&mut self, leg: LegId, port: PortId) {
         let Some(l) = self.legs.get_mut(&leg) else { return };
-        let (call, index) = (l.call, l.index);
+        let (call, index, answered) = (l.call, l.index, l.answered);
         let Some(sip) = l.sip_mut() else { return };
         let Some(agreed) = &sip.agreed else { return };
         if let Some(local) = &mut sip.local {
@@ -65,7 +70,7 @@ impl Switch {
         let (protection, rtcp_mux, remote) = (agreed.protection.clone(), agreed.rtcp_mux, agreed.remote);
         let signalling = sip.host;
         let dtls = matches!(protection, Some(Protection::Dtls { .. }));
-        let new = Some((protection.clone(), rtcp_mux, dtls.then_some(remote)));
+        let new = Some((protection.clone(), rtcp_mux, dtls.then_some((remote, answered))));
         if sip.transport == new || (sip.transport.is_none() && protection.is_none() && !rtcp_mux) {
             return;
         }
@@ -75,13 +80,13 @@ impl Switch {
             Some(Protection::Dtls { .. }) => "dtls".to_owned(),
             None => String::new(),
         };
-        // A peer that only moves keeps its keys, and what the record says of them.
+        // A peer that only moves or answers keeps its keys, and what the record says of them.
         let moved = before.is_some_and(|(before, ..)| before == protection);
         if let Some(record) = self.calls.get_mut(&call).and_then(|c| c.leg_record(index)).filter(|_| !moved) {
             record.encryption = encryption;
         }
         let protection = protection.map(Box::new);
-        self.media(MediaCommand::SetTransport { port, protection, rtcp_mux, remote, signalling });
+        self.media(MediaCommand::SetTransport { port, protection, rtcp_mux, remote, signalling, answered });
     }
 
     /// A handshake brought keys.

@@ -64,6 +64,7 @@ impl Pair {
                 signalling,
                 active: n == 0,
                 fingerprint: expected[n],
+                answered: false,
             };
             self.sides[n].handshakes.handle(self.now, order);
         }
@@ -170,6 +171,31 @@ fn nobody_there_is_a_failure_in_bounded_time() {
     assert!(pair.sides.iter().all(|side| side.handshakes.poll_timeout().is_none()));
 }
 
+/// Before the answer a phone rings, and may begin only then; after it, silence is a failure.
+#[test]
+fn a_peer_that_is_to_begin_has_little_time_after_the_answer() {
+    let mut pair = Pair::new();
+    let (remote, fingerprint) = (pair.sides[0].address, pair.sides[0].fingerprint);
+    let begin = |generation, answered| {
+        let signalling = remote.ip();
+        Order::Begin { port: PORT, generation, remote, signalling, active: false, fingerprint, answered }
+    };
+    let failed = |pair: &Pair| pair.sides[1].told.borrow().iter().any(|told| matches!(told, Outcome::Failed { .. }));
+    pair.sides[1].handshakes.handle(pair.now, begin(1, false));
+    pair.wait(HANDSHAKE_MAX * 10);
+    pair.sides[1].handshakes.handle(pair.now, begin(1, true));
+    pair.wait(HANDSHAKE_MAX - Duration::from_secs(1));
+    assert!(!failed(&pair));
+    // Told once more, it has no more time.
+    pair.sides[1].handshakes.handle(pair.now, begin(1, true));
+    pair.wait(Duration::from_secs(1));
+    assert!(failed(&pair));
+    pair.sides[1].told.borrow_mut().clear();
+    pair.sides[1].handshakes.handle(pair.now, begin(2, true));
+    pair.wait(HANDSHAKE_MAX);
+    assert!(failed(&pair), "and none before the answer, when it begins after it");
+}
+
 fn stranger(n: u8) -> SocketAddr {
     SocketAddr::from(([198, 51, 100, n], 9_999))
 }
@@ -202,7 +228,15 @@ impl Pair {
 fn hello(now: Instant) -> Vec<u8> {
     let mut side = side(3_000);
     let (remote, fingerprint) = (stranger(1), Fingerprint([1; 32]));
-    let order = Order::Begin { port: PORT, generation: 1, remote, signalling: remote.ip(), active: true, fingerprint };
+    let order = Order::Begin {
+        port: PORT,
+        generation: 1,
+        remote,
+        signalling: remote.ip(),
+        active: true,
+        fingerprint,
+        answered: false,
+    };
     side.handshakes.handle(now, order);
     match side.next() {
         Some(Outcome::Send { datagram, .. }) => datagram,
@@ -245,7 +279,15 @@ fn one_octet_of_a_stranger_starts_no_clock() {
     let now = pair.now;
     // Only the passive side, whose phone is not answered yet.
     let (remote, fingerprint) = (pair.sides[0].address, pair.sides[0].fingerprint);
-    let order = Order::Begin { port: PORT, generation: 1, remote, signalling: remote.ip(), active: false, fingerprint };
+    let order = Order::Begin {
+        port: PORT,
+        generation: 1,
+        remote,
+        signalling: remote.ip(),
+        active: false,
+        fingerprint,
+        answered: false,
+    };
     pair.sides[1].handshakes.handle(now, order);
     for datagram in [vec![22], hello(now), hello(now)] {
         pair.throw(stranger(9), &datagram);
@@ -285,7 +327,7 @@ fn a_peer_behind_a_nat_answers_from_another_port() {
     let [active, passive] = [pair.sides[0].address, pair.sides[1].address];
     let begin = |n: usize, remote: SocketAddr| {
         let (signalling, fingerprint) = (remote.ip(), expected[n]);
-        Order::Begin { port: PORT, generation: 1, remote, signalling, active: n == 0, fingerprint }
+        Order::Begin { port: PORT, generation: 1, remote, signalling, active: n == 0, fingerprint, answered: false }
     };
     pair.sides[1].handshakes.handle(pair.now, begin(1, active));
     pair.sides[0].handshakes.handle(pair.now, begin(0, described));
@@ -305,7 +347,7 @@ fn a_peer_that_moves_is_found_again() {
     let (active, passive) = (pair.sides[0].address, pair.sides[1].address);
     let begin = |n: usize, remote: SocketAddr| {
         let (signalling, fingerprint) = (remote.ip(), expected[n]);
-        Order::Begin { port: PORT, generation: 1, remote, signalling, active: n == 0, fingerprint }
+        Order::Begin { port: PORT, generation: 1, remote, signalling, active: n == 0, fingerprint, answered: false }
     };
     pair.sides[0].handshakes.handle(pair.now, begin(0, stranger(1)));
     pair.sides[1].handshakes.handle(pair.now, begin(1, active));
@@ -320,12 +362,28 @@ fn a_peer_that_moves_is_found_again() {
 fn a_whole_handshake_of_a_stranger_counts_for_nothing() {
     let mut pair = Pair::new();
     let (remote, fingerprint) = (pair.sides[0].address, pair.sides[0].fingerprint);
-    let order = Order::Begin { port: PORT, generation: 1, remote, signalling: remote.ip(), active: false, fingerprint };
+    let order = Order::Begin {
+        port: PORT,
+        generation: 1,
+        remote,
+        signalling: remote.ip(),
+        active: false,
+        fingerprint,
+        answered: false,
+    };
     pair.sides[1].handshakes.handle(pair.now, order);
     // A third one, with a certificate of its own, does all that a peer does.
     let mut third = side(9_999);
     let (remote, fingerprint) = (pair.sides[1].address, pair.sides[1].fingerprint);
-    let order = Order::Begin { port: PORT, generation: 1, remote, signalling: remote.ip(), active: true, fingerprint };
+    let order = Order::Begin {
+        port: PORT,
+        generation: 1,
+        remote,
+        signalling: remote.ip(),
+        active: true,
+        fingerprint,
+        answered: false,
+    };
     third.address = stranger(7);
     third.handshakes.handle(pair.now, order);
     let mut carried = 0;
@@ -366,6 +424,7 @@ fn handshakes_are_bounded() {
             signalling: remote.ip(),
             active,
             fingerprint: Fingerprint([1; 32]),
+            answered: false,
         }
     };
     for n in 0..=HANDSHAKES_MAX as u64 {

@@ -248,7 +248,7 @@ fn commands_and_new_sockets_come_in_slices() {
 fn awaits(port: PortId, fingerprint: u8, remote: SocketAddr) -> MediaCommand {
     let protection = Protection::Dtls { active: false, fingerprint: Fingerprint([fingerprint; 32]) };
     let (protection, signalling) = (Some(Box::new(protection)), remote.ip());
-    MediaCommand::SetTransport { port, protection, rtcp_mux: true, remote, signalling }
+    MediaCommand::SetTransport { port, protection, rtcp_mux: true, remote, signalling, answered: true }
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn sdes(seed: u8, suite: Suite) -> (Party, Protection) {
 
 fn transport(port: PortId, protection: Option<Protection>, rtcp_mux: bool) -> MediaCommand {
     let protection = protection.map(Box::new);
-    MediaCommand::SetTransport { port, protection, rtcp_mux, remote: peer(1), signalling: peer(1).ip() }
+    MediaCommand::SetTransport { port, protection, rtcp_mux, remote: peer(1), signalling: peer(1).ip(), answered: true }
 }
 
 /// A bridge of a protected port A and a plain port B.
