@@ -156,8 +156,7 @@ impl Diversion {
         format!("<sip:{}@{host}>;reason={reason}{privacy}", escape_user(self.user.as_str()))
     }
 
-    /// The URI of an entry of History-Info that was left: why (RFC 7044 section 5, RFC 7544 section 4), and whether it may
-    /// be shown (RFC 7044 section 10.1.1).
+    /// The URI of an entry of History-Info that was left: why (RFC 7044 section 10.1.2), and whether it may be shown (RFC 7044 section 10.1.1).
     fn target(&self, host: &str, audience: Audience) -> String {
         let cause = CAUSES.into_iter().find(|(_, reason)| *reason == self.reason);
         let reason = cause.map(|(cause, _)| format!("Reason=SIP%3Bcause%3D{cause}"));
@@ -175,14 +174,14 @@ impl Diversion {
 /// Values of Privacy that withhold diversions (RFC 7044 section 10.1).
 const HISTORY: [&str; 3] = ["history", "session", "header"];
 
-/// Statuses of a Reason in History-Info and what RFC 5806 calls them, as RFC 7544 section 4 maps them.
+/// Statuses in History-Info and what RFC 5806 calls them, as RFC 7544 maps them; of all others the reason is unknown.
 const CAUSES: [(&str, &str); 6] = [
     ("302", "unconditional"),
     ("486", "user-busy"),
     ("408", "no-answer"),
     ("480", "deflection"),
     ("503", "unavailable"),
-    ("404", "unavailable"),
+    ("487", "deflection"),
 ];
 
 fn is_nowhere(uri: &Uri) -> bool {
@@ -232,6 +231,10 @@ fn history(headers: &Headers) -> Vec<Diversion> {
         if let Some(last) = targets.last_mut().filter(|last| !mapped && last.user == target.user) {
             *last = Diversion { withheld: last.withheld || target.withheld, ..target };
         } else {
+            // RFC 7544: why the number before was left stands as a parameter in the URI that the call went on to.
+            if let (Some(left), Some(reason)) = (targets.last_mut(), cause_parameter(&address.uri)) {
+                left.reason = reason.to_owned();
+            }
             targets.push(target);
         }
     }
@@ -280,13 +283,23 @@ fn token(reason: Option<String>) -> String {
     reason.filter(plain).unwrap_or_else(|| UNKNOWN.to_owned())
 }
 
-/// Why a target of History-Info was left: the status in its URI's Reason header, as RFC 7544 section 4 maps it.
+/// Why a call was sent on to a URI (RFC 4458 section 2).
+fn cause_parameter(uri: &Uri) -> Option<&'static str> {
+    let uri = text(&uri.to_bytes()).to_ascii_lowercase();
+    let (_, cause) = uri.split('?').next()?.split_once(";cause=")?;
+    reason_of(cause.get(..3)?)
+}
+
+fn reason_of(cause: &str) -> Option<&'static str> {
+    CAUSES.into_iter().find(|(known, _)| *known == cause).map(|(_, reason)| reason)
+}
+
+/// Why a target of History-Info was left: the status in its URI's Reason header (RFC 7044 section 10.1.2).
 fn escaped_reason(uri: &str) -> String {
     let lower = uri.to_ascii_lowercase();
     let cause = lower.split_once("reason=sip").and_then(|(_, rest)| rest.split_once("cause%3d"));
     let digits = cause.and_then(|(_, rest)| rest.get(..3));
-    let known = CAUSES.into_iter().find(|(cause, _)| Some(*cause) == digits);
-    known.map_or(UNKNOWN, |(_, reason)| reason).to_owned()
+    digits.and_then(reason_of).unwrap_or(UNKNOWN).to_owned()
 }
 
 #[cfg(test)]
@@ -367,6 +380,11 @@ mod tests {
         // Both headers as we write them: neither takes from the other.
         let lines: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(read("sip:a@b", &lines).diversions, origin.diversions);
+        // RFC 7544, and a gateway that is named by its host.
+        let value = "<sip:300@x>;index=1, <sip:gw.x>;index=1.1, <sip:200@x;user=phone;cause=486>;index=1.1.1;mp=1.1, \
+                     <sip:9@x;cause=404>;index=1.1.1.1;mp=1.1.1";
+        let read_on = read("sip:a@b", &[("History-Info", value)]);
+        assert_eq!(users(&read_on), [("200", "unknown"), ("300", "user-busy")]);
         let both =
             [("History-Info", "<sip:200@x>;index=1, <sip:9@y>;index=1.1"), ("Diversion", "<sip:200@x>;reason=away")];
         assert_eq!(users(&read("sip:a@b", &both)), [("200", "away")], "a tie");
