@@ -67,7 +67,9 @@ impl Switch {
         if let Some(local) = &mut sip.local {
             local.security.hold(agreed);
         }
-        let (protection, rtcp_mux, remote) = (agreed.protection.clone(), agreed.rtcp_mux, agreed.remote);
+        let told = sip.transport.as_ref().and_then(|(.., told)| told.map(|(remote, _)| remote));
+        let (protection, rtcp_mux) = (agreed.protection.clone(), agreed.rtcp_mux);
+        let remote = whereabouts(agreed.remote, told);
         let signalling = sip.host;
         let dtls = matches!(protection, Some(Protection::Dtls { .. }));
         let new = Some((protection.clone(), rtcp_mux, dtls.then_some((remote, answered))));
@@ -121,5 +123,24 @@ fn is_private(transport: Transport) -> bool {
     match transport {
         Transport::Udp | Transport::Tcp => false,
         Transport::Tls => true,
+    }
+}
+
+/// Where the peer of a handshake is. Who holds as RFC 2543 had it says 0.0.0.0, and has not moved.
+fn whereabouts(said: SocketAddr, told: Option<SocketAddr>) -> SocketAddr {
+    told.filter(|_| said.ip().is_unspecified()).unwrap_or(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_holds_by_the_unspecified_address_has_not_moved() {
+        let [here, there] = [1, 2].map(|n| SocketAddr::from(([192, 0, 2, n], 4_000)));
+        let hold = SocketAddr::from(([0, 0, 0, 0], 4_000));
+        assert_eq!(whereabouts(hold, Some(here)), here);
+        assert_eq!(whereabouts(there, Some(here)), there);
+        assert_eq!(whereabouts(hold, None), hold, "nothing better is known");
     }
 }
