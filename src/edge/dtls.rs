@@ -5,8 +5,9 @@
 //! that finds the queue full is lost, as on any network, and the peer repeats it. The machine itself is `dimpl`: DTLS 1.2,
 //! certificates with ECDSA keys.
 //!
-//! Anybody can send records to a port, so nobody's records can end another's handshake: each source has a machine of its
-//! own, a few to a port, and the first with the described certificate wins. Only hosts that signalling knows can make a
+//! Anybody can send records to a port. Where the peer begins, each source has a machine of its own, a few to a port, and the
+//! first with the described certificate wins. Where we begin there is one: what comes from the peer's host can end it, and
+//! another follows until the time is over. Only hosts that signalling knows can make a
 //! port fail, and only after they showed that they are at their address; at once only the described address itself, as
 //! behind a NAT several live at one host.
 
@@ -519,11 +520,7 @@ impl Port {
         self.reason = reason;
         self.deadline = Some(deadline.min(now + HANDSHAKE_MAX));
         if self.active {
-            let [_, attempts] = &mut self.attempts;
-            *attempts = attempts.saturating_add(1);
-            if *attempts > ATTEMPTS_MAX {
-                return self.fail(id, reason, common);
-            }
+            // Whoever writes the peer's host into a datagram can end a machine: time alone ends the port.
             if let Some(mut candidate) = common.candidate(now, self.remote, true, true) {
                 candidate.due = now + FLIGHT_RTO;
                 self.candidates.push(candidate);

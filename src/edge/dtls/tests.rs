@@ -319,6 +319,23 @@ fn neighbours_of_the_peer_end_no_handshake() {
 }
 
 #[test]
+fn forged_answers_fail_no_port_before_its_time() {
+    // A ServerHello with a cipher suite that nobody offered: record, message, version, random, no session, suite, compression.
+    let mut forged = vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50];
+    forged.extend([2, 0, 0, 38, 0, 0, 0, 0, 0, 0, 0, 38, 254, 253]);
+    forged.extend([7; 32]);
+    forged.extend([0, 0x12, 0x34, 0]);
+    let mut pair = Pair::new();
+    pair.begin(pair.right());
+    for n in 0..40 {
+        let described = pair.sides[1].address;
+        pair.throw(if n % 2 == 0 { neighbour(n) } else { described }, &forged);
+    }
+    let failed = pair.sides[0].told.borrow().iter().any(|told| matches!(told, Outcome::Failed { .. }));
+    assert!(!failed && pair.sides[0].handshakes.running() == 1);
+}
+
+#[test]
 fn a_peer_behind_a_nat_answers_from_another_port() {
     let mut pair = Pair::new();
     let expected = pair.right();
