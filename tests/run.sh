@@ -64,11 +64,20 @@ for tool in cargo cc; do
 done
 
 step peers bash tests/setup.sh
-# A peer that is there by now, or must be (CI), is not skipped over: see tests/setup.sh. Nor is root, whom some tests need.
-if [ "$(id -u)" -ne 0 ] && [ "${CI:-}" != true ]; then
-    echo "not root: tests that need it are skipped and say so"
-elif ! grep -q "setup: missing" "$log"; then
+# A peer that is there by now, or must be (CI), is not skipped over: see tests/setup.sh.
+if ! grep -q "setup: missing" "$log"; then
     export CORDBOARD_PEERS=required
+fi
+# Nor are rights that are there: root, whom some tests need (in CI it must be there), and mounts, which a container may forbid.
+if [ "$(id -u)" -eq 0 ] || [ "${CI:-}" = true ]; then
+    export CORDBOARD_ROOT=required
+else
+    echo "not root: tests that need it are skipped and say so"
+fi
+if unshare --mount mount -t tmpfs tmpfs /mnt 2>/dev/null; then
+    export CORDBOARD_MOUNT=required
+else
+    echo "no mounts here: the test that fills a disk is skipped and says so"
 fi
 step formatting formatting
 step lints lints

@@ -58,7 +58,7 @@ impl SmallDisk {
         if mount.as_ref().is_ok_and(|done| done.status.success()) {
             return Some(SmallDisk(at.to_owned()));
         }
-        skipped(&format!("a small file system cannot be mounted: {mount:?}"));
+        skipped("CORDBOARD_MOUNT", &format!("a small file system cannot be mounted: {mount:?}"));
         None
     }
 

@@ -48,16 +48,19 @@ skills = { talk = 0.1 }
 pub fn have(peers: &[&str]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = |peer: &&&str| std::env::split_paths(&path).any(|dir| dir.join(peer).is_file());
-    peers.iter().find(|peer| !found(peer)).is_none_or(|missing| skipped(&format!("{missing} is not installed")))
+    peers
+        .iter()
+        .find(|peer| !found(peer))
+        .is_none_or(|missing| skipped("CORDBOARD_PEERS", &format!("{missing} is not installed")))
 }
 
-/// Whether this process is root; a failure as with programs.
+/// Whether this process is root. Where `CORDBOARD_ROOT` is `required`, it is a failure if not.
 pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root() || skipped("this is not root")
+    rustix::process::geteuid().is_root() || skipped("CORDBOARD_ROOT", "this is not root")
 }
 
-fn skipped(why: &str) -> bool {
-    assert!(std::env::var("CORDBOARD_PEERS").as_deref() != Ok("required"), "{why}");
+fn skipped(need: &str, why: &str) -> bool {
+    assert!(std::env::var(need).as_deref() != Ok("required"), "{why}");
     println!("skipped: {why}");
     false
 }
