@@ -216,6 +216,24 @@ fn ringing_is_heard_where_early_media_was_open() {
     over(desk);
 }
 
+#[test]
+fn what_one_conversation_was_not_told_is_not_told_to_the_next() {
+    let mut desk = desk();
+    let (client, ana) = talking(&mut desk);
+    desk.reoffer(Party::Carrier, client, Flow::SendOnly);
+    let port = desk.client_port_id();
+    desk.media_event(MediaEvent::RecordFailed { port });
+    desk.refer(Party::Phones, ana, "600");
+    desk.reoffer(Party::Carrier, client, Flow::SendRecv);
+    let target = desk.rings(Party::Carrier, "85551234").expect("the target rings");
+    desk.accept(Party::Carrier, target);
+    desk.seconds(9);
+    assert!(desk.state().starts_with("talking"), "{}", desk.state());
+    assert!(told(&desk).is_empty(), "nobody had said that anybody would record");
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
 /// Who was told that nobody records.
 fn told(desk: &Desk) -> Vec<cordboard::base::PortId> {
     desk.said.iter().filter(|(_, prompt)| prompt == "en/queue/not-recorded").map(|(port, _)| *port).collect()

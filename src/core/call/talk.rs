@@ -175,8 +175,11 @@ impl Switch {
         }
     }
 
-    /// The conversation is over, but not the call.
+    /// The conversation is over, but not the call. What its parties were not told is of no concern to those to come.
     pub(super) fn stop_recording(&mut self, now: Now, call: CallId) {
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.untold = false;
+        }
         let Some(port) = self.client_port(call) else { return };
         if self.calls.get(&call).is_some_and(|c| c.recording) {
             self.media(MediaCommand::StopRecord { port });
