@@ -4,6 +4,7 @@ use cordboard::base::Cause;
 use cordboard::core::media::{Answerer, DigitSource, MediaEvent};
 use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp::Direction as Flow;
+use cordboard::proto::sip::Event;
 
 use crate::desk::{Desk, Party, Sound, description};
 use crate::scripts::{desk, dialled, over};
@@ -74,6 +75,22 @@ fn early_media_ends_while_it_is_found_out_who_answered() {
         }
         over(desk);
     }
+}
+
+#[test]
+fn a_client_whose_target_never_rang_hears_ringing_while_it_is_found_out_who_answered() {
+    let mut desk = desk();
+    (desk.listens, desk.ring) = (None, false);
+    let client = desk.client("601");
+    let target = desk.rings(Party::Carrier, "85551234").expect("the target is called");
+    let rang = |e: &Event| matches!(e, Event::Provisional { session, status: 180, .. } if *session == client);
+    assert!(!desk.heard(Party::Carrier, rang));
+    desk.accept(Party::Carrier, target);
+    assert!(desk.heard(Party::Carrier, rang));
+    desk.seconds(9);
+    assert!(desk.state().starts_with("talking"), "{}", desk.state());
+    desk.hangup(Party::Carrier, client);
+    over(desk);
 }
 
 #[test]

@@ -99,6 +99,8 @@ pub struct Desk {
     pub keyed: Vec<(PortId, String)>,
     /// How long the plane listens to who answered, before it says a person; `None`: it never says.
     pub listens: Option<Duration>,
+    /// Whether parties ring before they answer.
+    pub ring: bool,
     /// How often the core wanted to be called.
     pub wakes: usize,
     /// Our bits on each timeslot, as last set.
@@ -192,6 +194,7 @@ impl Desk {
             protected: Vec::new(),
             keyed: Vec::new(),
             listens: Some(Duration::from_secs(2)),
+            ring: true,
             wakes: 0,
             hooks: BTreeMap::new(),
             sockets_left,
@@ -586,7 +589,7 @@ impl Desk {
     fn event(&mut self, party: Party, event: Event) {
         let now = self.now;
         match &event {
-            Event::Incoming(incoming) => self.end(party).provisional(now, incoming.session, 180, None),
+            Event::Incoming(incoming) if self.ring => self.end(party).provisional(now, incoming.session, 180, None),
             Event::Reoffer { session, .. } => {
                 let body = description(20_000, sdp::Direction::SendRecv);
                 self.end(party).answer_reoffer(now, *session, Ok(body));

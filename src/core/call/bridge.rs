@@ -204,9 +204,13 @@ impl Switch {
             self.open_client_audio(now, call);
             return self.join(call, leg);
         }
-        if status != 180 || std::mem::replace(&mut l.rings, true) {
-            return;
+        if status == 180 && !std::mem::replace(&mut l.rings, true) {
+            self.client_rings(now, call);
         }
+    }
+
+    /// Lets the client hear ringing.
+    pub(super) fn client_rings(&mut self, now: Now, call: CallId) {
         let Some(client) = self.calls.get(&call).map(|c| c.client) else { return };
         let Some(c) = self.legs.get_mut(&client) else { return };
         match (c.answered, &mut c.signal) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::{Answerer, CallId, Cause, HeardTone, LegId, Now, PortId, SpecialTone};
 use crate::core::call::{CallState, Role, Signal};
 use crate::core::ivr::{Input as FlowInput, TransferResult};
-use crate::core::media::{MediaCommand, ToneKind};
+use crate::core::media::MediaCommand;
 use crate::core::switch::{PortOwner, Switch, Timer};
 
 /// By when the media plane has said who answered; its own bound is 6 s.
@@ -55,7 +55,7 @@ impl Switch {
             self.media(MediaCommand::DetectAnswer { port });
         }
         if early || !rang {
-            self.client_tone(call, ToneKind::Ringback);
+            self.client_rings(now, call);
         }
         self.arm(now.mono + EXAMINE_MAX, Timer::ExamineEnd(leg));
     }
