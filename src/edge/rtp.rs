@@ -416,7 +416,8 @@ impl Engine {
         }
     }
 
-    /// As long as nothing changes, the handshake is the same one (RFC 5763 section 6.6).
+    /// For the same certificate and parts the handshake is the same one, also where the peer moved (RFC 5763 section 6.6
+    /// would have it begin anew).
     fn begin_handshake(
         &mut self,
         port: PortId,
