@@ -67,11 +67,6 @@ impl Nap {
         Self { apart, woken: now, brief: false, fruitless: false }
     }
 
-    /// Whether naps are taken.
-    pub fn is_loaded(&self) -> bool {
-        self.brief
-    }
-
     /// There was something to do.
     pub fn found(&mut self) {
         self.fruitless = false;

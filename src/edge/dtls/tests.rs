@@ -224,19 +224,17 @@ impl Pair {
     }
 }
 
+/// To begin with whoever is there and has that certificate.
+fn begin(remote: SocketAddr, fingerprint: Fingerprint) -> Order {
+    let signalling = remote.ip();
+    Order::Begin { port: PORT, generation: 1, remote, signalling, active: true, fingerprint, answered: false }
+}
+
 /// What a side says first when it begins.
 fn hello(now: Instant) -> Vec<u8> {
     let mut side = side(3_000);
     let (remote, fingerprint) = (stranger(1), Fingerprint([1; 32]));
-    let order = Order::Begin {
-        port: PORT,
-        generation: 1,
-        remote,
-        signalling: remote.ip(),
-        active: true,
-        fingerprint,
-        answered: false,
-    };
+    let order = begin(remote, fingerprint);
     side.handshakes.handle(now, order);
     match side.next() {
         Some(Outcome::Send { datagram, .. }) => datagram,
@@ -392,15 +390,7 @@ fn a_whole_handshake_of_a_stranger_counts_for_nothing() {
     // A third one, with a certificate of its own, does all that a peer does.
     let mut third = side(9_999);
     let (remote, fingerprint) = (pair.sides[1].address, pair.sides[1].fingerprint);
-    let order = Order::Begin {
-        port: PORT,
-        generation: 1,
-        remote,
-        signalling: remote.ip(),
-        active: true,
-        fingerprint,
-        answered: false,
-    };
+    let order = begin(remote, fingerprint);
     third.address = stranger(7);
     third.handshakes.handle(pair.now, order);
     let mut carried = 0;
