@@ -29,8 +29,8 @@
 //! | limiting | nothing was held back for [`CALM`] | open |
 //!
 //! So a stall (another process has the CPU for some 100 ms, a slow disk) refuses nobody: without demand beyond the capacity
-//! the backlog is worked off. The limit is spent through a bucket of `BURST`, from which lesser classes may take only what is
-//! above their reserve, so that they get what greater ones leave.
+//! the backlog is worked off. The limit is spent through a bucket of `BURST`, from which strangers may take only what is
+//! above a reserve, so that they get what calls leave.
 
 use std::time::Duration;
 
@@ -57,6 +57,9 @@ pub const CALM: Duration = Duration::from_secs(10);
 
 /// The bucket holds this much of the limit.
 const BURST: Duration = Duration::from_millis(100);
+
+/// Part of the bucket that is not for strangers.
+const STRANGERS_RESERVE: f64 = 0.5;
 
 /// The lowest limit, in calls a second: so many are tried whatever was measured, or nothing could be measured any more.
 const LIMIT_MIN: f64 = 2.0;
@@ -154,16 +157,6 @@ pub enum Class {
     Request,
     /// REGISTER, OPTIONS and the like from one whom we don't know, and anything else that a stranger sends.
     Stranger,
-}
-
-impl Class {
-    /// Part of the bucket that is not for this class.
-    fn reserve(self) -> f64 {
-        match self {
-            Self::Emergency | Self::Call | Self::Request => 0.0,
-            Self::Stranger => 0.5,
-        }
-    }
 }
 
 /// A rate as a fading mean.
@@ -458,7 +451,8 @@ impl Governor {
             }
             return taken;
         }
-        if self.tokens >= 1.0 + class.reserve() * burst(limit) {
+        let reserve = if class == Class::Stranger { STRANGERS_RESERVE } else { 0.0 };
+        if self.tokens >= 1.0 + reserve * burst(limit) {
             self.tokens -= 1.0;
             return true;
         }

@@ -1,7 +1,7 @@
 //! What is let in before any other work is done: the gate in front of the SIP endpoint.
 //!
-//! A datagram is looked at ([`Glance`]), not parsed; what comes by a stream is parsed where it is framed, and judged all the same. What goes on anyway always passes: responses, ACK, CANCEL, requests
-//! within dialogs, an INVITE that takes another call's place, the second INVITE of a call whose first was challenged, and
+//! A datagram is looked at ([`Glance`]), not parsed; what comes by a stream is parsed where it is framed, and judged all the
+//! same. What goes on anyway always passes: responses, ACK, CANCEL, requests within dialogs, an INVITE that takes another call's place, the second INVITE of a call whose first was challenged, and
 //! retransmissions of what is being served. New calls pass while the [`governor`] says so; beyond it they get 503 with
 //! Retry-After, without transaction or session. Emergency numbers have a share of their own beyond the limit, REGISTER and
 //! OPTIONS of peers and phones one within it. Strangers come last: each has a rate of its own, and who misbehaves is dropped
