@@ -148,8 +148,8 @@ pub fn is_sos(uri: &[u8]) -> bool {
         && matches!(uri.get(SOS.len()), None | Some(b'.'))
 }
 
-/// The user part of a URI, unescaped; empty for none; the whole of one for the emergency services ([`is_sos`]). Of a number only the number: without the parameters of a
-/// telephone-subscriber (RFC 3261 section 19.1.6), and of `tel:` without visual separators (RFC 3966 section 5.1.1).
+/// The user part of a URI, unescaped; empty for none; the whole of one for the emergency services ([`is_sos`]). Of a number
+/// only the number: without the parameters of a telephone-subscriber (RFC 3261 section 19.1.6), and of `tel:` without visual separators (RFC 3966 section 5.1.1).
 pub(super) fn user_of(uri: &sip_codec::Uri) -> String {
     if let Some(tel) = uri.tel_parts() {
         return text(tel.subscriber()).replace(['-', '.', '(', ')'], "");

@@ -156,7 +156,8 @@ impl Diversion {
         format!("<sip:{}@{host}>;reason={reason}{privacy}", escape_user(self.user.as_str()))
     }
 
-    /// The URI of an entry of History-Info that was left: why (RFC 7044 section 10.1.2), and whether it may be shown (RFC 7044 section 10.1.1).
+    /// The URI of an entry of History-Info that was left: why (RFC 7044 section 10.1.2), and whether it may be shown
+    /// (section 10.1.1).
     fn target(&self, host: &str, audience: Audience) -> String {
         let cause = CAUSES.into_iter().find(|(_, reason)| *reason == self.reason);
         let reason = cause.map(|(cause, _)| format!("Reason=SIP%3Bcause%3D{cause}"));
