@@ -28,6 +28,10 @@ ids! {
     AgentId(u32) "agent-";
     /// A skill of a tenant.
     SkillId(u32) "skill-";
+    /// An attribute of a tenant: skills are attributes whose value is a level.
+    AttributeId(u32) "attribute-";
+    /// What an agent can have at a level: a skill, or one symbol of an attribute.
+    TraitId(u32) "trait-";
     /// A queue of a tenant: a named set of required skills, treatment and targets over the one universal queue.
     QueueId(u32) "queue-";
     /// A flow (IVR program) of a tenant.

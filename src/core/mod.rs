@@ -5,6 +5,7 @@
 mod admin;
 mod bounds;
 mod call;
+pub mod contact;
 pub mod control;
 pub mod fault;
 pub mod ivr;

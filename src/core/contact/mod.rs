@@ -1,0 +1,19 @@
+//! Contacts: what a client's contact of any medium is before and while it is a work item.
+//!
+//! Each contact runs through the same steps, whatever its medium: its [attributes](attribute) are found by
+//! [discovery](discovery) events; [modifiers](modifier) say how they count; with both it becomes a [work item](work) in the
+//! one [queue](crate::core::queue), is matched, offered, handled and completed.
+
+pub mod attribute;
+pub mod discovery;
+pub mod modifier;
+pub mod slots;
+pub mod want;
+pub mod work;
+
+pub use attribute::{AttributeError, Attributes, Kind, Level, Value};
+pub use discovery::{Discovery, Origin};
+pub use modifier::{Mode, Modifier, Schedule, ScheduleError, Step};
+pub use slots::Slots;
+pub use want::{Mind, Want};
+pub use work::{Outcome, Work, WorkEvent, WorkState};
