@@ -235,7 +235,7 @@ impl Gate {
         if self.was_refused(now, glance) {
             return self.refuse(arrival, "again");
         }
-        let emergency = glance.dialled().is_some_and(|dialled| self.is_emergency(standing, dialled));
+        let emergency = glance.dialled().is_some_and(|dialled| self.is_emergency(standing, &dialled));
         if !emergency {
             if let Some(reason) = facts.full() {
                 return self.refuse(arrival, reason);

@@ -117,6 +117,9 @@ fn emergency_calls_of_those_we_know_pass_beyond_the_limit_with_bound() {
         .count();
     assert!((4..=6).contains(&passed), "{passed}");
     assert!(gate.shed.get("emergency-share").is_some_and(|n| *n >= 94));
+    // RFC 3261 section 19.1.4: escaped or not, it is the same number.
+    assert_eq!(judge(&mut limiting(), KNOWN, &message("INVITE", "%39%311", 1, ""), &world), Verdict::Pass);
+    assert!(refused(judge(&mut limiting(), KNOWN, &message("INVITE", "%39%301", 1, ""), &world)));
     let mut gate = limiting();
     assert!(refused(judge(&mut gate, STRANGER, &message("INVITE", "911", 1, ""), &world)), "a stranger's is none");
     for (number, is) in [

@@ -4,6 +4,7 @@
 //!
 //! What the look cannot make out is no reason to refuse anything: the message goes to the parser, which says what is wrong.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
@@ -76,9 +77,9 @@ impl<'a> Glance<'a> {
         Self { kind, datagram, found, via: OnceCell::new() }
     }
 
-    /// The user part of the Request-URI (with its password or parameters cut off), the number of a `tel:` URI, or a whole
-    /// `urn:`; as it stands, escapes and all.
-    pub fn dialled(&self) -> Option<&'a [u8]> {
+    /// The user part of the Request-URI (with its password or parameters cut off, and without escapes, RFC 3261 section
+    /// 19.1.4), the number of a `tel:` URI, or a whole `urn:`.
+    pub fn dialled(&self) -> Option<Cow<'a, [u8]>> {
         let mut words = self.datagram.split(|b| matches!(b, b' ' | b'\r' | b'\n'));
         let uri = words.nth(1)?;
         let colon = uri.iter().position(|b| *b == b':')?;
@@ -86,11 +87,11 @@ impl<'a> Glance<'a> {
         let until = |text: &'a [u8], ends: &[u8]| text.split(|b| ends.contains(b)).next();
         if scheme.eq_ignore_ascii_case(b"sip") || scheme.eq_ignore_ascii_case(b"sips") {
             let at = rest.iter().position(|b| *b == b'@')?;
-            until(rest.get(..at)?, b";:")
+            until(rest.get(..at)?, b";:").map(unescaped)
         } else if scheme.eq_ignore_ascii_case(b"tel") {
-            until(rest, b";")
+            until(rest, b";").map(Cow::Borrowed)
         } else {
-            Some(uri)
+            Some(Cow::Borrowed(uri))
         }
     }
 
@@ -284,6 +285,23 @@ fn rows(datagram: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// A user part without its escapes (RFC 3261 section 25.1); what only looks like one stays.
+fn unescaped(user: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'%', user).is_none() {
+        return Cow::Borrowed(user);
+    }
+    let digit = |octet: Option<&u8>| char::from(*octet?).to_digit(16);
+    let mut out = Vec::with_capacity(user.len());
+    let mut rest = user;
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = digit(after.first()).zip(digit(after.get(1))).filter(|_| first == b'%');
+        let octet = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        out.push(octet.unwrap_or(first));
+        rest = after.get(if octet.is_some() { 2 } else { 0 }..).unwrap_or_default();
+    }
+    Cow::Owned(out)
+}
+
 /// Octets up to and with the next line feed.
 fn line_length(text: &[u8]) -> usize {
     memchr(b'\n', text).map_or(text.len(), |at| at + 1)
@@ -357,12 +375,14 @@ mod tests {
     fn what_is_dialled_is_found_in_every_form() {
         let dialled = |uri: &str| {
             let text = format!("INVITE {uri} SIP/2.0\r\n\r\n");
-            Glance::new(text.as_bytes()).dialled().map(|d| String::from_utf8_lossy(d).into_owned())
+            Glance::new(text.as_bytes()).dialled().map(|d| String::from_utf8_lossy(&d).into_owned())
         };
         assert_eq!(dialled("sip:911@h").as_deref(), Some("911"));
         assert_eq!(dialled("SIPS:112;a=b:pw@h;user=phone").as_deref(), Some("112"));
         assert_eq!(dialled("tel:999;phone-context=x").as_deref(), Some("999"));
         assert_eq!(dialled("urn:service:sos.fire").as_deref(), Some("urn:service:sos.fire"));
+        assert_eq!(dialled("sip:%39%31%31;a=b@h").as_deref(), Some("911"));
+        assert_eq!(dialled("sips:1%3112%2@h").as_deref(), Some("1112%2"), "what is no escape stands");
         assert_eq!(dialled("sip:911"), None, "a host is no number");
         assert_eq!(dialled("911"), None);
         assert_eq!(Glance::new(INVITE.as_bytes()).user_agent(), Some(&b"a\r\n phone"[..]));
