@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::base::{
-    AgentId, CallId, CardId, Circuit, FlowId, GiveBack, Instant, LegId, Now, OfferId, PlayId, PortId, Timestamp,
-    TrunkId, WorkItemId,
+    AgentId, CallId, CardId, Circuit, FlowId, GiveBack, Instant, LegId, Now, OfferId, PlayId, PortId, Source,
+    Timestamp, TrunkId, WorkItemId,
 };
 use crate::core::admin::Alarms;
 use crate::core::bounds::Lost;
@@ -240,6 +240,8 @@ pub(crate) enum Timer {
     InfoDigits(LegId),
     /// When a trunk's peer is due for an OPTIONS probe.
     Probe(TrunkId, usize),
+    /// When a source that guessed passwords is heard again.
+    Unheard(Source),
     /// When the certificates are to be looked at: whether one ends soon.
     Certificates,
     /// When calls still up after [`Command::Stop`] are released.
@@ -319,8 +321,8 @@ pub struct Switch {
     pub(crate) phones: Phones,
     pub(crate) counters: Counters,
     pub(crate) alarms: Alarms,
-    /// Sources that guess passwords; bounded by the SIP endpoint, which tells of each beginning and end.
-    pub(crate) guessing: BTreeSet<IpAddr>,
+    /// Sources that guess passwords, among those known to the gate.
+    pub(crate) guessing: BTreeSet<Source>,
     /// Users of ours whose passwords are guessed at.
     pub(crate) locked: BTreeSet<String>,
     pub(crate) pin_failures: HashMap<AgentId, (u32, Instant)>,
@@ -513,6 +515,7 @@ impl Switch {
             Timer::Locate(call) => self.go_on(now, call, true),
             Timer::LocateFor(token) => self.answer_location(now, token, true),
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),
+            Timer::Unheard(source) => self.guessed(now, source),
             Timer::Certificates => self.watch_certificates(now),
             Timer::GraceOver => self.release_all(now),
         }

@@ -263,7 +263,6 @@ impl World {
             Event::Unregistered { .. }
             | Event::ClientRegistration { .. }
             | Event::Probed { .. }
-            | Event::Guessing { .. }
             | Event::Locked { .. } => {}
             Event::Aliased { path, .. } => assert_eq!(path.transport, Transport::Tls),
             Event::CloseConnection { connection } => end.connection_closed(now, connection),

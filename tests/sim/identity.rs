@@ -4,7 +4,9 @@ use bytes::Bytes;
 use cordboard::base::{Cause, Redacted};
 use cordboard::core::journal::Change;
 use cordboard::proto::sdp::Direction as Flow;
-use cordboard::proto::sip::{Credentials, Event, Incoming, Invite, MAX_FORWARDS, Path, SessionId, Transport};
+use cordboard::proto::sip::{
+    ClientRegistration, Credentials, Event, Incoming, Invite, MAX_FORWARDS, Path, SessionId, Transport,
+};
 
 use crate::desk::{Desk, PROVISION, Party, description};
 use crate::provision;
@@ -377,4 +379,36 @@ fn who_asks_for_the_emergency_services_gets_an_emergency_number() {
     assert_eq!(started(&desk), ["200", "200"]);
     let refused = |bytes: &&Bytes| bytes.starts_with(b"SIP/2.0 416");
     assert_eq!(desk.strays.iter().filter(refused).count(), 2);
+}
+
+/// A phone's address cannot be banned, as anybody could send in its name. What it tries of passwords is its own.
+#[test]
+fn an_address_with_phones_that_guesses_passwords_is_not_heard_for_a_minute() {
+    let mut desk = desk(false);
+    let log_in = |desk: &mut Desk, user: &str, password: &str| {
+        let registration = ClientRegistration {
+            path: desk.path_of(Party::Phones),
+            registrar_uri: "sip:127.0.0.1".into(),
+            routes: Vec::new(),
+            aor_user: user.into(),
+            domain: "127.0.0.1".into(),
+            credentials: Credentials { user: user.into(), password: Redacted::new(password.into()) },
+            expires_s: 600,
+        };
+        let id = desk.with(Party::Phones, |e, now| e.register(now, registration));
+        let told = desk.events.iter().find_map(|(_, event)| match event {
+            Event::ClientRegistration { id: told, result } if *told == id => Some(*result),
+            _ => None,
+        });
+        desk.with(Party::Phones, |e, now| e.unregister(now, id));
+        told.expect("an answer")
+    };
+    let alarm = |desk: &Desk| desk.switch.status().alarms.iter().any(|alarm| alarm.name == "login-attempts");
+    assert!(log_in(&mut desk, "ben", "ben-secret").is_ok());
+    assert!((0..50).all(|n| log_in(&mut desk, "nobody", &format!("{n}")) == Err(401)));
+    assert!(alarm(&desk));
+    assert_eq!(log_in(&mut desk, "ben", "ben-secret"), Err(403), "right or wrong");
+    desk.seconds(61);
+    assert!(!alarm(&desk));
+    assert!(log_in(&mut desk, "ben", "ben-secret").is_ok());
 }

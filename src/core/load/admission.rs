@@ -224,7 +224,9 @@ impl Switch {
     /// Somebody did what nobody should.
     pub(crate) fn misbehaved(&mut self, now: Now, address: IpAddr, connection: u64, misdeed: Misdeed) {
         let standing = self.standing(now.mono, address, connection);
-        self.gate.misbehaved(now.mono, address, standing, misdeed);
+        if let Some(until) = self.gate.misbehaved(now.mono, address, standing, misdeed) {
+            self.guessing(now, Source::of(address), until);
+        }
         self.tell_bans();
     }
 

@@ -132,10 +132,21 @@ impl Gate {
         standing != Standing::Stranger && (is_sos(dialled) || self.emergency.iter().any(|known| digits().eq(known)))
     }
 
-    /// Notes what a source did. Those we know, and those exempt, are never banned.
-    pub fn misbehaved(&mut self, now: Instant, address: IpAddr, standing: Standing, misdeed: Misdeed) {
+    /// Notes what a source did. Those we know, and those exempt, are never banned: anybody could send in their name. But
+    /// wrong credentials are their own. Returns until when none of theirs are to be looked at, where that begins.
+    pub fn misbehaved(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        standing: Standing,
+        misdeed: Misdeed,
+    ) -> Option<Instant> {
         if standing != Standing::Stranger || self.is_exempt(address) {
-            return;
+            let rate = self.rates[usize::from(standing != Standing::Peer)];
+            return match misdeed {
+                Misdeed::Credentials => self.sources.note_failure(now, Source::of(address), rate),
+                Misdeed::Malformed | Misdeed::Barred | Misdeed::Flood => None,
+            };
         }
         let ban = self.sources.note(now, Source::of(address), misdeed, self.rates[2]);
         self.count_seen(if ban.is_some() { "ban" } else { "misdeed" });
@@ -146,6 +157,7 @@ impl Gate {
             self.telling.1 += 1;
             self.bans.extend(ban);
         }
+        None
     }
 
     /// The next ban that the operator should hear of.

@@ -33,6 +33,11 @@ const FORGIVEN: Duration = Duration::from_secs(24 * 3600);
 /// A bucket holds this many seconds' worth.
 const BURST_S: f64 = 4.0;
 
+/// Wrong credentials from a peer's or phone's address within [`FAILURES_WINDOW`], after which none are looked at until its
+/// end.
+const FAILURES_MAX: u32 = 50;
+const FAILURES_WINDOW: Duration = Duration::from_secs(60);
+
 /// What a stranger did wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Misdeed {
@@ -100,6 +105,14 @@ struct Stranger {
     bans: u32,
 }
 
+/// A peer's or phone's address.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Known {
+    bucket: Bucket,
+    /// Wrong credentials, and until when they are counted together.
+    failures: (u32, Instant),
+}
+
 /// A ban that stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ban {
@@ -118,7 +131,7 @@ pub struct Ban {
 /// All sources. Bounded by [`STRANGERS_MAX`] and [`KNOWN_MAX`].
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Sources {
-    known: HashMap<Source, Bucket>,
+    known: HashMap<Source, Known>,
     strangers: HashMap<Source, Stranger>,
     /// Strangers in the order in which they came, for forgetting.
     order: VecDeque<Source>,
@@ -128,14 +141,18 @@ pub struct Sources {
 impl Sources {
     /// Whether a peer or phone may send one more request a second than it has. A rate of 0 is none.
     pub fn take_known(&mut self, now: Instant, source: Source, rate: u32) -> bool {
-        if rate == 0 {
-            return true;
+        rate == 0 || self.known_entry(now, source, rate).bucket.take(now, rate)
+    }
+
+    /// Notes wrong credentials from a peer or phone, who cannot be banned. Returns until when its credentials are not to be
+    /// looked at, where that begins.
+    pub fn note_failure(&mut self, now: Instant, source: Source, rate: u32) -> Option<Instant> {
+        let (count, until) = &mut self.known_entry(now, source, rate).failures;
+        if *until <= now {
+            (*count, *until) = (0, now + FAILURES_WINDOW);
         }
-        // More sources than fit means as many calls as nobody can have: start afresh.
-        if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&source) {
-            self.known.clear();
-        }
-        self.known.entry(source).or_insert_with(|| Bucket::full(now, rate)).take(now, rate)
+        *count = count.saturating_add(1);
+        (*count == FAILURES_MAX).then_some(*until)
     }
 
     /// The same for a stranger.
@@ -197,7 +214,7 @@ impl Sources {
         lifted
     }
 
-    /// Peers and phones that have a bucket.
+    /// Peers and phones of whom something is remembered.
     pub fn known(&self) -> usize {
         self.known.len()
     }
@@ -205,6 +222,15 @@ impl Sources {
     /// Strangers remembered, and how many had to be forgotten for others.
     pub fn strangers(&self) -> (usize, u64) {
         (self.strangers.len(), self.forgotten)
+    }
+
+    fn known_entry(&mut self, now: Instant, source: Source, rate: u32) -> &mut Known {
+        // More sources than fit means as many calls as nobody can have: start afresh.
+        if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&source) {
+            self.known.clear();
+        }
+        let fresh = || Known { bucket: Bucket::full(now, rate), failures: (0, Instant::ZERO) };
+        self.known.entry(source).or_insert_with(fresh)
     }
 
     fn stranger(&mut self, now: Instant, source: Source, rate: u32) -> &mut Stranger {
@@ -289,6 +315,24 @@ mod tests {
         assert_eq!(sources.lift(now, Some(source("192.0.2.9"))), 0);
         assert_eq!(sources.lift(now, Some(bad)), 1);
         assert!(!sources.is_banned(now, bad));
+    }
+
+    #[test]
+    fn wrong_credentials_of_one_we_know_count_by_the_minute_and_are_told_once() {
+        let mut sources = Sources::default();
+        // Half of it in each minute is no guessing.
+        for minute in 0..10 {
+            let told = |_| sources.note_failure(at(60 * minute), source("192.0.2.1"), 0);
+            assert!((0..FAILURES_MAX / 2).filter_map(told).next().is_none());
+        }
+        // The hosts of an IPv6 customer are one source.
+        let told: Vec<_> = (1..=3 * FAILURES_MAX)
+            .filter_map(|n| Some((n, sources.note_failure(at(1000), source(&format!("2001:db8::{n:x}")), 0)?)))
+            .collect();
+        assert_eq!(told, [(FAILURES_MAX, at(1000) + FAILURES_WINDOW)]);
+        let again = |_| sources.note_failure(at(1060), source("2001:db8::1"), 0);
+        assert_eq!((1..=FAILURES_MAX).filter_map(again).count(), 1, "the next minute");
+        assert_eq!(sources.known(), 2);
     }
 
     #[test]

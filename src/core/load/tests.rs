@@ -201,13 +201,31 @@ fn bans_are_told_but_not_more_than_some_a_minute() {
     let mut gate = gate();
     for n in 0..50u8 {
         let address = IpAddr::from([198, 51, 100, n]);
-        (0..5).for_each(|_| gate.misbehaved(start(), address, Standing::Stranger, Misdeed::Credentials));
+        for _ in 0..5 {
+            assert_eq!(gate.misbehaved(start(), address, Standing::Stranger, Misdeed::Credentials), None);
+        }
     }
     assert_eq!(std::iter::from_fn(|| gate.poll_ban()).count(), BANS_TOLD as usize);
     assert_eq!(gate.seen.get("ban"), Some(&50));
     let later = start() + Duration::from_secs(60);
-    (0..5).for_each(|_| gate.misbehaved(later, IpAddr::from([198, 51, 101, 1]), Standing::Stranger, Misdeed::Barred));
+    for _ in 0..5 {
+        gate.misbehaved(later, IpAddr::from([198, 51, 101, 1]), Standing::Stranger, Misdeed::Barred);
+    }
     assert!(gate.poll_ban().is_some_and(|ban| ban.misdeed == Misdeed::Barred));
+}
+
+#[test]
+fn who_is_never_banned_is_not_heard_when_it_guesses_passwords() {
+    let mut gate = gate();
+    // A phone, a peer, and a stranger who is exempt.
+    for (n, standing, last) in [(1, Standing::Phone, 1), (2, Standing::Peer, 2), (3, Standing::Stranger, 3)] {
+        let address = if n == 3 { IpAddr::from([127, 0, 0, last]) } else { IpAddr::from([192, 0, 2, last]) };
+        let mut told = |misdeed| (0..99).filter_map(|_| gate.misbehaved(start(), address, standing, misdeed)).count();
+        assert_eq!((told(Misdeed::Malformed), told(Misdeed::Barred)), (0, 0), "anybody could have done that");
+        assert_eq!(told(Misdeed::Credentials), 1);
+        assert!(!gate.keeps_out(start(), address, standing));
+    }
+    assert!(gate.poll_ban().is_none());
 }
 
 #[test]

@@ -1,15 +1,13 @@
 //! SIP sessions as legs: what each event of the endpoint means for the call it belongs to.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 
-use crate::base::{AgentId, Cause, DialString, LegId, Now, Timestamp, TrunkId};
+use crate::base::{self, AgentId, Cause, DialString, Instant, LegId, Now, Timestamp, TrunkId};
 use crate::core::call::{NewCall, Signal, SipLeg};
 use crate::core::journal::{Change, Direction};
 use crate::core::load::admission::RETRY_AFTER_S;
 use crate::core::load::sources::Misdeed;
-use crate::core::switch::{Output, Switch};
+use crate::core::switch::{Output, Switch, Timer};
 use crate::core::trunk::auth::Source;
 use crate::proto::sdp;
 use crate::proto::sip::{Binding, DIVERSIONS_MAX, Event, Incoming, SessionId, Transport, is_sos};
@@ -44,7 +42,6 @@ impl Switch {
             Event::ClientRegistration { id, result } => self.trunk_registered(now, id, result),
             Event::Probed { id, status } => self.probed(now, id, status),
             Event::Aliased { path, port } => self.aliased(&path, port),
-            Event::Guessing { source, stands } => self.guessing(now, source, stands),
             Event::Locked { user, stands } => self.locked(now, user, stands),
             Event::CloseConnection { connection } => self.emit(Output::CloseConnection(connection)),
             Event::Misbehaved { source, connection, credentials } => {
@@ -112,16 +109,20 @@ impl Switch {
         incoming
     }
 
-    /// A source guesses passwords, or has had to stop: one line in the log, and an alarm while there is any.
-    fn guessing(&mut self, now: Now, source: IpAddr, stands: bool) {
-        if stands {
-            self.emit(Output::Warning(format!(
-                "sip: too many failed logins from {source}, refused unseen for a minute"
-            )));
-            self.guessing.insert(source);
-        } else {
-            self.guessing.remove(&source);
-        }
+    /// A peer's or phone's address guesses passwords: one line in the log, an alarm while there is any, and what it sends is
+    /// refused unseen.
+    pub(crate) fn guessing(&mut self, now: Now, source: base::Source, until: Instant) {
+        self.emit(Output::Warning(format!("sip: too many failed logins from {source}, refused unseen for a minute")));
+        self.guessing.insert(source);
+        self.sip.set_unheard(source, true);
+        self.arm(until, Timer::Unheard(source));
+        self.tell_guessing(now);
+    }
+
+    /// Its minute is over.
+    pub(crate) fn guessed(&mut self, now: Now, source: base::Source) {
+        self.guessing.remove(&source);
+        self.sip.set_unheard(source, false);
         self.tell_guessing(now);
     }
 

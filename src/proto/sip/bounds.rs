@@ -10,14 +10,13 @@ impl Endpoint {
         let counted = |what: &str| self.counters().get(what).copied().unwrap_or(0);
         let (servers, clients) = (self.transactions.servers_len(), self.transactions.clients_len());
         let most = self.transactions.max();
-        let mut bounds = vec![
+        vec![
             Bound::new("sip-sessions", self.sessions.len(), self.sessions_max, counted("sessions-full")),
             Bound::new("sip-transactions", servers, most, counted("transactions-full")),
             Bound::new("sip-requests", clients, most, counted("requests-full")),
             Bound::new("sip-registrations", self.bindings_len(), self.registrar.max(), counted("registrations-full")),
             self.streams.bound(),
-        ];
-        bounds.extend(self.guard.bounds());
-        bounds
+            self.guard.bound(),
+        ]
     }
 }

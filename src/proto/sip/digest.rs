@@ -3,7 +3,7 @@
 //! Our nonces need no table: each carries its time and a keyed hash. Only nonces that someone has used with success
 //! are remembered, for their life, so that a nonce count is taken once (RFC 7616 section 3.3).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,17 +17,12 @@ use crate::base::{Bound, Instant, Redacted, Source};
 use super::accounts::Accounts;
 use super::message::{parameter, split_top, text, user_of};
 use super::types::{Credentials, Event, User};
-use super::wire::{Wake, Wire};
+use super::wire::Wire;
 
 /// Life of a nonce; after it, the answer is a new one with `stale=true`.
 const NONCE_LIFE: Duration = Duration::from_secs(60);
 /// Used nonces that are remembered: a login with a new one each, 4,000 times a second.
 const USED_MAX: usize = 262_144;
-/// Wrong passwords from one address within [`FAILURES_WINDOW`] before its attempts are refused unseen.
-const FAILURES_MAX: u32 = 50;
-const FAILURES_WINDOW: Duration = Duration::from_secs(60);
-/// Addresses whose failures are counted.
-const SOURCES_MAX: usize = 4096;
 
 // ---- as a client ----
 
@@ -109,7 +104,7 @@ pub(super) enum Verdict {
     Stale,
     /// Wrong.
     Invalid,
-    /// The source has failed too often of late.
+    /// Not looked at: the source is refused.
     Blocked,
 }
 
@@ -120,10 +115,10 @@ pub(super) struct Guard {
     secret: Redacted<String>,
     used: Used,
     accounts: Accounts,
-    failures: HashMap<IpAddr, (u32, Instant)>,
+    /// Whose credentials are not looked at.
+    unheard: HashSet<Source>,
     sha256: bool,
     nonces_refused: u64,
-    sources_displaced: u64,
 }
 
 impl Guard {
@@ -133,15 +128,22 @@ impl Guard {
             secret: Redacted::new(wire.call_id()),
             used: Used::default(),
             accounts: Accounts::default(),
-            failures: HashMap::new(),
+            unheard: HashSet::new(),
             sha256: false,
             nonces_refused: 0,
-            sources_displaced: 0,
         }
     }
 
     pub fn offer_sha256(&mut self, on: bool) {
         self.sha256 = on;
+    }
+
+    pub fn set_unheard(&mut self, source: Source, unheard: bool) {
+        if unheard {
+            self.unheard.insert(source);
+        } else {
+            self.unheard.remove(&source);
+        }
     }
 
     pub fn set_users(&mut self, users: Vec<User>) {
@@ -184,13 +186,9 @@ impl Guard {
         out
     }
 
-    /// Bounds with their use. A nonce that finds no room is challenged anew, a source that finds none takes the place of
-    /// that whose window ends first.
-    pub fn bounds(&self) -> [Bound; 2] {
-        [
-            Bound::new("digest-nonces", self.used.len, USED_MAX, self.nonces_refused),
-            Bound::new("digest-sources", self.failures.len(), SOURCES_MAX, self.sources_displaced),
-        ]
+    /// Nonces in use. One that finds no room is challenged anew.
+    pub fn bound(&self) -> Bound {
+        Bound::new("digest-nonces", self.used.len, USED_MAX, self.nonces_refused)
     }
 
     /// Judges the Authorization headers of a request to `uri`.
@@ -208,11 +206,11 @@ impl Guard {
             return Verdict::Absent;
         };
         let address = source;
-        let source = Source::of(source).address();
-        if self.failures.get(&source).is_some_and(|(n, until)| *n >= FAILURES_MAX && now < *until) {
+        if self.unheard.contains(&Source::of(address)) {
             wire.count("digest-blocked");
             return Verdict::Blocked;
         }
+        let source = Source::of(address).address();
         let verdict = self.judge(now, source, (method, uri), &answer);
         if matches!(verdict, Verdict::Valid(_)) {
             self.accounts.right(now, &answer.user, source);
@@ -223,7 +221,6 @@ impl Guard {
             }
             wire.count("digest-failed");
             wire.event(Event::Misbehaved { source: address, connection: 0, credentials: true });
-            self.note_failure(now, wire, source);
         }
         verdict
     }
@@ -252,38 +249,6 @@ impl Guard {
                 self.nonces_refused += 1;
                 Verdict::Stale
             }
-        }
-    }
-
-    fn note_failure(&mut self, now: Instant, wire: &mut Wire, source: IpAddr) {
-        self.wake(now, wire, source);
-        if self.failures.len() >= SOURCES_MAX && !self.failures.contains_key(&source) {
-            let first = self.failures.iter().min_by_key(|(_, (_, until))| *until).map(|(source, _)| *source);
-            if let Some(first) = first {
-                self.sources_displaced += 1;
-                self.forget(wire, first);
-            }
-        }
-        let (count, until) = self.failures.entry(source).or_insert((0, now + FAILURES_WINDOW));
-        *count += 1;
-        if *count == FAILURES_MAX {
-            // Once for each source and window, however many attempts follow.
-            let mut scheduled = None;
-            wire.wake(Wake::Source(source), Some(*until), &mut scheduled);
-            wire.event(Event::Guessing { source, stands: true });
-        }
-    }
-
-    /// Ends a source's window where it is over.
-    pub fn wake(&mut self, now: Instant, wire: &mut Wire, source: IpAddr) {
-        if self.failures.get(&source).is_some_and(|(_, until)| *until <= now) {
-            self.forget(wire, source);
-        }
-    }
-
-    fn forget(&mut self, wire: &mut Wire, source: IpAddr) {
-        if self.failures.remove(&source).is_some_and(|(count, _)| count >= FAILURES_MAX) {
-            wire.event(Event::Guessing { source, stands: false });
         }
     }
 
@@ -449,8 +414,6 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
-
     use sip_codec::Header;
 
     use super::*;
@@ -565,18 +528,15 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_guesses_is_refused_unseen_for_a_while() {
+    fn credentials_from_a_source_that_is_not_heard_are_not_looked_at() {
         let (mut wire, mut guard, mut login) = setup(false);
-        let wrong = log_in(&mut wire, &guard, &mut login, at(0));
-        for _ in 0..FAILURES_MAX {
-            assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("INVITE", &uri()), &wrong), Verdict::Invalid);
-        }
-        let right = log_in(&mut wire, &guard, &mut login, at(2));
-        assert_eq!(guard.verify(at(2), &mut wire, SOURCE, ("REGISTER", &uri()), &right), Verdict::Blocked);
-        // The user's own lock outlasts the source's.
-        let later = at(600_002);
-        let right = log_in(&mut wire, &guard, &mut login, later);
-        assert_eq!(guard.verify(later, &mut wire, SOURCE, ("REGISTER", &uri()), &right), Verdict::Valid("anna".into()));
+        let right = log_in(&mut wire, &guard, &mut login, at(0));
+        guard.set_unheard(Source::of(SOURCE), true);
+        assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("INVITE", &uri()), &right), Verdict::Blocked);
+        assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &right), Verdict::Blocked);
+        assert_eq!(wire.poll_event(), None, "nor counted");
+        guard.set_unheard(Source::of(SOURCE), false);
+        assert_eq!(guard.verify(at(2), &mut wire, SOURCE, ("REGISTER", &uri()), &right), Verdict::Valid("anna".into()));
     }
 
     /// A password that is tried from many addresses, each of which keeps below every limit of its own.
@@ -674,31 +634,12 @@ mod tests {
         let forged = headers(HeaderName::Authorization, forged.trim_end());
         assert_eq!(guard.verify(at(1), &mut wire, elsewhere, ("REGISTER", &uri()), &forged), Verdict::Invalid);
         assert_eq!(wire.poll_event(), Some(Event::Misbehaved { source: elsewhere, connection: 0, credentials: true }));
-        for _ in 0..2 * FAILURES_MAX {
+        for _ in 0..100 {
             assert_eq!(guard.verify(at(1), &mut wire, SOURCE, ("REGISTER", &uri()), &forged), Verdict::Stale);
         }
         let right = log_in(&mut wire, &guard, &mut login, at(2));
         let verdict = guard.verify(at(2), &mut wire, SOURCE, ("REGISTER", &uri()), &right);
         assert_eq!(verdict, Verdict::Valid("anna".into()));
-        assert_eq!(wire.poll_event(), None);
-    }
-
-    #[test]
-    fn a_source_is_an_address_or_an_ipv6_network_told_once_and_displaced_by_a_newer_one() {
-        let (mut wire, mut guard, _) = setup(false);
-        let host = |n: u64| IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8 << 96) | u128::from(n)));
-        for n in 0..2 * u64::from(FAILURES_MAX) {
-            guard.note_failure(at(0), &mut wire, Source::of(host(n)).address());
-        }
-        assert_eq!(wire.poll_event(), Some(Event::Guessing { source: Source::of(host(0)).address(), stands: true }));
-        assert_eq!((wire.poll_event(), guard.failures.len()), (None, 1));
-        for n in 1..=SOURCES_MAX as u64 {
-            guard.note_failure(at(n), &mut wire, IpAddr::from(Ipv6Addr::from_bits(u128::from(n) << 64)));
-        }
-        assert_eq!((guard.failures.len(), guard.sources_displaced), (SOURCES_MAX, 1));
-        assert_eq!(wire.poll_event(), Some(Event::Guessing { source: Source::of(host(0)).address(), stands: false }));
-        // Its time comes, and nobody is told twice.
-        guard.wake(at(60_000), &mut wire, Source::of(host(0)).address());
         assert_eq!(wire.poll_event(), None);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sip_codec::{Limits, Uri, parse_datagram};
 
-use crate::base::{Cause, GiveBack, Instant, Now};
+use crate::base::{Cause, GiveBack, Instant, Now, Source};
 
 use super::dialog::{Dialog, Draft};
 use super::digest::Guard;
@@ -165,7 +165,6 @@ impl Endpoint {
                         self.wire.event(Event::CloseConnection { connection });
                     }
                 }
-                Wake::Source(source) => self.guard.wake(now.mono, &mut self.wire, source),
                 Wake::Accounts => self.guard.wake_accounts(now.mono, &mut self.wire),
                 Wake::Registrar => self.registrar.wake(now.mono, &mut self.wire, at),
             }
@@ -247,6 +246,11 @@ impl Endpoint {
     /// Answers by either are taken in any case.
     pub fn offer_sha256(&mut self, on: bool) {
         self.guard.offer_sha256(on);
+    }
+
+    /// Whether credentials from a source are refused unseen: [`Event::Misbehaved`] tells of each wrong one.
+    pub fn set_unheard(&mut self, source: Source, unheard: bool) {
+        self.guard.set_unheard(source, unheard);
     }
 
     /// Sets session timers (RFC 4028): the interval that we ask for (`None`: none, but peers' are kept to), and the

@@ -1,7 +1,5 @@
 //! What the endpoint is told and what it tells: configuration, orders, events.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 
 use crate::base::{Cause, Redacted, Timestamp};
@@ -283,14 +281,6 @@ pub enum Event {
         /// The port of the server that it stands for, at the address that it comes from.
         port: u16,
     },
-    /// A source has failed to authenticate so often that its credentials are not looked at, for a minute at most; or that
-    /// is over.
-    Guessing {
-        /// Its address, or its /64.
-        source: IpAddr,
-        /// Whether it begins.
-        stands: bool,
-    },
     /// A user's password was guessed at from so many places that it is believed from known ones alone for a while; or that is
     /// over.
     Locked {
@@ -299,7 +289,8 @@ pub enum Event {
         /// Whether it begins.
         stands: bool,
     },
-    /// Something arrived that honest peers don't send. Over UDP its source may be forged.
+    /// Something arrived that honest peers don't send. Over UDP its source may be forged, but not with wrong credentials:
+    /// they answer a nonce that was fetched from there.
     Misbehaved {
         /// Where it came from.
         source: std::net::IpAddr,

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use bytes::Bytes;
 
@@ -28,8 +27,6 @@ pub(super) enum Wake {
     Stream(u64),
     /// When the first binding expires.
     Registrar,
-    /// When a source that guessed passwords is heard again.
-    Source(IpAddr),
     /// When a user whose password was guessed at is believed again.
     Accounts,
 }
