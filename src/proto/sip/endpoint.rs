@@ -12,6 +12,7 @@ use crate::base::{Cause, GiveBack, Instant, Now, Source};
 use super::dialog::{Dialog, Draft};
 use super::digest::Guard;
 use super::glance::{Glance, Kind};
+use super::hanging::Hanging;
 use super::inbound::session_of_tag;
 use super::message::{contact, reason_line};
 use super::refuse;
@@ -37,6 +38,7 @@ pub struct Endpoint {
     pub(super) wire: Wire,
     pub(super) transactions: Transactions,
     pub(super) sessions: HashMap<SessionId, Box<Session>>,
+    pub(super) hanging: Hanging<SessionId>,
     pub(super) sessions_max: usize,
     pub(super) guard: Guard,
     pub(super) registrar: Registrar,
@@ -55,6 +57,7 @@ impl Endpoint {
             // A session has few transactions that live for 64*T1 after their answer; the rest is for all the others.
             transactions: Transactions::new(config.sessions_max.saturating_mul(16).saturating_add(16_384)),
             sessions: HashMap::new(),
+            hanging: Hanging::default(),
             sessions_max: config.sessions_max,
             registrar: Registrar::new(config.bindings_max),
             stopping: false,
@@ -124,12 +127,13 @@ impl Endpoint {
         for registration in self.registrations.values_mut() {
             registration.connection_closed(connection);
         }
-        for session in self.sessions.values_mut() {
-            if session.dialog.path.connection == connection {
+        for id in self.hanging.on(connection) {
+            self.hanging.moved(id, connection, 0);
+            if let Some(session) = self.sessions.get_mut(&id) {
                 session.dialog.path.connection = 0;
             }
         }
-        for owner in self.transactions.fail(now.mono, &mut self.wire, |path| path.connection == connection) {
+        for owner in self.transactions.connection_closed(now.mono, &mut self.wire, connection) {
             self.unanswered(now, owner, 503);
         }
     }
@@ -137,7 +141,7 @@ impl Endpoint {
     /// A message could not be sent on `path`, or the connection could not be made (RFC 3261 section 17.1.4).
     pub fn transport_failed(&mut self, now: Now, path: Path) {
         self.wire.count("transport-failed");
-        for owner in self.transactions.fail(now.mono, &mut self.wire, |p| *p == path) {
+        for owner in self.transactions.path_failed(now.mono, &mut self.wire, &path) {
             self.unanswered(now, owner, 503);
         }
     }
@@ -295,6 +299,7 @@ impl Endpoint {
             return None;
         };
         session.schedule(&mut self.wire);
+        self.hanging.moved(id, 0, session.dialog.path.connection);
         self.sessions.insert(id, Box::new(session));
         Some(id)
     }
@@ -478,6 +483,7 @@ impl Endpoint {
         self.transactions.check_invariants();
         self.registrar.check_invariants();
         assert!(self.sessions.len() <= self.sessions_max);
+        self.hanging.check(self.sessions.iter().map(|(id, session)| (*id, session.dialog.path.connection)));
         for (id, session) in &self.sessions {
             assert_eq!(*id, session.id);
             session.check_invariants();
@@ -509,8 +515,11 @@ impl Endpoint {
     /// Has a session act, and clears it away where that was its end.
     pub(super) fn with(&mut self, now: Now, id: SessionId, act: impl FnOnce(&mut Session, &mut Io<'_>)) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        let before = session.dialog.path.connection;
         act(session, &mut Io { now, wire: &mut self.wire, transactions: &mut self.transactions });
-        if matches!(session.phase, Phase::Gone) {
+        let gone = matches!(session.phase, Phase::Gone);
+        self.hanging.moved(id, before, if gone { 0 } else { session.dialog.path.connection });
+        if gone {
             self.sessions.remove(&id);
             self.wire.event(Event::Released { session: id });
         } else {

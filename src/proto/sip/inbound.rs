@@ -184,6 +184,7 @@ impl Endpoint {
         dialog.remote_cseq = dialog.remote_cseq.max(Some(arrived.head.cseq));
         if session.dialog.path.transport == arrived.path.transport {
             // A NAT may have moved the peer. Its connection names no profile, by which we could make one.
+            self.hanging.moved(id, session.dialog.path.connection, arrived.path.connection);
             session.dialog.path = Path { profile: session.dialog.path.profile, ..arrived.path };
         }
         if let Some(refusal) = refuse::unsupported(&arrived.request) {
@@ -308,6 +309,7 @@ impl Endpoint {
         session.timer = timer;
         session.note_peer(&request.headers);
         session.schedule(&mut self.wire);
+        self.hanging.moved(id, 0, path.connection);
         self.sessions.insert(id, Box::new(session));
         if let Verdict::Valid(user) = verdict {
             incoming.authenticated = Some(user);

@@ -8,6 +8,7 @@ mod dialog;
 mod digest;
 mod endpoint;
 mod glance;
+mod hanging;
 mod inbound;
 mod info;
 mod message;

@@ -11,6 +11,7 @@ use sip_codec::{HeaderName, Request, TypedHeader, Uri};
 use crate::base::{Instant, Now, Timestamp};
 
 use super::Path;
+use super::hanging::Hanging;
 use super::message::{Head, number, text};
 use super::types::{Binding, Event};
 use super::wire::{Wake, Wire};
@@ -42,6 +43,8 @@ pub(super) struct Registrar {
     /// Newest last.
     users: HashMap<String, Vec<Entry>>,
     expiries: BTreeMap<(Instant, u64), String>,
+    /// By their keys in `expiries`.
+    hanging: Hanging<(Instant, u64)>,
     max: usize,
     scheduled: Option<Instant>,
 }
@@ -78,7 +81,7 @@ impl Refusal {
 
 impl Registrar {
     pub fn new(max: usize) -> Self {
-        Self { users: HashMap::new(), expiries: BTreeMap::new(), max, scheduled: None }
+        Self { users: HashMap::new(), expiries: BTreeMap::new(), hanging: Hanging::default(), max, scheduled: None }
     }
 
     pub fn len(&self) -> usize {
@@ -184,11 +187,12 @@ impl Registrar {
         let user = entry.binding.user.clone();
         entry.serial = wire.id();
         self.expiries.insert((entry.expires, entry.serial), user.clone());
+        self.hanging.moved((entry.expires, entry.serial), 0, entry.binding.path.connection);
         let entries = self.users.entry(user.clone()).or_default();
         entries.push(entry);
         if entries.len() > PER_USER_MAX {
             let oldest = entries.remove(0);
-            self.expiries.remove(&(oldest.expires, oldest.serial));
+            self.forget(&oldest);
             wire.count("binding-displaced");
             tell_gone(wire, &user, vec![oldest.binding.contact]);
         }
@@ -201,10 +205,14 @@ impl Registrar {
         if entries.is_empty() {
             self.users.remove(user);
         }
-        for entry in &gone {
-            self.expiries.remove(&(entry.expires, entry.serial));
-        }
+        gone.iter().for_each(|entry| self.forget(entry));
         gone.into_iter().map(|entry| entry.binding.contact).collect()
+    }
+
+    /// An entry is none of its user's any more.
+    fn forget(&mut self, entry: &Entry) {
+        self.expiries.remove(&(entry.expires, entry.serial));
+        self.hanging.moved((entry.expires, entry.serial), entry.binding.path.connection, 0);
     }
 
     fn remove_user(&mut self, wire: &mut Wire, user: &str) {
@@ -248,8 +256,10 @@ impl Registrar {
 
     /// A stream is gone: its bindings stay, and a request makes the edge connect anew.
     pub fn connection_closed(&mut self, connection: u64) {
-        for entry in self.users.values_mut().flatten() {
-            if entry.binding.path.connection == connection {
+        for key in self.hanging.on(connection) {
+            self.hanging.moved(key, connection, 0);
+            let entries = self.expiries.get(&key).and_then(|user| self.users.get_mut(user));
+            if let Some(entry) = entries.into_iter().flatten().find(|entry| (entry.expires, entry.serial) == key) {
                 entry.binding.path.connection = 0;
             }
         }
@@ -279,6 +289,8 @@ impl Registrar {
     pub fn check_invariants(&self) {
         assert!(self.len() <= self.max);
         assert_eq!(self.users.values().map(Vec::len).sum::<usize>(), self.expiries.len());
+        let entries = self.users.values().flatten();
+        self.hanging.check(entries.map(|e| ((e.expires, e.serial), e.binding.path.connection)));
         assert!(self.users.values().all(|e| (1..=PER_USER_MAX).contains(&e.len())));
     }
 }

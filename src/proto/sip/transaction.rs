@@ -15,6 +15,7 @@ use sip_codec::{Method, Uri};
 
 use crate::base::{GiveBack, Instant};
 
+use super::hanging::Hanging;
 use super::message::Head;
 use super::types::{ProbeId, RegistrationId};
 use super::wire::{Wake, Wire, earlier};
@@ -200,6 +201,7 @@ pub(super) struct Transactions {
     by_key: HashMap<Box<[u8]>, ServerId>,
     by_merge: HashMap<Box<[u8]>, ServerId>,
     clients: HashMap<ClientId, Client>,
+    hanging: Hanging<ClientId>,
     max: usize,
     /// Our listeners by TCP.
     streams: Vec<SocketAddr>,
@@ -213,6 +215,7 @@ impl Transactions {
             by_key: HashMap::new(),
             by_merge: HashMap::new(),
             clients: HashMap::new(),
+            hanging: Hanging::default(),
             max,
             streams: Vec::new(),
         }
@@ -464,6 +467,7 @@ impl Transactions {
             end: Some(if full { now } else { now + TIMEOUT }),
             scheduled: None,
         };
+        self.hanging.moved(branch.id, 0, path.connection);
         self.clients.insert(branch.id, client);
         self.schedule_client(wire, branch.id);
     }
@@ -494,6 +498,7 @@ impl Transactions {
         };
         wire.count("stream-fell-back");
         wire.send(path, bytes.clone());
+        self.hanging.moved(id, client.path.connection, path.connection);
         (client.path, client.ack_path, client.bytes) = (path, path, bytes);
         client.retransmit = Some(now + client.pause);
         self.schedule_client(wire, id);
@@ -601,7 +606,7 @@ impl Transactions {
     fn settle(&mut self, now: Instant, wire: &mut Wire, id: ClientId, time: Duration) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         if client.path.transport.is_stream() && client.state != ClientState::Accepted {
-            self.clients.remove(&id);
+            self.remove_client(id);
             return;
         }
         client.retransmit = None;
@@ -624,7 +629,7 @@ impl Transactions {
             client.scheduled = None;
         }
         if client.end.is_some_and(|end| end <= now) {
-            let client = self.clients.remove(&id)?;
+            let client = self.remove_client(id)?;
             return match client.state {
                 ClientState::Unsent => Some((client.owner, 503)),
                 ClientState::Calling | ClientState::Proceeding => Some((client.owner, 408)),
@@ -648,18 +653,29 @@ impl Transactions {
         None
     }
 
-    /// The transport failed (RFC 3261 section 17.1.4): ends the unanswered requests whose path is `hit`, but for those that
-    /// can go another way.
-    pub fn fail(&mut self, now: Instant, wire: &mut Wire, hit: impl Fn(&Path) -> bool) -> Vec<Owner> {
-        let mut ids: Vec<ClientId> = self
-            .clients
-            .iter()
-            .filter(|(_, c)| matches!(c.state, ClientState::Calling | ClientState::Proceeding) && hit(&c.path))
-            .map(|(id, _)| *id)
-            .collect();
+    fn remove_client(&mut self, id: ClientId) -> Option<Client> {
+        let client = self.clients.remove(&id)?;
+        self.hanging.moved(id, client.path.connection, 0);
+        Some(client)
+    }
+
+    /// A connection is gone (RFC 3261 section 17.1.4): as [`fail`](Self::fail).
+    pub fn connection_closed(&mut self, now: Instant, wire: &mut Wire, connection: u64) -> Vec<Owner> {
+        self.fail(now, wire, self.hanging.on(connection))
+    }
+
+    /// Nothing goes by a path: the same.
+    pub fn path_failed(&mut self, now: Instant, wire: &mut Wire, path: &Path) -> Vec<Owner> {
+        let mut ids: Vec<_> = self.clients.iter().filter(|(_, c)| c.path == *path).map(|(id, _)| *id).collect();
         ids.sort_unstable();
-        ids.retain(|id| !self.fall_back(now, wire, *id));
-        ids.iter().filter_map(|id| self.clients.remove(id)).map(|c| c.owner).collect()
+        self.fail(now, wire, ids)
+    }
+
+    /// Ends those requests that are unanswered, but for those that can go another way.
+    fn fail(&mut self, now: Instant, wire: &mut Wire, mut ids: Vec<ClientId>) -> Vec<Owner> {
+        let unanswered = |c: &Client| matches!(c.state, ClientState::Calling | ClientState::Proceeding);
+        ids.retain(|id| self.clients.get(id).is_some_and(unanswered) && !self.fall_back(now, wire, *id));
+        ids.into_iter().filter_map(|id| self.remove_client(id)).map(|c| c.owner).collect()
     }
 
     pub fn check_invariants(&self) {
@@ -670,6 +686,7 @@ impl Transactions {
             let waits = server.state == ServerState::Proceeding && server.invite;
             assert!(waits || server.end.is_some() && server.scheduled.is_some(), "a transaction that never ends");
         }
+        self.hanging.check(self.clients.iter().map(|(id, client)| (*id, client.path.connection)));
         for client in self.clients.values() {
             assert!(client.end.is_some() && client.scheduled.is_some(), "a transaction that never ends");
         }
