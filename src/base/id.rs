@@ -52,6 +52,11 @@ ids! {
     CardId(u16) "card-";
 }
 
+impl TraitId {
+    /// A trait that nobody has: what is required of it, nobody meets.
+    pub const NOBODYS: TraitId = TraitId(u32::MAX);
+}
+
 /// A call: legs that belong together. Unique across restarts; printed as 16 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub u64);

@@ -7,6 +7,7 @@
 pub mod attribute;
 pub mod discovery;
 pub mod modifier;
+pub mod routing;
 pub mod slots;
 pub mod want;
 pub mod work;
@@ -14,6 +15,7 @@ pub mod work;
 pub use attribute::{AttributeError, Attributes, Kind, Level, Value};
 pub use discovery::{Discovery, Origin};
 pub use modifier::{Mode, Modifier, Schedule, ScheduleError, Step};
+pub use routing::{Policy, Routing, Weights};
 pub use slots::Slots;
 pub use want::{Mind, Want};
 pub use work::{Outcome, Work, WorkEvent, WorkState};
