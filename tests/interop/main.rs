@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "peers live in real time")]
 
 mod agents;
+mod attended;
 mod callers;
 mod dtls;
 mod harness;
