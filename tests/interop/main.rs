@@ -9,6 +9,7 @@ mod callers;
 mod dtls;
 mod harness;
 mod hostile;
+mod identity;
 mod ipv6;
 mod methods;
 mod names;
