@@ -66,6 +66,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Tenant(c) => entity::run(&dir, Kind::Tenant, c),
         Command::Site(c) => entity::run(&dir, Kind::Site, c),
         Command::Skill(c) => entity::run(&dir, Kind::Skill, c),
+        Command::Attribute(c) => entity::run(&dir, Kind::Attribute, c),
         Command::Queue(c) => entity::run(&dir, Kind::Queue, c),
         Command::Number(c) => entity::run(&dir, Kind::Number, c),
         Command::Trunk(c) => entity::run(&dir, Kind::Trunk, c),

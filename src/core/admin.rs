@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{AgentId, Now, Timestamp, TraitId};
+use crate::base::{AgentId, Now, Timestamp};
 use crate::core::call::{Call, CallState};
-use crate::core::contact::{Level, Mode, Schedule, Slots, Want};
 use crate::core::control::{AgentView, Alarm, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
 use crate::core::ivr;
 use crate::core::journal::{Change, Seq};
@@ -62,21 +61,15 @@ impl Alarms {
     }
 }
 
-fn skill_wants(what: TraitId, least: f64) -> [Want; 2] {
-    let required = Schedule::constant(Level::new(least.max(0.0001)), 0);
-    let preferred = Schedule::constant(Level::FULL, 100);
-    [Want { what, mode: Mode::Required, schedule: required }, Want { what, mode: Mode::Preferred, schedule: preferred }]
-}
-
 impl Switch {
     pub(crate) fn on_command(&mut self, now: Now, token: u64, command: Command) {
         let result = match command {
             Command::Provision { provision } => Ok(Some(self.provision_now(now, *provision))),
             Command::SignIn { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_in(now, a)),
             Command::SignOut { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_out(now, a)),
-            Command::Pause { tenant, agent, reason } => {
-                self.agent_order(&tenant, &agent, |q, a| q.pause(now, a, &reason))
-            }
+            Command::Pause { tenant, agent, reason } => self
+                .takes_reason(&tenant, &reason)
+                .and_then(|()| self.agent_order(&tenant, &agent, |q, a| q.pause(now, a, &reason))),
             Command::Resume { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.resume(now, a)),
             Command::Hangup { call } => self.hangup(now, call),
             Command::ReadCertificates => {
@@ -113,6 +106,17 @@ impl Switch {
             .map(|a| a.id)
             .ok_or_else(|| format!("no agent {tenant}/{agent} is provisioned; see `cordboard agent list`"))?;
         act(&mut self.queue, id).map(|()| None).map_err(|refusal| refusal.to_string())
+    }
+
+    /// Whether agents of the tenant may be not ready for this reason.
+    fn takes_reason(&self, tenant: &str, reason: &str) -> Result<(), String> {
+        match self.directory.tenant_by_name(tenant) {
+            Some(tenant) if !tenant.takes_reason(reason) => {
+                let known = tenant.not_ready_reasons.join(", ");
+                Err(format!("{reason:?} is no reason of tenant {}; give one of {known}", tenant.name))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn hangup(&mut self, now: Now, call: crate::base::CallId) -> Result<Option<Seq>, String> {
@@ -162,24 +166,20 @@ impl Switch {
         let agents = self.directory.agents().map(|a| AgentProfile {
             id: a.id,
             tenant: a.tenant,
-            traits: a.skills.iter().map(|(s, l)| (TraitId(s.0), Level::new(*l))).collect(),
-            minds: vec![],
-            slots: Slots::default(),
+            skills: a.skills.iter().map(|(s, l)| (*s, *l as f32)).collect(),
             ring: Duration::from_secs(a.ring_s.into()),
             wrap_up: Duration::from_secs(a.wrap_up_s.into()),
         });
         let queues = self.directory.queues().map(|q| QueueProfile {
             id: q.id,
             tenant: q.tenant,
-            wants: q.skills.iter().flat_map(|(s, l)| skill_wants(TraitId(s.0), *l)).collect(),
-            importance: 1.0,
-            targets: [Duration::from_secs(q.target_s.into()); 6],
-            escalate_after: None,
+            needs: q.skills.iter().map(|(s, l)| (*s, *l as f32)).collect(),
+            target: Duration::from_secs(q.target_s.into()),
             overflow_after: (q.overflow_after_s > 0).then(|| Duration::from_secs(q.overflow_after_s.into())),
             waiting_max: if q.waiting_max == 0 { WAITING_MAX } else { q.waiting_max as usize },
             announce_every: (q.announce_every_s > 0).then(|| Duration::from_secs(q.announce_every_s.into())),
         });
-        self.queue.provision(now, vec![], agents.collect(), queues.collect());
+        self.queue.provision(now, agents.collect(), queues.collect());
         self.seat_agents(now, &known, stored);
         let directory = &self.directory;
         self.pin_failures.retain(|agent, _| directory.agent(*agent).is_some());

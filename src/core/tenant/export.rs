@@ -36,6 +36,7 @@ pub fn export_with_secrets(provision: &Provision) -> String {
     many(&mut text, "tenant", &provision.tenant);
     many(&mut text, "site", &provision.site);
     many(&mut text, "skill", &provision.skill);
+    many(&mut text, "attribute", &provision.attribute);
     many(&mut text, "agent", &provision.agent);
     many(&mut text, "queue", &provision.queue);
     many(&mut text, "flow", &provision.flow);
