@@ -8,6 +8,7 @@ use crate::base::{Codec, PlayId, PortId};
 use crate::core::media::{PlayItem, StreamParams};
 use crate::media::NoRecorder;
 use crate::proto::rtp::packet::{self, Header};
+use crate::proto::sdp::Fingerprint;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -171,9 +172,10 @@ fn engine(port_min: u16) -> (Engine, SyncSender<MediaCommand>, SyncSender<Outcom
     let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("an eventfd");
     let shared = Arc::new(Shared::new(wake));
     let address = Ipv4Addr::LOCALHOST.into();
-    let mut sockets = Sockets::new(RtpConfig { address, second: None, port_min, port_max: port_min + 99 }, epoll);
     let (orders, ordered) = sync_channel(dtls::ORDERS);
-    sockets.orders = Some((orders, Arc::clone(&shared.dtls)));
+    let handshakes = Handshakes::new(Some(orders), Arc::clone(&shared.dtls));
+    let config = RtpConfig { address, second: None, port_min, port_max: port_min + 99 };
+    let sockets = Sockets::new(config, epoll, handshakes);
     let (commands, inbox) = sync_channel(COMMANDS);
     let (told, outcomes) = sync_channel(dtls::OUTCOMES);
     let plane = Plane::new(PlaneConfig {
@@ -188,10 +190,8 @@ fn engine(port_min: u16) -> (Engine, SyncSender<MediaCommand>, SyncSender<Outcom
         shared,
         inbox,
         outcomes: Some(outcomes),
-        generation: 0,
         to_bind: 0,
         bound: Vec::new(),
-        unended: Vec::new(),
         events: smol::channel::bounded(1).0,
         undelivered: None,
         sockets,
@@ -249,21 +249,6 @@ fn awaits(port: PortId, fingerprint: u8, remote: SocketAddr) -> MediaCommand {
     let protection = Protection::Dtls { active: false, fingerprint: Fingerprint([fingerprint; 32]) };
     let (protection, signalling) = (Some(Box::new(protection)), remote.ip());
     MediaCommand::SetTransport { port, protection, rtcp_mux: true, remote, signalling, answered: true }
-}
-
-#[test]
-fn strangers_leave_the_peer_its_records() {
-    let (mut engine, _, _, ordered) = engine(32_400);
-    let (port, peer) = (PortId(1), SocketAddr::from(([192, 0, 2, 1], 4_000)));
-    engine.tell_handshakes(&awaits(port, 1, peer));
-    assert!(matches!(ordered.try_recv(), Ok(Order::Begin { .. })));
-    for n in 0..100 {
-        engine.sockets.handshake(port, SocketAddr::from(([198, 51, 100, n], 9)), &[22]);
-    }
-    assert_eq!(ordered.try_iter().count(), RECORDS_PER_SECOND as usize);
-    assert_eq!(engine.shared.dtls.lost.load(Ordering::Relaxed), 50, "the others are counted");
-    engine.sockets.handshake(port, peer, &[22]);
-    assert!(matches!(ordered.try_recv(), Ok(Order::Record { from, .. }) if from == peer));
 }
 
 #[test]
