@@ -398,8 +398,8 @@ impl Engine {
         match *command {
             MediaCommand::SetTransport { port, ref protection, remote, signalling, answered, .. } => {
                 match protection.as_deref() {
-                    Some(&Protection::Dtls { active, fingerprint }) => {
-                        if !handshakes.begin(port, (active, fingerprint), (remote, signalling), answered) {
+                    Some(&Protection::Dtls(association)) => {
+                        if !handshakes.begin(port, association, (remote, signalling), answered) {
                             self.plane.report(MediaEvent::SecureFailed { port, reason: "busy" });
                         }
                     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::base::{Instant, PortId};
 use crate::edge::dtls::{Gauges, Order};
-use crate::proto::sdp::Fingerprint;
+use crate::proto::sdp::Association;
 
 /// DTLS records that a port hands on each second at most, those of strangers and those of hosts that signalling knows, so
 /// that a flood on one leaves room for the others: a handshake has some ten, with repetitions.
@@ -34,8 +34,7 @@ pub(super) struct Handshakes {
 struct Handshaking {
     /// Which of the handshakes that began.
     generation: u32,
-    /// Whether we begin, and the peer's certificate.
-    association: (bool, Fingerprint),
+    association: Association,
     /// Hosts that signalling knows as the peer's.
     hosts: [IpAddr; 2],
     /// Records handed on since `records_since`, of strangers and of those hosts.
@@ -59,12 +58,12 @@ impl Handshakes {
     pub fn begin(
         &mut self,
         port: PortId,
-        association: (bool, Fingerprint),
+        association: Association,
         (remote, signalling): (SocketAddr, IpAddr),
         answered: bool,
     ) -> bool {
         let hosts = [remote.ip(), signalling];
-        let (active, fingerprint) = association;
+        let Association { active, fingerprint, .. } = association;
         let order = |generation| Order::Begin { port, generation, remote, signalling, active, fingerprint, answered };
         if let Some(same) = self.ports.get_mut(&port).filter(|before| before.association == association) {
             same.hosts = hosts;
@@ -158,6 +157,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, sync_channel};
 
     use super::*;
+    use crate::proto::sdp::Fingerprint;
 
     const PORT: PortId = PortId(1);
 
@@ -169,7 +169,8 @@ mod tests {
     /// A peer at the same host, by its port.
     fn begin(handshakes: &mut Handshakes, port: PortId, fingerprint: u8, at: u16) -> bool {
         let remote = SocketAddr::from(([192, 0, 2, 1], at));
-        handshakes.begin(port, (true, Fingerprint([fingerprint; 32])), (remote, remote.ip()), true)
+        let association = Association { active: true, fingerprint: Fingerprint([fingerprint; 32]), tls_id: None };
+        handshakes.begin(port, association, (remote, remote.ip()), true)
     }
 
     /// What was told: of a beginning its generation and where the peer is.
@@ -219,12 +220,7 @@ mod tests {
         assert_eq!(told(&ordered), Some(Some((1, 1_000))));
         handshakes.turn(Instant::ZERO);
         assert_eq!(told(&ordered), Some(None));
-        assert!(!Handshakes::new(None, Arc::default()).begin(
-            PORT,
-            (true, Fingerprint([1; 32])),
-            (SocketAddr::from(([192, 0, 2, 1], 9)), IpAddr::from([192, 0, 2, 1])),
-            true
-        ));
+        assert!(!begin(&mut Handshakes::new(None, Arc::default()), PORT, 1, 1_000), "no thread");
     }
 
     #[test]

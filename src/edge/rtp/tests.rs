@@ -8,7 +8,7 @@ use crate::base::{Codec, PlayId, PortId};
 use crate::core::media::{PlayItem, StreamParams};
 use crate::media::NoRecorder;
 use crate::proto::rtp::packet::{self, Header};
-use crate::proto::sdp::Fingerprint;
+use crate::proto::sdp::{Association, Fingerprint};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -246,7 +246,8 @@ fn commands_and_new_sockets_come_in_slices() {
 
 /// A handshake that is waited for on a port, with a peer of this certificate.
 fn awaits(port: PortId, fingerprint: u8, remote: SocketAddr) -> MediaCommand {
-    let protection = Protection::Dtls { active: false, fingerprint: Fingerprint([fingerprint; 32]) };
+    let fingerprint = Fingerprint([fingerprint; 32]);
+    let protection = Protection::Dtls(Association { active: false, fingerprint, tls_id: None });
     let (protection, signalling) = (Some(Box::new(protection)), remote.ip());
     MediaCommand::SetTransport { port, protection, rtcp_mux: true, remote, signalling, answered: true }
 }
