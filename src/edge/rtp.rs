@@ -48,6 +48,8 @@ const COMMANDS_PER_TURN: usize = 256;
 const BIND_PER_TURN: u16 = 16;
 /// How soon what found no room in a queue is offered again.
 const RETRY: Duration = Duration::from_millis(10);
+/// How soon what was dropped is shown while no port is open; the plane has such a period of its own while there are some.
+const SHOW: Duration = Duration::from_millis(250);
 /// Stale packets discarded at most when a socket is opened again.
 const STALE_MAX: usize = 512;
 /// Expedited forwarding, DSCP 46 (RFC 3246), in the place of the TOS octet.
@@ -250,6 +252,8 @@ pub fn spawn(
             sockets,
             plane,
             watch: Watch::default(),
+            shown: Counts::default(),
+            shown_at: Instant::ZERO,
             too_long: 0,
         }
         .run();
@@ -291,6 +295,9 @@ struct Engine {
     sockets: Sockets,
     plane: Plane,
     watch: Watch,
+    /// What others see of the counts, and since when.
+    shown: Counts,
+    shown_at: Instant,
     /// Packets longer than any that is taken.
     too_long: u64,
 }
@@ -319,7 +326,7 @@ impl Engine {
             if self.plane.poll_timeout().is_some_and(|due| due <= now) {
                 self.plane.tick(now, &mut self.sockets);
                 self.count(now);
-            } else if self.watch.is_due(now) {
+            } else if self.watch.is_due(now) || self.count_due().is_some_and(|due| due <= now) {
                 self.count(now);
             }
             self.sockets.handshakes.turn(now);
@@ -337,7 +344,7 @@ impl Engine {
         let now = self.clock.mono();
         let retry = self.undelivered.is_some() || self.sockets.handshakes.has_untold();
         let retry = retry.then(|| now + RETRY);
-        let due = [self.plane.poll_timeout(), retry].into_iter().flatten().min();
+        let due = [self.plane.poll_timeout(), retry, self.count_due()].into_iter().flatten().min();
         self.shared.waiting.store(true, Ordering::SeqCst);
         let told = self.shared.pending.load(Ordering::SeqCst);
         self.look(ready, if told { Some(Duration::ZERO) } else { due.map(|due| due - now) });
@@ -468,10 +475,23 @@ impl Engine {
         }
     }
 
+    fn counts(&self) -> Counts {
+        Counts { plane: self.plane.counters(), unsent: self.sockets.unsent, too_long: self.too_long }
+    }
+
+    /// When [`count`](Self::count) is wanted though no port is open, and so nothing else will happen.
+    fn count_due(&self) -> Option<Instant> {
+        if self.plane.poll_timeout().is_some() {
+            return None;
+        }
+        let counts = self.counts();
+        if counts != self.shown { Some(self.shown_at + SHOW) } else { self.watch.due(&counts) }
+    }
+
     /// Shows what was dropped, and says so now and then.
     fn count(&mut self, now: Instant) {
-        let (unsent, too_long) = (self.sockets.unsent, self.too_long);
-        let counts = Counts { plane: self.plane.counters(), unsent, too_long };
+        let counts = self.counts();
+        (self.shown, self.shown_at) = (counts, now);
         self.shared.dropped.store(&counts);
         self.shared.events.store(self.plane.events_len(), Ordering::Relaxed);
         self.shared.events_lost.store(counts.plane.events_lost, Ordering::Relaxed);

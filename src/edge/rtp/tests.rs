@@ -197,6 +197,8 @@ fn engine(port_min: u16) -> (Engine, SyncSender<MediaCommand>, SyncSender<Outcom
         sockets,
         plane,
         watch: Watch::default(),
+        shown: Counts::default(),
+        shown_at: Instant::ZERO,
         too_long: 0,
     };
     (engine, commands, told, ordered)
@@ -310,4 +312,31 @@ fn what_is_dropped_is_counted_by_reason() {
     }
     engine.count(Instant::ZERO);
     assert_eq!(engine.shared.dropped.read().collect::<Vec<_>>(), [("too-long", 2), ("no-port", 1)]);
+}
+
+#[test]
+fn what_was_dropped_is_told_though_nothing_more_comes() {
+    let (mut engine, ..) = engine(33_000);
+    engine.sockets.bind_next().expect("a pair");
+    assert_eq!(engine.count_due(), None);
+    engine.too_long += 1;
+    let mut now = Instant::ZERO + SHOW;
+    assert_eq!(engine.count_due(), Some(now), "for status");
+    engine.count(now);
+    let logged = engine.count_due().expect("for the log");
+    assert!(logged > now);
+    now = logged;
+    engine.count(now);
+    assert_eq!(engine.count_due(), None);
+
+    let bench = Bench::new(33_200);
+    let sockets = bench.bind(1);
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    stranger.send_to(&rtp(0), (Ipv4Addr::LOCALHOST, sockets[0])).expect("sent");
+    let shown = || {
+        std::thread::sleep(Duration::from_millis(20));
+        bench.media.dropped().any(|dropped| dropped == ("no-port", 1))
+    };
+    assert!((0..500).any(|_| shown()));
+    bench.media.stop();
 }
