@@ -4,6 +4,7 @@ pub mod bound;
 pub mod cause;
 pub mod codec;
 pub mod id;
+pub mod lognormal;
 pub mod medium;
 pub mod number;
 pub mod redact;

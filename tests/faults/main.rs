@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "a test binary has no readers of its documentation")]
 
 mod agents;
+mod bans;
 mod bounds;
 mod cards;
 mod console;

@@ -4,10 +4,12 @@
 #![allow(clippy::disallowed_methods, reason = "peers live in real time")]
 
 mod agents;
+mod attended;
 mod callers;
 mod dtls;
 mod harness;
 mod hostile;
+mod identity;
 mod ipv6;
 mod methods;
 mod names;

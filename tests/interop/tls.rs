@@ -1,14 +1,14 @@
 //! SIP over TLS with OpenSSL at the other end: both versions, certificates of clients, a certificate changed while it runs.
 
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Appliance, Place, flow, have, wait_for};
+use crate::harness::{Appliance, Place, flow, have, trunk, wait_for};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -238,5 +238,148 @@ fn a_server_that_has_shown_itself_gets_requests_on_its_own_connection() {
         let answered = heard(certificate, alias);
         assert!(answered.contains("SIP/2.0 200 OK") && !answered.contains("OPTIONS sip:"), "{answered}");
     }
+    appliance.stop();
+}
+
+/// A phone's connection: what OpenSSL at `NET.9` hears and says.
+struct Line {
+    client: Child,
+    heard: PathBuf,
+}
+
+impl Line {
+    fn open(place: &Place, name: &str) -> Self {
+        let heard = place.dir().join(format!("line-{name}.log"));
+        let client = Command::new("openssl")
+            .args(["s_client", "-quiet", "-CAfile", "ca.pem", "-verify_return_error"])
+            .args(["-connect", &format!("{}:5061", place.host(1)), "-bind", &format!("{}:0", place.host(9))])
+            .current_dir(place.dir())
+            .stdin(Stdio::piped())
+            .stdout(std::fs::File::create(&heard).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { client, heard }
+    }
+
+    fn say(&mut self, message: &str) {
+        let stdin = self.client.stdin.as_mut().unwrap();
+        stdin.write_all(message.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// The heads of all messages that came and begin so.
+    fn heads(&self, begins: &str) -> Vec<String> {
+        let text = String::from_utf8_lossy(&std::fs::read(&self.heard).unwrap()).into_owned();
+        let starts = text.match_indices(begins).map(|(at, _)| at).filter(|at| *at == 0 || text[..*at].ends_with('\n'));
+        starts.filter_map(|at| Some(text[at..].split_once("\r\n\r\n")?.0.to_owned())).collect()
+    }
+
+    /// The newest of them, once there are so many.
+    fn hears(&self, begins: &str, count: usize) -> String {
+        wait_for(begins, LONG, || self.heads(begins).len() >= count);
+        self.heads(begins).pop().unwrap()
+    }
+
+    fn registers(&mut self, place: &Place, cseq: u32) {
+        let us = place.host(1);
+        let register = |cseq: u32, more: &str| {
+            format!(
+                "REGISTER sip:{us} SIP/2.0\r\nVia: SIP/2.0/TLS {them};branch=z9hG4bK-r{cseq}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:ana@{us}>;tag=r\r\nTo: <sip:ana@{us}>\r\nCall-ID: registration\r\nCSeq: {cseq} REGISTER\r\n\
+                 Contact: <sip:ana@{them}:40000;transport=tls>;expires=600\r\n{more}Content-Length: 0\r\n\r\n",
+                them = place.host(9),
+            )
+        };
+        self.say(&register(cseq, ""));
+        let challenge = self.hears("SIP/2.0 401 ", 1);
+        let nonce = challenge.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let (ha1, ha2) = (md5("ana:cordboard:ana-secret"), md5(&format!("REGISTER:sip:{us}")));
+        let response = md5(&format!("{ha1}:{nonce}:00000001:c:auth:{ha2}"));
+        self.say(&register(
+            cseq + 1,
+            &format!(
+                "Authorization: Digest username=\"ana\", realm=\"cordboard\", nonce=\"{nonce}\", uri=\"sip:{us}\", \
+                 response=\"{response}\", algorithm=MD5, cnonce=\"c\", nc=00000001, qop=auth\r\n"
+            ),
+        ));
+        self.hears("SIP/2.0 200 ", 1);
+    }
+
+    /// Picks up the call that comes as number `count`, and lets the other side hang up.
+    fn takes_call(&mut self, place: &Place, count: usize) {
+        let them = place.host(9);
+        let sdp =
+            format!("v=0\r\no=- 1 1 IN IP4 {them}\r\ns=-\r\nc=IN IP4 {them}\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n");
+        let more = format!("Contact: <sip:ana@{them}:40000;transport=tls>\r\nContent-Type: application/sdp\r\n");
+        self.say(&answer(&self.hears("INVITE sip:ana@", count), &more, &sdp));
+        self.hears("ACK sip:ana@", count);
+        self.say(&answer(&self.hears("BYE sip:ana@", count), "", ""));
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        drop(self.client.kill());
+        drop(self.client.wait());
+    }
+}
+
+/// 200 to a request.
+fn answer(request: &str, more: &str, body: &str) -> String {
+    let copied = |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
+    let tagged = |line: &str| match line.starts_with("To:") && !line.contains(";tag=") {
+        true => format!("{line};tag=phone\r\n"),
+        false => format!("{line}\r\n"),
+    };
+    let lines: String = request.lines().filter(copied).map(tagged).collect();
+    format!("SIP/2.0 200 OK\r\n{lines}{more}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn md5(text: &str) -> String {
+    let mut digest =
+        Command::new("openssl").args(["md5", "-r"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    digest.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = digest.wait_with_output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
+}
+
+/// RFC 5626 section 5.3, as far as phones without `reg-id` go: a call goes down the connection by which the phone registered
+/// last, while the one before still stands, and when that ends later, too.
+#[test]
+fn a_phone_is_called_on_the_connection_by_which_it_registered_last() {
+    if !have(&["openssl", "sipp"]) {
+        return;
+    }
+    let place = Place::new("anew");
+    authority(place.dir());
+    issue(place.dir(), "server", "pbx.example.net");
+    let ana = "\n[[agent]]\ntenant = 'acme'\nname = 'ana'\nuser = 'ana'\npassword = 'ana-secret'\n\
+               skills = { talk = 1.0 }\nsigned_in = true\n";
+    let wait = flow("100", "[step.a]\ndo = 'enqueue'\nqueue = 'desk'\n");
+    let more = [&trunk("carrier", 2), ana, &wait].concat();
+    let appliance = Appliance::start_with_sip(&place, &provisioning(""), &more);
+    let call = |line: &mut Line, count: usize| {
+        let mut caller = place.sipp(2, "talk", &["-s", "100", "-m", "1", "-d", "200"]);
+        line.takes_call(&place, count);
+        caller.succeeds(LONG);
+    };
+    let mut first = Line::open(&place, "first");
+    first.registers(&place, 1);
+    call(&mut first, 1);
+    let mut second = Line::open(&place, "second");
+    second.registers(&place, 3);
+    assert_eq!(appliance.count("registrations"), 1, "the same phone");
+    call(&mut second, 1);
+    assert_eq!(first.heads("INVITE ").len(), 1, "the old connection is left alone");
+    drop(first);
+    call(&mut second, 2);
+    // And once more the other way round: the connection ends, and the phone comes back.
+    drop(second);
+    let mut third = Line::open(&place, "third");
+    third.registers(&place, 5);
+    call(&mut third, 1);
+    let cdrs = appliance.cdrs();
+    assert!(cdrs.len() == 4 && cdrs.iter().all(|cdr| cdr["agent"] == "ana"), "{cdrs:?}");
     appliance.stop();
 }

@@ -136,7 +136,7 @@ impl Switch {
         self.move_leg(now, moves, call)?;
         self.unbridge_all(call);
         let moved_agent = matches!(self.legs.get(&moves).map(|l| l.role), Some(Role::Agent { .. }));
-        let brought = self.calls.get_mut(&other).map(|c| (moved_agent.then(|| c.agent.take()).flatten(), c.queue));
+        let brought = self.calls.get_mut(&other).map(|c| (moved_agent.then(|| c.work.take()).flatten(), c.queue));
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "transferred", format!("to the party of call {other}"));
             c.state = CallState::Talking(moves);
@@ -146,8 +146,8 @@ impl Switch {
         self.notify_referrer(now, goes, 200);
         self.end_transferred(now, other, call);
         self.release_referrer(now, call, stays);
-        if let (Some(c), Some((Some(agent), queue))) = (self.calls.get_mut(&call), brought) {
-            c.agent = Some(agent);
+        if let (Some(c), Some((Some(work), queue))) = (self.calls.get_mut(&call), brought) {
+            c.work = Some(work);
             c.queue = queue;
         }
         self.connect(now, call, moves);

@@ -253,7 +253,7 @@ impl Switch {
         let (call, role) = (l.call, l.role);
         let state = self.calls.get(&call).map(|c| c.state);
         match (role, state) {
-            (Role::Agent { agent, offer }, _) => self.offer_answered(now, leg, agent, offer),
+            (Role::Agent { offer, .. }, _) => self.offer_answered(now, leg, offer),
             (Role::Target, Some(CallState::Connecting(to))) if to == leg && self.examines(call) => {
                 self.examine(now, leg);
             }

@@ -86,8 +86,8 @@ pub(crate) struct Call {
     pub client: LegId,
     /// All live legs, the client's among them.
     pub legs: Vec<LegId>,
-    /// The agent who talks, until the queue was told that the conversation is over.
-    pub agent: Option<AgentId>,
+    /// The work item whose agent talks, until the queue was told that the conversation is over.
+    pub work: Option<WorkItemId>,
     pub state: CallState,
     /// The flow's run; `None` for calls that need none (an agent dials out).
     pub run: Option<Run>,
@@ -146,7 +146,7 @@ impl Call {
             tenant: None,
             client,
             legs: Vec::new(),
-            agent: None,
+            work: None,
             state: CallState::Flow,
             run: None,
             flow_play: None,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, WorkItemId};
+use crate::base::{AgentId, CallId, Cause, LegId, Medium, Now, OfferId, WorkItemId};
 use crate::core::call::{CallState, LEGS_PER_CALL_MAX, NewLeg, Role, RouteStep, Wait};
 use crate::core::ivr::{Input as FlowInput, QueueExit, say};
 use crate::core::journal::{AgentStatus, Change, Direction, ENQUEUED};
 use crate::core::media::{MediaCommand, ToneKind};
-use crate::core::queue::{EnqueueError, OfferEnd, Output as QueueOutput};
+use crate::core::queue::{EnqueueError, Entry, OfferEnd, Output as QueueOutput};
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::Treatment;
 
@@ -31,6 +31,7 @@ impl Switch {
         match output {
             QueueOutput::Offer { offer, item, agent } => self.offer(now, offer, item, agent),
             QueueOutput::Withdraw { offer, why, .. } => self.withdraw(now, offer, why),
+            QueueOutput::Escalate { .. } | QueueOutput::Unservable { .. } => {}
             QueueOutput::Overflow { item } => self.dequeued(now, item, "overflow", QueueExit::Overflow),
             QueueOutput::Announce { item, position, expected_wait_s } => {
                 self.announce(item, position, expected_wait_s);
@@ -51,7 +52,7 @@ impl Switch {
             return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown));
         };
         let item = WorkItemId(self.fresh());
-        match self.queue.enqueue(now, item, queue) {
+        match self.queue.enqueue(now, item, Entry::new(queue, Medium::Voice)) {
             Ok(()) => {}
             Err(EnqueueError::Full) => return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Full)),
             Err(_) => return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown)),
@@ -185,17 +186,20 @@ impl Switch {
     }
 
     /// An agent answered: the caller leaves the queue, unless the offer is stale.
-    pub(super) fn offer_answered(&mut self, now: Now, leg: LegId, agent: AgentId, offer: OfferId) {
+    pub(super) fn offer_answered(&mut self, now: Now, leg: LegId, offer: OfferId) {
         let Some(call) = self.legs.get(&leg).map(|l| l.call) else { return };
+        let item = self.queue.offered(offer);
         if !self.queue.accepted(now, offer) {
             return self.release_leg(now, leg, Cause::Normal);
         }
         self.by_offer.remove(&offer);
         let Some((c, wait)) = self.calls.get_mut(&call).and_then(|c| c.take_wait(now).map(|wait| (c, wait))) else {
-            self.queue.finished(now, agent);
+            if let Some(item) = item {
+                self.queue.finished(now, item);
+            }
             return self.release_leg(now, leg, Cause::Normal);
         };
-        c.agent = Some(agent);
+        c.work = Some(wait.item);
         self.by_item.remove(&wait.item);
         let waited = now.mono.since(wait.since.mono);
         if self.directory.queue(wait.queue).is_some_and(|q| waited.as_secs_f64() <= f64::from(q.target_s)) {

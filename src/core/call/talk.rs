@@ -96,7 +96,7 @@ impl Switch {
     fn start_recording(&mut self, now: Now, call: CallId) {
         let Some(port) = self.client_port(call) else { return };
         let Some(c) = self.calls.get_mut(&call) else { return };
-        let wanted = c.agent.and(c.queue).and_then(|q| self.directory.queue(q)).is_some_and(|q| q.record);
+        let wanted = c.work.and(c.queue).and_then(|q| self.directory.queue(q)).is_some_and(|q| q.record);
         if !wanted || c.recording {
             return;
         }

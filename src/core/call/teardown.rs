@@ -126,8 +126,8 @@ impl Switch {
 
     /// The agent of the call is through with it: wrap-up, or ready.
     pub(super) fn agent_finished(&mut self, now: Now, call: CallId) {
-        if let Some(agent) = self.calls.get_mut(&call).and_then(|c| c.agent.take()) {
-            self.queue.finished(now, agent);
+        if let Some(item) = self.calls.get_mut(&call).and_then(|c| c.work.take()) {
+            self.queue.finished(now, item);
         }
     }
 

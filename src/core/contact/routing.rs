@@ -64,10 +64,11 @@ impl FromStr for Policy {
 
 /// What each reason weighs in the score of a contact and an agent, in points, and how long contacts are held.
 ///
-/// `S = match * m + urgency * importance * u(w) - flex * f + idle * min(idle_s, idle_full_s) / idle_full_s - blend * b`, where
-/// m (0 to 1) says how well the agent matches, w is the wait, u(w) is w / target up to 1 and grows by `late_slope` with each
-/// further target, f is the load of other contacts that this agent could take, for each agent who could, and b is 1 where
-/// other work of the agent's has to step aside.
+/// `S = match * m + urgency * importance * u(w) + in_time * t + fairness * h - flex * f + idle * min(idle_s, idle_full_s) /
+/// idle_full_s - blend * b`. There m (0 to 1) says how well the agent matches; w is the wait, and u(w) is w / target up to 1 and
+/// grows by `late_slope` with each further target; t is 1 while a contact can still be taken in time; h is by how much the
+/// contact's queue was taken in time less often than the tenant's others of late; f is the load of other contacts that each agent
+/// like this one bears, where few others idle who could; b says how much other work of the agent's has to step aside.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
@@ -76,8 +77,16 @@ pub struct Weights {
     pub fit: f64,
     /// Points of a contact of importance 1 that has waited as long as its target.
     pub urgency: f64,
-    /// Points lost for each unit of load that the agent is needed for elsewhere.
+    /// Points of a contact that can still be taken in time: a live one within its target, another in the last quarter of it.
+    pub in_time: f64,
+    /// Points of a contact whose queue was never taken in time of late, where all others always were.
+    pub fairness: f64,
+    /// Points lost for each unit of load that the agent is needed for elsewhere, when a contact chooses an agent.
     pub flex: f64,
+    /// What is left of that for each other idle agent who could bear the load: at 1, idle agents change nothing.
+    pub scarcity: f64,
+    /// The share of `flex` that counts when an agent who got free chooses a contact.
+    pub flex_freed: f64,
     /// Points of an agent who has been idle for [`idle_full_s`](Self::idle_full_s) or longer.
     pub idle: f64,
     /// Seconds of idleness that count in full.
@@ -97,7 +106,11 @@ impl Default for Weights {
         Self {
             fit: 80.0,
             urgency: 11.0,
+            in_time: 100.0,
+            fairness: 100.0,
             flex: 300.0,
+            scarcity: 0.6,
+            flex_freed: 0.0,
             idle: 4.0,
             idle_full_s: 120.0,
             blend: 20.0,
@@ -110,10 +123,14 @@ impl Default for Weights {
 
 impl Weights {
     /// Each weight as it is written, with its least and greatest value.
-    pub const BOUNDS: [(&'static str, f64, f64); 9] = [
+    pub const BOUNDS: [(&'static str, f64, f64); 13] = [
         ("match", 0.0, 10_000.0),
         ("urgency", 0.0, 10_000.0),
+        ("in_time", 0.0, 10_000.0),
+        ("fairness", 0.0, 10_000.0),
         ("flex", 0.0, 100_000.0),
+        ("scarcity", 0.0, 1.0),
+        ("flex_freed", 0.0, 1.0),
         ("idle", 0.0, 10_000.0),
         ("idle_full_s", 1.0, 86_400.0),
         ("blend", 0.0, 10_000.0),
@@ -123,11 +140,15 @@ impl Weights {
     ];
 
     /// The values, in the order of [`BOUNDS`](Self::BOUNDS).
-    pub const fn values(&self) -> [f64; 9] {
+    pub const fn values(&self) -> [f64; 13] {
         [
             self.fit,
             self.urgency,
+            self.in_time,
+            self.fairness,
             self.flex,
+            self.scarcity,
+            self.flex_freed,
             self.idle,
             self.idle_full_s,
             self.blend,

@@ -1,14 +1,15 @@
-//! Agents: what they can do and what they are doing.
+//! Agents: what they are doing and what they can take beside it.
 
-use std::fmt;
 use std::mem;
 use std::time::Duration;
 
-use crate::base::{AgentId, Instant, OfferId, QueueId, SkillId, TenantId, Timestamp};
+use crate::base::{AgentId, Instant, Medium, OfferId, QueueId, TenantId, Timestamp, WorkItemId};
 use crate::core::journal::AgentStatus;
 
-use super::AgentState;
-use super::fit::{ClassId, Skills};
+use super::class::{Busy, ClassId};
+use super::posture::Posture;
+use super::profile::{AgentProfile, Refusal};
+use super::view::AgentState;
 
 /// Characters kept of a reason that somebody gives.
 const REASON_CHARS_MAX: usize = 100;
@@ -16,82 +17,43 @@ const REASON_CHARS_MAX: usize = 100;
 /// The shortest time an offer rings.
 const RING_MIN: Duration = Duration::from_secs(1);
 
-/// What is provisioned of an agent.
-#[derive(Clone, PartialEq, Debug)]
-pub struct AgentProfile {
-    /// Identity; an agent known by it keeps its state through [`Engine::provision`](super::Engine::provision).
-    pub id: AgentId,
-    /// Only work of this tenant is offered.
-    pub tenant: TenantId,
-    /// Skills with levels, `0 < level <= 1`; kept to a ten-thousandth.
-    pub skills: Vec<(SkillId, f32)>,
-    /// How long an offer rings before it moves on; at least one second is taken.
-    pub ring: Duration,
-    /// Wrap-up after each conversation; zero for none.
-    pub wrap_up: Duration,
-}
-
-/// Why an order about an agent was refused. Nothing changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
-    /// No such agent is provisioned.
-    UnknownAgent,
-    /// The agent is signed out: sign in first.
-    SignedOut,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnknownAgent => "no such agent",
-            Self::SignedOut => "the agent is signed out: sign in first",
-        })
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-/// An agent's capacity for one conversation. Each agent has one, made with the agent; it cannot be copied, so whoever
-/// owns it (the agent at rest, an offer, or the agent in conversation) is the only one who does.
+/// What takes an offer. Each agent has one, made with the agent; it cannot be copied, so whoever owns it, the agent or an
+/// offer, is the only one who does. Whatever slots are free, one is offered at a time.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct Hand {
     agent: AgentId,
-    idle_since: Instant,
 }
 
-impl Slot {
-    /// Whose slot it is.
+impl Hand {
+    /// Whose it is.
     pub(super) fn agent(&self) -> AgentId {
         self.agent
     }
-
-    fn idle_from(self, now: Instant) -> Slot {
-        Slot { idle_since: now, ..self }
-    }
 }
 
-/// An item an agent is occupied with.
+/// An item that an agent has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Work {
+pub(super) struct Task {
+    /// The item.
+    pub(super) item: WorkItemId,
+    /// Its medium.
+    pub(super) medium: Medium,
     /// The queue it came from.
     pub(super) queue: QueueId,
     /// When it was offered.
     pub(super) since: Instant,
 }
 
-/// What an agent is doing. Every state but `Offered` has the slot; while an offer lives, the offer has it.
-#[derive(Debug)]
-enum State {
-    Null(Slot),
-    NotReady(Slot, String),
-    Ready(Slot),
-    Offered(OfferId),
-    Talking(Slot, Work),
-    WrapUp(Slot, Work, Instant),
+/// Whether an agent wants work.
+#[derive(PartialEq, Eq, Debug)]
+enum Standing {
+    Null,
+    NotReady(String),
+    Ready,
 }
 
 /// What follows an agent's present work.
-#[derive(Default, Debug)]
+#[derive(Default, PartialEq, Eq, Debug)]
 enum Next {
     #[default]
     Ready,
@@ -106,12 +68,12 @@ pub(super) struct Footing {
     pub(super) status: AgentStatus,
     /// Why not ready.
     pub(super) reason: String,
-    /// Ready and reachable, idle since then.
-    pub(super) available: Option<Instant>,
+    /// Can take something, and since when the agent has waited for it.
+    pub(super) open: Option<(Posture, Instant)>,
     /// Ready and reachable, or occupied: counts as staff.
     pub(super) works: bool,
-    /// In conversation or wrap-up.
-    pub(super) work: Option<Work>,
+    /// In a conversation, and in nothing else that counts.
+    pub(super) busy: Option<Busy>,
     /// End of wrap-up.
     pub(super) wrap_up_until: Option<Instant>,
 }
@@ -121,17 +83,21 @@ pub(super) struct Footing {
 pub(super) struct Agent {
     /// Its tenant.
     pub(super) tenant: TenantId,
-    /// Its skills.
-    pub(super) skills: Skills,
-    /// Its class among the fits.
+    /// Its class.
     pub(super) class: ClassId,
     /// How long an offer rings.
     pub(super) ring: Duration,
+    /// Wrap-up after a conversation.
+    pub(super) wrap_up: Duration,
     /// When the state began, for people.
     pub(super) since: Timestamp,
-    wrap_up: Duration,
-    state: State,
+    standing: Standing,
     next: Next,
+    hand: Option<Hand>,
+    offer: Option<OfferId>,
+    tasks: Vec<Task>,
+    wrap_up_until: Option<Instant>,
+    idle_since: Instant,
     reachable: bool,
     answered: u64,
 }
@@ -139,16 +105,19 @@ pub(super) struct Agent {
 impl Agent {
     /// A new agent, signed out and unreachable.
     pub(super) fn new(profile: &AgentProfile, class: ClassId, since: Timestamp) -> Self {
-        let slot = Slot { agent: profile.id, idle_since: Instant::ZERO };
         let mut agent = Self {
             tenant: profile.tenant,
-            skills: Skills::default(),
             class,
             ring: RING_MIN,
-            since,
             wrap_up: Duration::ZERO,
-            state: State::Null(slot),
+            since,
+            standing: Standing::Null,
             next: Next::Ready,
+            hand: Some(Hand { agent: profile.id }),
+            offer: None,
+            tasks: vec![],
+            wrap_up_until: None,
+            idle_since: Instant::ZERO,
             reachable: false,
             answered: 0,
         };
@@ -159,7 +128,6 @@ impl Agent {
     /// Takes over a changed profile; what the agent is doing goes on.
     pub(super) fn update(&mut self, profile: &AgentProfile, class: ClassId) {
         self.tenant = profile.tenant;
-        self.skills = Skills::new(&profile.skills);
         self.class = class;
         self.ring = profile.ring.max(RING_MIN);
         self.wrap_up = profile.wrap_up;
@@ -168,26 +136,42 @@ impl Agent {
     /// What the rest of the engine has to know.
     pub(super) fn footing(&self) -> Footing {
         let (status, reason) = self.status();
-        let available = match &self.state {
-            State::Ready(slot) if self.reachable => Some(slot.idle_since),
-            _ => None,
-        };
-        let (work, wrap_up_until) = match &self.state {
-            State::Talking(_, work) => (Some(*work), None),
-            State::WrapUp(_, work, until) => (Some(*work), Some(*until)),
-            _ => (None, None),
-        };
-        let works = available.is_some() || work.is_some() || matches!(self.state, State::Offered(_));
-        Footing { status, reason: reason.to_owned(), available, works, work, wrap_up_until }
+        let occupied = self.offer.is_some() || !self.tasks.is_empty() || self.wrap_up_until.is_some();
+        Footing {
+            status,
+            reason: reason.to_owned(),
+            open: self.posture().map(|posture| (posture, self.idle_since)),
+            works: occupied || (self.standing == Standing::Ready && self.reachable),
+            busy: self.busy(),
+            wrap_up_until: self.wrap_up_until,
+        }
+    }
+
+    fn posture(&self) -> Option<Posture> {
+        let wants = self.standing == Standing::Ready && self.next == Next::Ready;
+        if !wants || self.hand.is_none() || self.wrap_up_until.is_some() {
+            return None;
+        }
+        Posture::new(!self.reachable, self.tasks.iter().map(|task| task.medium))
+    }
+
+    fn busy(&self) -> Option<Busy> {
+        let live = self.tasks.iter().find(|task| matches!(task.medium, Medium::Voice | Medium::Video))?;
+        let stays = self.standing == Standing::Ready && self.next == Next::Ready;
+        stays.then_some(Busy { queue: live.queue, since: live.since })
     }
 
     fn status(&self) -> (AgentStatus, &str) {
-        match &self.state {
-            State::Null(_) => (AgentStatus::Null, ""),
-            State::NotReady(_, reason) => (AgentStatus::NotReady, reason),
-            State::Ready(_) => (AgentStatus::Ready, ""),
-            State::Offered(_) | State::Talking(..) => (AgentStatus::Busy, ""),
-            State::WrapUp(..) => (AgentStatus::WrapUp, ""),
+        if self.offer.is_some() || !self.tasks.is_empty() {
+            return (AgentStatus::Busy, "");
+        }
+        if self.wrap_up_until.is_some() {
+            return (AgentStatus::WrapUp, "");
+        }
+        match &self.standing {
+            Standing::Null => (AgentStatus::Null, ""),
+            Standing::NotReady(reason) => (AgentStatus::NotReady, reason),
+            Standing::Ready => (AgentStatus::Ready, ""),
         }
     }
 
@@ -202,15 +186,19 @@ impl Agent {
             since: self.since,
             answered: self.answered,
             reachable: self.reachable,
+            offer: self.offer,
+            items: self.tasks.iter().map(|task| (task.item, task.medium)).collect(),
         }
     }
 
     /// The live offer.
     pub(super) fn offer(&self) -> Option<OfferId> {
-        match self.state {
-            State::Offered(offer) => Some(offer),
-            _ => None,
-        }
+        self.offer
+    }
+
+    /// The items in hand.
+    pub(super) fn tasks(&self) -> &[Task] {
+        &self.tasks
     }
 
     /// Whether offers can reach the phone.
@@ -218,71 +206,83 @@ impl Agent {
         self.reachable = reachable;
     }
 
-    /// Gives the slot away for an offer; none unless ready and reachable.
-    pub(super) fn reserve(&mut self, offer: OfferId) -> Option<Slot> {
-        if !self.reachable {
-            return None;
-        }
-        match mem::replace(&mut self.state, State::Offered(offer)) {
-            State::Ready(slot) => Some(slot),
-            other => {
-                self.state = other;
-                None
-            }
-        }
+    /// Gives the hand away for an offer; none unless something can be taken.
+    pub(super) fn reserve(&mut self, offer: OfferId) -> Option<Hand> {
+        self.posture()?;
+        let hand = self.hand.take()?;
+        self.offer = Some(offer);
+        Some(hand)
+    }
+
+    fn take_back(&mut self, hand: Hand) {
+        self.hand = Some(hand);
+        self.offer = None;
     }
 
     /// The offer was answered.
-    pub(super) fn talk(&mut self, slot: Slot, work: Work) {
+    pub(super) fn accept(&mut self, hand: Hand, task: Task) {
+        self.take_back(hand);
         self.answered += 1;
-        self.state = State::Talking(slot, work);
+        self.tasks.push(task);
+    }
+
+    /// An item that the agent had before a restart.
+    pub(super) fn resume_task(&mut self, task: Task) {
+        if self.standing == Standing::Null {
+            self.standing = Standing::NotReady("restart".to_owned());
+        }
+        self.tasks.push(task);
     }
 
     /// The offer came to nothing through the agent or its phone: not ready, whatever was to follow but a sign-out or
-    /// a pause.
-    pub(super) fn mark(&mut self, slot: Slot, reason: &str) {
-        self.state = match mem::take(&mut self.next) {
-            Next::Ready => State::NotReady(slot, bounded(reason)),
-            Next::NotReady(reason) => State::NotReady(slot, reason),
-            Next::Null => State::Null(slot),
-        };
+    /// a pause. Other work goes on to its end.
+    pub(super) fn mark(&mut self, hand: Hand, reason: &str) {
+        self.take_back(hand);
+        if self.next == Next::Ready {
+            self.next = Next::NotReady(bounded(reason));
+        }
+        self.settle();
     }
 
     /// The offer came to nothing through no doing of the agent's, who keeps its idle time.
-    pub(super) fn give_back(&mut self, slot: Slot) {
-        self.state = self.after_work(slot);
+    pub(super) fn give_back(&mut self, hand: Hand) {
+        self.take_back(hand);
+        self.settle();
     }
 
-    /// The conversation is over.
-    pub(super) fn finish(&mut self, now: Instant) {
-        if !matches!(self.state, State::Talking(..)) {
-            return;
+    /// An item is over, or was taken away. After a conversation, and after the last of other items, follows the wrap-up.
+    pub(super) fn finish(&mut self, now: Instant, item: WorkItemId) -> Option<Task> {
+        let at = self.tasks.iter().position(|task| task.item == item)?;
+        let task = self.tasks.remove(at);
+        self.idle_since = now;
+        let talked = matches!(task.medium, Medium::Voice | Medium::Video);
+        if !self.wrap_up.is_zero() && (talked || self.tasks.is_empty()) {
+            self.wrap_up_until = Some(now + self.wrap_up);
         }
-        let wrap_up = self.wrap_up;
-        self.turn(|agent, slot, work| match work {
-            Some(work) if !wrap_up.is_zero() => State::WrapUp(slot, work, now + wrap_up),
-            _ => agent.after_work(slot.idle_from(now)),
-        });
+        self.settle();
+        Some(task)
     }
 
     /// The wrap-up time is up.
     pub(super) fn end_wrap_up(&mut self, now: Instant) {
-        if matches!(self.state, State::WrapUp(..)) {
-            self.turn(|agent, slot, _| agent.after_work(slot.idle_from(now)));
+        if self.wrap_up_until.take().is_some() {
+            self.idle_since = now;
+            self.settle();
         }
     }
 
     /// Ready, from signed out, paused or marked; what was to follow present work is forgotten.
     pub(super) fn sign_in(&mut self, now: Instant) {
         self.next = Next::Ready;
-        if matches!(self.state, State::Null(_) | State::NotReady(..)) {
-            self.turn(|_, slot, _| State::Ready(slot.idle_from(now)));
+        if self.standing != Standing::Ready {
+            self.standing = Standing::Ready;
+            self.idle_since = now;
         }
     }
 
     /// Like [`sign_in`](Self::sign_in) for those signed in, and ends wrap-up too.
     pub(super) fn resume(&mut self, now: Instant) -> Result<(), Refusal> {
-        if matches!(self.state, State::Null(_)) {
+        if self.standing == Standing::Null {
             return Err(Refusal::SignedOut);
         }
         self.sign_in(now);
@@ -292,64 +292,47 @@ impl Agent {
 
     /// Signed out, now or after the present work.
     pub(super) fn sign_out(&mut self) {
-        if self.at_rest() {
-            self.turn(|_, slot, _| State::Null(slot));
-        } else {
-            self.next = Next::Null;
-        }
+        self.next = Next::Null;
+        self.settle();
     }
 
     /// Not ready, now or after the present work.
     pub(super) fn pause(&mut self, reason: &str) -> Result<(), Refusal> {
-        if matches!(self.state, State::Null(_)) {
+        if self.standing == Standing::Null {
             return Err(Refusal::SignedOut);
         }
-        let reason = bounded(reason);
-        if self.at_rest() {
-            self.turn(|_, slot, _| State::NotReady(slot, reason));
-        } else {
-            self.next = Next::NotReady(reason);
-        }
+        self.next = Next::NotReady(bounded(reason));
+        self.settle();
         Ok(())
     }
 
     /// The state from before a restart, whose calls are gone. Nothing happens to an agent who has work.
     pub(super) fn restore(&mut self, now: Instant, status: AgentStatus, reason: &str) {
-        if self.at_rest() {
-            let reason = bounded(reason);
-            self.turn(|_, slot, _| match status {
-                AgentStatus::Null => State::Null(slot),
-                AgentStatus::NotReady => State::NotReady(slot, reason),
-                AgentStatus::Ready | AgentStatus::Busy | AgentStatus::WrapUp => State::Ready(slot.idle_from(now)),
-            });
+        if !self.at_rest() {
+            return;
         }
-    }
-
-    /// Neither offer, conversation nor wrap-up.
-    fn at_rest(&self) -> bool {
-        matches!(self.state, State::Null(_) | State::NotReady(..) | State::Ready(_))
-    }
-
-    fn after_work(&mut self, slot: Slot) -> State {
-        match mem::take(&mut self.next) {
-            Next::Ready => State::Ready(slot),
-            Next::NotReady(reason) => State::NotReady(slot, reason),
-            Next::Null => State::Null(slot),
-        }
-    }
-
-    /// From a state that has the slot to another; nothing happens while an offer has it.
-    fn turn(&mut self, to: impl FnOnce(&mut Self, Slot, Option<Work>) -> State) {
-        // The offer's number never shows: it stands in only while the slot is in hand.
-        let (slot, work) = match mem::replace(&mut self.state, State::Offered(OfferId(0))) {
-            State::Offered(offer) => {
-                self.state = State::Offered(offer);
-                return;
-            }
-            State::Null(slot) | State::NotReady(slot, _) | State::Ready(slot) => (slot, None),
-            State::Talking(slot, work) | State::WrapUp(slot, work, _) => (slot, Some(work)),
+        self.standing = match status {
+            AgentStatus::Null => Standing::Null,
+            AgentStatus::NotReady => Standing::NotReady(bounded(reason)),
+            AgentStatus::Ready | AgentStatus::Busy | AgentStatus::WrapUp => Standing::Ready,
         };
-        self.state = to(self, slot, work);
+        self.idle_since = now;
+    }
+
+    /// Neither offer, item nor wrap-up.
+    fn at_rest(&self) -> bool {
+        self.offer.is_none() && self.tasks.is_empty() && self.wrap_up_until.is_none()
+    }
+
+    /// With nothing in hand, what was to follow does.
+    fn settle(&mut self) {
+        if self.at_rest() {
+            match mem::take(&mut self.next) {
+                Next::Ready => {}
+                Next::NotReady(reason) => self.standing = Standing::NotReady(reason),
+                Next::Null => self.standing = Standing::Null,
+            }
+        }
     }
 }
 

@@ -1,16 +1,23 @@
-//! Matching and what follows from it: offers made and ended, items leaving, agents changing.
+//! What follows from a match: offers made and ended, items coming and leaving, agents changing.
 
-use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::base::{AgentId, Instant, Now, OfferId, QueueId, WorkItemId};
+use crate::base::{AgentId, Now, OfferId, WorkItemId};
 use crate::core::journal::AgentStatus;
 
 use super::agent::Agent;
+use super::class::ClassId;
 use super::engine::{Engine, Output};
-use super::item::{Exit, Item, Stage, Urgency};
-use super::offer::Offer;
+use super::explain::Reason;
+use super::gate::{Fit, turns};
+use super::item::{Exit, IN_TIME_MEMORY, Item, Stage};
+use super::line::Place;
+use super::matching::Pair;
+use super::offer::{Offer, OfferEnd};
+use super::posture::Posture;
+use super::profile::{Entry, Refusal};
 use super::timer::Timer;
-use super::{OfferEnd, Refusal};
 
 impl Engine {
     /// An order about an agent.
@@ -23,8 +30,8 @@ impl Engine {
         self.change(now, agent, None, act).unwrap_or(Err(Refusal::UnknownAgent))
     }
 
-    /// The one way an agent's state changes: acts, then brings indices, timers, measurements and the outside up to
-    /// date, and finds work for an agent who can take some now. `known` is a state that need not be told. None for
+    /// The one way an agent's state changes: acts, then brings indices, timers and the outside up to date, and finds work for
+    /// an agent who can take some now that could not be taken before. `known` is a state that need not be told. None for
     /// an unknown agent.
     pub(super) fn change<R>(
         &mut self,
@@ -33,6 +40,7 @@ impl Engine {
         known: Option<(AgentStatus, &str)>,
         act: impl FnOnce(&mut Agent) -> R,
     ) -> Option<R> {
+        self.seen = now.mono;
         let agent = self.agents.get_mut(&id)?;
         let before = agent.footing();
         let result = act(agent);
@@ -41,7 +49,7 @@ impl Engine {
         if (before.status, &before.reason) != (after.status, &after.reason) {
             agent.since = now.wall;
             if known != Some((after.status, &after.reason)) {
-                let (status, reason) = (after.status, after.reason);
+                let (status, reason) = (after.status, after.reason.clone());
                 self.outputs.push_back(Output::AgentChanged { agent: id, status, reason });
             }
         }
@@ -49,79 +57,135 @@ impl Engine {
             self.timers.cancel(before.wrap_up_until, Timer::WrapUp(id));
             self.timers.start(after.wrap_up_until, Timer::WrapUp(id));
         }
-        if let (Some(work), None) = (before.work, after.work) {
-            self.audit.ended(id);
-            if let Some(queue) = self.queues.get_mut(&work.queue) {
-                queue.forecast.served(now.mono.since(work.since));
+        if let Some(class) = self.fits.class_mut(class) {
+            match (before.works, after.works) {
+                (false, true) => class.staff += 1,
+                (true, false) => class.staff = class.staff.saturating_sub(1),
+                _ => {}
+            }
+            if before.busy != after.busy {
+                match after.busy {
+                    Some(busy) => drop(class.busy.insert(id, busy)),
+                    None => drop(class.busy.remove(&id)),
+                }
             }
         }
-        match (before.works, after.works) {
-            (false, true) => self.fits.add_staff(class),
-            (true, false) => self.fits.remove_staff(class),
-            _ => {}
-        }
-        if before.available != after.available {
-            if let Some(idle_since) = before.available {
-                self.fits.remove_ready(class, idle_since, id);
+        if before.open != after.open {
+            if let Some((posture, idle_since)) = before.open {
+                self.fits.remove_open(class, posture, idle_since, id);
+                self.count_idle(class, posture, false);
             }
-            if let Some(idle_since) = after.available {
-                self.fits.add_ready(class, idle_since, id);
+            if let Some((posture, idle_since)) = after.open {
+                self.fits.add_open(class, posture, idle_since, id);
+                self.count_idle(class, posture, true);
                 self.match_agent(now, id);
             }
         }
         Some(result)
     }
 
-    /// Finds an agent for an item that waits free. No other item can want the agent found: as long as one who fits
-    /// was ready, nobody with like needs waited.
-    pub(super) fn match_item(&mut self, now: Now, item: WorkItemId) {
-        let demand = self.items.get(&item).and_then(|i| self.queues.get(&i.queue)).map(|q| q.demand);
-        if let Some(agent) = demand.and_then(|d| self.fits.best_agent(d)) {
-            self.make_offer(now, agent, item);
+    /// An agent begins to be open in this posture, or ends.
+    pub(super) fn count_idle(&mut self, class: ClassId, posture: Posture, begins: bool) {
+        if posture.is_idle()
+            && let Some(class) = self.fits.class(class)
+        {
+            self.burdens.idles(class, begins);
         }
     }
 
-    /// Finds an item for an agent who is ready: the most urgent of those that fit.
-    pub(super) fn match_agent(&mut self, now: Now, agent: AgentId) {
-        let Some(class) = self.agents.get(&agent).map(|a| a.class) else { return };
-        let heads = self.fits.waiting_for(class).filter_map(|queue| self.urgency_of_head(now.mono, queue));
-        if let Some(most) = heads.max() {
-            self.make_offer(now, agent, most.item);
+    /// Puts a new item at its place, with its timers.
+    pub(super) fn admit(&mut self, now: Now, id: WorkItemId, mut entry: Entry) {
+        let Some(queue) = self.queues.get(&entry.queue) else { return };
+        let (ask, prefers) = self.ask(queue, &entry);
+        let target = queue.target(entry.medium);
+        let place = Place::new(now.mono, entry.waited);
+        let left = |after: Duration| now.mono + after.saturating_sub(entry.waited);
+        let profile = &queue.profile;
+        let overflow_at = profile.overflow_after.map(left);
+        let escalate_at = profile.escalate_after.map(left);
+        let announce_at = profile.announce_every.filter(|_| entry.medium.is_live()).map(|every| now.mono + every);
+        let gate = self.fits.enter(ask, profile.importance, target);
+        let shared = self.fits.gate(gate).and_then(|gate| gate.shared(&prefers));
+        entry.waited = Duration::ZERO;
+        let item = Item {
+            gate,
+            prefers: shared.unwrap_or_else(|| Arc::from(prefers)),
+            place,
+            stage: Stage::Waiting,
+            unservable: false,
+            overflow_at,
+            escalate_at,
+            announce_at,
+            turn_at: None,
+            hold_at: None,
+            foretold_s: None,
+            entry,
+        };
+        self.timers.start(overflow_at, Timer::Overflow(id));
+        self.timers.start(escalate_at, Timer::Escalate(id));
+        self.timers.start(announce_at, Timer::Announce(id));
+        if let Some(queue) = self.queues.get_mut(&item.entry.queue) {
+            queue.line.join(place, id);
+        }
+        self.fits.release(gate, item.rank(), id, &item.prefers);
+        self.items.insert(id, item);
+        self.set_turn(now, id);
+        self.set_servable(id);
+    }
+
+    /// Sets the timer of the next step of an item's schedules.
+    pub(super) fn set_turn(&mut self, now: Now, id: WorkItemId) {
+        let Some(item) = self.items.get_mut(&id) else { return };
+        self.timers.cancel(item.turn_at.take(), Timer::Turn(id));
+        let Some(gate) = self.fits.gate(item.gate) else { return };
+        let waited = item.rank().waited(now.mono);
+        let next = turns(&gate.ask.gates).into_iter().chain(turns(&item.prefers)).filter(|&turn| turn > waited).min();
+        item.turn_at = next.map(|turn| now.mono + turn.saturating_sub(waited));
+        self.timers.start(item.turn_at, Timer::Turn(id));
+    }
+
+    /// Something else is asked than before: somebody who did not fit may now.
+    pub(super) fn turn_due(&mut self, now: Now, id: WorkItemId) {
+        self.set_turn(now, id);
+        self.match_item(now, id);
+    }
+
+    /// Tells when it turns out that nobody there is could take an item, or that somebody could again.
+    pub(super) fn set_servable(&mut self, id: WorkItemId) {
+        let Some(item) = self.items.get_mut(&id) else { return };
+        let gate = self.fits.gate(item.gate);
+        let unservable = gate.is_some_and(|gate| matches!(&gate.fit, Fit::Few(few) if few.is_empty()));
+        if item.unservable != unservable {
+            item.unservable = unservable;
+            self.outputs.push_back(Output::Unservable { item: id, unservable });
         }
     }
 
-    /// Matches all that can be matched, the most urgent items first: for changes that concern many at once.
-    pub(super) fn match_all(&mut self, now: Now) {
-        let mut heads: BinaryHeap<Urgency> =
-            self.fits.matchable().filter_map(|queue| self.urgency_of_head(now.mono, queue)).collect();
-        while let Some(most) = heads.pop() {
-            let demand = self.queues.get(&most.queue).map(|q| q.demand);
-            let Some(agent) = demand.and_then(|d| self.fits.best_agent(d)) else { continue };
-            self.make_offer(now, agent, most.item);
-            heads.extend(self.urgency_of_head(now.mono, most.queue).filter(|next| next.item != most.item));
+    /// Notes what wait an item that has to wait is foretold.
+    pub(super) fn foretell(&mut self, id: WorkItemId) {
+        let waits = self.items.get(&id).is_some_and(|item| item.stage == Stage::Waiting && item.entry.medium.is_live());
+        let expected = self.expected_wait(id).filter(|_| waits);
+        if let Some(item) = self.items.get_mut(&id) {
+            item.foretold_s = expected.map(|wait| wait.as_secs_f32());
         }
     }
 
-    fn urgency_of_head(&self, now: Instant, queue: QueueId) -> Option<Urgency> {
-        let of = self.queues.get(&queue)?;
-        let (item, since) = of.line.head()?;
-        Some(Urgency::new(item, queue, now.since(since), of.target))
-    }
-
-    /// Takes the agent's slot into an offer of the item; nothing happens if the agent cannot give it or the item is
+    /// Takes the agent's hand into an offer of the item; nothing happens if the agent cannot give it or the item is
     /// not free.
-    fn make_offer(&mut self, now: Now, agent: AgentId, item: WorkItemId) {
+    pub(super) fn make_offer(&mut self, now: Now, pair: Pair, reason: Box<Reason>) {
+        let Pair { item, agent, .. } = pair;
         if !self.items.get(&item).is_some_and(|i| i.stage == Stage::Waiting) {
             return;
         }
         let offer = OfferId(self.offer_last.0 + 1);
         let reserved = self.change(now, agent, None, |a| Some((a.reserve(offer)?, a.ring))).flatten();
-        let Some((slot, ring)) = reserved else { return };
+        let Some((hand, ring)) = reserved else { return };
         self.offer_last = offer;
         let ring_until = now.mono + ring;
         self.timers.start(Some(ring_until), Timer::Ring(offer));
-        self.offers.insert(offer, Offer { slot, item, made: now.mono, ring_until });
+        self.offers.insert(offer, Offer { hand, item, made: now.mono, ring_until, reason });
         self.audit.offered(agent, offer);
+        self.end_hold(item);
         self.set_stage(item, Stage::Offered(offer));
         self.outputs.push_back(Output::Offer { offer, item, agent });
     }
@@ -129,20 +193,9 @@ impl Engine {
     pub(super) fn set_stage(&mut self, id: WorkItemId, stage: Stage) {
         let Some(item) = self.items.get_mut(&id) else { return };
         item.stage = stage;
-        let (queue, ticket) = (item.queue, item.ticket);
-        if let Some(of) = self.queues.get_mut(&queue) {
-            match stage {
-                Stage::Waiting => of.line.release(ticket),
-                Stage::Offered(_) => of.line.reserve(ticket),
-            }
-        }
-        self.refresh_waiting(queue);
-    }
-
-    /// Tells the fits whether somebody waits free in the queue.
-    pub(super) fn refresh_waiting(&mut self, queue: QueueId) {
-        if let Some(of) = self.queues.get(&queue) {
-            self.fits.set_waiting(of.demand, queue, of.line.head().is_some());
+        match stage {
+            Stage::Waiting => self.fits.release(item.gate, item.rank(), id, &item.prefers),
+            Stage::Offered(_) => self.fits.reserve(item.gate, item.rank(), id, &item.prefers),
         }
     }
 
@@ -156,15 +209,15 @@ impl Engine {
     /// Withdraws an offer whose item has left; the agent is ready again.
     pub(super) fn withdraw(&mut self, now: Now, id: OfferId, why: OfferEnd) {
         let Some(offer) = self.take_offer(id) else { return };
-        let agent = offer.slot.agent();
+        let agent = offer.hand.agent();
         self.outputs.push_back(Output::Withdraw { offer: id, agent, why });
         self.audit.ended(agent);
-        self.change(now, agent, None, |a| a.give_back(offer.slot));
+        self.change(now, agent, None, |a| a.give_back(offer.hand));
     }
 
     /// Nobody answered in time.
     pub(super) fn ring_out(&mut self, now: Now, id: OfferId) {
-        if let Some(agent) = self.offers.get(&id).map(|o| o.slot.agent()) {
+        if let Some(agent) = self.offers.get(&id).map(|o| o.hand.agent()) {
             self.outputs.push_back(Output::Withdraw { offer: id, agent, why: OfferEnd::NoAnswer });
             self.refused(now, id, OfferEnd::NoAnswer);
         }
@@ -187,27 +240,50 @@ impl Engine {
         }
     }
 
+    /// An item has waited so long that it goes another way.
+    pub(super) fn escalate_due(&mut self, id: WorkItemId) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.escalate_at = None;
+            self.outputs.push_back(Output::Escalate { item: id });
+        }
+    }
+
     /// Takes an item out, with all that hangs on it but an offer.
     pub(super) fn remove_item(&mut self, now: Now, id: WorkItemId, exit: Exit) -> Option<Item> {
         let item = self.items.remove(&id)?;
         self.timers.cancel(item.overflow_at, Timer::Overflow(id));
+        self.timers.cancel(item.escalate_at, Timer::Escalate(id));
         self.timers.cancel(item.announce_at, Timer::Announce(id));
-        if let Some(queue) = self.queues.get_mut(&item.queue) {
-            let wait = now.mono.since(item.since);
-            let in_target = wait <= queue.target;
-            queue.line.leave(item.ticket);
-            queue.forecast.waited(wait, exit == Exit::Abandoned);
+        self.timers.cancel(item.turn_at, Timer::Turn(id));
+        self.timers.cancel(item.hold_at, Timer::Hold(id));
+        if item.stage == Stage::Waiting {
+            self.fits.reserve(item.gate, item.rank(), id, &item.prefers);
+        }
+        self.fits.exit(item.gate);
+        let wait = item.place.waited(now.mono);
+        if let Some(foretold_s) = item.foretold_s.filter(|_| exit == Exit::Answered) {
+            self.accuracy.compare(foretold_s.into(), wait.as_secs_f64());
+        }
+        if let Some(queue) = self.queues.get_mut(&item.entry.queue) {
+            let in_target = wait <= queue.target(item.entry.medium);
+            queue.line.leave(item.place, id);
+            if item.entry.medium.is_live() {
+                queue.forecast.waited(wait, exit == Exit::Abandoned);
+            }
             queue.tally.count(exit, in_target);
             self.tally.count(exit, in_target);
+            let taken = exit == Exit::Answered && in_target;
+            queue.in_time += (f64::from(u8::from(taken)) - queue.in_time) / IN_TIME_MEMORY;
+            let tenant = queue.tenant();
+            self.fits.count_in_time(tenant, taken);
         }
-        self.refresh_waiting(item.queue);
         Some(item)
     }
 
     /// An announcement is due, and the next one is set.
     pub(super) fn announce_due(&mut self, now: Now, id: WorkItemId) {
         let Some(item) = self.items.get_mut(&id) else { return };
-        let every = self.queues.get(&item.queue).and_then(|q| q.announce_every);
+        let every = self.queues.get(&item.entry.queue).and_then(|q| q.profile.announce_every);
         let Some((at, every)) = item.announce_at.zip(every) else { return };
         // Late by more than a whole period: what was missed is not made up for.
         let next = if at + every > now.mono { at + every } else { now.mono + every };
@@ -219,7 +295,7 @@ impl Engine {
     /// Tells the client, unless an agent is being rung.
     pub(super) fn announce(&mut self, id: WorkItemId) {
         let Some(item) = self.items.get(&id).filter(|i| i.stage == Stage::Waiting) else { return };
-        let target = self.queues.get(&item.queue).map(|q| q.target).unwrap_or_default();
+        let target = self.queues.get(&item.entry.queue).map(|q| q.target(item.entry.medium)).unwrap_or_default();
         let expected = self.expected_wait(id).unwrap_or(target);
         let Some(position) = self.position(id) else { return };
         let expected_wait_s = u32::try_from(expected.as_secs_f64().round() as u64).unwrap_or(u32::MAX);

@@ -6,17 +6,20 @@ use std::time::Duration;
 use crate::base::{AgentId, Instant, Now, OfferId, QueueId, WorkItemId};
 use crate::core::journal::AgentStatus;
 
-use super::agent::{Agent, Work};
-use super::fit::Fits;
+use super::agent::{Agent, Task};
+use super::burden::Burdens;
+use super::explain::Reason;
+use super::fits::Fits;
 use super::item::{Exit, Item, Queue, Stage, Tally};
-use super::offer::{Audit, Offer};
+use super::offer::{Audit, Offer, OfferEnd};
+use super::predict::Accuracy;
+use super::profile::{EnqueueError, Entry, Refusal};
 use super::timer::{Timer, Timers};
-use super::{EnqueueError, OfferEnd, Refusal};
 
 /// What the engine wants done, or tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
-    /// Ring this agent for this item; answer with [`Engine::accepted`] or [`Engine::refused`].
+    /// Ring or notify this agent for this item; answer with [`Engine::accepted`] or [`Engine::refused`].
     Offer {
         /// The offer.
         offer: OfferId,
@@ -38,6 +41,18 @@ pub enum Output {
     Overflow {
         /// The item.
         item: WorkItemId,
+    },
+    /// The item has waited as long as its queue lets it before it goes another way. It still waits.
+    Escalate {
+        /// The item.
+        item: WorkItemId,
+    },
+    /// No agent there is could take the item, whoever signs in; or, with `false`, one could again. It still waits.
+    Unservable {
+        /// The item.
+        item: WorkItemId,
+        /// Whether it is so.
+        unservable: bool,
     },
     /// Tell the client.
     Announce {
@@ -65,14 +80,20 @@ pub struct Engine {
     pub(super) agents: BTreeMap<AgentId, Agent>,
     pub(super) queues: BTreeMap<QueueId, Queue>,
     pub(super) items: BTreeMap<WorkItemId, Item>,
+    pub(super) handled: BTreeMap<WorkItemId, AgentId>,
     pub(super) offers: BTreeMap<OfferId, Offer>,
     pub(super) offer_last: OfferId,
     pub(super) fits: Fits,
     pub(super) timers: Timers,
     pub(super) audit: Audit,
     pub(super) tally: Tally,
+    pub(super) accuracy: Accuracy,
+    pub(super) shares_at: Option<Instant>,
+    pub(super) burdens: Burdens,
     pub(super) waiting_max: usize,
     pub(super) refused: u64,
+    /// The latest time that was told: for checks.
+    pub(super) seen: Instant,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -83,14 +104,19 @@ impl Engine {
             agents: BTreeMap::new(),
             queues: BTreeMap::new(),
             items: BTreeMap::new(),
+            handled: BTreeMap::new(),
             offers: BTreeMap::new(),
             offer_last: OfferId(0),
             fits: Fits::default(),
             timers: Timers::default(),
             audit: Audit::default(),
             tally: Tally::default(),
+            accuracy: Accuracy::default(),
+            shares_at: None,
+            burdens: Burdens::default(),
             waiting_max,
             refused: 0,
+            seen: Instant::ZERO,
             outputs: VecDeque::new(),
         }
     }
@@ -101,7 +127,21 @@ impl Engine {
         self.change(now, agent, Some((status, reason)), |a| a.restore(now.mono, status, reason));
     }
 
-    /// Whether offers can reach the agent's phone. Unreachable agents get none; an offer that rings goes on.
+    /// Gives an agent back an item that it had before a restart. False for an unknown agent or queue, or an item that is in
+    /// work.
+    pub fn restore_task(&mut self, now: Now, agent: AgentId, item: WorkItemId, entry: &Entry) -> bool {
+        let known = self.queues.contains_key(&entry.queue) && self.agents.contains_key(&agent);
+        if !known || self.is_in_work(item) {
+            return false;
+        }
+        let task = Task { item, medium: entry.medium, queue: entry.queue, since: now.mono };
+        self.handled.insert(item, agent);
+        self.audit.took(agent, item, entry.medium);
+        self.change(now, agent, None, |a| a.resume_task(task));
+        true
+    }
+
+    /// Whether offers can reach the agent's phone. Unreachable agents get none that is spoken; an offer that rings goes on.
     pub fn set_reachable(&mut self, now: Now, agent: AgentId, reachable: bool) {
         self.change(now, agent, None, |a| a.set_reachable(reachable));
     }
@@ -137,32 +177,26 @@ impl Engine {
 
     /// Takes an item into a queue and offers it at once if an agent who fits is ready; otherwise, where the queue
     /// announces, the first announcement follows.
-    pub fn enqueue(&mut self, now: Now, item: WorkItemId, queue: QueueId) -> Result<(), EnqueueError> {
-        let Some(to) = self.queues.get_mut(&queue) else { return Err(EnqueueError::UnknownQueue) };
-        if self.items.contains_key(&item) {
+    pub fn enqueue(&mut self, now: Now, item: WorkItemId, entry: Entry) -> Result<(), EnqueueError> {
+        let Some(to) = self.queues.get_mut(&entry.queue) else { return Err(EnqueueError::UnknownQueue) };
+        if self.items.contains_key(&item) || self.handled.contains_key(&item) {
             return Err(EnqueueError::Duplicate);
         }
         if to.is_full() || self.items.len() >= self.waiting_max {
             self.refused += 1;
             return Err(EnqueueError::Full);
         }
-        let entry = Item {
-            queue,
-            ticket: to.line.join(item, now.mono),
-            since: now.mono,
-            stage: Stage::Waiting,
-            overflow_at: to.overflow_after.map(|after| now.mono + after),
-            announce_at: to.announce_every.map(|every| now.mono + every),
-        };
+        self.seen = now.mono;
         to.tally.offered += 1;
         self.tally.offered += 1;
-        self.timers.start(entry.overflow_at, Timer::Overflow(item));
-        self.timers.start(entry.announce_at, Timer::Announce(item));
-        let announces = entry.announce_at.is_some();
-        self.items.insert(item, entry);
-        self.refresh_waiting(queue);
+        if entry.medium.is_live() {
+            to.forecast.came(now.mono);
+        }
+        self.refresh_shares(now.mono);
+        self.admit(now, item, entry);
         self.match_item(now, item);
-        if announces {
+        self.foretell(item);
+        if self.items.get(&item).is_some_and(|i| i.announce_at.is_some()) {
             self.announce(item);
         }
         Ok(())
@@ -178,14 +212,19 @@ impl Engine {
         true
     }
 
-    /// The agent answered: the item leaves the queue, the agent is busy until [`finished`](Self::finished). False for
+    /// The agent answered: the item leaves the queue, the agent has it until [`finished`](Self::finished). False for
     /// an offer that is over: hang up.
     pub fn accepted(&mut self, now: Now, offer: OfferId) -> bool {
         let Some(offer) = self.take_offer(offer) else { return false };
-        let Some(item) = self.remove_item(now, offer.item, Exit::Answered) else { return false };
-        let work = Work { queue: item.queue, since: offer.made };
-        let agent = offer.slot.agent();
-        self.change(now, agent, None, |a| a.talk(offer.slot, work));
+        let id = offer.item;
+        let Some(item) = self.remove_item(now, id, Exit::Answered) else { return false };
+        let (queue, medium) = (item.entry.queue, item.entry.medium);
+        let task = Task { item: id, medium, queue, since: offer.made };
+        let agent = offer.hand.agent();
+        self.audit.ended(agent);
+        self.audit.took(agent, id, medium);
+        self.handled.insert(id, agent);
+        self.change(now, agent, None, |a| a.accept(offer.hand, task));
         true
     }
 
@@ -194,20 +233,31 @@ impl Engine {
     /// offer that is over.
     pub fn refused(&mut self, now: Now, offer: OfferId, why: OfferEnd) {
         let Some(offer) = self.take_offer(offer) else { return };
-        let agent = offer.slot.agent();
+        let agent = offer.hand.agent();
         self.audit.ended(agent);
-        self.change(now, agent, None, |a| a.mark(offer.slot, why.as_str()));
+        self.change(now, agent, None, |a| a.mark(offer.hand, why.as_str()));
         self.requeue(now, offer.item);
     }
 
-    /// The agent's conversation is over: wrap-up, or ready, or what was to follow. Ignored for an agent in none.
-    pub fn finished(&mut self, now: Now, agent: AgentId) {
-        self.change(now, agent, None, |a| a.finish(now.mono));
+    /// The agent is through with an item: wrap-up, or ready, or what was to follow. False for an item that no agent has.
+    pub fn finished(&mut self, now: Now, item: WorkItemId) -> bool {
+        let Some(agent) = self.handled.remove(&item) else { return false };
+        self.audit.finished(agent, item);
+        if let Some(Some(task)) = self.change(now, agent, None, |a| a.finish(now.mono, item))
+            && let Some(queue) = self.queues.get_mut(&task.queue)
+            && task.medium.is_live()
+        {
+            let wrap_up = self.agents.get(&agent).map_or(Duration::ZERO, |a| a.wrap_up);
+            queue.forecast.served(now.mono.since(task.since) + wrap_up);
+        }
+        true
     }
 
     /// Does what is due: stops ringing ([`Output::Withdraw`] with [`OfferEnd::NoAnswer`], then as
-    /// [`refused`](Self::refused)), ends wrap-up, overflows, announces.
+    /// [`refused`](Self::refused)), ends wrap-up, overflows, escalates, announces, and matches items whose wants have
+    /// relaxed or that were held.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.seen = now.mono;
         while let Some(timer) = self.timers.pop_due(now.mono) {
             match timer {
                 Timer::Ring(offer) => self.ring_out(now, offer),
@@ -221,6 +271,9 @@ impl Engine {
                     }
                 }
                 Timer::Announce(item) => self.announce_due(now, item),
+                Timer::Escalate(item) => self.escalate_due(item),
+                Timer::Turn(item) => self.turn_due(now, item),
+                Timer::Hold(item) => self.hold_due(now, item),
             }
         }
     }
@@ -235,22 +288,51 @@ impl Engine {
         self.outputs.pop_front()
     }
 
+    /// The item waits, or an agent has it.
+    pub fn is_in_work(&self, item: WorkItemId) -> bool {
+        self.items.contains_key(&item) || self.handled.contains_key(&item)
+    }
+
+    /// The agent who has the item.
+    pub fn handler(&self, item: WorkItemId) -> Option<AgentId> {
+        self.handled.get(&item).copied()
+    }
+
+    /// The item of a live offer.
+    pub fn offered(&self, offer: OfferId) -> Option<WorkItemId> {
+        self.offers.get(&offer).map(|offer| offer.item)
+    }
+
+    /// Why a live offer was made.
+    pub fn reason(&self, offer: OfferId) -> Option<&Reason> {
+        self.offers.get(&offer).map(|offer| &*offer.reason)
+    }
+
+    /// How long the item has waited, credit apart. None when it does not wait here.
+    pub fn waited(&self, now: Now, item: WorkItemId) -> Option<Duration> {
+        self.items.get(&item).map(|item| item.place.waited(now.mono))
+    }
+
     /// The item's place in its queue, from 1; those ringing at agents keep theirs. None when it does not wait here.
     pub fn position(&self, item: WorkItemId) -> Option<usize> {
-        let item = self.items.get(&item)?;
-        Some(self.queues.get(&item.queue)?.line.ahead(item.ticket) + 1)
+        let entry = self.items.get(&item)?;
+        Some(self.queues.get(&entry.entry.queue)?.line.ahead(entry.place, item) + 1)
     }
 
     /// Expected time from now until an agent answers, at most a day; none until the queue measured one service, or
     /// while nobody who fits works, or when the item does not wait here.
     pub fn expected_wait(&self, item: WorkItemId) -> Option<Duration> {
-        let item = self.items.get(&item)?;
-        let queue = self.queues.get(&item.queue)?;
-        // Queues of like needs share their agents: each of them is ahead in proportion to its length.
-        let rivals: usize =
-            self.fits.waiting_of(queue.demand).filter_map(|q| self.queues.get(&q)).map(|q| q.line.len()).sum();
+        let entry = self.items.get(&item)?;
+        let queue = self.queues.get(&entry.entry.queue)?;
+        // Queues whose items the same agents take: each of them is ahead in proportion to its length.
+        let rivals = queue.rivals.iter().filter_map(|q| self.queues.get(q)).map(|q| q.line.len()).sum::<usize>();
         let own = queue.line.len().max(1);
-        let ahead = queue.line.ahead(item.ticket).saturating_mul(rivals.max(own)) / own;
-        queue.forecast.expected_wait(ahead, self.fits.staff(queue.demand))
+        let ahead = queue.line.ahead(entry.place, item).saturating_mul(rivals.max(own)) / own;
+        queue.forecast.expected_wait(ahead, self.staff(queue))
+    }
+
+    /// Agents who work and can take the queue's items.
+    pub(super) fn staff(&self, queue: &Queue) -> usize {
+        queue.classes.iter().filter_map(|&class| self.fits.class(class)).map(|class| class.staff).sum()
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
+use super::gate::Gate;
 use super::item::Stage;
+use super::score::{could_ever, judge};
 use super::timer::Timer;
 
 impl Engine {
@@ -14,7 +16,9 @@ impl Engine {
     pub fn check_invariants(&self) {
         self.check_items();
         self.check_offers();
-        self.check_fits();
+        self.check_tasks();
+        self.check_classes();
+        self.check_gates();
         self.check_timers();
     }
 
@@ -31,8 +35,11 @@ impl Engine {
         assert_eq!(self.tally.offered, self.tally.left() + present as u64, "entered is left and waiting");
         assert!(present <= self.waiting_max, "items within the bound");
         for (id, item) in &self.items {
-            let standing = self.queues.get(&item.queue).and_then(|q| q.line.standing(item.ticket));
-            assert_eq!(standing, Some((*id, item.stage == Stage::Waiting)), "{id} is at its place");
+            let in_line = self.queues.get(&item.entry.queue).is_some_and(|q| q.line.has(item.place, *id));
+            assert!(in_line, "{id} is at its place");
+            let free = self.fits.gate(item.gate).map(|gate| gate.has(item.rank(), *id));
+            assert_eq!(free, Some(item.stage == Stage::Waiting), "{id} is free behind its gate while it waits");
+            assert!(!self.handled.contains_key(id), "{id} waits, so nobody has it");
         }
     }
 
@@ -49,34 +56,99 @@ impl Engine {
         let of_agents: BTreeMap<_, _> =
             self.agents.iter().filter_map(|(id, agent)| Some((agent.offer()?, *id))).collect();
         let items: BTreeMap<_, _> = self.offers.iter().map(|(id, offer)| (*id, offer.item)).collect();
-        let agents: BTreeMap<_, _> = self.offers.iter().map(|(id, offer)| (*id, offer.slot.agent())).collect();
+        let agents: BTreeMap<_, _> = self.offers.iter().map(|(id, offer)| (*id, offer.hand.agent())).collect();
         assert_eq!(of_items, items, "an offer for each offered item");
         assert_eq!(of_agents, agents, "an offer for each agent who is rung");
         assert_eq!(self.audit.double_offers, 0, "one offer at a time");
+    }
+
+    /// Each item in hand is in one hand, within its slots, and the audit agrees.
+    fn check_tasks(&self) {
+        let of_agents: BTreeMap<_, _> =
+            (self.agents.iter()).flat_map(|(id, agent)| agent.tasks().iter().map(|task| (task.item, *id))).collect();
+        assert_eq!(of_agents, self.handled, "items in hand");
+        assert_eq!(of_agents.len(), self.agents.values().map(|a| a.tasks().len()).sum::<usize>(), "each in one hand");
         for (id, agent) in &self.agents {
-            let footing = agent.footing();
-            let occupied = agent.offer().is_some() || footing.work.is_some();
-            assert_eq!(self.audit.holds(*id), occupied, "{id}: the audit agrees");
+            let alone = agent.tasks().iter().find(|task| {
+                use crate::base::Medium::{Fax, Video, Voice, Voicemail};
+                matches!(task.medium, Voice | Video | Voicemail | Fax)
+            });
+            let holds = (agent.offer(), alone.map(|task| task.item));
+            assert_eq!(self.audit.holds(*id), holds, "{id}: the audit agrees");
         }
     }
 
-    /// The indices say what a look at everybody says, and nobody who is ready idles while an item that fits waits.
-    fn check_fits(&self) {
-        let everybody: Vec<_> = self.agents.iter().map(|(id, agent)| (*id, agent, agent.footing())).collect();
-        for (id, queue) in &self.queues {
-            let fitting: Vec<_> = everybody
-                .iter()
-                .filter(|(_, a, _)| a.tenant == queue.tenant && a.skills.fitness(&queue.needs).is_some())
-                .collect();
-            let staff = fitting.iter().filter(|(_, _, footing)| footing.works).count();
-            assert_eq!(self.fits.staff(queue.demand), staff, "{id}: staff");
-            let ready: BTreeSet<_> =
-                fitting.iter().filter(|(_, _, footing)| footing.available.is_some()).map(|(id, _, _)| *id).collect();
-            assert_eq!(self.fits.ready_of(queue.demand).collect::<BTreeSet<_>>(), ready, "{id}: ready agents");
-            let waits = queue.line.head().is_some();
-            assert_eq!(self.fits.waiting_of(queue.demand).any(|q| q == *id), waits, "{id}: whether somebody waits");
-            assert!(!waits || ready.is_empty(), "{id}: nobody idles while an item that fits waits");
+    /// The indices of agents say what a look at everybody says.
+    fn check_classes(&self) {
+        let (mut staff, mut open, mut busy) = (0, 0, 0);
+        for (id, agent) in &self.agents {
+            let footing = agent.footing();
+            let class = self.fits.class(agent.class);
+            let Some(class) = class else { unreachable!("{id} is of no class") };
+            if let Some((posture, since)) = footing.open {
+                let there = class.open.get(&posture).is_some_and(|agents| agents.contains(&(since, *id)));
+                assert!(there, "{id} is open");
+                open += 1;
+            }
+            assert_eq!(class.busy.get(id).copied(), footing.busy, "{id}: busy");
+            busy += usize::from(footing.busy.is_some());
+            staff += usize::from(footing.works);
         }
+        let classes = || self.queues.values().map(|q| q.tenant()).chain(self.agents.values().map(|a| a.tenant));
+        let classes: BTreeSet<_> = classes().flat_map(|tenant| self.fits.classes_of(tenant)).collect();
+        let all = || classes.iter().filter_map(|&&id| self.fits.class(id));
+        for (queue, idle) in self.burdens.idle() {
+            let could =
+                self.queues.get(&queue).into_iter().flat_map(|q| &q.classes).filter_map(|&c| self.fits.class(c));
+            let open =
+                could.flat_map(|c| &c.open).filter(|(posture, _)| posture.is_idle()).map(|(_, agents)| agents.len());
+            assert_eq!(open.sum::<usize>(), idle as usize, "{queue}: idle agents");
+        }
+        assert_eq!(all().map(|c| c.staff).sum::<usize>(), staff, "staff");
+        assert_eq!(all().flat_map(|c| c.open.values()).map(BTreeSet::len).sum::<usize>(), open, "open agents");
+        assert_eq!(all().map(|c| c.busy.len()).sum::<usize>(), busy, "busy agents");
+    }
+
+    /// Nobody who could take an item idles while it waits free, unless it is held; and each class that fits knows its gates.
+    fn check_gates(&self) {
+        let open: BTreeMap<_, _> = (self.agents.values())
+            .filter_map(|agent| agent.footing().open.map(|(posture, _)| ((agent.class, posture), ())))
+            .collect();
+        for gate in self.fits.waited_at() {
+            for id in self.fits.classes_of(gate.ask.tenant) {
+                let fits = self.fits.class(*id).is_some_and(|class| could_ever(&class.kind, &gate.ask));
+                let knows = self.fits.gates_for(*id).filter(|known| std::ptr::eq(*known, gate)).count();
+                assert!(!fits || knows == 1, "{id:?} fits a gate and knows it {knows} times");
+            }
+            for &(class, posture) in open.keys() {
+                let Some(of) = self.fits.class(class) else { continue };
+                if posture.takes(gate.ask.medium, of.kind.slots) {
+                    self.check_nobody_waits_for(gate, &of.kind);
+                }
+            }
+        }
+    }
+
+    fn check_nobody_waits_for(&self, gate: &Gate, kind: &super::class::Kind) {
+        for (_, id) in gate.items() {
+            let Some(item) = self.items.get(&id) else { unreachable!("{id} is behind a gate and nowhere else") };
+            // What has turned at this very moment is matched when its timer is due.
+            let waited = item.rank().waited(self.seen);
+            let fits = judge(kind, &gate.ask, &item.prefers, waited).is_ok();
+            let turns = item.turn_at.is_some_and(|at| at <= self.seen);
+            assert!(
+                !fits || item.hold_at.is_some() || turns || self.is_behind_held(gate, id),
+                "somebody idles while {id} waits"
+            );
+        }
+    }
+
+    /// An item of the same row that waits longer is held.
+    fn is_behind_held(&self, gate: &Gate, id: crate::base::WorkItemId) -> bool {
+        let Some(item) = self.items.get(&id) else { return false };
+        gate.items()
+            .filter_map(|(_, other)| self.items.get(&other))
+            .any(|other| other.hold_at.is_some() && other.prefers == item.prefers && other.rank() <= item.rank())
     }
 
     /// Each timer has an owner who expects it, and each owner who expects one has it.
@@ -91,6 +163,9 @@ impl Engine {
         }
         for (id, item) in &self.items {
             expected.extend(item.announce_at.map(|at| (at, Timer::Announce(*id))));
+            expected.extend(item.escalate_at.map(|at| (at, Timer::Escalate(*id))));
+            expected.extend(item.turn_at.map(|at| (at, Timer::Turn(*id))));
+            expected.extend(item.hold_at.map(|at| (at, Timer::Hold(*id))));
             if let Some(at) = item.overflow_at {
                 let timer = (at, Timer::Overflow(*id));
                 // It fires once; for an item that rings then, the offer's end decides.

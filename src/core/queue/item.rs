@@ -1,56 +1,23 @@
 //! Queues and the work items that wait in them.
 
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Instant, OfferId, QueueId, SkillId, TenantId, WorkItemId};
+use crate::base::{Instant, Medium, OfferId, QueueId, TenantId, WorkItemId};
+use crate::core::contact::Want;
 
-use super::QueueState;
-use super::fit::{DemandId, Skills};
-use super::line::{Line, Ticket};
+use super::class::ClassId;
+use super::gate::GateId;
+use super::line::{Line, Place};
 use super::predict::Forecast;
+use super::profile::{Entry, QueueProfile};
+use super::view::QueueState;
 
-/// What is provisioned of a queue: a named set of needs, targets and treatment over the one universal order.
-#[derive(Clone, PartialEq, Debug)]
-pub struct QueueProfile {
-    /// Identity; a queue known by it keeps its items and counts through [`Engine::provision`](super::Engine::provision).
-    pub id: QueueId,
-    /// Only agents of this tenant are offered its items.
-    pub tenant: TenantId,
-    /// Skills that an agent must have, each with its least level, `0 <= level <= 1`; kept to a ten-thousandth.
-    pub needs: Vec<(SkillId, f32)>,
-    /// Service level: answered within this time. Urgency is wait divided by it.
-    pub target: Duration,
-    /// Waiting longer than this ends in [`Output::Overflow`](super::Output::Overflow).
-    pub overflow_after: Option<Duration>,
-    /// Most items in this queue at once; 0 for the engine's bound alone.
-    pub waiting_max: usize,
-    /// Announce position and expected wait at the start and every so often; zero counts as never.
-    pub announce_every: Option<Duration>,
-}
+/// Share of items taken in time that is taken for granted at first.
+pub(super) const IN_TIME_FIRST: f64 = 0.7;
 
-/// Why an item was not taken into the queue. Nothing changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EnqueueError {
-    /// The queue's or the engine's bound is reached.
-    Full,
-    /// No such queue is provisioned.
-    UnknownQueue,
-    /// The item waits already.
-    Duplicate,
-}
-
-impl fmt::Display for EnqueueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "the queue is full",
-            Self::UnknownQueue => "no such queue",
-            Self::Duplicate => "the item waits already",
-        })
-    }
-}
-
-impl std::error::Error for EnqueueError {}
+/// Items of a queue that weigh in the share.
+pub(super) const IN_TIME_MEMORY: f64 = 100.0;
 
 /// Where an item stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,18 +31,37 @@ pub(super) enum Stage {
 /// A work item in a queue. Its end takes it out of the engine.
 #[derive(Debug)]
 pub(super) struct Item {
-    /// Its queue.
-    pub(super) queue: QueueId,
-    /// Its place there.
-    pub(super) ticket: Ticket,
-    /// When it entered.
-    pub(super) since: Instant,
+    /// As it came, but for how long it had waited.
+    pub(super) entry: Entry,
+    /// The gate it waits behind.
+    pub(super) gate: GateId,
+    /// What it prefers.
+    pub(super) prefers: Arc<[Want]>,
+    /// Its place in its queue, by how long it has waited.
+    pub(super) place: Place,
     /// Where it stands.
     pub(super) stage: Stage,
+    /// No agent there is could take it.
+    pub(super) unservable: bool,
     /// When it has waited too long.
     pub(super) overflow_at: Option<Instant>,
+    /// When it goes another way.
+    pub(super) escalate_at: Option<Instant>,
     /// When to announce next.
     pub(super) announce_at: Option<Instant>,
+    /// When something else is asked next.
+    pub(super) turn_at: Option<Instant>,
+    /// Held for a better agent: when to look again.
+    pub(super) hold_at: Option<Instant>,
+    /// The wait that was foretold when it came, in seconds; of those who had to wait.
+    pub(super) foretold_s: Option<f32>,
+}
+
+impl Item {
+    /// Its place in the order of urgency: its credit counts as waiting.
+    pub(super) fn rank(&self) -> Place {
+        self.place.with_credit(self.entry.credit)
+    }
 }
 
 /// How an item left its queue.
@@ -126,69 +112,74 @@ impl Tally {
 /// A queue.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// Its tenant.
-    pub(super) tenant: TenantId,
-    /// What agents must have.
-    pub(super) needs: Skills,
-    /// Its demand among the fits.
-    pub(super) demand: DemandId,
-    /// Service level.
-    pub(super) target: Duration,
-    /// Longest wait.
-    pub(super) overflow_after: Option<Duration>,
-    /// Between announcements; not zero.
-    pub(super) announce_every: Option<Duration>,
+    /// What is provisioned.
+    pub(super) profile: QueueProfile,
+    /// Classes whose agents can take its items, wants of single items apart.
+    pub(super) classes: Vec<ClassId>,
+    /// Queues whose items the same agents take, itself among them.
+    pub(super) rivals: Vec<QueueId>,
     /// Who waits.
     pub(super) line: Line,
     /// Counts since start.
     pub(super) tally: Tally,
     /// What was measured.
     pub(super) forecast: Forecast,
-    waiting_max: usize,
+    /// Share of its items taken in time, of late.
+    pub(super) in_time: f64,
 }
 
 impl Queue {
     /// A new, empty queue.
-    pub(super) fn new(profile: &QueueProfile, demand: DemandId) -> Self {
+    pub(super) fn new(profile: QueueProfile) -> Self {
         let mut queue = Self {
-            tenant: profile.tenant,
-            needs: Skills::default(),
-            demand,
-            target: profile.target,
-            overflow_after: None,
-            announce_every: None,
+            profile,
+            classes: vec![],
+            rivals: vec![],
             line: Line::default(),
             tally: Tally::default(),
             forecast: Forecast::default(),
-            waiting_max: 0,
+            in_time: IN_TIME_FIRST,
         };
-        queue.update(profile, demand);
+        queue.tame();
         queue
     }
 
-    /// Takes over a changed profile; those who wait keep their places.
-    pub(super) fn update(&mut self, profile: &QueueProfile, demand: DemandId) {
-        self.tenant = profile.tenant;
-        self.needs = Skills::new(&profile.needs);
-        self.demand = demand;
-        self.target = profile.target;
-        self.overflow_after = profile.overflow_after;
-        self.announce_every = profile.announce_every.filter(|every| !every.is_zero());
-        self.waiting_max = profile.waiting_max;
+    /// Takes over a changed profile; items, counts and measurements stay.
+    pub(super) fn update(&mut self, profile: QueueProfile) {
+        self.profile = profile;
+        self.tame();
+    }
+
+    fn tame(&mut self) {
+        let profile = &mut self.profile;
+        profile.announce_every = profile.announce_every.filter(|every| !every.is_zero());
+        if !(profile.importance.is_finite() && profile.importance >= 0.0) {
+            profile.importance = 1.0;
+        }
+    }
+
+    /// Its tenant.
+    pub(super) fn tenant(&self) -> TenantId {
+        self.profile.tenant
+    }
+
+    /// Service level of a medium.
+    pub(super) fn target(&self, medium: Medium) -> Duration {
+        self.profile.targets.get(medium.index()).copied().unwrap_or_default()
     }
 
     /// Whether its own bound is reached.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting_max != 0 && self.line.len() >= self.waiting_max
+        self.profile.waiting_max != 0 && self.line.len() >= self.profile.waiting_max
     }
 
     /// For people.
     pub(super) fn view(&self, id: QueueId, now: Instant) -> QueueState {
         QueueState {
             id,
-            tenant: self.tenant,
+            tenant: self.tenant(),
             waiting: self.line.len(),
-            longest_wait: self.line.oldest().map_or(Duration::ZERO, |since| now.since(since)),
+            longest_wait: self.line.oldest().map_or(Duration::ZERO, |place| place.waited(now)),
             offered: self.tally.offered,
             answered: self.tally.answered,
             abandoned: self.tally.abandoned,
@@ -204,16 +195,13 @@ impl Queue {
 pub(super) struct Urgency {
     wait_us: u128,
     target_us: u128,
-    /// The item.
-    pub(super) item: WorkItemId,
-    /// Its queue.
-    pub(super) queue: QueueId,
+    item: WorkItemId,
 }
 
 impl Urgency {
     /// How urgent the item is now; a target of zero counts as one microsecond.
-    pub(super) fn new(item: WorkItemId, queue: QueueId, wait: Duration, target: Duration) -> Self {
-        Self { wait_us: wait.as_micros(), target_us: target.as_micros().max(1), item, queue }
+    pub(super) fn new(item: WorkItemId, wait: Duration, target: Duration) -> Self {
+        Self { wait_us: wait.as_micros(), target_us: target.as_micros().max(1), item }
     }
 }
 
@@ -236,7 +224,7 @@ mod tests {
 
     fn urgency(item: u64, wait_s: u64, target_s: u64) -> Urgency {
         let (wait, target) = (Duration::from_secs(wait_s), Duration::from_secs(target_s));
-        Urgency::new(WorkItemId(item), QueueId(1), wait, target)
+        Urgency::new(WorkItemId(item), wait, target)
     }
 
     #[test]
@@ -251,8 +239,7 @@ mod tests {
     #[test]
     fn urgency_tells_fractions_apart_that_floats_would_not() {
         let day = 86_400_000_000_u64;
-        let of =
-            |wait| Urgency::new(WorkItemId(1), QueueId(1), Duration::from_micros(wait), Duration::from_micros(day));
+        let of = |wait| Urgency::new(WorkItemId(1), Duration::from_micros(wait), Duration::from_micros(day));
         assert!(of(day * 300 + 1) > of(day * 300));
     }
 }

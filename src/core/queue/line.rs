@@ -1,71 +1,76 @@
-//! A line: first come, first served, with places that can be counted.
+//! A line: places by how long each has waited, and counted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::base::{Instant, WorkItemId};
 
-/// A place in a line; a lower ticket came earlier.
+/// When a wait began, in microseconds of the engine's clock: below zero for what waited before the process did. The lower,
+/// the longer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Ticket(u64);
+pub(super) struct Place(i64);
 
-/// One queue's items in the order they came. An item that rings at an agent keeps its place but is not free.
+impl Place {
+    /// Of an item that has waited this long.
+    pub(super) fn new(now: Instant, waited: Duration) -> Self {
+        let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        Self(now.saturating_sub(i64::try_from(waited.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// The wait by now.
+    pub(super) fn waited(self, now: Instant) -> Duration {
+        let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        Duration::from_micros(u64::try_from(now.saturating_sub(self.0)).unwrap_or(0))
+    }
+
+    /// The same place, as if it had been waited longer.
+    pub(super) fn with_credit(self, credit: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(credit.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    fn block(self) -> i64 {
+        self.0 >> BLOCK_BITS
+    }
+}
+
+/// Places within 2 to this power microseconds, some 17 s, are counted together.
+const BLOCK_BITS: u32 = 24;
+
+/// One queue's items by how long they have waited.
 #[derive(Default, Debug)]
 pub(super) struct Line {
-    next: u64,
-    present: BTreeMap<Ticket, (WorkItemId, Instant)>,
-    free: BTreeSet<Ticket>,
-    /// Bit `t % 64` of block `t / 64` is set while ticket `t` is present: places are counted 64 at a time.
-    blocks: BTreeMap<u64, u64>,
+    present: BTreeSet<(Place, WorkItemId)>,
+    blocks: BTreeMap<i64, usize>,
 }
 
 impl Line {
-    /// Joins at the end, free.
-    pub(super) fn join(&mut self, item: WorkItemId, since: Instant) -> Ticket {
-        let ticket = Ticket(self.next);
-        self.next += 1;
-        self.present.insert(ticket, (item, since));
-        self.free.insert(ticket);
-        *self.blocks.entry(ticket.0 / 64).or_default() |= bit(ticket);
-        ticket
+    /// Joins.
+    pub(super) fn join(&mut self, place: Place, item: WorkItemId) {
+        if self.present.insert((place, item)) {
+            *self.blocks.entry(place.block()).or_default() += 1;
+        }
     }
 
     /// Leaves.
-    pub(super) fn leave(&mut self, ticket: Ticket) {
-        self.present.remove(&ticket);
-        self.free.remove(&ticket);
-        if let Some(block) = self.blocks.get_mut(&(ticket.0 / 64)) {
-            *block &= !bit(ticket);
-            if *block == 0 {
-                self.blocks.remove(&(ticket.0 / 64));
+    pub(super) fn leave(&mut self, place: Place, item: WorkItemId) {
+        if self.present.remove(&(place, item))
+            && let Some(count) = self.blocks.get_mut(&place.block())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.blocks.remove(&place.block());
             }
         }
     }
 
-    /// Reserved for an offer.
-    pub(super) fn reserve(&mut self, ticket: Ticket) {
-        self.free.remove(&ticket);
-    }
-
-    /// Free again, at its place.
-    pub(super) fn release(&mut self, ticket: Ticket) {
-        if self.present.contains_key(&ticket) {
-            self.free.insert(ticket);
-        }
-    }
-
-    /// The free item that came first, and when.
-    pub(super) fn head(&self) -> Option<(WorkItemId, Instant)> {
-        self.present.get(self.free.first()?).copied()
-    }
-
-    /// When the item that came first came, free or not.
-    pub(super) fn oldest(&self) -> Option<Instant> {
-        self.present.first_key_value().map(|(_, &(_, since))| since)
+    /// The longest wait.
+    pub(super) fn oldest(&self) -> Option<Place> {
+        self.present.first().map(|&(place, _)| place)
     }
 
     /// Everybody, in order.
     pub(super) fn items(&self) -> impl Iterator<Item = WorkItemId> {
-        self.present.values().map(|&(item, _)| item)
+        self.present.iter().map(|&(_, item)| item)
     }
 
     /// Number of items.
@@ -73,22 +78,17 @@ impl Line {
         self.present.len()
     }
 
-    /// How many came earlier and are still here.
-    pub(super) fn ahead(&self, ticket: Ticket) -> usize {
-        let block = ticket.0 / 64;
-        let before: u32 = self.blocks.range(..block).map(|(_, bits)| bits.count_ones()).sum();
-        let here = self.blocks.get(&block).map_or(0, |bits| (bits & (bit(ticket) - 1)).count_ones());
-        (before + here) as usize
+    /// How many have waited longer.
+    pub(super) fn ahead(&self, place: Place, item: WorkItemId) -> usize {
+        let before: usize = self.blocks.range(..place.block()).map(|(_, count)| count).sum();
+        let start = (Place(place.block() << BLOCK_BITS), WorkItemId(0));
+        before + self.present.range(start..(place, item)).count()
     }
 
-    /// Whether the item is present under this ticket, and free: for checks.
-    pub(super) fn standing(&self, ticket: Ticket) -> Option<(WorkItemId, bool)> {
-        self.present.get(&ticket).map(|&(item, _)| (item, self.free.contains(&ticket)))
+    /// Whether the item is there: for checks.
+    pub(super) fn has(&self, place: Place, item: WorkItemId) -> bool {
+        self.present.contains(&(place, item))
     }
-}
-
-fn bit(ticket: Ticket) -> u64 {
-    1 << (ticket.0 % 64)
 }
 
 #[cfg(test)]
@@ -98,33 +98,34 @@ mod tests {
     #[test]
     fn places_are_counted_across_blocks_and_gaps() {
         let mut line = Line::default();
-        let tickets: Vec<_> = (0..1_000).map(|n| line.join(WorkItemId(n), Instant::from_micros(n))).collect();
+        let now = Instant::from_micros(0);
+        let place = |n: u64| Place::new(now, Duration::from_millis(100_000 - n * 100));
+        (0..1_000).for_each(|n| line.join(place(n), WorkItemId(n)));
         let mut gone = 0;
-        for (n, &ticket) in tickets.iter().enumerate() {
-            assert_eq!(line.ahead(ticket), n - gone);
+        for n in 0..1_000 {
+            assert_eq!(line.ahead(place(n), WorkItemId(n)), n as usize - gone);
             if n % 3 == 0 || (200..400).contains(&n) {
-                line.leave(ticket);
+                line.leave(place(n), WorkItemId(n));
+                line.leave(place(n), WorkItemId(n));
                 gone += 1;
             }
         }
         assert_eq!(line.len(), 1_000 - gone);
-        assert_eq!(line.blocks.values().map(|b| b.count_ones() as usize).sum::<usize>(), line.len());
-        assert!(line.blocks.values().all(|&b| b != 0));
+        assert_eq!(line.blocks.values().sum::<usize>(), line.len());
+        assert!(line.blocks.values().all(|&count| count > 0));
     }
 
     #[test]
-    fn a_released_item_is_at_its_old_place() {
+    fn who_waited_before_the_process_did_stands_in_front() {
         let mut line = Line::default();
-        let a = line.join(WorkItemId(1), Instant::from_micros(1));
-        let b = line.join(WorkItemId(2), Instant::from_micros(2));
-        line.reserve(a);
-        assert_eq!(line.head(), Some((WorkItemId(2), Instant::from_micros(2))));
-        assert_eq!(line.ahead(b), 1);
-        line.release(a);
-        assert_eq!(line.head(), Some((WorkItemId(1), Instant::from_micros(1))));
-        line.leave(a);
-        line.release(a);
-        assert_eq!(line.head(), Some((WorkItemId(2), Instant::from_micros(2))));
-        assert_eq!(line.oldest(), Some(Instant::from_micros(2)));
+        let now = Instant::from_micros(5_000_000);
+        let old = Place::new(now, Duration::from_secs(3_600));
+        let new = Place::new(now, Duration::ZERO);
+        line.join(new, WorkItemId(1));
+        line.join(old, WorkItemId(2));
+        assert_eq!((line.ahead(old, WorkItemId(2)), line.ahead(new, WorkItemId(1))), (0, 1));
+        assert_eq!(old.waited(now), Duration::from_secs(3_600));
+        assert_eq!(new.with_credit(Duration::from_secs(9)).waited(now), Duration::from_secs(9));
+        assert_eq!(new.waited(Instant::ZERO), Duration::ZERO);
     }
 }

@@ -6,8 +6,17 @@
 
 use std::time::Duration;
 
+use crate::base::Instant;
+use crate::base::lognormal::{Learned, LogNormal};
+
 /// Services that weigh in the mean; older ones fade.
-const MEMORY: f64 = 100.0;
+const MEMORY: f64 = 300.0;
+
+/// Services that weigh in the law of service times.
+const LAW_MEMORY: f64 = 500.0;
+
+/// Seconds after which an arrival weighs a third in the rate.
+const RATE_MEMORY_S: f64 = 3_600.0;
 
 /// Abandonments after which the older half of the evidence is forgotten by halving.
 const ABANDONED_MAX: f64 = 1_000.0;
@@ -23,8 +32,12 @@ const FORETOLD_S_MAX: f64 = 86_400.0;
 pub(super) struct Forecast {
     services: f64,
     service_s_mean: f64,
+    law: Learned,
     abandoned: f64,
     waited_s: f64,
+    arrivals: f64,
+    arrival_first: Option<Instant>,
+    arrival_last: Instant,
 }
 
 impl Forecast {
@@ -32,6 +45,32 @@ impl Forecast {
     pub(super) fn served(&mut self, occupied: Duration) {
         self.services = (self.services + 1.0).min(MEMORY);
         self.service_s_mean += (occupied.as_secs_f64() - self.service_s_mean) / self.services;
+        self.law.learn(occupied, LAW_MEMORY);
+    }
+
+    /// An item came.
+    pub(super) fn came(&mut self, now: Instant) {
+        self.arrivals = self.fade(now) + 1.0;
+        self.arrival_first.get_or_insert(now);
+        self.arrival_last = now;
+    }
+
+    /// Arrivals that still weigh.
+    fn fade(&self, now: Instant) -> f64 {
+        self.arrivals * (-now.since(self.arrival_last).as_secs_f64() / RATE_MEMORY_S).exp()
+    }
+
+    /// Agents that the items keep busy: rate of arrivals times mean service. Zero until there is something to go by.
+    pub(super) fn load(&self, now: Instant) -> f64 {
+        let Some(first) = self.arrival_first.filter(|_| self.services >= 10.0) else { return 0.0 };
+        // What a constant rate of one would have weighed since the first arrival.
+        let seen_s = RATE_MEMORY_S * -(-now.since(first).as_secs_f64() / RATE_MEMORY_S).exp_m1();
+        if seen_s < 60.0 { 0.0 } else { self.fade(now) / seen_s * self.service_s_mean }
+    }
+
+    /// The law of service times; none until it is known.
+    pub(super) fn law(&self) -> Option<LogNormal> {
+        self.law.law()
     }
 
     /// An item left the queue after this wait, given up or not.
@@ -57,6 +96,33 @@ impl Forecast {
         let exact: f64 = (0..=summed).map(|k| 1.0 / (served_per_s + k as f64 * theta)).sum();
         let rest = integral(served_per_s, theta, summed as f64 + 0.5, ahead as f64 + 0.5);
         Some(Duration::from_secs_f64((exact + rest).min(FORETOLD_S_MAX)))
+    }
+}
+
+/// How well waits were foretold.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Accuracy {
+    count: u64,
+    error: f64,
+    waited: f64,
+}
+
+impl Accuracy {
+    /// A wait that was foretold has ended.
+    pub(super) fn compare(&mut self, foretold_s: f64, waited_s: f64) {
+        self.count += 1;
+        self.error += (foretold_s - waited_s).powi(2);
+        self.waited += waited_s.powi(2);
+    }
+
+    /// How many.
+    pub(super) fn count(self) -> u64 {
+        self.count
+    }
+
+    /// Mean of the squared error over the mean of the squared waits; none before 30 of them.
+    pub(super) fn error(self) -> Option<f64> {
+        (self.count >= 30 && self.waited > 0.0).then(|| self.error / self.waited)
     }
 }
 
@@ -107,9 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn the_load_is_rate_times_service_and_fades() {
+        let mut forecast = after(50, 120);
+        let at = |s: u64| Instant::from_micros(s * 1_000_000);
+        assert_eq!(forecast.load(at(0)), 0.0);
+        (0..2_000).for_each(|n| forecast.came(at(n * 10)));
+        let load = forecast.load(at(20_000));
+        assert!((load - 12.0).abs() < 0.1, "{load}");
+        let later = forecast.load(at(20_000 + 3_600));
+        assert!(later < load * 0.4, "{later}");
+    }
+
+    #[test]
     fn the_mean_follows_a_change() {
         let mut forecast = after(1_000, 60);
-        (0..1_000).for_each(|_| forecast.served(Duration::from_secs(180)));
+        (0..3_000).for_each(|_| forecast.served(Duration::from_secs(180)));
         let wait = forecast.expected_wait(0, 1).map_or(0.0, |d| d.as_secs_f64());
         assert!((wait - 180.0).abs() < 1.0, "{wait}");
     }

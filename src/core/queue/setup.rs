@@ -1,45 +1,61 @@
-//! Provisioning: which agents and queues there are.
+//! Provisioning: which tenants, agents and queues there are.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::base::{AgentId, Now, QueueId, WorkItemId};
+use crate::base::{AgentId, Medium, Now, QueueId, TenantId, WorkItemId};
+use crate::core::contact::{Mode, Slots};
 
 use super::agent::Agent;
+use super::class::{ClassId, Kind, Use};
 use super::engine::{Engine, Output};
-use super::fit::{Fits, Skills};
+use super::fits::Fits;
+use super::gate::{Ask, part};
 use super::item::{Exit, Queue, Stage};
+use super::offer::OfferEnd;
+use super::profile::{AgentProfile, QueueProfile, TenantProfile};
+use super::score::could_ever;
 use super::timer::Timer;
-use super::{AgentProfile, OfferEnd, QueueProfile};
 
 impl Engine {
-    /// Replaces agents and queues. Those known by id keep state, items and counts. Agents that are gone lose their
-    /// offer ([`Output::Withdraw`]); items of queues that are gone come out as [`Output::Overflow`]. New agents are
-    /// signed out and unreachable. Of several profiles with one id the last one counts.
-    pub fn provision(&mut self, now: Now, agents: Vec<AgentProfile>, queues: Vec<QueueProfile>) {
+    /// Replaces tenants, agents and queues. Those known by id keep state, items and counts. Agents that are gone lose their
+    /// offer ([`Output::Withdraw`]) and the items they had; items of queues that are gone come out as
+    /// [`Output::Overflow`]. New agents are signed out and unreachable. Of several profiles with one id the last one counts.
+    pub fn provision(
+        &mut self,
+        now: Now,
+        tenants: Vec<TenantProfile>,
+        agents: Vec<AgentProfile>,
+        queues: Vec<QueueProfile>,
+    ) {
         let agents: BTreeMap<AgentId, AgentProfile> = agents.into_iter().map(|a| (a.id, a)).collect();
         let queues: BTreeMap<QueueId, QueueProfile> = queues.into_iter().map(|q| (q.id, q)).collect();
         // Until the fits are worked out anew nothing is matched.
         self.fits = Fits::default();
         self.drop_agents(|id| agents.contains_key(&id));
         self.drop_queues(now, |id| queues.contains_key(&id));
-        let mut fits = Fits::default();
+        for tenant in tenants {
+            self.fits.set_routing(tenant.id, tenant.routing);
+        }
+        let kinds: BTreeMap<AgentId, ClassId> =
+            agents.iter().map(|(&id, profile)| (id, self.fits.class_of(Kind::new(profile)))).collect();
         for (id, profile) in queues {
-            let demand = fits.demand(profile.tenant, &Skills::new(&profile.needs));
-            self.queues
-                .entry(id)
-                .and_modify(|q| q.update(&profile, demand))
-                .or_insert_with(|| Queue::new(&profile, demand));
+            match self.queues.get_mut(&id) {
+                Some(queue) => queue.update(profile),
+                None => drop(self.queues.insert(id, Queue::new(profile))),
+            }
         }
-        for (id, profile) in agents {
-            let class = fits.class(profile.tenant, &Skills::new(&profile.skills));
-            self.agents
-                .entry(id)
-                .and_modify(|a| a.update(&profile, class))
-                .or_insert_with(|| Agent::new(&profile, class, now.wall));
-        }
-        self.fits = fits;
-        self.index();
+        self.link_queues();
+        self.readmit(now);
         self.reschedule(now);
+        for (id, profile) in agents {
+            let Some(&class) = kinds.get(&id) else { continue };
+            match self.agents.get_mut(&id) {
+                Some(agent) => agent.update(&profile, class),
+                None => drop(self.agents.insert(id, Agent::new(&profile, class, now.wall))),
+            }
+        }
+        self.index_agents();
         self.match_all(now);
     }
 
@@ -48,7 +64,10 @@ impl Engine {
         for id in gone {
             let Some(agent) = self.agents.remove(&id) else { continue };
             self.timers.cancel(agent.footing().wrap_up_until, Timer::WrapUp(id));
-            self.audit.ended(id);
+            self.audit.forget(id);
+            for task in agent.tasks() {
+                self.handled.remove(&task.item);
+            }
             if let Some((offer, item)) = agent.offer().and_then(|o| Some((o, self.take_offer(o)?.item))) {
                 self.outputs.push_back(Output::Withdraw { offer, agent: id, why: OfferEnd::AgentGone });
                 self.set_stage(item, Stage::Waiting);
@@ -70,19 +89,85 @@ impl Engine {
         }
     }
 
-    /// Fills fresh fits with who is ready, who works and where somebody waits.
-    fn index(&mut self) {
-        for (&id, agent) in &self.agents {
-            let footing = agent.footing();
-            if let Some(idle_since) = footing.available {
-                self.fits.add_ready(agent.class, idle_since, id);
+    /// Which classes each queue's items can go to, and which queues share them all.
+    fn link_queues(&mut self) {
+        let mut alike: BTreeMap<(TenantId, Vec<ClassId>), Vec<QueueId>> = BTreeMap::new();
+        self.burdens.clear();
+        for (&id, queue) in &mut self.queues {
+            let burden = self.burdens.add(id);
+            self.fits.add_queue(queue.profile.tenant);
+            let (gates, _) = part(queue.profile.wants.iter().cloned());
+            let ask = Ask {
+                tenant: queue.profile.tenant,
+                queue: id,
+                medium: Medium::Voice,
+                gates,
+                // What agents insist on is of single items.
+                traits: Box::default(),
+            };
+            queue.classes.clear();
+            for class_id in self.fits.classes_of(ask.tenant).to_vec() {
+                let Some(class) = self.fits.class_mut(class_id) else { continue };
+                let mut kind = class.kind.clone();
+                kind.minds = kind.minds.iter().copied().filter(|mind| mind.mode == Mode::Preferred).collect();
+                // Whoever takes any medium counts: queues have no medium of their own.
+                kind.slots = Slots::default();
+                if could_ever(&kind, &ask) {
+                    let level = kind.level(queue.profile.wants.iter());
+                    class.uses.push(Use { burden, level });
+                    queue.classes.push(class_id);
+                }
             }
-            if footing.works {
-                self.fits.add_staff(agent.class);
+            alike.entry((ask.tenant, queue.classes.clone())).or_default().push(id);
+        }
+        for rivals in alike.into_values() {
+            for id in &rivals {
+                if let Some(queue) = self.queues.get_mut(id) {
+                    queue.rivals.clone_from(&rivals);
+                }
             }
         }
-        for (&id, queue) in &self.queues {
-            self.fits.set_waiting(queue.demand, id, queue.line.head().is_some());
+        self.shares_at = None;
+    }
+
+    /// Fills fresh fits with who is open, who works and who is busy.
+    fn index_agents(&mut self) {
+        for (&id, agent) in &self.agents {
+            let footing = agent.footing();
+            if let Some((posture, idle_since)) = footing.open {
+                self.fits.add_open(agent.class, posture, idle_since, id);
+                if posture.is_idle()
+                    && let Some(class) = self.fits.class(agent.class)
+                {
+                    self.burdens.idles(class, true);
+                }
+            }
+            if let Some(class) = self.fits.class_mut(agent.class) {
+                class.staff += usize::from(footing.works);
+                class.busy.extend(footing.busy.map(|busy| (id, busy)));
+            }
+        }
+    }
+
+    /// Puts all items behind the gates that they have now.
+    fn readmit(&mut self, now: Now) {
+        let ids: Vec<WorkItemId> = self.items.keys().copied().collect();
+        for id in ids {
+            let Some(item) = self.items.get(&id) else { continue };
+            let Some(queue) = self.queues.get(&item.entry.queue) else { continue };
+            let (ask, prefers) = self.ask(queue, &item.entry);
+            let target = queue.target(item.entry.medium);
+            let gate = self.fits.enter(ask, queue.profile.importance, target);
+            let shared = self.fits.gate(gate).and_then(|gate| gate.shared(&prefers));
+            let Some(item) = self.items.get_mut(&id) else { continue };
+            item.gate = gate;
+            item.prefers = shared.unwrap_or_else(|| prefers.into());
+            if item.stage == Stage::Waiting {
+                self.fits.release(gate, item.rank(), id, &item.prefers);
+            }
+            self.end_hold(id);
+            self.set_turn(now, id);
+            self.set_servable(id);
         }
     }
 
@@ -90,14 +175,22 @@ impl Engine {
     /// next timeout.
     fn reschedule(&mut self, now: Now) {
         for (&id, item) in &mut self.items {
-            let Some(queue) = self.queues.get(&item.queue) else { continue };
-            let overflow_at = queue.overflow_after.map(|after| item.since + after);
+            let Some(profile) = self.queues.get(&item.entry.queue).map(|q| &q.profile) else { continue };
+            let left = |after: Duration| now.mono + after.saturating_sub(item.place.waited(now.mono));
+            let overflow_at = profile.overflow_after.map(left);
             self.timers.cancel(item.overflow_at, Timer::Overflow(id));
             self.timers.start(overflow_at, Timer::Overflow(id));
+            // Who was told of once is not told of again.
+            if item.escalate_at.is_some() {
+                self.timers.cancel(item.escalate_at, Timer::Escalate(id));
+                item.escalate_at = profile.escalate_after.map(left);
+                self.timers.start(item.escalate_at, Timer::Escalate(id));
+            }
             item.overflow_at = overflow_at;
-            if queue.announce_every.is_some() != item.announce_at.is_some() {
+            let announces = profile.announce_every.filter(|_| item.entry.medium.is_live());
+            if announces.is_some() != item.announce_at.is_some() {
                 self.timers.cancel(item.announce_at, Timer::Announce(id));
-                item.announce_at = queue.announce_every.map(|every| now.mono + every);
+                item.announce_at = announces.map(|every| now.mono + every);
                 self.timers.start(item.announce_at, Timer::Announce(id));
             }
         }

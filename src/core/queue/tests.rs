@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::base::{AgentId, Now, OfferId, QueueId, SkillId, TenantId, WorkItemId};
+use crate::base::{AgentId, Medium, Now, OfferId, QueueId, TenantId, TraitId, WorkItemId};
+use crate::core::contact::routing::{Policy, Routing};
+use crate::core::contact::{Level, Mode, Schedule, Slots, Step, Want};
 use crate::core::journal::AgentStatus;
 
 const TENANT: TenantId = TenantId(1);
@@ -10,24 +12,38 @@ fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn agent(id: u32, skills: &[(u32, f32)]) -> AgentProfile {
-    let skills = skills.iter().map(|&(skill, level)| (SkillId(skill), level)).collect();
-    AgentProfile { id: AgentId(id), tenant: TENANT, skills, ring: s(20), wrap_up: Duration::ZERO }
+fn agent(id: u32, skills: &[(u32, f64)]) -> AgentProfile {
+    let traits = skills.iter().map(|&(skill, level)| (TraitId(skill), Level::new(level))).collect();
+    let (minds, slots) = (vec![], Slots::default());
+    AgentProfile { id: AgentId(id), tenant: TENANT, traits, minds, slots, ring: s(20), wrap_up: Duration::ZERO }
 }
 
-fn queue(id: u32, needs: &[(u32, f32)]) -> QueueProfile {
+/// As a queue's skills are meant: required at the least level, and the more the better.
+fn skill(&(skill, least): &(u32, f64)) -> [Want; 2] {
+    let want = |mode, level, importance| Want {
+        what: TraitId(skill),
+        mode,
+        schedule: Schedule::constant(Level::new(level), importance),
+    };
+    [want(Mode::Required, least, 0), want(Mode::Preferred, 1.0, 100)]
+}
+
+fn queue(id: u32, needs: &[(u32, f64)]) -> QueueProfile {
     QueueProfile {
         id: QueueId(id),
         tenant: TENANT,
-        needs: needs.iter().map(|&(skill, level)| (SkillId(skill), level)).collect(),
-        target: s(20),
+        wants: needs.iter().flat_map(skill).collect(),
+        importance: 1.0,
+        targets: [s(20); 6],
         overflow_after: None,
+        escalate_after: None,
         waiting_max: 0,
         announce_every: None,
     }
 }
 
-/// An engine with a clock beside it. State changes of agents are left out of what it returns unless asked for.
+/// An engine with a clock beside it. What changes about agents, and whether anybody could
+/// take an item, is left out of what it returns unless asked for.
 struct Bench {
     engine: Engine,
     now: Now,
@@ -37,7 +53,7 @@ impl Bench {
     fn new(agents: Vec<AgentProfile>, queues: Vec<QueueProfile>) -> Self {
         let mut bench = Self { engine: Engine::new(1_000), now: Now::default() };
         let ids: Vec<_> = agents.iter().map(|a| a.id).collect();
-        bench.engine.provision(bench.now, agents, queues);
+        bench.engine.provision(bench.now, vec![], agents, queues);
         for id in ids {
             bench.engine.set_reachable(bench.now, id, true);
             bench.pass(1);
@@ -60,11 +76,22 @@ impl Bench {
     }
 
     fn outputs(&mut self) -> Vec<Output> {
-        self.all_outputs().into_iter().filter(|o| !matches!(o, Output::AgentChanged { .. })).collect()
+        let told = |o: &Output| !matches!(o, Output::AgentChanged { .. } | Output::Unservable { .. });
+        self.all_outputs().into_iter().filter(told).collect()
     }
 
     fn enqueue(&mut self, item: u64, queue: u32) {
-        assert_eq!(self.engine.enqueue(self.now, WorkItemId(item), QueueId(queue)), Ok(()));
+        self.add(item, Entry::new(QueueId(queue), Medium::Voice));
+    }
+
+    fn add(&mut self, item: u64, entry: Entry) {
+        assert_eq!(self.engine.enqueue(self.now, WorkItemId(item), entry), Ok(()));
+    }
+
+    /// The agent is through with the first item in hand.
+    fn finish(&mut self, agent: u32) {
+        let item = self.engine.agent(AgentId(agent)).and_then(|a| a.items.first().map(|&(item, _)| item));
+        assert!(item.is_some_and(|item| self.engine.finished(self.now, item)), "{agent} has something in hand");
     }
 
     fn status(&self, agent: u32) -> (AgentStatus, String) {
@@ -126,7 +153,7 @@ fn tenants_do_not_share_agents() {
 
 #[test]
 fn an_agent_getting_free_takes_the_most_urgent_item_of_all_queues() {
-    let patient = QueueProfile { target: s(100), ..queue(1, &[]) };
+    let patient = QueueProfile { targets: [s(100); 6], ..queue(1, &[]) };
     let mut b = Bench::new(vec![agent(1, &[])], vec![patient, queue(2, &[])]);
     b.enqueue(1, 1);
     assert_eq!(b.outputs(), [offer(1, 1, 1)]);
@@ -136,7 +163,7 @@ fn an_agent_getting_free_takes_the_most_urgent_item_of_all_queues() {
     b.enqueue(3, 2);
     b.pass(10);
     // 40 s of 100 s against 10 s of 20 s.
-    b.engine.finished(b.now, AgentId(1));
+    b.finish(1);
     assert_eq!(b.outputs(), [offer(2, 3, 1)]);
 }
 
@@ -178,7 +205,7 @@ fn wrap_up_runs_its_time_or_until_resumed() {
     b.enqueue(2, 1);
     b.enqueue(3, 1);
     b.engine.accepted(b.now, OfferId(1));
-    b.engine.finished(b.now, AgentId(1));
+    b.finish(1);
     assert_eq!(b.status(1), plain(AgentStatus::WrapUp));
     assert_eq!(b.outputs(), [offer(1, 1, 1)]);
     b.pass(29);
@@ -186,7 +213,7 @@ fn wrap_up_runs_its_time_or_until_resumed() {
     b.pass(1);
     assert_eq!(b.outputs(), [offer(2, 2, 1)]);
     b.engine.accepted(b.now, OfferId(2));
-    b.engine.finished(b.now, AgentId(1));
+    b.finish(1);
     assert_eq!(b.engine.resume(b.now, AgentId(1)), Ok(()));
     assert_eq!(b.outputs(), [offer(3, 3, 1)]);
 }
@@ -199,7 +226,7 @@ fn pause_and_sign_out_wait_for_the_end_of_work() {
     b.engine.accepted(b.now, OfferId(1));
     assert_eq!(b.engine.pause(b.now, AgentId(1), "lunch"), Ok(()));
     assert_eq!(b.status(1), plain(AgentStatus::Busy));
-    b.engine.finished(b.now, AgentId(1));
+    b.finish(1);
     b.pass(29);
     assert_eq!(b.status(1), plain(AgentStatus::WrapUp));
     b.pass(1);
@@ -221,7 +248,7 @@ fn a_later_order_undoes_what_was_to_follow() {
     b.engine.accepted(b.now, OfferId(1));
     assert_eq!(b.engine.sign_out(b.now, AgentId(1)), Ok(()));
     assert_eq!(b.engine.sign_in(b.now, AgentId(1)), Ok(()));
-    b.engine.finished(b.now, AgentId(1));
+    b.finish(1);
     assert_eq!(b.status(1), plain(AgentStatus::Ready));
 }
 
@@ -281,7 +308,7 @@ fn announcements_say_place_and_wait_at_the_start_and_then_on_time() {
     assert_eq!(b.outputs(), [announce(2, 2, 20), announce(3, 3, 20)]);
     b.engine.accepted(b.now, OfferId(1));
     b.pass(60);
-    b.engine.finished(b.now, AgentId(1));
+    b.finish(1);
     b.pass(1);
     b.outputs();
     // One agent, 90 s per item, item 2 rings ahead.
@@ -295,14 +322,17 @@ fn announcements_say_place_and_wait_at_the_start_and_then_on_time() {
 fn bounds_refuse_and_count() {
     let mut engine = Engine::new(3);
     let now = Now::default();
-    engine.provision(now, vec![], vec![QueueProfile { waiting_max: 2, ..queue(1, &[]) }, queue(2, &[])]);
-    assert_eq!(engine.enqueue(now, WorkItemId(1), QueueId(9)), Err(EnqueueError::UnknownQueue));
-    assert_eq!(engine.enqueue(now, WorkItemId(1), QueueId(1)), Ok(()));
-    assert_eq!(engine.enqueue(now, WorkItemId(1), QueueId(2)), Err(EnqueueError::Duplicate));
-    assert_eq!(engine.enqueue(now, WorkItemId(2), QueueId(1)), Ok(()));
-    assert_eq!(engine.enqueue(now, WorkItemId(3), QueueId(1)), Err(EnqueueError::Full));
-    assert_eq!(engine.enqueue(now, WorkItemId(3), QueueId(2)), Ok(()));
-    assert_eq!(engine.enqueue(now, WorkItemId(4), QueueId(2)), Err(EnqueueError::Full));
+    engine.provision(now, vec![], vec![], vec![QueueProfile { waiting_max: 2, ..queue(1, &[]) }, queue(2, &[])]);
+    assert_eq!(
+        engine.enqueue(now, WorkItemId(1), Entry::new(QueueId(9), Medium::Voice)),
+        Err(EnqueueError::UnknownQueue)
+    );
+    assert_eq!(engine.enqueue(now, WorkItemId(1), Entry::new(QueueId(1), Medium::Voice)), Ok(()));
+    assert_eq!(engine.enqueue(now, WorkItemId(1), Entry::new(QueueId(2), Medium::Voice)), Err(EnqueueError::Duplicate));
+    assert_eq!(engine.enqueue(now, WorkItemId(2), Entry::new(QueueId(1), Medium::Voice)), Ok(()));
+    assert_eq!(engine.enqueue(now, WorkItemId(3), Entry::new(QueueId(1), Medium::Voice)), Err(EnqueueError::Full));
+    assert_eq!(engine.enqueue(now, WorkItemId(3), Entry::new(QueueId(2), Medium::Voice)), Ok(()));
+    assert_eq!(engine.enqueue(now, WorkItemId(4), Entry::new(QueueId(2), Medium::Voice)), Err(EnqueueError::Full));
     let counters = engine.counters();
     assert_eq!((counters.refused, counters.waiting, counters.waiting_max), (2, 3, 3));
     engine.check_invariants();
@@ -316,7 +346,7 @@ fn service_level_counts_answers_within_target() {
     b.pass(5);
     b.engine.accepted(b.now, OfferId(1));
     b.pass(16);
-    b.engine.finished(b.now, AgentId(1));
+    b.finish(1);
     b.engine.accepted(b.now, OfferId(2));
     b.enqueue(3, 1);
     b.pass(7);
@@ -331,7 +361,7 @@ fn service_level_counts_answers_within_target() {
 fn restored_agents_work_again_and_only_differences_are_told() {
     let mut engine = Engine::new(10);
     let now = Now::default();
-    engine.provision(now, (1..=4).map(|id| agent(id, &[])).collect(), vec![queue(1, &[])]);
+    engine.provision(now, vec![], (1..=4).map(|id| agent(id, &[])).collect(), vec![queue(1, &[])]);
     engine.restore(now, AgentId(1), AgentStatus::Busy, "");
     engine.restore(now, AgentId(2), AgentStatus::NotReady, "lunch");
     engine.restore(now, AgentId(3), AgentStatus::Ready, "");
@@ -354,7 +384,7 @@ fn provisioning_keeps_who_stays_and_frees_what_hangs_on_who_goes() {
     b.enqueue(4, 1);
     assert_eq!(b.outputs(), [offer(1, 1, 1), offer(2, 2, 2)]);
     // Agent 1, who rings for item 1, and queue 2, whose item 2 rings at agent 2, are gone.
-    b.engine.provision(b.now, vec![agent(2, &[])], vec![queue(1, &[])]);
+    b.engine.provision(b.now, vec![], vec![agent(2, &[])], vec![queue(1, &[])]);
     assert_eq!(
         b.outputs(),
         [
@@ -372,7 +402,7 @@ fn provisioning_keeps_who_stays_and_frees_what_hangs_on_who_goes() {
 
 #[test]
 fn provisioning_that_widens_skills_matches_the_most_urgent_first() {
-    let queues = || vec![QueueProfile { target: s(40), ..queue(1, &[(1, 0.5)]) }, queue(2, &[(1, 0.5)])];
+    let queues = || vec![QueueProfile { targets: [s(40); 6], ..queue(1, &[(1, 0.5)]) }, queue(2, &[(1, 0.5)])];
     let mut b = Bench::new(vec![agent(1, &[]), agent(2, &[])], queues());
     b.enqueue(1, 1);
     b.pass(5);
@@ -380,7 +410,7 @@ fn provisioning_that_widens_skills_matches_the_most_urgent_first() {
     b.enqueue(3, 2);
     b.pass(10);
     // 15 s of 40 s against 10 s of 20 s, twice.
-    b.engine.provision(b.now, vec![agent(1, &[(1, 1.0)]), agent(2, &[(1, 0.7)])], queues());
+    b.engine.provision(b.now, vec![], vec![agent(1, &[(1, 1.0)]), agent(2, &[(1, 0.7)])], queues());
     assert_eq!(b.outputs(), [offer(1, 2, 1), offer(2, 3, 2)]);
 }
 
@@ -390,17 +420,203 @@ fn an_overdue_item_freed_by_provisioning_overflows() {
     let mut b = Bench::new(vec![agent(1, &[])], queues());
     b.enqueue(1, 1);
     b.pass(15);
-    b.engine.provision(b.now, vec![], queues());
+    b.engine.provision(b.now, vec![], vec![], queues());
     b.pass(0);
     assert_eq!(b.outputs(), [offer(1, 1, 1), withdraw(1, 1, OfferEnd::AgentGone), overflow(1)]);
 }
 
 #[test]
 fn a_very_long_wait_or_ring_does_not_overflow_the_clock() {
-    let queues = vec![QueueProfile { overflow_after: Some(Duration::MAX), target: Duration::MAX, ..queue(1, &[]) }];
+    let queues =
+        vec![QueueProfile { overflow_after: Some(Duration::MAX), targets: [Duration::MAX; 6], ..queue(1, &[]) }];
     let mut b = Bench::new(vec![AgentProfile { ring: Duration::MAX, ..agent(1, &[]) }], queues);
     b.enqueue(1, 1);
     b.enqueue(2, 1);
     b.pass(1_000_000_000);
     assert_eq!(b.outputs(), [offer(1, 1, 1)]);
+}
+
+fn voice(queue: u32) -> Entry {
+    Entry::new(QueueId(queue), Medium::Voice)
+}
+
+fn of(medium: Medium) -> Entry {
+    Entry::new(QueueId(1), medium)
+}
+
+#[test]
+fn a_want_that_relaxes_is_matched_at_that_moment() {
+    let steps =
+        [(0, 0.8), (30, 0.2)].map(|(after_s, level)| Step { after_s, level: Level::new(level), importance: 100 });
+    let relaxing = Want { what: TraitId(1), mode: Mode::Required, schedule: Schedule::new(steps.to_vec()).unwrap() };
+    let mut b = Bench::new(vec![agent(1, &[(1, 0.5)])], vec![queue(1, &[])]);
+    b.add(1, Entry { wants: vec![relaxing.clone()], ..voice(1) });
+    // Credit counts as waiting.
+    b.add(2, Entry { wants: vec![relaxing], credit: s(12), ..voice(1) });
+    assert_eq!(b.outputs(), []);
+    b.pass(17);
+    assert_eq!(b.outputs(), []);
+    b.pass(1);
+    assert_eq!(b.outputs(), [offer(1, 2, 1)]);
+    b.engine.accepted(b.now, OfferId(1));
+    b.pass(12);
+    b.finish(1);
+    assert_eq!(b.outputs(), [offer(2, 1, 1)]);
+}
+
+#[test]
+fn chats_share_an_agent_a_call_interrupts_an_email_and_an_email_waits() {
+    let mut b = Bench::new(vec![agent(1, &[])], vec![queue(1, &[])]);
+    let mut item = 0;
+    let mut take = |b: &mut Bench, medium| {
+        item += 1;
+        b.add(item, of(medium));
+        let live = b.engine.agent(AgentId(1)).and_then(|a| a.offer);
+        live.is_some_and(|offer| b.engine.accepted(b.now, offer))
+    };
+    assert!(take(&mut b, Medium::Email));
+    assert!(!take(&mut b, Medium::Email), "one email at a time");
+    assert!(take(&mut b, Medium::Chat) && take(&mut b, Medium::Chat) && take(&mut b, Medium::Chat));
+    assert!(!take(&mut b, Medium::Chat) && !take(&mut b, Medium::Voice));
+    // The email, then the three chats, each through.
+    (0..3).for_each(|_| b.finish(1));
+    b.outputs();
+    let hand = b.engine.agent(AgentId(1)).map(|a| (a.items, a.offer.is_some()));
+    assert_eq!(hand, Some((vec![(WorkItemId(5), Medium::Chat)], true)), "the chat that waited is next");
+}
+
+#[test]
+fn an_item_keeps_its_whole_wait_through_a_restart() {
+    let mut b = Bench::new(vec![], vec![queue(1, &[])]);
+    b.pass(10);
+    b.add(1, of(Medium::Email));
+    b.add(2, Entry { waited: s(3_600), ..of(Medium::Email) });
+    assert_eq!(b.engine.position(WorkItemId(2)), Some(1));
+    assert_eq!(b.engine.position(WorkItemId(1)), Some(2));
+    assert_eq!(b.engine.waited(b.now, WorkItemId(2)), Some(s(3_600)));
+}
+
+#[test]
+fn an_item_in_hand_is_given_back_after_a_restart() {
+    let mut b = Bench::new(vec![agent(1, &[])], vec![queue(1, &[])]);
+    assert!(b.engine.restore_task(b.now, AgentId(1), WorkItemId(7), &of(Medium::Email)));
+    assert!(!b.engine.restore_task(b.now, AgentId(1), WorkItemId(7), &of(Medium::Email)));
+    assert_eq!(b.engine.enqueue(b.now, WorkItemId(7), of(Medium::Email)), Err(EnqueueError::Duplicate));
+    assert_eq!(b.engine.handler(WorkItemId(7)), Some(AgentId(1)));
+    b.finish(1);
+    assert_eq!(b.engine.handler(WorkItemId(7)), None);
+    assert_eq!(b.status(1), plain(AgentStatus::Ready));
+}
+
+#[test]
+fn what_nobody_could_take_is_told_and_told_again_when_somebody_can() {
+    let told = |unservable| Output::Unservable { item: WorkItemId(1), unservable };
+    let mut b = Bench::new(vec![agent(1, &[])], vec![queue(1, &[(1, 0.5)])]);
+    b.enqueue(1, 1);
+    assert_eq!(b.all_outputs(), [told(true)]);
+    assert_eq!(b.engine.counters().unservable, 1);
+    b.engine.provision(b.now, vec![], vec![agent(1, &[(1, 0.7)])], vec![queue(1, &[(1, 0.5)])]);
+    assert!(b.all_outputs().starts_with(&[told(false)]));
+    assert_eq!(b.engine.offered(OfferId(1)), Some(WorkItemId(1)));
+}
+
+#[test]
+fn an_item_escalates_once() {
+    let queues = vec![QueueProfile { escalate_after: Some(s(30)), ..queue(1, &[]) }];
+    let mut b = Bench::new(vec![], queues);
+    b.add(1, Entry { waited: s(20), ..voice(1) });
+    b.pass(9);
+    assert!(!b.outputs().contains(&Output::Escalate { item: WorkItemId(1) }));
+    b.pass(1);
+    assert_eq!(b.outputs(), [Output::Escalate { item: WorkItemId(1) }]);
+    b.pass(100);
+    assert_eq!(b.outputs(), []);
+    assert!(b.engine.leave(b.now, WorkItemId(1)));
+}
+
+/// Fifty services of two minutes, so that the law of service is known.
+fn seasoned(policy: Policy) -> Bench {
+    let mut b = Bench::new(vec![agent(1, &[(1, 1.0)]), agent(2, &[(1, 0.3)])], vec![queue(1, &[(1, 0.1)])]);
+    let routing = Routing { policy, ..Routing::default() };
+    let tenant = TenantProfile { id: TENANT, routing };
+    b.engine.provision(
+        b.now,
+        vec![tenant],
+        vec![agent(1, &[(1, 1.0)]), agent(2, &[(1, 0.3)])],
+        vec![QueueProfile { targets: [s(60); 6], ..queue(1, &[(1, 0.1)]) }],
+    );
+    for n in 0..50 {
+        b.enqueue(1_000 + n, 1);
+        let live = b.engine.agent(AgentId(1)).and_then(|a| a.offer).unwrap();
+        assert!(b.engine.accepted(b.now, live));
+        b.pass(100 + n % 41);
+        b.finish(1);
+        b.outputs();
+    }
+    b
+}
+
+#[test]
+fn an_item_is_held_for_a_better_agent_who_is_likely_to_be_free_soon() {
+    let mut b = seasoned(Policy::ScoreHold);
+    b.enqueue(1, 1);
+    let live = b.engine.agent(AgentId(1)).and_then(|a| a.offer).unwrap();
+    b.engine.accepted(b.now, live);
+    b.pass(130);
+    b.outputs();
+    b.enqueue(2, 1);
+    assert_eq!(b.outputs(), [], "the novice idles");
+    assert!(b.engine.is_on_hold(WorkItemId(2)));
+    b.pass(5);
+    assert!(b.engine.is_on_hold(WorkItemId(2)));
+    b.finish(1);
+    let agent = |outputs: &[Output]| match outputs {
+        [Output::Offer { agent, .. }] => Some(*agent),
+        _ => None,
+    };
+    assert_eq!(agent(&b.outputs()), Some(AgentId(1)));
+
+    let mut b = seasoned(Policy::Score);
+    b.enqueue(1, 1);
+    let live = b.engine.agent(AgentId(1)).and_then(|a| a.offer).unwrap();
+    b.engine.accepted(b.now, live);
+    b.pass(130);
+    b.outputs();
+    b.enqueue(2, 1);
+    assert_eq!(agent(&b.outputs()), Some(AgentId(2)), "without holding");
+}
+
+#[test]
+fn an_offer_says_why_and_an_item_that_waits_why_not() {
+    let agents = vec![agent(1, &[(1, 0.5)]), agent(2, &[(1, 0.9)]), agent(3, &[]), agent(4, &[(1, 1.0)])];
+    let mut b = Bench::new(agents, vec![queue(1, &[(1, 0.4)])]);
+    assert_eq!(b.engine.pause(b.now, AgentId(4), "tea"), Ok(()));
+    b.enqueue(1, 1);
+    let reason = b.engine.reason(OfferId(1)).unwrap();
+    assert_eq!((reason.trigger, reason.compared), (Trigger::Item, 2));
+    assert!((reason.terms.matched - 72.0).abs() < 1e-9 && reason.terms.total() > 72.0);
+    assert_eq!(reason.others.first().map(|other| other.0), Some(AgentId(1)));
+    b.enqueue(2, 1);
+    b.enqueue(3, 1);
+    let verdicts = b.engine.explain(b.now, WorkItemId(3)).unwrap();
+    let verdict = |agent| verdicts.iter().find(|c| c.agent == AgentId(agent)).map(|c| c.verdict.clone());
+    assert_eq!(verdict(1), Some(Verdict::Occupied(AgentStatus::Busy)));
+    assert_eq!(verdict(4), Some(Verdict::Away(AgentStatus::NotReady)));
+    let lacks = Unfit::Lacks { what: TraitId(1), have: Level::NONE, need: Level::new(0.4) };
+    assert_eq!(verdict(3), Some(Verdict::Unfit(lacks)));
+    let would = b.engine.consider(b.now, &voice(1)).unwrap();
+    assert_eq!(would.len(), 4);
+    assert_eq!(b.engine.consider(b.now, &voice(9)), Err(EnqueueError::UnknownQueue));
+}
+
+#[test]
+fn under_fifo_skill_counts_for_nothing() {
+    let agents = || vec![agent(1, &[(1, 0.5)]), agent(2, &[(1, 0.9)])];
+    for (policy, first) in [(Policy::Fifo, 1), (Policy::BestSkill, 2), (Policy::Score, 2)] {
+        let mut b = Bench::new(agents(), vec![queue(1, &[(1, 0.4)])]);
+        let tenant = TenantProfile { id: TENANT, routing: Routing { policy, ..Routing::default() } };
+        b.engine.provision(b.now, vec![tenant], agents(), vec![queue(1, &[(1, 0.4)])]);
+        b.enqueue(1, 1);
+        assert_eq!(b.outputs(), [offer(1, 1, first)], "{policy}");
+    }
 }

@@ -15,6 +15,12 @@ pub(super) enum Timer {
     Overflow(WorkItemId),
     /// When to tell a client position and expected wait.
     Announce(WorkItemId),
+    /// When an item has waited so long that it goes another way.
+    Escalate(WorkItemId),
+    /// When something else is asked of agents than before.
+    Turn(WorkItemId),
+    /// When to look again at an item that is held for a better agent.
+    Hold(WorkItemId),
 }
 
 /// All timers that run. Whoever starts one knows its time and can cancel exactly it.

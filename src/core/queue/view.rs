@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::{AgentId, Now, QueueId, TenantId, Timestamp};
+use crate::base::{AgentId, Medium, Now, OfferId, QueueId, TenantId, Timestamp, WorkItemId};
 use crate::core::journal::AgentStatus;
 
 use super::engine::Engine;
@@ -24,6 +24,10 @@ pub struct AgentState<'a> {
     pub answered: u64,
     /// Whether offers can reach the agent's phone.
     pub reachable: bool,
+    /// The live offer.
+    pub offer: Option<OfferId>,
+    /// Items in hand, with their media.
+    pub items: Vec<(WorkItemId, Medium)>,
 }
 
 /// A queue, as it is now, with its counts since start.
@@ -50,12 +54,12 @@ pub struct QueueState {
 }
 
 /// Counts since start and totals now.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Counters {
     /// Offers made.
     pub offers: u64,
-    /// Offers made to an agent who already had an offer or a conversation. Zero by construction; counted by a table
-    /// of its own that shares nothing with the agents' states.
+    /// Offers made to an agent who already had an offer, or a conversation that leaves room for none. Zero by construction;
+    /// counted by a table of its own that shares nothing with the agents' states.
     pub double_offers: u64,
     /// Items refused because a bound was reached.
     pub refused: u64,
@@ -81,6 +85,14 @@ pub struct Counters {
     pub agents_wrap_up: usize,
     /// Agents signed in but not ready now.
     pub agents_not_ready: usize,
+    /// Items held for a better agent now.
+    pub held: usize,
+    /// Items that no agent there is could take, now.
+    pub unservable: usize,
+    /// Waits that were foretold and have ended with an answer.
+    pub foretold: u64,
+    /// Mean of the squared error of these forecasts over the mean of the squared waits; none until there are some.
+    pub foretold_error: Option<f64>,
 }
 
 impl Engine {
@@ -112,6 +124,10 @@ impl Engine {
             abandoned: self.tally.abandoned,
             overflowed: self.tally.overflowed,
             in_target: self.tally.in_target,
+            held: self.items.values().filter(|item| item.hold_at.is_some()).count(),
+            unservable: self.items.values().filter(|item| item.unservable).count(),
+            foretold: self.accuracy.count(),
+            foretold_error: self.accuracy.error(),
             ..Counters::default()
         };
         for agent in self.agents() {

@@ -141,8 +141,9 @@ pub struct Transmit {
 
 impl Transmit {
     /// Whether it is a 2xx response (RFC 3261 section 7.2) that promises the peer that what it asked for is done. One to
-    /// CANCEL or OPTIONS promises nothing (sections 9.2 and 11.2), and the one to CANCEL belongs before the 487; those
-    /// to PRACK, UPDATE and INFO say only that a message was understood.
+    /// CANCEL or OPTIONS promises nothing (sections 9.2 and 11.2), and the one to CANCEL belongs before the 487; nor does
+    /// one to REFER (RFC 3515 section 2.4.2), which belongs before the NOTIFYs and the BYE that follow it. Those to PRACK, UPDATE
+    /// and INFO say only that a message was understood.
     pub fn is_promise(&self) -> bool {
         const CSEQ: &[u8] = b"\r\nCSeq:";
         if !self.bytes.starts_with(b"SIP/2.0 2") {
@@ -150,7 +151,7 @@ impl Transmit {
         }
         let at = self.bytes.windows(CSEQ.len()).position(|w| w.eq_ignore_ascii_case(CSEQ));
         let line = at.and_then(|at| self.bytes.get(at + CSEQ.len()..)?.split(|octet| *octet == b'\r').next());
-        const NONE: [&[u8]; 5] = [b" CANCEL", b" OPTIONS", b" PRACK", b" UPDATE", b" INFO"];
+        const NONE: [&[u8]; 6] = [b" CANCEL", b" OPTIONS", b" PRACK", b" UPDATE", b" INFO", b" REFER"];
         !line.is_some_and(|line| NONE.iter().any(|method| line.ends_with(method)))
     }
 }

@@ -194,7 +194,11 @@ impl Session {
         self.offers.glares = 0;
         self.login.settled();
         match status {
-            // RFC 3261 section 12.2.1.2: these say that the dialog is no more.
+            // RFC 3261 section 12.2.1.2: these say that the dialog is no more. While it rings here the INVITE has yet to be
+            // answered, whatever became of an UPDATE.
+            408 | 481 if matches!(self.phase, Phase::Ringing(_)) => {
+                self.give_up_ringing(io, Cause::from_sip_status(status));
+            }
             481 => self.end(io, Event::Ended { session: self.id, cause: Cause::from_sip_status(status) }),
             408 => {
                 let cause = Cause::from_sip_status(status);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sip_codec::error::ParseError;
 use sip_codec::{Limits, Message, StreamParser};
 
 use crate::base::{Bound, Instant};
@@ -70,7 +71,7 @@ impl Streams {
             return Err(Broken);
         }
         let Framing { parser, due, scheduled } = self.framings.entry(connection).or_insert_with(Framing::new);
-        match parser.push(chunk) {
+        match frame(parser, chunk) {
             Ok(messages) => {
                 // What is left over has begun now, unless it is the rest of what had begun before.
                 match parser.pending() {
@@ -111,6 +112,19 @@ impl Streams {
     pub fn close(&mut self, connection: u64) {
         self.framings.remove(&connection);
     }
+}
+
+/// What a chunk brings to its end. The parser looks at the length of what is not whole after each piece that it is given:
+/// in pieces that just fill it up, a header section that is too long is so however it was cut.
+fn frame(parser: &mut StreamParser, mut chunk: &[u8]) -> Result<Vec<Message>, ParseError> {
+    let mut messages = Vec::new();
+    while !chunk.is_empty() {
+        let room = MESSAGE_MAX.saturating_sub(parser.pending()).max(1);
+        let (piece, rest) = chunk.split_at(room.min(chunk.len()));
+        messages.extend(parser.push(piece)?);
+        chunk = rest;
+    }
+    Ok(messages)
 }
 
 impl Framing {

@@ -155,12 +155,13 @@ fn cancel_waits_for_a_provisional_response() {
 }
 
 #[test]
-fn the_answer_to_a_cancel_promises_nothing() {
+fn answers_that_belong_before_what_follows_them_promise_nothing() {
     let path = World::new().path(Side::A);
     let is_promise = |text: &'static str| Transmit { path, bytes: Bytes::from_static(text.as_bytes()) }.is_promise();
     assert!(is_promise("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 1 INVITE\r\n\r\n"));
     assert!(!is_promise("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 1 CANCEL\r\n\r\n"));
     assert!(!is_promise("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 1 OPTIONS\r\n\r\n"));
+    assert!(!is_promise("SIP/2.0 202 Accepted\r\nVia: x\r\nCSeq: 1 REFER\r\n\r\n"));
     assert!(!is_promise("SIP/2.0 487 Request Terminated\r\nCSeq: 1 INVITE\r\n\r\n"));
 }
 

@@ -240,6 +240,13 @@ fn a_broken_stream_is_closed_and_a_ping_gets_its_pong() {
     let flood = vec![b'x'; 70_000];
     w.b.receive_stream(now, Path { connection: 8, ..path }, &flood);
     assert_eq!(w.events(Side::B).last(), Some(&Event::CloseConnection { connection: 8 }));
+    // So is what ends too late, however it was cut.
+    let long = request("OPTIONS", &format!("Subject: {}\r\n", "long".repeat(1_750)).repeat(10));
+    assert!(long.len() > 64 * 1024);
+    for (connection, cut) in [(9, 4_096), (10, long.len())] {
+        long.as_bytes().chunks(cut).for_each(|chunk| w.b.receive_stream(now, Path { connection, ..path }, chunk));
+        assert_eq!(w.events(Side::B).last(), Some(&Event::CloseConnection { connection }), "in pieces of {cut}");
+    }
 }
 
 /// A message must be whole within 32 s of its first octet, however it trickles in; whole ones and pings take no time at all.

@@ -49,6 +49,34 @@ fn an_early_session_is_changed_either_way() {
     assert_eq!(w.sent(Side::B).iter().filter(|l| l.starts_with("SIP/2.0 200")).count(), 2);
 }
 
+/// RFC 3261 section 12.2.1.2: the caller knows nothing of the call any more, or does not answer. Its INVITE is answered all the
+/// same, and nothing stays.
+#[test]
+fn an_early_session_of_which_the_caller_knows_nothing_ends() {
+    for forgotten in [true, false] {
+        let mut w = World::new();
+        let (_, b) = w.ring();
+        let now = w.now;
+        w.b.provisional(now, b, 183, Some(answer()));
+        w.run(50);
+        w.deaf = Some(Side::A);
+        let now = w.now;
+        w.b.reinvite(now, b, offer());
+        w.run(10);
+        let cause = if forgotten {
+            let update = w.newest(Side::B, "UPDATE");
+            w.give_b(response(&update, 481, "", "", ""));
+            Cause::from_sip_status(481)
+        } else {
+            w.run(32_000);
+            Cause::from_sip_status(408)
+        };
+        assert_eq!(w.events(Side::B), [Event::Cancelled { session: b, cause }]);
+        assert!(w.sent(Side::B).iter().any(|l| l.starts_with("SIP/2.0 487")));
+        w.settle();
+    }
+}
+
 #[test]
 fn offers_that_meet_are_told_apart() {
     let mut w = World::new();

@@ -1,0 +1,67 @@
+//! Burdens: what load each queue puts on each agent who can take its items, and how scarce those agents are.
+//!
+//! A flexible agent who takes what others could have taken is missing where nobody else could. So an item that chooses an
+//! agent weighs what that agent is needed for elsewhere: the load of each other queue for each agent at work who could bear
+//! it, by how good this agent is at it, and less with each other agent who idles and could.
+
+use crate::base::QueueId;
+
+use super::class::Class;
+
+/// One queue's burden.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Burden {
+    /// The queue.
+    pub(super) queue: QueueId,
+    /// Load for each agent at work.
+    pub(super) share: f64,
+    /// Agents who idle and could take its items.
+    idle: u32,
+}
+
+/// All burdens, numbered by their places.
+#[derive(Default, Debug)]
+pub(super) struct Burdens(Vec<Burden>);
+
+impl Burdens {
+    /// A queue without load; gives its number.
+    pub(super) fn add(&mut self, queue: QueueId) -> usize {
+        self.0.push(Burden { queue, share: 0.0, idle: 0 });
+        self.0.len() - 1
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// To set the shares.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Burden> {
+        self.0.iter_mut()
+    }
+
+    /// An agent of the class begins to idle, or ends.
+    pub(super) fn idles(&mut self, class: &Class, begins: bool) {
+        for each in &class.uses {
+            if let Some(burden) = self.0.get_mut(each.burden) {
+                burden.idle = if begins { burden.idle.saturating_add(1) } else { burden.idle.saturating_sub(1) };
+            }
+        }
+    }
+
+    /// What each agent of the class is needed for but for the queue; `scarcity` is what is left of a burden for each other idle
+    /// agent, of whom `counted` are not others.
+    pub(super) fn flex(&self, class: &Class, queue: QueueId, scarcity: f64, counted: u32) -> f64 {
+        let each = |each: &super::class::Use| {
+            let burden = self.0.get(each.burden).filter(|burden| burden.queue != queue && burden.share > 0.0)?;
+            let others = i32::try_from(burden.idle.saturating_sub(counted)).unwrap_or(i32::MAX);
+            Some(burden.share * each.level.get() * scarcity.powi(others))
+        };
+        class.uses.iter().filter_map(each).sum()
+    }
+
+    /// Idle agents who could take items of each queue: for checks.
+    pub(super) fn idle(&self) -> impl Iterator<Item = (QueueId, u32)> {
+        self.0.iter().map(|burden| (burden.queue, burden.idle))
+    }
+}

@@ -1,0 +1,288 @@
+//! Who fits what, kept as indices so that a match costs what the plausible candidates cost.
+//!
+//! Agents alike form a [class](super::class), items that ask the same wait behind one [gate](super::gate). A gate that few
+//! classes fit is remembered by those while somebody waits behind it; a gate that many fit is known to its tenant. So an
+//! agent who gets free looks at the gates that are plausible, and an item that comes at the classes that are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{AgentId, Instant, TenantId, TraitId, WorkItemId};
+use crate::core::contact::routing::Routing;
+use crate::core::contact::{Level, Mode, Want};
+
+use super::class::{Class, ClassId, Kind, Stamp};
+use super::gate::{Ask, FEW, Fit, Gate, GateId};
+use super::item::{IN_TIME_FIRST, IN_TIME_MEMORY};
+use super::line::Place;
+use super::posture::Posture;
+use super::score::could_ever;
+
+/// Gates without items that are kept for the next ones.
+const UNUSED_MAX: usize = 1_024;
+
+/// What is indexed of a tenant.
+#[derive(Default, Debug)]
+struct Tenant {
+    routing: Routing,
+    classes: Vec<ClassId>,
+    holders: BTreeMap<TraitId, Vec<ClassId>>,
+    minded: BTreeSet<TraitId>,
+    wide: BTreeSet<GateId>,
+    idle: usize,
+    /// Share of items taken in time, of late.
+    in_time: Option<f64>,
+    queues: usize,
+}
+
+/// All classes and gates.
+#[derive(Default, Debug)]
+pub(super) struct Fits {
+    classes: Vec<Class>,
+    class_ids: BTreeMap<Kind, ClassId>,
+    gates: Vec<Option<Gate>>,
+    vacant: Vec<GateId>,
+    gate_ids: HashMap<Ask, GateId>,
+    unused: usize,
+    tenants: BTreeMap<TenantId, Tenant>,
+    epoch: u32,
+}
+
+impl Fits {
+    /// Says how a tenant's items are routed.
+    pub(super) fn set_routing(&mut self, tenant: TenantId, routing: Routing) {
+        self.tenants.entry(tenant).or_default().routing = routing;
+    }
+
+    /// How a tenant's items are routed.
+    pub(super) fn routing(&self, tenant: TenantId) -> Routing {
+        self.tenants.get(&tenant).map(|t| t.routing).unwrap_or_default()
+    }
+
+    /// Share of a tenant's items that was taken in time, of late.
+    pub(super) fn in_time(&self, tenant: TenantId) -> f64 {
+        self.tenants.get(&tenant).and_then(|t| t.in_time).unwrap_or(IN_TIME_FIRST)
+    }
+
+    /// One more queue has a say in that.
+    pub(super) fn add_queue(&mut self, tenant: TenantId) {
+        self.tenants.entry(tenant).or_default().queues += 1;
+    }
+
+    /// An item was taken in time, or was not.
+    pub(super) fn count_in_time(&mut self, tenant: TenantId, in_time: bool) {
+        let own = self.tenants.entry(tenant).or_default();
+        let before = own.in_time.unwrap_or(IN_TIME_FIRST);
+        let memory = IN_TIME_MEMORY * own.queues.max(1) as f64;
+        own.in_time = Some(before + (f64::from(u8::from(in_time)) - before) / memory);
+    }
+
+    /// The class of such agents. Name all classes before the first gate.
+    pub(super) fn class_of(&mut self, kind: Kind) -> ClassId {
+        let next = ClassId(u32::try_from(self.classes.len()).unwrap_or(u32::MAX));
+        let id = *self.class_ids.entry(kind.clone()).or_insert(next);
+        if id == next {
+            let tenant = self.tenants.entry(kind.tenant).or_default();
+            tenant.classes.push(id);
+            tenant.minded.extend(kind.minds.iter().map(|mind| mind.what));
+            for what in kind.traits.iter() {
+                tenant.holders.entry(what).or_default().push(id);
+            }
+            self.classes.push(Class::new(kind));
+        }
+        id
+    }
+
+    /// A class.
+    pub(super) fn class(&self, id: ClassId) -> Option<&Class> {
+        self.classes.get(id.0 as usize)
+    }
+
+    /// A class, to be changed.
+    pub(super) fn class_mut(&mut self, id: ClassId) -> Option<&mut Class> {
+        self.classes.get_mut(id.0 as usize)
+    }
+
+    /// A gate.
+    pub(super) fn gate(&self, id: GateId) -> Option<&Gate> {
+        self.gates.get(id.0 as usize)?.as_ref()
+    }
+
+    fn gate_mut(&mut self, id: GateId) -> Option<&mut Gate> {
+        self.gates.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    /// Those of the traits that some agent of the tenant minds.
+    pub(super) fn minded(&self, tenant: TenantId, traits: impl Iterator<Item = TraitId>) -> Box<[TraitId]> {
+        let minded = self.tenants.get(&tenant).map(|t| &t.minded);
+        let traits: BTreeSet<_> = traits.filter(|what| minded.is_some_and(|m| m.contains(what))).collect();
+        traits.into_iter().collect()
+    }
+
+    /// The gate of such items, for one more of them.
+    pub(super) fn enter(&mut self, ask: Ask, importance: f64, target: Duration) -> GateId {
+        if let Some(&id) = self.gate_ids.get(&ask) {
+            if let Some(gate) = self.gate_mut(id) {
+                gate.present += 1;
+                if gate.present == 1 {
+                    self.unused -= 1;
+                }
+            }
+            return id;
+        }
+        let fit = self.fit(&ask);
+        let mut gate = Gate::new(ask.clone(), importance, target, fit);
+        gate.present = 1;
+        let id = self.vacant.pop().unwrap_or_else(|| {
+            self.gates.push(None);
+            GateId(u32::try_from(self.gates.len() - 1).unwrap_or(u32::MAX))
+        });
+        if let Some(place) = self.gates.get_mut(id.0 as usize) {
+            *place = Some(gate);
+        }
+        self.gate_ids.insert(ask, id);
+        id
+    }
+
+    /// One item less.
+    pub(super) fn exit(&mut self, id: GateId) {
+        let Some(gate) = self.gate_mut(id) else { return };
+        gate.present = gate.present.saturating_sub(1);
+        if gate.present == 0 {
+            self.unused += 1;
+            if self.unused > UNUSED_MAX {
+                self.sweep();
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        for (n, place) in self.gates.iter_mut().enumerate() {
+            if let Some(gate) = place.take_if(|gate| gate.present == 0) {
+                self.gate_ids.remove(&gate.ask);
+                self.vacant.push(GateId(n as u32));
+            }
+        }
+        self.unused = 0;
+    }
+
+    /// Which classes fit: looked for among those that have the rarest of what is required.
+    fn fit(&self, ask: &Ask) -> Fit {
+        let Some(tenant) = self.tenants.get(&ask.tenant) else { return Fit::Few(Box::default()) };
+        let always = |want: &&Want| {
+            want.mode == Mode::Required && want.schedule.steps().iter().all(|step| step.level > Level::NONE)
+        };
+        let none: &[ClassId] = &[];
+        let holders =
+            ask.gates.iter().filter(always).map(|want| tenant.holders.get(&want.what).map_or(none, Vec::as_slice));
+        let candidates = holders.min_by_key(|classes| classes.len()).unwrap_or(&tenant.classes);
+        let mut few = vec![];
+        for &id in candidates {
+            if self.class(id).is_some_and(|class| could_ever(&class.kind, ask)) {
+                if few.len() == FEW {
+                    return Fit::Many;
+                }
+                few.push(id);
+            }
+        }
+        Fit::Few(few.into())
+    }
+
+    /// Classes whose agents may fit the gate.
+    pub(super) fn classes_for<'a>(&'a self, gate: &'a Gate) -> &'a [ClassId] {
+        match &gate.fit {
+            Fit::Few(few) => few,
+            Fit::Many => self.tenants.get(&gate.ask.tenant).map_or(&[], |t| &t.classes),
+        }
+    }
+
+    /// All classes of a tenant.
+    pub(super) fn classes_of(&self, tenant: TenantId) -> &[ClassId] {
+        self.tenants.get(&tenant).map_or(&[], |t| &t.classes)
+    }
+
+    /// Gates where somebody waits and that agents of the class may fit.
+    pub(super) fn gates_for(&self, class: ClassId) -> impl Iterator<Item = &Gate> {
+        let class = self.class(class);
+        let stamps = class.into_iter().flat_map(|class| &class.waiting);
+        let few = stamps.filter_map(|stamp| self.gate(stamp.gate).filter(|gate| gate.epoch == stamp.epoch));
+        let tenant = class.and_then(|class| self.tenants.get(&class.kind.tenant));
+        let wide = tenant.into_iter().flat_map(|t| &t.wide).filter_map(|&id| self.gate(id));
+        few.chain(wide).filter(|gate| gate.is_waited_at())
+    }
+
+    /// All gates where somebody waits.
+    pub(super) fn waited_at(&self) -> impl Iterator<Item = &Gate> {
+        self.gates.iter().flatten().filter(|gate| gate.is_waited_at())
+    }
+
+    /// An item behind the gate is free to be offered.
+    pub(super) fn release(&mut self, id: GateId, place: Place, item: WorkItemId, prefers: &Arc<[Want]>) {
+        let Some(gate) = self.gates.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+        let first = !gate.is_waited_at();
+        gate.add(place, item, prefers);
+        if !first {
+            return;
+        }
+        self.epoch = self.epoch.wrapping_add(1);
+        gate.epoch = self.epoch;
+        match &gate.fit {
+            Fit::Many => {
+                self.tenants.entry(gate.ask.tenant).or_default().wide.insert(id);
+            }
+            Fit::Few(few) => {
+                let (few, stamp) = (few.clone(), Stamp { gate: id, epoch: self.epoch });
+                let gates = &self.gates;
+                let holds = |old: Stamp| {
+                    let gate = gates.get(old.gate.0 as usize).and_then(Option::as_ref);
+                    gate.is_some_and(|gate| gate.epoch == old.epoch && gate.is_waited_at())
+                };
+                for class in few {
+                    if let Some(class) = self.classes.get_mut(class.0 as usize) {
+                        class.stamp(stamp, holds);
+                    }
+                }
+            }
+        }
+    }
+
+    /// An item behind the gate is not free any more.
+    pub(super) fn reserve(&mut self, id: GateId, place: Place, item: WorkItemId, prefers: &Arc<[Want]>) {
+        let Some(gate) = self.gate_mut(id) else { return };
+        gate.remove(place, item, prefers);
+        if !gate.is_waited_at() {
+            let tenant = gate.ask.tenant;
+            if let Some(tenant) = self.tenants.get_mut(&tenant) {
+                tenant.wide.remove(&id);
+            }
+        }
+    }
+
+    /// An agent can take something.
+    pub(super) fn add_open(&mut self, class: ClassId, posture: Posture, idle_since: Instant, agent: AgentId) {
+        let Some(class) = self.class_mut(class) else { return };
+        class.add_open(posture, idle_since, agent);
+        let tenant = class.kind.tenant;
+        if posture.is_idle() {
+            self.tenants.entry(tenant).or_default().idle += 1;
+        }
+    }
+
+    /// Undoes [`add_open`](Self::add_open).
+    pub(super) fn remove_open(&mut self, class: ClassId, posture: Posture, idle_since: Instant, agent: AgentId) {
+        let Some(class) = self.class_mut(class) else { return };
+        class.remove_open(posture, idle_since, agent);
+        let tenant = class.kind.tenant;
+        if posture.is_idle()
+            && let Some(tenant) = self.tenants.get_mut(&tenant)
+        {
+            tenant.idle = tenant.idle.saturating_sub(1);
+        }
+    }
+
+    /// Agents of the tenant who have nothing in hand and could take something.
+    pub(super) fn idle(&self, tenant: TenantId) -> usize {
+        self.tenants.get(&tenant).map_or(0, |t| t.idle)
+    }
+}

@@ -1,0 +1,323 @@
+//! The match: which agent for an item that came, which item for an agent who can take one.
+//!
+//! Both directions compare pairs by one key, the score under the tenant's policy. A tie goes to the longest wait, then to the
+//! longest idle, then to the lower id.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::{AgentId, Instant, Medium, Now, QueueId, WorkItemId};
+use crate::core::contact::Want;
+use crate::core::contact::routing::{Policy, Routing};
+
+use super::class::{Class, ClassId};
+use super::engine::Engine;
+use super::explain::{Choice, Reason, Trigger};
+use super::gate::Gate;
+use super::item::{Stage, Urgency};
+use super::line::Place;
+use super::posture::Posture;
+use super::score::{Terms, is_in_time, judge, urgency};
+use super::timer::Timer;
+
+/// With more idle agents than this a chat gets one of them to itself.
+const PLENTY_IDLE: usize = 2;
+
+/// How long the shares of load are good for.
+const SHARES_FOR: Duration = Duration::from_secs(10);
+
+/// Most busy agents that are asked when they will be free; more are as many times as good as these.
+const BUSY_MAX: usize = 256;
+
+/// A pair that could be an offer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair {
+    /// The item.
+    pub(super) item: WorkItemId,
+    /// The agent.
+    pub(super) agent: AgentId,
+    /// The agent's class.
+    pub(super) class: ClassId,
+    /// The score.
+    pub(super) terms: Terms,
+    key: f64,
+    waited: Duration,
+    idle_since: Instant,
+}
+
+impl Ord for Pair {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.key.total_cmp(&other.key))
+            .then(self.waited.cmp(&other.waited))
+            .then(other.idle_since.cmp(&self.idle_since))
+            .then(other.item.cmp(&self.item))
+            .then(other.agent.cmp(&self.agent))
+    }
+}
+
+impl PartialOrd for Pair {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Pair {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Pair {}
+
+/// What of an item the score needs.
+#[derive(Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) item: WorkItemId,
+    pub(super) gate: &'a Gate,
+    pub(super) prefers: &'a [Want],
+    /// Credit included.
+    pub(super) waited: Duration,
+}
+
+impl<'a> Head<'a> {
+    /// An item that stands behind a gate.
+    fn new(now: Instant, rank: Place, item: WorkItemId, gate: &'a Gate, prefers: &'a [Want]) -> Self {
+        Self { item, gate, prefers, waited: rank.waited(now) }
+    }
+
+    fn wants(&self) -> impl Iterator<Item = &'a Want> {
+        self.gate.ask.gates.iter().chain(self.prefers)
+    }
+}
+
+/// What of an agent the score needs.
+#[derive(Clone, Copy)]
+pub(super) struct Seat<'a> {
+    pub(super) agent: AgentId,
+    pub(super) id: ClassId,
+    pub(super) class: &'a Class,
+    pub(super) posture: Posture,
+    pub(super) idle_since: Instant,
+}
+
+impl Engine {
+    /// The score of a pair and its key; none when the agent does not fit the item or cannot take it now.
+    pub(super) fn pair(
+        &self,
+        now: Instant,
+        routing: &Routing,
+        trigger: Trigger,
+        head: Head<'_>,
+        seat: Seat<'_>,
+    ) -> Option<Pair> {
+        let (ask, weights) = (&head.gate.ask, &routing.weights);
+        if !seat.posture.takes(ask.medium, seat.class.kind.slots) {
+            return None;
+        }
+        let fit = judge(&seat.class.kind, ask, head.prefers, head.waited).ok()?;
+        let burden = seat.posture.burden(ask.medium, seat.class.kind.slots, self.fits.idle(ask.tenant) > PLENTY_IDLE);
+        let idle_s = now.since(seat.idle_since).as_secs_f64();
+        let in_time = is_in_time(head.waited, head.gate.target, ask.medium.is_live());
+        let flex = weights.flex
+            * match trigger {
+                Trigger::Item => {
+                    let counted = u32::from(seat.posture.is_idle());
+                    self.burdens.flex(seat.class, ask.queue, weights.scarcity, counted)
+                }
+                Trigger::Agent if weights.flex_freed > 0.0 => {
+                    weights.flex_freed * self.burdens.flex(seat.class, ask.queue, 1.0, 0)
+                }
+                Trigger::Agent => 0.0,
+            };
+        let terms = Terms {
+            matched: weights.fit * fit.share,
+            urgency: weights.urgency * head.gate.importance * urgency(head.waited, head.gate.target, weights),
+            in_time: if in_time { weights.in_time } else { 0.0 },
+            fairness: weights.fairness * self.arrears(ask.queue),
+            flex: -flex,
+            idle: weights.idle * idle_s.min(weights.idle_full_s) / weights.idle_full_s.max(1.0),
+            blend: -weights.blend * f64::from(burden),
+            cost: -fit.cost,
+        };
+        let key = match routing.policy {
+            Policy::Fifo => -f64::from(burden),
+            Policy::BestSkill => seat.class.kind.level(head.wants()).get() - f64::from(burden),
+            Policy::Score | Policy::ScoreHold => terms.total(),
+        };
+        let (item, agent, class) = (head.item, seat.agent, seat.id);
+        Some(Pair { item, agent, class, terms, key, waited: head.waited, idle_since: seat.idle_since })
+    }
+
+    /// Works out anew, now and then, what load each agent bears of each queue.
+    pub(super) fn refresh_shares(&mut self, now: Instant) {
+        if self.shares_at.is_some_and(|at| now.since(at) < SHARES_FOR) {
+            return;
+        }
+        self.shares_at = Some(now);
+        let shares: BTreeMap<QueueId, f64> = (self.queues.iter())
+            .map(|(&id, queue)| (id, queue.forecast.load(now) / self.staff(queue).max(1) as f64))
+            .collect();
+        for burden in self.burdens.iter_mut() {
+            burden.share = shares.get(&burden.queue).copied().unwrap_or(0.0);
+        }
+    }
+
+    /// By how much a queue's items were taken in time less often of late than all of the tenant's.
+    fn arrears(&self, queue: QueueId) -> f64 {
+        let Some(queue) = self.queues.get(&queue) else { return 0.0 };
+        self.fits.in_time(queue.tenant()) - queue.in_time
+    }
+
+    /// Finds an agent for an item that waits free, or holds it for a better one.
+    pub(super) fn match_item(&mut self, now: Now, id: WorkItemId) {
+        let Some(item) = self.items.get(&id).filter(|item| item.stage == Stage::Waiting) else { return };
+        let Some(gate) = self.fits.gate(item.gate) else { return };
+        let routing = self.fits.routing(gate.ask.tenant);
+        let head = Head::new(now.mono, item.rank(), id, gate, &item.prefers);
+        let mut choice = Choice::new(Trigger::Item);
+        for &class_id in self.fits.classes_for(gate) {
+            let Some(class) = self.fits.class(class_id) else { continue };
+            for (&posture, agents) in &class.open {
+                // Those of one class and posture differ only in how long they have been idle.
+                let Some(&(idle_since, agent)) = agents.first() else { continue };
+                let seat = Seat { agent, id: class_id, class, posture, idle_since };
+                choice.consider(self.pair(now.mono, &routing, Trigger::Item, head, seat));
+            }
+        }
+        let Some(best) = choice.best() else { return self.end_hold(id) };
+        if self.is_held(now.mono, &routing, head, best.class) {
+            return self.hold(now, id, &routing);
+        }
+        let reason = choice.reason(now, best);
+        self.make_offer(now, best, reason);
+    }
+
+    /// Finds an item for an agent who can take something: the one of the highest score. Nothing is held back from who is free.
+    pub(super) fn match_agent(&mut self, now: Now, id: AgentId) {
+        let Some(agent) = self.agents.get(&id) else { return };
+        let Some((posture, idle_since)) = agent.footing().open else { return };
+        let Some(class) = self.fits.class(agent.class) else { return };
+        let routing = self.fits.routing(class.kind.tenant);
+        let seat = Seat { agent: id, id: agent.class, class, posture, idle_since };
+        let mut choice = Choice::new(Trigger::Agent);
+        for gate in self.fits.gates_for(agent.class) {
+            if !posture.takes(gate.ask.medium, class.kind.slots) {
+                continue;
+            }
+            gate.heads(now.mono, |rank, item, prefers| {
+                let prefers = prefers.or_else(|| self.items.get(&item).map(|i| &i.prefers));
+                let Some(prefers) = prefers else { return };
+                let head = Head::new(now.mono, rank, item, gate, prefers);
+                let pair = self.pair(now.mono, &routing, Trigger::Agent, head, seat);
+                let pair = pair.map(|pair| keyed_by_item(pair, &routing, head));
+                choice.consider(pair);
+            });
+        }
+        let Some(best) = choice.best() else { return };
+        let reason = choice.reason(now, best);
+        self.make_offer(now, best, reason);
+    }
+
+    /// Matches all that can be matched, the best pairs first: for changes that concern many at once.
+    pub(super) fn match_all(&mut self, now: Now) {
+        let mut heads: Vec<(Urgency, WorkItemId)> = vec![];
+        for gate in self.fits.waited_at() {
+            if self.fits.classes_for(gate).iter().any(|&c| self.fits.class(c).is_some_and(|c| !c.open.is_empty())) {
+                let urgent = |(rank, item): (Place, _)| (Urgency::new(item, rank.waited(now.mono), gate.target), item);
+                heads.extend(gate.items().map(urgent));
+            }
+        }
+        // The most urgent first, each to its best agent.
+        heads.sort_unstable_by_key(|head| Reverse(head.0));
+        for (_, item) in heads {
+            self.match_item(now, item);
+        }
+    }
+
+    /// Whether it is better to wait for a busy agent than to take an idle one of this class: the gain is more than what the
+    /// item's urgency grows by until then, and it would still be taken in time. An agent who is better for the item but is needed
+    /// more elsewhere is not better. E is one over the sum of the rates at which better agents get free.
+    fn is_held(&self, now: Instant, routing: &Routing, head: Head<'_>, class: ClassId) -> bool {
+        let (weights, target) = (&routing.weights, head.gate.target);
+        let margin = Duration::from_secs_f64(weights.hold_margin_s.clamp(0.0, 1e6));
+        let spoken = matches!(head.gate.ask.medium, Medium::Voice | Medium::Video);
+        if routing.policy != Policy::ScoreHold || !spoken || head.waited + margin >= target {
+            return false;
+        }
+        let Some((rate, gain)) = self.better(now, routing, head, class) else { return false };
+        let until = head.waited + Duration::from_secs_f64((1.0 / rate).min(1e6));
+        let loss = urgency(until, target, weights) - urgency(head.waited, target, weights);
+        until + margin < target && gain > weights.urgency * head.gate.importance * loss
+    }
+
+    /// At what rate, per second, better agents than those of the class get free, and how many points are gained by waiting;
+    /// none when nobody is better.
+    fn better(&self, now: Instant, routing: &Routing, head: Head<'_>, class: ClassId) -> Option<(f64, f64)> {
+        let weights = &routing.weights;
+        let worth = |class: &Class| {
+            let flex = self.burdens.flex(class, head.gate.ask.queue, 1.0, 0);
+            (class.kind.level(head.wants()), weights.flex * flex)
+        };
+        let own = worth(self.fits.class(class)?);
+        let (mut rate, mut gain, mut asked, mut there) = (0.0, 0.0, 0_usize, 0_usize);
+        for class in self.fits.classes_for(head.gate).iter().filter_map(|&id| self.fits.class(id)) {
+            if class.busy.is_empty() || class.kind.level(head.wants()) <= own.0 {
+                continue;
+            }
+            let (level, flex) = worth(class);
+            let points = weights.fit * (level.get() - own.0.get()) - (flex - own.1);
+            if points <= 0.0 || judge(&class.kind, &head.gate.ask, head.prefers, head.waited).is_err() {
+                continue;
+            }
+            there += class.busy.len();
+            for busy in class.busy.values().take(BUSY_MAX.saturating_sub(asked)) {
+                asked += 1;
+                let law = self.queues.get(&busy.queue).and_then(|queue| queue.forecast.law());
+                let hazard = law.map_or(0.0, |law| law.hazard(now.since(busy.since).as_secs_f64()));
+                rate += hazard;
+                gain += hazard * points;
+            }
+        }
+        (rate > 0.0).then(|| (rate * there as f64 / asked.max(1) as f64, gain / rate))
+    }
+
+    /// Keeps an item for a better agent, and looks again before long.
+    fn hold(&mut self, now: Now, id: WorkItemId, routing: &Routing) {
+        let Some(item) = self.items.get_mut(&id).filter(|item| item.hold_at.is_none()) else { return };
+        let at = now.mono + Duration::from_secs_f64(routing.weights.hold_every_s.clamp(0.1, 3_600.0));
+        item.hold_at = Some(at);
+        self.timers.start(Some(at), Timer::Hold(id));
+    }
+
+    /// An item is not held any more.
+    pub(super) fn end_hold(&mut self, id: WorkItemId) {
+        if let Some(item) = self.items.get_mut(&id) {
+            self.timers.cancel(item.hold_at.take(), Timer::Hold(id));
+        }
+    }
+
+    /// A held item is looked at again.
+    pub(super) fn hold_due(&mut self, now: Now, id: WorkItemId) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.hold_at = None;
+            self.match_item(now, id);
+        }
+    }
+}
+
+/// Among items of one agent some policies look at the wait first.
+fn keyed_by_item(pair: Pair, routing: &Routing, head: Head<'_>) -> Pair {
+    let targets = || head.waited.as_secs_f64() / head.gate.target.as_secs_f64().max(1e-6);
+    match routing.policy {
+        Policy::Fifo => Pair { key: targets(), ..pair },
+        _ => pair,
+    }
+}
+
+/// Builds the reason of an offer.
+impl Choice {
+    fn reason(self, now: Now, best: Pair) -> Box<Reason> {
+        Box::new(Reason::new(now, best.waited, best.terms, self))
+    }
+}

@@ -1,0 +1,257 @@
+//! The score of an item and an agent, term by term.
+//!
+//! The terms are those of [`Weights`], with m the weighted mean of what the item prefers and requires, each met in proportion,
+//! and what the agent costs for such an item.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::TraitId;
+use crate::core::contact::routing::Weights;
+use crate::core::contact::{Level, Mode, Step, Want};
+
+use super::class::Kind;
+use super::gate::Ask;
+
+/// A score, term by term, in points. What speaks against a pair is below zero.
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
+pub struct Terms {
+    /// How well the agent matches what the item wants.
+    pub matched: f64,
+    /// How urgent the item is.
+    pub urgency: f64,
+    /// Whether it can still be taken in time.
+    pub in_time: f64,
+    /// How its queue fared of late against the others.
+    pub fairness: f64,
+    /// What the agent is needed for elsewhere.
+    pub flex: f64,
+    /// How long the agent has been idle.
+    pub idle: f64,
+    /// What the agent puts aside for it.
+    pub blend: f64,
+    /// What the agent costs for such an item.
+    pub cost: f64,
+}
+
+impl Terms {
+    /// The score.
+    pub fn total(&self) -> f64 {
+        self.matched + self.urgency + self.in_time + self.fairness + self.flex + self.idle + self.blend + self.cost
+    }
+}
+
+/// Why an agent cannot be offered an item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unfit {
+    /// Another tenant's.
+    Tenant,
+    /// The agent lacks what is required, or has it below the least level.
+    Lacks {
+        /// What.
+        what: TraitId,
+        /// At what level the agent has it.
+        have: Level,
+        /// What is asked for now.
+        need: Level,
+    },
+    /// The agent has what is forbidden.
+    Has {
+        /// What.
+        what: TraitId,
+    },
+    /// The agent takes only items that have this.
+    Wants {
+        /// What.
+        what: TraitId,
+    },
+    /// The agent takes no items that have this.
+    Refuses {
+        /// What.
+        what: TraitId,
+    },
+    /// The agent has no slot for the medium.
+    Medium,
+}
+
+/// What agents of a class and an item have to do with one another.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Match {
+    /// How well they match, 0 to 1.
+    pub(super) share: f64,
+    /// What it costs, in points.
+    pub(super) cost: f64,
+}
+
+/// Whether a want that is no preference is met at this step.
+fn meets(kind: &Kind, want: &Want, step: Step) -> Result<(), Unfit> {
+    let (what, have) = (want.what, kind.traits.level(want.what));
+    match want.mode {
+        Mode::Required if have < step.level => Err(Unfit::Lacks { what, have, need: step.level }),
+        // A step without weight lifts the ban.
+        Mode::Forbidden if step.importance > 0 && have > Level::NONE && have >= step.level => Err(Unfit::Has { what }),
+        _ => Ok(()),
+    }
+}
+
+/// What does not change as an item waits: tenant, slots, and what the agents themselves insist on.
+fn suits(kind: &Kind, ask: &Ask) -> Result<(), Unfit> {
+    if kind.tenant != ask.tenant {
+        return Err(Unfit::Tenant);
+    }
+    if kind.slots.of(ask.medium) == 0 {
+        return Err(Unfit::Medium);
+    }
+    for mind in &kind.minds {
+        let has = ask.traits.binary_search(&mind.what).is_ok();
+        match mind.mode {
+            Mode::Required if !has => return Err(Unfit::Wants { what: mind.what }),
+            Mode::Forbidden if has => return Err(Unfit::Refuses { what: mind.what }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether agents of the class can be offered items of the gate at some step of the schedules at least.
+pub(super) fn could_ever(kind: &Kind, ask: &Ask) -> bool {
+    let met = |want: &Want| want.schedule.steps().iter().any(|&step| meets(kind, want, step).is_ok());
+    suits(kind, ask).is_ok() && ask.gates.iter().all(met)
+}
+
+/// How an item and agents of a class match after this wait.
+pub(super) fn judge(kind: &Kind, ask: &Ask, prefers: &[Want], waited: Duration) -> Result<Match, Unfit> {
+    suits(kind, ask)?;
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for want in &ask.gates {
+        let step = want.schedule.at(waited);
+        meets(kind, want, step)?;
+        if want.mode == Mode::Required {
+            // Met in full, since `have >= need`.
+            sum += f64::from(step.importance);
+            weight += f64::from(step.importance);
+        }
+    }
+    for want in prefers {
+        let step = want.schedule.at(waited);
+        let (have, need) = (kind.traits.level(want.what), step.level);
+        let met = if need == Level::NONE { 1.0 } else { (have.get() / need.get()).min(1.0) };
+        sum += f64::from(step.importance) * met;
+        weight += f64::from(step.importance);
+    }
+    let mut cost = 0.0;
+    for mind in &kind.minds {
+        let has = ask.traits.binary_search(&mind.what).is_ok();
+        if mind.mode == Mode::Preferred {
+            sum += if has { f64::from(mind.importance) } else { 0.0 };
+            weight += f64::from(mind.importance);
+        }
+        cost += if has { f64::from(mind.cost) } else { 0.0 };
+    }
+    Ok(Match { share: if weight > 0.0 { sum / weight } else { 1.0 }, cost })
+}
+
+/// Urgency: the wait in targets, each beyond the first counting by the late slope. A target of zero counts as one
+/// microsecond.
+pub(super) fn urgency(waited: Duration, target: Duration, weights: &Weights) -> f64 {
+    let targets = waited.as_secs_f64() / target.as_secs_f64().max(1e-6);
+    if targets <= 1.0 { targets } else { 1.0 + weights.late_slope * (targets - 1.0) }
+}
+
+/// Whether taking the item now is what keeps it in time: a live one within its target, another in the last quarter of it.
+pub(super) fn is_in_time(waited: Duration, target: Duration, live: bool) -> bool {
+    waited <= target && (live || waited >= target / 4 * 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::class::Traits;
+    use super::*;
+    use crate::base::{Medium, QueueId, TenantId};
+    use crate::core::contact::{Mind, Schedule, Slots};
+
+    fn kind(traits: &[(u32, f64)], minds: &[Mind]) -> Kind {
+        let traits: Vec<_> = traits.iter().map(|&(t, l)| (TraitId(t), Level::new(l))).collect();
+        Kind { tenant: TenantId(1), traits: Traits::new(&traits), minds: minds.into(), slots: Slots::default() }
+    }
+
+    fn want(what: u32, mode: Mode, steps: &[(u32, f64, u8)]) -> Want {
+        let steps =
+            steps.iter().map(|&(after_s, level, importance)| Step { after_s, level: Level::new(level), importance });
+        Want { what: TraitId(what), mode, schedule: Schedule::new(steps.collect()).unwrap() }
+    }
+
+    fn ask(gates: &[Want], traits: &[u32]) -> Ask {
+        Ask {
+            tenant: TenantId(1),
+            queue: QueueId(1),
+            medium: Medium::Voice,
+            gates: gates.into(),
+            traits: traits.iter().map(|&t| TraitId(t)).collect(),
+        }
+    }
+
+    fn share(kind: &Kind, ask: &Ask, prefers: &[Want], waited_s: u64) -> Result<f64, Unfit> {
+        judge(kind, ask, prefers, Duration::from_secs(waited_s)).map(|m| m.share)
+    }
+
+    #[test]
+    fn what_is_preferred_counts_in_proportion_and_by_weight() {
+        let prefers = [want(1, Mode::Preferred, &[(0, 1.0, 100)]), want(2, Mode::Preferred, &[(0, 0.5, 50)])];
+        let none = ask(&[], &[]);
+        assert_eq!(share(&kind(&[(1, 0.4), (2, 0.9)], &[]), &none, &prefers, 0), Ok((40.0 + 50.0) / 150.0));
+        assert_eq!(share(&kind(&[(2, 0.25)], &[]), &none, &prefers, 0), Ok(25.0 / 150.0));
+        assert_eq!(share(&kind(&[], &[]), &none, &[], 0), Ok(1.0));
+    }
+
+    #[test]
+    fn what_is_required_relaxes_and_what_is_forbidden_is_lifted() {
+        let gates = [
+            want(1, Mode::Required, &[(0, 0.8, 100), (30, 0.2, 100)]),
+            want(2, Mode::Forbidden, &[(0, 0.5, 100), (60, 0.5, 0)]),
+        ];
+        let ask = ask(&gates, &[]);
+        let novice = kind(&[(1, 0.3)], &[]);
+        let lacks = Unfit::Lacks { what: TraitId(1), have: Level::new(0.3), need: Level::new(0.8) };
+        assert_eq!(share(&novice, &ask, &[], 29), Err(lacks));
+        assert_eq!(share(&novice, &ask, &[], 30), Ok(1.0));
+        let barred = kind(&[(1, 1.0), (2, 0.5)], &[]);
+        assert_eq!(share(&barred, &ask, &[], 0), Err(Unfit::Has { what: TraitId(2) }));
+        assert_eq!(share(&barred, &ask, &[], 60), Ok(1.0));
+        assert_eq!(share(&kind(&[(1, 1.0), (2, 0.4)], &[]), &ask, &[], 0), Ok(1.0));
+        assert!(could_ever(&novice, &ask) && could_ever(&barred, &ask));
+        assert!(!could_ever(&kind(&[(1, 0.1)], &[]), &ask));
+    }
+
+    #[test]
+    fn agents_mind_what_items_have() {
+        let mind = |mode, importance, cost| Mind { what: TraitId(9), mode, importance, cost };
+        let (with, without) = (ask(&[], &[9]), ask(&[], &[]));
+        let judged = |minds: &[Mind], ask| judge(&kind(&[], minds), ask, &[], Duration::ZERO);
+        assert_eq!(judged(&[mind(Mode::Required, 0, 0)], &without), Err(Unfit::Wants { what: TraitId(9) }));
+        assert_eq!(judged(&[mind(Mode::Forbidden, 0, 0)], &with), Err(Unfit::Refuses { what: TraitId(9) }));
+        assert_eq!(judged(&[mind(Mode::Preferred, 50, 20)], &with), Ok(Match { share: 1.0, cost: 20.0 }));
+        assert_eq!(judged(&[mind(Mode::Preferred, 50, 20)], &without), Ok(Match { share: 0.0, cost: 0.0 }));
+    }
+
+    #[test]
+    fn other_tenants_and_media_without_slots_do_not_suit() {
+        let mut other = ask(&[], &[]);
+        other.tenant = TenantId(2);
+        assert_eq!(share(&kind(&[], &[]), &other, &[], 0), Err(Unfit::Tenant));
+        let mut mute = kind(&[], &[]);
+        mute.slots = Slots::default().with(Medium::Voice, 0);
+        assert_eq!(share(&mute, &ask(&[], &[]), &[], 0), Err(Unfit::Medium));
+    }
+
+    #[test]
+    fn urgency_grows_more_slowly_beyond_the_target() {
+        let of =
+            |waited, target| urgency(Duration::from_secs(waited), Duration::from_secs(target), &Weights::default());
+        assert_eq!(of(10, 20), 0.5);
+        assert_eq!(of(20, 20), 1.0);
+        assert_eq!(of(60, 20), 2.0);
+        assert!(of(1, 0).is_finite());
+    }
+}
