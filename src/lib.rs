@@ -37,9 +37,10 @@
 //! | [`core`] | `base`, `proto` |
 //! | [`media`] | `base`, `proto`, `dsp`, `core::media`, and the crate `cordboard_hal` |
 //! | [`edge`] | all of the above, and the crates `cordboard_hal` and `cordboard_hal_sim` |
+//! | [`simulate`] | `base`, `proto`, `core` |
 //! | [`appliance`], [`cli`], [`demo`] | everything |
 //!
-//! `tests/tidy.rs` holds the table, and that `base` to `media` are pure, do not panic on outside input and have no
+//! `tests/tidy.rs` holds the table, and that `base` to `media` and `simulate` are pure, do not panic on outside input and have no
 //! `unsafe`.
 //!
 //! # Examples
@@ -56,3 +57,4 @@ pub mod dsp;
 pub mod edge;
 pub mod media;
 pub mod proto;
+pub mod simulate;

@@ -14,6 +14,7 @@ const LAYERS: &[(&str, Option<&[&str]>)] = &[
     // Of the core only the media command and event types: see `MEDIA_MAY`.
     ("media", Some(&["base", "proto", "dsp", "core"])),
     ("edge", Some(&["base", "proto", "dsp", "core", "media"])),
+    ("simulate", Some(&["base", "proto", "core"])),
     ("appliance", None),
     ("cli", None),
     ("demo", None),
@@ -29,7 +30,7 @@ const HARDWARE: &[(&str, &[&str])] =
     &[("media", &["cordboard_hal"]), ("edge", &["cordboard_hal", "cordboard_hal_sim"])];
 
 /// Layers without clock, socket, file, thread, lock or executor.
-const PURE: &[&str] = &["base", "proto", "dsp", "core", "media"];
+const PURE: &[&str] = &["base", "proto", "dsp", "core", "media", "simulate"];
 
 /// What a pure layer does not name, and why.
 const IMPURE: &[(&str, &str)] = &[

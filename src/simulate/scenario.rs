@@ -1,0 +1,463 @@
+//! Scenario files: strict to read, so that a slip of the pen does not quietly simulate something else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::place::Step::{Index, Key};
+use super::place::{Faults, Step};
+use super::random::Law;
+use crate::base::Medium;
+use crate::core::contact::slots::SLOTS_MAX;
+use crate::core::fault::Fault;
+
+/// Most agents.
+pub const AGENTS_MAX: usize = 20_000;
+/// Most types of call.
+pub const TYPES_MAX: usize = 500;
+/// Most skills of one agent or type.
+pub const SKILLS_MAX: usize = 500;
+/// Most contacts in one run.
+pub const CONTACTS_MAX: u32 = 2_000_000;
+/// Longest run, in hours of virtual time.
+pub const HOURS_MAX: f64 = 100_000.0;
+/// Most contacts of one kind in an hour.
+const RATE_MAX: f64 = 1_000_000.0;
+/// Longest mean time, in seconds.
+const MEAN_S_MAX: f64 = 1_000_000.0;
+/// Largest deviation of a logarithm: beyond this a mean says nothing.
+const LOG_SD_MAX: f64 = 3.0;
+/// Highest importance.
+const IMPORTANCE_MAX: f64 = 1_000.0;
+
+/// What is to be simulated.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Scenario {
+    /// Calls of several types, agents with skills.
+    Routing(Routing),
+    /// Contacts of several media, agents alike.
+    Media(Media),
+}
+
+impl Scenario {
+    /// Reads a file's text; all faults at once.
+    pub fn read(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+        #[derive(Deserialize)]
+        struct Head {
+            kind: String,
+        }
+        let mut faults = Faults::new(file, text);
+        let scenario = match serde_json::from_str::<Head>(text) {
+            Err(error) => {
+                faults.syntax(&error);
+                None
+            }
+            Ok(head) => match head.kind.as_str() {
+                "routing" => typed(text, &mut faults, check_routing).map(Self::Routing),
+                "media" => typed(text, &mut faults, check_media).map(Self::Media),
+                other => {
+                    faults.add(&[Key("kind")], format!("`kind` is `{other}`"), "`routing` or `media`");
+                    None
+                }
+            },
+        };
+        match scenario {
+            Some(scenario) if faults.found.is_empty() => Ok(scenario),
+            _ => Err(faults.found),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Routing(scenario) => &scenario.name,
+            Self::Media(scenario) => &scenario.name,
+        }
+    }
+
+    /// The seed of its first run.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::Routing(scenario) => scenario.seed,
+            Self::Media(scenario) => scenario.seed,
+        }
+    }
+
+    /// How many contacts a run has, about.
+    pub fn contacts(&self) -> u32 {
+        match self {
+            Self::Routing(scenario) => scenario.contacts(),
+            Self::Media(scenario) => {
+                let per_hour: f64 = scenario.media.values().map(|medium| medium.per_hour).sum();
+                (per_hour * scenario.hours) as u32
+            }
+        }
+    }
+}
+
+/// Reads one kind, then looks at what it says.
+fn typed<'t, T: Deserialize<'t>>(text: &'t str, faults: &mut Faults<'_>, check: fn(&T, &mut Faults<'_>)) -> Option<T> {
+    match serde_json::from_str::<T>(text) {
+        Ok(scenario) => {
+            check(&scenario, faults);
+            Some(scenario)
+        }
+        Err(error) => {
+            faults.syntax(&error);
+            None
+        }
+    }
+}
+
+/// How long something lasts, as it is written.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lasts {
+    law: String,
+    mean_s: Option<f64>,
+    log_mean: Option<f64>,
+    log_sd: Option<f64>,
+}
+
+impl Lasts {
+    /// The law; of a checked scenario there always is one.
+    pub fn law(&self) -> Option<Law> {
+        match (self.law.as_str(), self.mean_s, self.log_mean, self.log_sd) {
+            ("exponential", Some(mean_s), None, None) => Some(Law::Exponential { mean_s }),
+            ("erlang2", Some(mean_s), None, None) => Some(Law::Erlang2 { mean_s }),
+            ("lognormal", None, Some(log_mean), Some(log_sd)) => Some(Law::LogNormal { log_mean, log_sd }),
+            ("lognormal", Some(mean_s), None, Some(log_sd)) => {
+                Some(Law::LogNormal { log_mean: mean_s.ln() - log_sd * log_sd / 2.0, log_sd })
+            }
+            _ => None,
+        }
+    }
+
+    fn check(&self, path: &[Step<'_>], faults: &mut Faults<'_>) {
+        let at = |key| [path, &[Key(key)]].concat();
+        if !["exponential", "erlang2", "lognormal"].contains(&self.law.as_str()) {
+            return faults.add(
+                &at("law"),
+                format!("`law` is `{}`", self.law),
+                "`exponential`, `erlang2` or `lognormal`",
+            );
+        }
+        let Some(law) = self.law() else {
+            let expected = match self.law.as_str() {
+                "lognormal" => "`log_sd` with either `log_mean` or `mean_s`",
+                _ => "`mean_s` alone",
+            };
+            return faults.add(path, format!("the numbers do not go with the law `{}`", self.law), expected);
+        };
+        if let Some(mean_s) = self.mean_s {
+            faults.positive(&at("mean_s"), mean_s, MEAN_S_MAX);
+        }
+        if let Some(log_sd) = self.log_sd {
+            faults.within(&at("log_sd"), log_sd, 0.0, LOG_SD_MAX);
+        }
+        if self.log_mean.is_some() && (!law.mean_s().is_finite() || law.mean_s() > MEAN_S_MAX) {
+            faults.add(&at("log_mean"), "the mean is too long", format!("a mean of at most {MEAN_S_MAX} s"));
+        }
+    }
+}
+
+/// Calls of several types, agents with skills.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routing {
+    #[serde(rename = "kind")]
+    _kind: String,
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// Service level: answered within so many seconds.
+    pub target_s: f64,
+    /// The types of call.
+    pub types: Vec<CallType>,
+    /// Who takes them.
+    pub agents: Vec<Agent>,
+    /// How many calls come in a run; or [`hours`](Self::hours).
+    calls: Option<u32>,
+    /// How long a run is, in hours of virtual time; or [`calls`](Self::calls).
+    hours: Option<f64>,
+    /// The seed of the first run.
+    #[serde(default = "one")]
+    pub seed: u64,
+    #[serde(default, rename = "reference")]
+    _reference: Ignored,
+}
+
+/// What another program reached: for people to compare.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Ignored;
+
+impl<'de> Deserialize<'de> for Ignored {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(from).map(|_| Self)
+    }
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn unit() -> f64 {
+    1.0
+}
+
+/// A type of call.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallType {
+    /// For people.
+    pub name: String,
+    /// Skills that an agent must have.
+    pub needs: Vec<String>,
+    /// Poisson.
+    pub calls_per_hour: f64,
+    /// How long an agent of middling skill talks.
+    pub talk: Lasts,
+    /// Mean of the exponential part of the patience.
+    pub patience_mean_s: f64,
+    /// How much such a call weighs; 1 is usual.
+    #[serde(default = "unit")]
+    pub importance: f64,
+}
+
+/// An agent.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// For people.
+    pub name: String,
+    /// Skills with levels, 0 to 1.
+    pub skills: BTreeMap<String, f64>,
+}
+
+impl Agent {
+    /// How good the agent is at calls of a type: the least level of the needed skills; 0 for one who cannot take them.
+    pub fn level(&self, of: &CallType) -> f64 {
+        of.needs.iter().map(|skill| self.skills.get(skill).copied().unwrap_or(0.0)).fold(1.0, f64::min)
+    }
+}
+
+impl Routing {
+    /// How many calls come in a run.
+    pub fn contacts(&self) -> u32 {
+        match (self.calls, self.hours) {
+            (Some(calls), _) => calls,
+            (None, hours) => (hours.unwrap_or(0.0) * self.calls_per_hour()).round() as u32,
+        }
+    }
+
+    /// Of all types together.
+    pub fn calls_per_hour(&self) -> f64 {
+        self.types.iter().map(|of| of.calls_per_hour).sum()
+    }
+}
+
+fn check_routing(scenario: &Routing, faults: &mut Faults<'_>) {
+    faults.positive(&[Key("target_s")], scenario.target_s, MEAN_S_MAX);
+    some(&[Key("types")], scenario.types.len(), TYPES_MAX, faults);
+    some(&[Key("agents")], scenario.agents.len(), AGENTS_MAX, faults);
+    let held: BTreeSet<&str> = (scenario.agents.iter().flat_map(|agent| &agent.skills))
+        .filter(|(_, level)| **level > 0.0)
+        .map(|(skill, _)| skill.as_str())
+        .collect();
+    let staffed = !scenario.agents.is_empty();
+    let mut names = BTreeSet::new();
+    for (n, of) in scenario.types.iter().enumerate() {
+        let at = |key| [Key("types"), Index(n), Key(key)];
+        if !names.insert(of.name.as_str()) {
+            faults.add(&at("name"), format!("there is a type `{}` already", of.name), "another name");
+        }
+        faults.within(&at("calls_per_hour"), of.calls_per_hour, 0.0, RATE_MAX);
+        faults.positive(&at("patience_mean_s"), of.patience_mean_s, MEAN_S_MAX);
+        faults.within(&at("importance"), of.importance, 0.0, IMPORTANCE_MAX);
+        of.talk.check(&at("talk"), faults);
+        at_most(&at("needs"), of.needs.len(), SKILLS_MAX, faults);
+        let mut missing = false;
+        for (k, skill) in of.needs.iter().enumerate().filter(|(_, skill)| staffed && !held.contains(skill.as_str())) {
+            missing = true;
+            let nearest = crate::core::fault::did_you_mean(skill, held.iter().copied());
+            let expected = nearest.map_or(String::new(), |nearest| format!("`{nearest}`"));
+            let path = [Key("types"), Index(n), Key("needs"), Index(k)];
+            faults.add(&path, format!("no agent has the skill `{skill}`"), expected);
+        }
+        if !missing && staffed && !scenario.agents.iter().any(|agent| agent.level(of) > 0.0) {
+            faults.add(&at("needs"), format!("no agent has all that calls of type `{}` need", of.name), "");
+        }
+    }
+    for (n, agent) in scenario.agents.iter().enumerate() {
+        at_most(&[Key("agents"), Index(n), Key("skills")], agent.skills.len(), SKILLS_MAX, faults);
+        for (skill, &level) in &agent.skills {
+            faults.within(&[Key("agents"), Index(n), Key("skills"), Key(skill)], level, 0.0, 1.0);
+        }
+    }
+    match (scenario.calls, scenario.hours) {
+        (Some(_), None) | (None, Some(_)) => {}
+        (Some(_), Some(_)) => faults.add(&[Key("hours")], "both `calls` and `hours` are given", "one of them"),
+        (None, None) => faults.add(&[], "neither `calls` nor `hours` is given", "one of them"),
+    }
+    if let Some(calls) = scenario.calls {
+        faults.within(&[Key("calls")], f64::from(calls), 1.0, f64::from(CONTACTS_MAX));
+    }
+    let rates_ok = scenario.types.iter().all(|of| of.calls_per_hour >= 0.0);
+    if let Some(hours) = scenario.hours {
+        duration(hours, scenario.calls_per_hour(), faults);
+    } else if rates_ok && !scenario.types.is_empty() && scenario.calls_per_hour() <= 0.0 {
+        faults.add(&[Key("types")], "no calls come: each `calls_per_hour` is 0", "one above 0 at least");
+    }
+}
+
+fn some(path: &[Step<'_>], count: usize, most: usize, faults: &mut Faults<'_>) {
+    if count == 0 {
+        faults.add(path, "there are none", format!("1 to {most}"));
+    }
+    at_most(path, count, most, faults);
+}
+
+fn at_most(path: &[Step<'_>], count: usize, most: usize, faults: &mut Faults<'_>) {
+    if count > most {
+        faults.add(path, format!("there are {count}"), format!("at most {most}"));
+    }
+}
+
+/// Hours that must be within bounds, and bring some contacts, but not too many.
+fn duration(hours: f64, per_hour: f64, faults: &mut Faults<'_>) {
+    faults.positive(&[Key("hours")], hours, HOURS_MAX);
+    let contacts = hours * per_hour;
+    if (0.0..=HOURS_MAX).contains(&hours)
+        && hours > 0.0
+        && per_hour >= 0.0
+        && !(1.0..=f64::from(CONTACTS_MAX)).contains(&contacts)
+    {
+        let expected = format!("1 to {CONTACTS_MAX}");
+        faults.add(&[Key("hours")], format!("{contacts:.0} contacts are expected"), expected);
+    }
+}
+
+/// Contacts of several media, agents alike.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    #[serde(rename = "kind")]
+    _kind: String,
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// How many agents.
+    pub agents: u32,
+    /// How many contacts of each medium at once; what is left out is as usual.
+    #[serde(default)]
+    pub slots: BTreeMap<Medium, u8>,
+    /// At what rate chats progress in total, one, two, three at once.
+    #[serde(default = "alone")]
+    pub chat_rates: Vec<f64>,
+    /// What comes.
+    pub media: BTreeMap<Medium, Contacts>,
+    /// How long a run is, in hours of virtual time.
+    pub hours: f64,
+    /// The seed of the first run.
+    #[serde(default = "one")]
+    pub seed: u64,
+    #[serde(default, rename = "reference")]
+    _reference: Ignored,
+}
+
+fn alone() -> Vec<f64> {
+    vec![1.0]
+}
+
+/// Contacts of one medium.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contacts {
+    /// Poisson.
+    pub per_hour: f64,
+    /// How long one keeps an agent who has nothing else.
+    pub work: Lasts,
+    /// Mean of the exponential patience; without it nobody gives up.
+    pub patience_mean_s: Option<f64>,
+    /// Service level: taken within so many seconds.
+    pub target_s: f64,
+    /// Callers who wait may leave a message.
+    pub voicemail: Option<Voicemail>,
+}
+
+/// Callers who still wait may leave a voicemail, which becomes a contact of its own.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Voicemail {
+    /// After so many seconds.
+    pub after_s: f64,
+    /// The share of callers who do.
+    pub share: f64,
+    /// The work that it makes, as a part of the call's.
+    pub work_factor: f64,
+    /// Service level of it.
+    pub target_s: f64,
+}
+
+fn check_media(scenario: &Media, faults: &mut Faults<'_>) {
+    faults.within(&[Key("agents")], f64::from(scenario.agents), 1.0, AGENTS_MAX as f64);
+    for (medium, &slots) in &scenario.slots {
+        let most = if matches!(medium, Medium::Voice | Medium::Video) { 1 } else { SLOTS_MAX };
+        faults.within(&[Key("slots"), Key(medium.as_str())], f64::from(slots), 0.0, f64::from(most));
+    }
+    at_most(&[Key("chat_rates")], scenario.chat_rates.len(), usize::from(SLOTS_MAX), faults);
+    for (n, &rate) in scenario.chat_rates.iter().enumerate() {
+        faults.positive(&[Key("chat_rates"), Index(n)], rate, f64::from(SLOTS_MAX));
+    }
+    let chats = usize::from(scenario.slots_of(Medium::Chat));
+    if scenario.media.contains_key(&Medium::Chat) && scenario.chat_rates.len() < chats {
+        let what = format!("there are {} rates for up to {chats} chats at once", scenario.chat_rates.len());
+        faults.add(&[Key("chat_rates")], what, format!("{chats}"));
+    }
+    some(&[Key("media")], scenario.media.len(), Medium::ALL.len(), faults);
+    for (&medium, contacts) in &scenario.media {
+        let at = |key| [Key("media"), Key(medium.as_str()), Key(key)];
+        faults.within(&at("per_hour"), contacts.per_hour, 0.0, RATE_MAX);
+        faults.positive(&at("target_s"), contacts.target_s, MEAN_S_MAX);
+        contacts.work.check(&at("work"), faults);
+        if let Some(patience) = contacts.patience_mean_s {
+            faults.positive(&at("patience_mean_s"), patience, MEAN_S_MAX);
+        }
+        if scenario.slots_of(medium) == 0 {
+            faults.add(&[Key("slots"), Key(medium.as_str())], format!("no agent takes {medium}"), "1 or more");
+        }
+        if let Some(voicemail) = contacts.voicemail {
+            let at = |key| [Key("media"), Key(medium.as_str()), Key("voicemail"), Key(key)];
+            faults.within(&at("after_s"), voicemail.after_s, 0.0, MEAN_S_MAX);
+            faults.within(&at("share"), voicemail.share, 0.0, 1.0);
+            faults.positive(&at("work_factor"), voicemail.work_factor, 100.0);
+            faults.positive(&at("target_s"), voicemail.target_s, MEAN_S_MAX);
+            if medium != Medium::Voice {
+                faults.add(&[Key("media"), Key(medium.as_str()), Key("voicemail")], "only callers leave voicemail", "");
+            } else if scenario.media.contains_key(&Medium::Voicemail) {
+                faults.add(&[Key("media"), Key("voicemail")], "callers leave voicemail already", "one of the two");
+            } else if scenario.slots_of(Medium::Voicemail) == 0 {
+                faults.add(&[Key("slots"), Key("voicemail")], "no agent takes voicemail", "1 or more");
+            }
+        }
+    }
+    duration(scenario.hours, scenario.media.values().map(|contacts| contacts.per_hour).sum(), faults);
+}
+
+impl Media {
+    /// How many contacts of the medium an agent takes at once.
+    pub fn slots_of(&self, medium: Medium) -> u8 {
+        let usual = crate::core::contact::Slots::default().of(medium);
+        self.slots.get(&medium).copied().unwrap_or(usual)
+    }
+
+    /// The targets of all media that there are.
+    pub fn targets(&self) -> BTreeMap<Medium, f64> {
+        let mut targets: BTreeMap<Medium, f64> = self.media.iter().map(|(&medium, of)| (medium, of.target_s)).collect();
+        if let Some(voicemail) = self.media.get(&Medium::Voice).and_then(|of| of.voicemail) {
+            targets.insert(Medium::Voicemail, voicemail.target_s);
+        }
+        targets
+    }
+}

@@ -1,0 +1,203 @@
+//! Scenario files that are refused, and short runs against what the full ones reach.
+
+use serde_json::{Value, json};
+
+use super::routing::MEASURES;
+use super::*;
+use crate::core::contact::routing::{Policy, Weights};
+
+const R1: &str = include_str!("../../tests/vectors/routing/r1.json");
+const R3: &str = include_str!("../../tests/vectors/routing/r3.json");
+const M1: &str = include_str!("../../tests/vectors/routing/m1.json");
+
+fn read(text: &str) -> Scenario {
+    Scenario::read("s.json", text).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// The same scenario with some values changed.
+fn with(text: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut value: Value = serde_json::from_str(text).unwrap();
+    change(&mut value);
+    serde_json::to_string_pretty(&value).unwrap()
+}
+
+fn faults(text: &str) -> Vec<String> {
+    Scenario::read("s.json", text).map_or_else(|faults| faults.iter().map(ToString::to_string).collect(), |_| vec![])
+}
+
+/// The one fault of a scenario that has been changed.
+fn fault(text: &str, change: impl FnOnce(&mut Value)) -> String {
+    let found = faults(&with(text, change));
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.into_iter().next().unwrap_or_default()
+}
+
+#[test]
+fn the_scenarios_that_came_with_the_figures_are_read() {
+    for (text, contacts) in [(R1, 50_000), (R3, 50_000), (M1, 21_600)] {
+        assert_eq!(read(text).contacts(), contacts);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_place_and_reason() {
+    let r3 = |change: fn(&mut Value)| fault(R3, change);
+    let m1 = |change: fn(&mut Value)| fault(M1, change);
+    let cases = [
+        (r3(|v| v["kind"] = json!("queue")), "`kind` is `queue`; expected `routing` or `media`"),
+        (
+            r3(|v| v["types"][0]["calls_per_hour"] = json!(-1.5)),
+            "`types[0].calls_per_hour` is -1.5; expected 0 to 1000000",
+        ),
+        (r3(|v| v["types"][1]["talk"]["law"] = json!("weibull")), "`law` is `weibull`; expected `exponential`,"),
+        (
+            r3(|v| v["types"][1]["talk"]["mean_s"] = json!(9)),
+            "the numbers do not go with the law `lognormal`; expected",
+        ),
+        (r3(|v| v["types"][1]["talk"]["log_sd"] = json!(-1)), "`types[1].talk.log_sd` is -1; expected 0 to 3"),
+        (r3(|v| v["types"][1]["talk"]["log_mean"] = json!(99)), "the mean is too long; expected a mean of at most"),
+        (r3(|v| v["types"][1]["needs"] = json!(["stb"])), "no agent has the skill `stb`; expected `std`"),
+        (r3(|v| v["types"][1]["name"] = json!("vip")), "there is a type `vip` already"),
+        (r3(|v| v["types"][0]["patience_mean_s"] = json!(0)), "`types[0].patience_mean_s` is 0; expected more than 0"),
+        (r3(|v| v["types"][0]["importance"] = json!(1e9)), "`types[0].importance` is 1000000000; expected 0 to 1000"),
+        (r3(|v| v["agents"][2]["skills"]["std"] = json!(1.01)), "`agents[2].skills.std` is 1.01; expected 0 to 1"),
+        (r3(|v| v["agents"] = json!([])), "there are none; expected 1 to 20000"),
+        (r3(|v| v["calls"] = json!(0)), "`calls` is 0; expected 1 to 2000000"),
+        (r3(|v| v["calls"] = json!(3_000_000)), "`calls` is 3000000; expected 1 to 2000000"),
+        (r3(|v| v["calls"] = json!(5_000_000_000_u64)), "invalid value: integer `5000000000`; expected u32"),
+        (r3(|v| v["hours"] = json!(3)), "both `calls` and `hours` are given; expected one of them"),
+        (r3(|v| v["target_s"] = json!(0)), "`target_s` is 0; expected more than 0"),
+        (r3(|v| v["targets"] = json!(0)), "unknown field `targets`; expected one of"),
+        (r3(|v| v["types"][0]["need"] = json!(0)), "unknown field `need`; expected one of"),
+        (m1(|v| v["agents"] = json!(0)), "`agents` is 0; expected 1 to 20000"),
+        (m1(|v| v["hours"] = json!(1e9)), "`hours` is 1000000000; expected more than 0, at most 100000"),
+        (m1(|v| v["slots"]["voice"] = json!(2)), "`slots.voice` is 2; expected 0 to 1"),
+        (m1(|v| v["slots"]["email"] = json!(0)), "no agent takes email; expected 1 or more"),
+        (m1(|v| v["chat_rates"] = json!([1, 2])), "there are 2 rates for up to 3 chats at once; expected 3"),
+        (m1(|v| v["media"]["telex"] = json!({})), "unknown variant `telex`; expected one of"),
+        (
+            m1(|v| v["media"]["voice"]["voicemail"]["share"] = json!(2)),
+            "`media.voice.voicemail.share` is 2; expected 0 to 1",
+        ),
+        (
+            m1(|v| v["media"]["chat"]["work"] = json!({"law": "erlang2"})),
+            "the numbers do not go with the law `erlang2`",
+        ),
+    ];
+    for (said, expected) in cases {
+        let (place, what) = said.split_once(": ").unwrap_or_default();
+        assert!(place.starts_with("s.json:") && what.starts_with(expected), "{said} for {expected}");
+    }
+    // As the file has it: line 6, behind the key.
+    let text = R3.replace("\"calls_per_hour\": 72.0", "\"calls_per_hour\": -72");
+    assert_eq!(faults(&text), ["s.json:6:55: `types[0].calls_per_hour` is -72; expected 0 to 1000000"]);
+}
+
+#[test]
+fn all_faults_are_told_at_once_and_no_text_is_no_scenario() {
+    let found = faults(&with(R3, |v| {
+        v["target_s"] = json!(-1);
+        v["types"][0]["needs"] = json!(["vip", "fr"]);
+    }));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(faults(""), ["s.json:1:1: EOF while parsing a value"]);
+    assert_eq!(faults("[]").len(), 1);
+    let both = with(R3, |v| v["types"][0]["needs"] = json!(["vip", "std"]));
+    let none = with(&both, |v| {
+        v["agents"] = json!([{"name": "a", "skills": {"vip": 1}}, {"name": "b", "skills": {"std": 1}}])
+    });
+    let found = faults(&none);
+    assert!(found.len() == 1 && found[0].ends_with("no agent has all that calls of type `vip` need"), "{found:?}");
+}
+
+fn routing(policy: Policy) -> crate::core::contact::Routing {
+    crate::core::contact::Routing { policy, weights: Weights::default() }
+}
+
+/// What a policy gains over the first come, first served, with its interval, over some short runs.
+fn gains(text: &str, policy: Policy) -> (Vec<Estimate>, f64) {
+    let scenario = read(&with(text, |v| v["calls"] = json!(6_000)));
+    let runs: Vec<(Digest, Digest)> = (1..=4)
+        .map(|seed| {
+            let of = |policy| run(&scenario, &routing(policy), seed, |_| ());
+            (of(policy), of(Policy::Fifo))
+        })
+        .collect();
+    let gain = |n: usize| {
+        let pairs = runs.iter().filter_map(|(of, base)| Some(of.measures()?[n] - base.measures()?[n]));
+        Estimate::of(&pairs.collect::<Vec<_>>())
+    };
+    // The type whose slowest calls wait longest against the same under first come, first served.
+    let p99 = |side: fn(&(Digest, Digest)) -> &Digest| {
+        let digests: Vec<Digest> = runs.iter().map(|pair| side(pair).clone()).collect();
+        match Summary::of(&digests) {
+            Summary::Routing { types, .. } => types.iter().map(|of| of.p99_s).collect::<Vec<_>>(),
+            Summary::Media { .. } => vec![],
+        }
+    };
+    let worst = p99(|pair| &pair.0).iter().zip(p99(|pair| &pair.1)).map(|(of, base)| of / base).fold(0.0, f64::max);
+    ((0..MEASURES.len()).map(gain).collect(), worst)
+}
+
+fn place(measure: &str) -> usize {
+    MEASURES.iter().position(|name| *name == measure).unwrap_or_default()
+}
+
+/// The figures that the full scenarios reach, as far as the intervals of short ones can tell.
+#[test]
+fn score_with_holds_gains_what_it_should() {
+    for (text, service, worst) in [(R1, 16.0, 12.0), (R3, 2.0, 15.0)] {
+        let (gain, p99) = gains(text, Policy::ScoreHold);
+        let (service_gain, worst_gain) = (gain[place("sl20")], gain[place("worst_type_sl")]);
+        assert!(
+            service_gain.mean + service_gain.ci95 >= service && service_gain.mean > service / 2.0,
+            "{service_gain:?}"
+        );
+        assert!(worst_gain.mean + worst_gain.ci95 >= worst && worst_gain.mean > worst / 2.0, "{worst_gain:?}");
+        assert!(p99 < 2.0, "{p99}");
+        assert!(gain[place("jain")].mean > -0.015, "{:?}", gain[place("jain")]);
+    }
+}
+
+#[test]
+fn a_media_mix_is_served_within_its_targets() {
+    let scenario = read(&with(M1, |v| v["hours"] = json!(12)));
+    let Digest::Media { media, in_target } = run(&scenario, &routing(Policy::ScoreHold), 3, |_| ()) else {
+        panic!("of another kind");
+    };
+    for (medium, estimate) in in_target {
+        assert!(estimate.mean + estimate.ci95 >= 98.0, "{medium}: {estimate:?}");
+    }
+    let chats = media.get(&crate::base::Medium::Chat).map_or(0.0, |of| of.contacts);
+    assert!((1_100.0..1_500.0).contains(&chats), "{chats}");
+}
+
+#[test]
+fn the_same_seed_repeats_a_run_and_another_does_not() {
+    for text in [with(R3, |v| v["calls"] = json!(500)), with(M1, |v| v["hours"] = json!(1))] {
+        let scenario = read(&text);
+        let of = |seed| run(&scenario, &routing(Policy::ScoreHold), seed, |_| ());
+        assert_eq!(of(4), of(4));
+        assert_ne!(of(4), of(5));
+    }
+}
+
+/// Against what is known without simulation: the agents are busy for as long as the calls that were taken last.
+#[test]
+fn occupancy_and_level_are_what_the_laws_say() {
+    let text = json!({
+        "kind": "routing", "target_s": 20, "hours": 400,
+        "types": [{"name": "a", "needs": ["x"], "calls_per_hour": 60, "patience_mean_s": 1e5,
+                   "talk": {"law": "exponential", "mean_s": 200}}],
+        "agents": [{"name": "a", "skills": {"x": 0.5}}, {"name": "b", "skills": {"x": 0.5}},
+                   {"name": "c", "skills": {"x": 0.5}}, {"name": "d", "skills": {"x": 0.5}}]
+    });
+    let digest = run(&read(&text.to_string()), &routing(Policy::Fifo), 1, |_| ());
+    let of = |name| digest.measures().map_or(0.0, |of| of[place(name)]);
+    // 60 / 3600 * 200 * (1.3 - 0.4 * 0.5) of 4 agents, less those who gave up.
+    let expected = 100.0 * (60.0 / 3_600.0 * 220.0 / 4.0) * (1.0 - of("abandon") / 100.0);
+    assert!((of("occupancy") - expected).abs() < 2.0, "{} for {expected}", of("occupancy"));
+    assert_eq!(of("skill"), 50.0);
+    let resolved = 75.0 * (1.0 - of("abandon") / 100.0);
+    assert!((of("resolved") - resolved).abs() < 1.5, "{} for {resolved}", of("resolved"));
+}
