@@ -89,35 +89,6 @@ fn applying_is_idempotent_and_says_what_it_does() {
 }
 
 #[test]
-fn attributes_and_routing_are_changed_from_the_command_line() {
-    let (dir, _) = provisioned();
-    dir.ok(&["attribute", "add", "acme/language", "kind=symbol", "values=['en', 'es']"]);
-    dir.ok(&["agent", "set", "acme/a1", "attributes.language=['en', 'es']", "slots.chat=2"]);
-    dir.ok(&["queue", "set", "acme/sales", "modifier=[{ attribute = 'language', mode = 'required' }]"]);
-    let said = dir.ok(&["tenant", "set", "acme", "routing.policy=fifo", "routing.weights.flex=10"]);
-    assert!(said.contains("~ tenant acme: routing none -> "), "{said}");
-    let said = dir.ok(&["tenant", "set", "acme", "routing.weights.flex=12.5"]);
-    assert!(said.contains("~ tenant acme: routing.weights.flex 10.0 -> 12.5\n"), "{said}");
-    assert!(dir.ok(&["attribute", "list"]).contains("acme/language  symbol  en, es"));
-    assert!(dir.ok(&["agent", "show", "acme/a1"]).contains("chat = 2"));
-    let refused = dir.fails(1, &["agent", "set", "acme/a2", "attributes.language=fr"]);
-    assert!(refused.contains("attribute \"language\" has no value \"fr\""), "{refused}");
-    let refused = dir.fails(1, &["attribute", "remove", "acme/language"]);
-    assert!(refused.contains("attribute \"language\" is not there in tenant \"acme\""), "{refused}");
-    let whole = dir.file("whole.toml", &dir.ok(&["provision", "export", "--secrets"]));
-    assert_eq!(dir.ok(&["provision", "apply", &whole]), "nothing to change\n");
-}
-
-#[test]
-fn a_queue_that_nobody_could_serve_is_warned_of() {
-    let (dir, _) = provisioned();
-    let output = dir.run(&["queue", "set", "acme/sales", "skills.sales=0.9"]);
-    assert!(output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(said, "warning: queue acme/sales: no agent of the tenant could ever serve it\n");
-}
-
-#[test]
 fn an_export_without_secrets_shows_none_and_with_them_applies_to_nothing_new() {
     let (dir, _) = provisioned();
     let open = dir.ok(&["provision", "export"]);
@@ -296,4 +267,29 @@ fn a_data_folder_that_is_not_there_is_no_empty_appliance() {
         assert!(dir.fails(1, args).contains("--data-dir"), "{args:?}");
     }
     assert!(!dir.data().exists(), "looking makes nothing");
+}
+
+#[test]
+fn a_scenario_is_simulated_and_a_bad_one_refused_where_it_is_bad() {
+    let dir = Dir::new();
+    let mix = include_str!("vectors/routing/m1.json").replace("\"hours\": 60", "\"hours\": 1");
+    let file = dir.file("mix.json", &mix);
+    let json: serde_json::Value =
+        serde_json::from_str(&dir.ok(&["simulate", &file, "--json", "--seeds", "2"])).unwrap();
+    assert!(json["in_target_pct"]["voice"].is_number() && json["in_target_pct_ci95"]["email"].is_number(), "{json}");
+    let bank = include_str!("vectors/routing/r3.json").replace("\"calls\": 50000", "\"calls\": 400");
+    let bank = dir.file("bank.json", &bank);
+    let run = |args: &[&str]| dir.ok(&[&["simulate", bank.as_str()], args].concat());
+    let json: serde_json::Value = serde_json::from_str(&run(&["--json", "--seed", "7", "--policy", "fifo"])).unwrap();
+    assert_eq!(json.as_object().map(serde_json::Map::len), Some(22), "{json}");
+    let sl = json["sl20"].as_f64().unwrap();
+    assert!((0.0..=100.0).contains(&sl) && json["jain"].as_f64().unwrap() <= 1.0, "{json}");
+    let table = run(&["--compare", "--seeds", "2"]);
+    for word in ["policy fifo", "policy score+hold", "worst_type_sl", "vip", "gain over fifo"] {
+        assert!(table.contains(word), "{word} in {table}");
+    }
+    assert!(dir.fails(2, &["simulate", &bank, "--policy", "best"]).contains("best-skill"));
+    let bad = dir.file("bad.json", &mix.replace("\"per_hour\": 180", "\"per_hour\": -180"));
+    let told = dir.fails(1, &["simulate", &bad]);
+    assert!(told.contains("bad.json:8:") && told.contains("`media.voice.per_hour` is -180; expected 0 to"), "{told}");
 }

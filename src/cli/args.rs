@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::bench::BenchArgs;
+use super::simulate::SimulateArgs;
 use crate::base::CallId;
 use crate::edge::console::serial::SerialAddress;
 use crate::edge::logging;
@@ -81,9 +82,6 @@ pub(super) enum Command {
     /// Skills
     #[command(subcommand)]
     Skill(EntityCommand),
-    /// Attributes: what contacts and agents can have beside skills
-    #[command(subcommand)]
-    Attribute(EntityCommand),
     /// Agents, and signing them in and out
     #[command(subcommand)]
     Agent(AgentCommand),
@@ -126,6 +124,8 @@ pub(super) enum Command {
     },
     /// Measure
     Bench(BenchArgs),
+    /// What a scenario of contacts and agents would come to, in virtual time
+    Simulate(SimulateArgs),
     /// Change how much a module of the running appliance logs
     LogLevel {
         /// Module, e.g. `net` or `proto::sip`; `all` for those without a level of their own

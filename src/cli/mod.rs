@@ -15,6 +15,7 @@ mod maintain;
 mod output;
 mod provision;
 mod serve;
+mod simulate;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Run(args) => serve::run(&dir, &args),
         Command::Demo(args) => serve::demo(given, &args),
         Command::Bench(args) => bench::run(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
         Command::Check { files, json } => files::check(&files, json),
         Command::Provision(ProvisionCommand::Apply { file, dry_run }) => provision::apply(&dir, &file, dry_run),
         Command::Provision(ProvisionCommand::Export { secrets, output }) => {
@@ -66,7 +68,6 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Tenant(c) => entity::run(&dir, Kind::Tenant, c),
         Command::Site(c) => entity::run(&dir, Kind::Site, c),
         Command::Skill(c) => entity::run(&dir, Kind::Skill, c),
-        Command::Attribute(c) => entity::run(&dir, Kind::Attribute, c),
         Command::Queue(c) => entity::run(&dir, Kind::Queue, c),
         Command::Number(c) => entity::run(&dir, Kind::Number, c),
         Command::Trunk(c) => entity::run(&dir, Kind::Trunk, c),

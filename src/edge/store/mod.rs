@@ -15,7 +15,6 @@ pub mod lock;
 mod provisioning;
 pub mod reader;
 mod record;
-mod routing;
 mod schema;
 pub mod secret;
 pub mod writer;

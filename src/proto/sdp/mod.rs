@@ -15,9 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use negotiate::{answer, conclude, offer, protectable, reoffer};
 pub use parse::parse;
-pub use security::{
-    Association, Crypto, Fingerprint, Keying, Need, Offered, Profile, Protection, Security, Setup, TlsId,
-};
+pub use security::{Crypto, Fingerprint, Keying, Need, Offered, Profile, Protection, Security, Setup};
 
 use crate::base::Codec;
 

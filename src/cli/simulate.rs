@@ -1,0 +1,174 @@
+//! `cordboard simulate`: runs a scenario file, seeds side by side, and prints what it comes to.
+
+use std::io::{IsTerminal, stderr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{CliError, files, output};
+use crate::core::contact::routing::{Policy, Routing, Weights};
+use crate::edge::console::Table;
+use crate::simulate::routing::MEASURES;
+use crate::simulate::{Digest, Estimate, Scenario, Summary, run};
+
+/// Between two looks at the progress.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Arguments of `cordboard simulate`.
+#[derive(Args, Debug)]
+pub struct SimulateArgs {
+    /// The scenario
+    file: PathBuf,
+    /// The seed of the first run [default: the scenario's]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How many runs, with one seed after the other
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    seeds: u16,
+    /// How agents are chosen: fifo, best-skill, score or score+hold
+    #[arg(long, value_name = "POLICY", default_value_t)]
+    policy: Policy,
+    /// All policies beside each other, on the same contacts
+    #[arg(long, conflicts_with_all = ["policy", "json"])]
+    compare: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `cordboard simulate`.
+pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
+    let file = args.file.display().to_string();
+    let scenario = Scenario::read(&file, &files::read(&args.file)?).map_err(CliError::Faults)?;
+    let first = args.seed.unwrap_or(scenario.seed());
+    let seeds: Vec<u64> = (0..u64::from(args.seeds)).map(|n| first.wrapping_add(n)).collect();
+    let policies = if args.compare { Policy::ALL.to_vec() } else { vec![args.policy] };
+    let jobs: Vec<(Routing, u64)> = (policies.iter())
+        .flat_map(|&policy| seeds.iter().map(move |&seed| (Routing { policy, weights: Weights::default() }, seed)))
+        .collect();
+    let digests = run_all(&scenario, &jobs);
+    let by_policy: Vec<(Policy, &[Digest])> = policies.into_iter().zip(digests.chunks(seeds.len())).collect();
+    if args.json {
+        let summary = by_policy.first().map(|(_, digests)| Summary::of(digests).json());
+        return output::json(&summary);
+    }
+    let runs = if seeds.len() == 1 { format!("seed {first}") } else { format!("{} seeds from {first}", seeds.len()) };
+    output::line(&format!("{}: {runs}, {} contacts each", scenario.name(), scenario.contacts()))?;
+    for (policy, digests) in &by_policy {
+        output::line(&format!("\npolicy {policy}\n{}", table(&scenario, &Summary::of(digests)).trim_end()))?;
+    }
+    if args.compare {
+        output::line(&format!("\ngain over fifo, on the same contacts\n{}", gains(&by_policy).trim_end()))?;
+    }
+    Ok(())
+}
+
+/// Runs all jobs on as many threads as there are processors; the results are in the order of the jobs.
+pub(super) fn run_all(scenario: &Scenario, jobs: &[(Routing, u64)]) -> Vec<Digest> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+    let (next, come, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let expected = jobs.len() * scenario.contacts() as usize;
+    let work = || {
+        let mut results = vec![];
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            let Some((routing, seed)) = jobs.get(n) else { break };
+            let mut before = 0;
+            let digest = run(scenario, routing, *seed, |contacts| {
+                come.fetch_add(contacts - before, Ordering::Relaxed);
+                before = contacts;
+            });
+            results.push((n, digest));
+        }
+        done.fetch_add(1, Ordering::Relaxed);
+        results
+    };
+    let mut results: Vec<(usize, Digest)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        if stderr().is_terminal() {
+            while done.load(Ordering::Relaxed) < threads {
+                let share = 100 * come.load(Ordering::Relaxed) / expected.max(1);
+                eprint!("\r{:>3} % ", share.min(100));
+                thread::sleep(LOOK);
+            }
+            eprint!("\r      \r");
+        }
+        // A run does not panic; if one did, the others still count.
+        workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
+    });
+    results.sort_unstable_by_key(|(n, _)| *n);
+    results.into_iter().map(|(_, digest)| digest).collect()
+}
+
+/// The unit of a measure, for people.
+fn unit(measure: &str) -> &'static str {
+    match measure {
+        "asa" | "p95" | "p99" => "s",
+        "jain" => "",
+        _ => "%",
+    }
+}
+
+fn digits(measure: &str) -> usize {
+    if measure == "jain" { 4 } else { 2 }
+}
+
+fn table(scenario: &Scenario, summary: &Summary) -> String {
+    match (scenario, summary) {
+        (Scenario::Routing(scenario), Summary::Routing { measures, types }) => {
+            let mut all = Table::new(["measure", "mean", "+-", "unit"]);
+            for (name, e) in MEASURES.into_iter().zip(measures) {
+                let d = digits(name);
+                all.row([name.into(), format!("{:.d$}", e.mean), format!("{:.d$}", e.ci95), unit(name).into()]);
+            }
+            let mut each = Table::new(["type", "calls", "in target %", "abandoned %", "asa s", "p99 s", "skill %"]);
+            for (of, row) in scenario.types.iter().zip(types) {
+                let numbers =
+                    [row.in_target, row.abandoned, row.asa_s, row.p99_s, row.skill].map(|x| format!("{x:.1}"));
+                each.row([of.name.clone(), format!("{:.0}", row.calls)].into_iter().chain(numbers));
+            }
+            format!("{all}\n{each}")
+        }
+        (_, Summary::Media { media, in_target }) => {
+            let mut each = Table::new(["medium", "contacts", "in target %", "+-", "gave up %", "asa s", "p99 s"]);
+            for (medium, row) in media {
+                let share = in_target.get(medium).copied().unwrap_or_default();
+                let numbers = [share.mean, share.ci95, row.abandoned, row.asa_s, row.p99_s].map(|x| format!("{x:.1}"));
+                each.row([medium.to_string(), format!("{:.0}", row.contacts)].into_iter().chain(numbers));
+            }
+            each.to_string()
+        }
+        _ => String::new(),
+    }
+}
+
+/// What each policy gains over the first one, run by run.
+fn gains(by_policy: &[(Policy, &[Digest])]) -> String {
+    let Some((_, base)) = by_policy.first() else { return String::new() };
+    let names = by_policy.iter().skip(1).map(|(policy, _)| policy.as_str());
+    let mut table = Table::new(["measure"].into_iter().chain(names));
+    let rows: Vec<String> = match base.first() {
+        Some(Digest::Media { media, .. }) => media.keys().map(|medium| medium.to_string()).collect(),
+        _ => MEASURES.map(str::to_owned).to_vec(),
+    };
+    for (n, name) in rows.into_iter().enumerate() {
+        let value = |digest: &Digest| match digest {
+            Digest::Routing { measures, .. } => measures.get(n).copied(),
+            Digest::Media { media, .. } => media.values().nth(n).map(|of| of.in_target),
+        };
+        let d = digits(&name);
+        let cells: Vec<String> = (by_policy.iter().skip(1))
+            .map(|(_, digests)| {
+                let pairs = digests.iter().zip(*base);
+                let gains: Vec<f64> = pairs.filter_map(|(of, base)| Some(value(of)? - value(base)?)).collect();
+                let gain = Estimate::of(&gains);
+                format!("{:+.d$} +- {:.d$}", gain.mean, gain.ci95)
+            })
+            .collect();
+        table.row([name].into_iter().chain(cells));
+    }
+    table.to_string()
+}
