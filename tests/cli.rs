@@ -277,7 +277,7 @@ fn a_scenario_is_simulated_and_a_bad_one_refused_where_it_is_bad() {
     let json: serde_json::Value =
         serde_json::from_str(&dir.ok(&["simulate", &file, "--json", "--seeds", "2"])).unwrap();
     assert!(json["in_target_pct"]["voice"].is_number() && json["in_target_pct_ci95"]["email"].is_number(), "{json}");
-    let bank = include_str!("vectors/routing/r3.json").replace("\"calls\": 50000", "\"calls\": 400");
+    let bank = include_str!("vectors/routing/r3.json").replace("\"calls\": 50000", "\"calls\": 300");
     let bank = dir.file("bank.json", &bank);
     let run = |args: &[&str]| dir.ok(&[&["simulate", bank.as_str()], args].concat());
     let json: serde_json::Value = serde_json::from_str(&run(&["--json", "--seed", "7", "--policy", "fifo"])).unwrap();
@@ -288,6 +288,8 @@ fn a_scenario_is_simulated_and_a_bad_one_refused_where_it_is_bad() {
     for word in ["policy fifo", "policy score+hold", "worst_type_sl", "vip", "gain over fifo"] {
         assert!(table.contains(word), "{word} in {table}");
     }
+    let tuned = dir.ok(&["tune", &bank, "--seeds", "2"]);
+    assert!(tuned.contains("defaults"), "{tuned}");
     assert!(dir.fails(2, &["simulate", &bank, "--policy", "best"]).contains("best-skill"));
     let bad = dir.file("bad.json", &mix.replace("\"per_hour\": 180", "\"per_hour\": -180"));
     let told = dir.fails(1, &["simulate", &bad]);

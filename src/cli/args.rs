@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::bench::BenchArgs;
-use super::simulate::SimulateArgs;
+use super::simulate::{SimulateArgs, TuneArgs};
 use crate::base::CallId;
 use crate::edge::console::serial::SerialAddress;
 use crate::edge::logging;
@@ -126,6 +126,8 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// What a scenario of contacts and agents would come to, in virtual time
     Simulate(SimulateArgs),
+    /// Find weights that serve a scenario better, by simulation, and prove them on contacts not seen before
+    Tune(TuneArgs),
     /// Change how much a module of the running appliance logs
     LogLevel {
         /// Module, e.g. `net` or `proto::sip`; `all` for those without a level of their own

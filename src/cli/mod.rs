@@ -60,6 +60,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Demo(args) => serve::demo(given, &args),
         Command::Bench(args) => bench::run(&args),
         Command::Simulate(args) => simulate::simulate(&args),
+        Command::Tune(args) => simulate::tune(&args),
         Command::Check { files, json } => files::check(&files, json),
         Command::Provision(ProvisionCommand::Apply { file, dry_run }) => provision::apply(&dir, &file, dry_run),
         Command::Provision(ProvisionCommand::Export { secrets, output }) => {

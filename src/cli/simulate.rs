@@ -1,7 +1,7 @@
-//! `cordboard simulate`: runs a scenario file, seeds side by side, and prints what it comes to.
+//! `cordboard simulate` and `cordboard tune`: run a scenario file, seeds side by side, and print what it comes to.
 
 use std::io::{IsTerminal, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{CliError, files, output};
 use crate::core::contact::routing::{Policy, Routing, Weights};
 use crate::edge::console::Table;
 use crate::simulate::routing::MEASURES;
-use crate::simulate::{Digest, Estimate, Scenario, Summary, run};
+use crate::simulate::{Digest, Estimate, Scenario, Summary, run, tune};
 
 /// Between two looks at the progress.
 const LOOK: Duration = Duration::from_millis(200);
@@ -41,15 +41,14 @@ pub struct SimulateArgs {
 
 /// Runs `cordboard simulate`.
 pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
-    let file = args.file.display().to_string();
-    let scenario = Scenario::read(&file, &files::read(&args.file)?).map_err(CliError::Faults)?;
+    let scenario = read(&args.file)?;
     let first = args.seed.unwrap_or(scenario.seed());
     let seeds: Vec<u64> = (0..u64::from(args.seeds)).map(|n| first.wrapping_add(n)).collect();
     let policies = if args.compare { Policy::ALL.to_vec() } else { vec![args.policy] };
     let jobs: Vec<(Routing, u64)> = (policies.iter())
         .flat_map(|&policy| seeds.iter().map(move |&seed| (Routing { policy, weights: Weights::default() }, seed)))
         .collect();
-    let digests = run_all(&scenario, &jobs);
+    let digests = run_all(&scenario, &jobs, true);
     let by_policy: Vec<(Policy, &[Digest])> = policies.into_iter().zip(digests.chunks(seeds.len())).collect();
     if args.json {
         let summary = by_policy.first().map(|(_, digests)| Summary::of(digests).json());
@@ -66,8 +65,119 @@ pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Arguments of `cordboard tune`.
+#[derive(Args, Debug)]
+pub struct TuneArgs {
+    /// The scenario
+    file: PathBuf,
+    /// The seed of the first run [default: the scenario's]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How many runs each move of a weight is judged by; what was found is proved on as many others
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(2..=1_000))]
+    seeds: u16,
+}
+
+/// Runs `cordboard tune`.
+pub fn tune(args: &TuneArgs) -> Result<(), CliError> {
+    let scenario = read(&args.file)?;
+    let first = args.seed.unwrap_or(scenario.seed());
+    let count = u64::from(args.seeds);
+    let seeds = |from: u64| -> Vec<u64> { (0..count).map(|n| from.wrapping_add(n)).collect() };
+    let (learn, prove) = (seeds(first), seeds(first.wrapping_add(count)));
+    let live = stderr().is_terminal();
+    output::line(&format!("{}: {count} runs of {} contacts a move", scenario.name(), scenario.contacts()))?;
+    let fifo = run_weights(&scenario, Policy::Fifo, Weights::default(), &learn, false);
+    let worth = |digests: &[Digest], fifo: &[Digest]| -> Vec<f64> {
+        digests.iter().zip(fifo).map(|(of, fifo)| tune::worth(of, fifo)).collect()
+    };
+    let mut search = tune::Search::new(Weights::default());
+    let mut best = worth(&run_weights(&scenario, Policy::ScoreHold, search.best(), &learn, false), &fifo);
+    loop {
+        let trials = search.trials();
+        let (done, all) = search.progress();
+        if live {
+            eprint!("\r{:>3} % ", 100 * done / all.max(1));
+        }
+        if done >= all {
+            break;
+        }
+        let worths: Vec<Vec<f64>> = (trials.iter())
+            .map(|trial| worth(&run_weights(&scenario, Policy::ScoreHold, trial.weights, &learn, false), &fifo))
+            .collect();
+        let gains: Vec<Estimate> = worths.iter().map(|of| tune::gain(of, &best)).collect();
+        if let Some(kept) = search.judge(&trials, &gains) {
+            let at = trials.iter().position(|trial| *trial == kept).unwrap_or(0);
+            best = worths.into_iter().nth(at).unwrap_or(best);
+            let gain = gains.get(at).copied().unwrap_or_default();
+            let line = format!("{} {} -> {}: {:+.2} +- {:.2}", kept.name, kept.from, kept.to, gain.mean, gain.ci95);
+            output::line(&format!("{}{line}", if live { "\r" } else { "" }))?;
+        }
+    }
+    if live {
+        eprint!("\r      \r");
+    }
+    proved(&scenario, &search.best(), &prove)
+}
+
+/// Says what weights gain over the defaults on contacts that the search has not seen.
+fn proved(scenario: &Scenario, weights: &Weights, seeds: &[u64]) -> Result<(), CliError> {
+    let snippet = tune::provisioned(weights);
+    if snippet.is_empty() {
+        return output::line("nothing gains: the defaults are best here");
+    }
+    let of = |policy, weights| run_weights(scenario, policy, weights, seeds, true);
+    let fifo = of(Policy::Fifo, Weights::default());
+    let (usual, tuned) = (of(Policy::ScoreHold, Weights::default()), of(Policy::ScoreHold, *weights));
+    let rows = [("fifo", fifo.as_slice()), ("defaults", usual.as_slice()), ("tuned", tuned.as_slice())];
+    output::line(&format!("\non other contacts\n{}", side_by_side(&rows).trim_end()))?;
+    let worth =
+        |digests: &[Digest]| digests.iter().zip(&fifo).map(|(of, fifo)| tune::worth(of, fifo)).collect::<Vec<_>>();
+    let gain = tune::gain(&worth(&tuned), &worth(&usual));
+    let points = format!("{:+.2} +- {:.2} points", gain.mean, gain.ci95);
+    if gain.mean <= gain.ci95 {
+        return output::line(&format!("\nthat is no sure gain ({points}): keep the defaults"));
+    }
+    output::line(&format!(
+        "\na gain of {points}; for the tenant's provisioning:\n\n[tenant.routing.weights]\n{snippet}"
+    ))
+}
+
+/// Means of several policies or weights beside each other.
+fn side_by_side(rows: &[(&str, &[Digest])]) -> String {
+    let mut table = Table::new(["measure"].into_iter().chain(rows.iter().map(|(name, _)| *name)));
+    let summaries: Vec<Summary> = rows.iter().map(|(_, digests)| Summary::of(digests)).collect();
+    let names: Vec<String> = match summaries.first() {
+        Some(Summary::Media { in_target, .. }) => in_target.keys().map(ToString::to_string).collect(),
+        _ => MEASURES.map(str::to_owned).to_vec(),
+    };
+    for (n, name) in names.into_iter().enumerate() {
+        let d = digits(&name);
+        let cell = |summary: &Summary| {
+            let estimate = match summary {
+                Summary::Routing { measures, .. } => measures.get(n).copied(),
+                Summary::Media { in_target, .. } => in_target.values().nth(n).copied(),
+            };
+            estimate.map_or(String::new(), |e| format!("{:.d$}", e.mean))
+        };
+        let cells: Vec<String> = summaries.iter().map(cell).collect();
+        table.row([name].into_iter().chain(cells));
+    }
+    table.to_string()
+}
+
+fn read(file: &Path) -> Result<Scenario, CliError> {
+    Scenario::read(&file.display().to_string(), &files::read(file)?).map_err(CliError::Faults)
+}
+
+/// Runs one setting with each of the seeds.
+fn run_weights(scenario: &Scenario, policy: Policy, weights: Weights, seeds: &[u64], told: bool) -> Vec<Digest> {
+    let jobs: Vec<_> = seeds.iter().map(|&seed| (Routing { policy, weights }, seed)).collect();
+    run_all(scenario, &jobs, told)
+}
+
 /// Runs all jobs on as many threads as there are processors; the results are in the order of the jobs.
-pub(super) fn run_all(scenario: &Scenario, jobs: &[(Routing, u64)]) -> Vec<Digest> {
+fn run_all(scenario: &Scenario, jobs: &[(Routing, u64)], told: bool) -> Vec<Digest> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
     let (next, come, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let expected = jobs.len() * scenario.contacts() as usize;
@@ -88,7 +198,7 @@ pub(super) fn run_all(scenario: &Scenario, jobs: &[(Routing, u64)]) -> Vec<Diges
     };
     let mut results: Vec<(usize, Digest)> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        if stderr().is_terminal() {
+        if told && stderr().is_terminal() {
             while done.load(Ordering::Relaxed) < threads {
                 let share = 100 * come.load(Ordering::Relaxed) / expected.max(1);
                 eprint!("\r{:>3} % ", share.min(100));

@@ -17,6 +17,7 @@ pub mod scenario;
 mod summary;
 #[cfg(test)]
 mod tests;
+pub mod tune;
 
 pub use measure::Estimate;
 pub use scenario::Scenario;
