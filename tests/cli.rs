@@ -89,6 +89,35 @@ fn applying_is_idempotent_and_says_what_it_does() {
 }
 
 #[test]
+fn attributes_and_routing_are_changed_from_the_command_line() {
+    let (dir, _) = provisioned();
+    dir.ok(&["attribute", "add", "acme/language", "kind=symbol", "values=['en', 'es']"]);
+    dir.ok(&["agent", "set", "acme/a1", "attributes.language=['en', 'es']", "slots.chat=2"]);
+    dir.ok(&["queue", "set", "acme/sales", "modifier=[{ attribute = 'language', mode = 'required' }]"]);
+    let said = dir.ok(&["tenant", "set", "acme", "routing.policy=fifo", "routing.weights.flex=10"]);
+    assert!(said.contains("~ tenant acme: routing none -> "), "{said}");
+    let said = dir.ok(&["tenant", "set", "acme", "routing.weights.flex=12.5"]);
+    assert!(said.contains("~ tenant acme: routing.weights.flex 10.0 -> 12.5\n"), "{said}");
+    assert!(dir.ok(&["attribute", "list"]).contains("acme/language  symbol  en, es"));
+    assert!(dir.ok(&["agent", "show", "acme/a1"]).contains("chat = 2"));
+    let refused = dir.fails(1, &["agent", "set", "acme/a2", "attributes.language=fr"]);
+    assert!(refused.contains("attribute \"language\" has no value \"fr\""), "{refused}");
+    let refused = dir.fails(1, &["attribute", "remove", "acme/language"]);
+    assert!(refused.contains("attribute \"language\" is not there in tenant \"acme\""), "{refused}");
+    let whole = dir.file("whole.toml", &dir.ok(&["provision", "export", "--secrets"]));
+    assert_eq!(dir.ok(&["provision", "apply", &whole]), "nothing to change\n");
+}
+
+#[test]
+fn a_queue_that_nobody_could_serve_is_warned_of() {
+    let (dir, _) = provisioned();
+    let output = dir.run(&["queue", "set", "acme/sales", "skills.sales=0.9"]);
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(said, "warning: queue acme/sales: no agent of the tenant could ever serve it\n");
+}
+
+#[test]
 fn an_export_without_secrets_shows_none_and_with_them_applies_to_nothing_new() {
     let (dir, _) = provisioned();
     let open = dir.ok(&["provision", "export"]);

@@ -223,6 +223,10 @@ impl Turn {
         if full != self.switch.disk_is_full() {
             self.switch.handle(now, Input::DiskFull(full));
         }
+        let failing = self.rest.recorder.is_failing();
+        if failing != self.switch.recordings_fail() {
+            self.switch.handle(now, Input::RecordingsFail(failing));
+        }
         if self.backlog() < BACKLOG_MAX {
             while let Ok(asked) = self.inboxes.asked.try_recv().or_else(|_| self.inboxes.asked_here.try_recv()) {
                 self.request(now, asked);

@@ -82,6 +82,9 @@ pub(super) enum Command {
     /// Skills
     #[command(subcommand)]
     Skill(EntityCommand),
+    /// Attributes: what contacts and agents can have beside skills
+    #[command(subcommand)]
+    Attribute(EntityCommand),
     /// Agents, and signing them in and out
     #[command(subcommand)]
     Agent(AgentCommand),

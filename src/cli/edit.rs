@@ -13,7 +13,7 @@ const SECRETS: [&str; 2] = ["password", "pin"];
 
 /// Sets fields of `entry`. A value is taken as text where the schema wants text (`code=0042`), else as a TOML value
 /// (`ring_s=20`, `range=[1, 9]`); `KEY=` removes the field, which goes back to its default; `TABLE.KEY=VALUE` sets one
-/// entry of a table. A flow's `file=PATH` takes its text from there, `password=@PATH` and `pin=@PATH` the first line.
+/// entry of a table, `routing.weights.KEY=VALUE` one of the table within. A flow's `file=PATH` takes its text from there, `password=@PATH` and `pin=@PATH` the first line.
 ///
 /// # Errors
 ///
@@ -47,49 +47,71 @@ pub fn assign(kind: Kind, entry: &mut Entry, fields: &[String]) -> Result<(), Cl
 }
 
 fn assign_one(kind: Kind, entry: &mut Entry, key: &str, text: &str) -> Result<(), String> {
-    // The first dot parts the table's name from its key, which may hold further ones.
-    let (outer, inner) = key.split_once('.').map_or((key, None), |(outer, inner)| (outer, Some(inner)));
+    let path = path(key);
     if text.is_empty() {
         // No value is tried: only that the field is there, whatever its type.
-        if let Err(fault) = typed(kind, outer, inner, "1")
+        if let Err(fault) = typed(kind, &path, "1")
             && unknown(&fault)
         {
             return Err(fault);
         }
-        match (inner, entry.get_mut(outer)) {
-            (None, _) => drop(entry.remove(outer)),
-            (Some(inner), Some(Value::Table(table))) => drop(table.remove(inner)),
-            (Some(_), _) => {}
-        }
+        clear(entry, &path);
         return Ok(());
     }
-    let value = typed(kind, outer, inner, text)?;
-    put(entry, outer, inner, value);
+    let value = typed(kind, &path, text)?;
+    put(entry, &path, value);
     Ok(())
 }
 
-fn put(entry: &mut Entry, outer: &str, inner: Option<&str>, value: Value) {
-    match (inner, entry.get_mut(outer)) {
-        (None, _) => drop(entry.insert(outer.into(), value)),
-        (Some(inner), Some(Value::Table(table))) => drop(table.insert(inner.into(), value)),
-        (Some(inner), _) => {
-            let table = Entry::from_iter([(inner.to_owned(), value)]);
-            entry.insert(outer.into(), Value::Table(table));
+/// The first dot parts the table's name from its key, which may hold further ones; `routing` alone has tables within.
+fn path(key: &str) -> Vec<&str> {
+    if key.starts_with("routing.") { key.split('.').collect() } else { key.splitn(2, '.').collect() }
+}
+
+fn put(entry: &mut Entry, path: &[&str], value: Value) {
+    match path {
+        [] => {}
+        [last] => drop(entry.insert((*last).into(), value)),
+        [first, rest @ ..] => {
+            let table = entry.entry(*first).or_insert_with(|| Value::Table(Entry::new()));
+            if !table.is_table() {
+                *table = Value::Table(Entry::new());
+            }
+            if let Value::Table(table) = table {
+                put(table, rest, value);
+            }
         }
     }
 }
 
-/// The value that `text` stands for where the schema has `outer` (or `outer.inner`): tried in an entry that is otherwise
-/// right.
-fn typed(kind: Kind, outer: &str, inner: Option<&str>, text: &str) -> Result<Value, String> {
-    let sample: Entry = kind.required().iter().map(|field| ((*field).to_owned(), Value::from("x"))).collect();
+fn clear(entry: &mut Entry, path: &[&str]) {
+    match path {
+        [] => {}
+        [last] => drop(entry.remove(*last)),
+        [first, rest @ ..] => {
+            if let Some(Value::Table(table)) = entry.get_mut(*first) {
+                clear(table, rest);
+            }
+        }
+    }
+}
+
+/// The value that `text` stands for where the schema has `path`: tried in an entry that is otherwise right. What an
+/// attribute is, the schema does not say: a number is a level there unless it is quoted.
+fn typed(kind: Kind, path: &[&str], text: &str) -> Result<Value, String> {
+    let sample: Entry =
+        kind.required().iter().map(|(field, value)| ((*field).to_owned(), Value::from(*value))).collect();
     let mut fault = String::new();
-    for value in [Some(Value::from(text)), literal(text)].into_iter().flatten() {
+    let mut values = [Some(Value::from(text)), literal(text)];
+    if matches!(path, ["attributes", _]) {
+        values.reverse();
+    }
+    for value in values.into_iter().flatten() {
         let mut entry = sample.clone();
-        put(&mut entry, outer, inner, value.clone());
+        put(&mut entry, path, value.clone());
         match kind.read(entry) {
             Ok(()) => return Ok(value),
-            Err(error) => fault = explain(outer, error.message()),
+            Err(error) => fault = explain(error.message()),
         }
     }
     Err(fault)
@@ -100,8 +122,9 @@ fn unknown(fault: &str) -> bool {
 }
 
 /// Adds a guess to "unknown field `x`, expected one of `a`, `b`".
-fn explain(key: &str, message: &str) -> String {
+fn explain(message: &str) -> String {
     let message = message.trim();
+    let key = message.split('`').nth(1).unwrap_or_default();
     if unknown(message)
         && let Some(guess) = did_you_mean(key, message.split('`').skip(3).step_by(2))
     {
@@ -171,6 +194,37 @@ mod tests {
     #[test]
     fn a_value_cannot_smuggle_in_other_fields() {
         assert!(assigned(Kind::Agent, &["ring_s=5\nwrap_up_s = 7"]).is_err());
+    }
+
+    #[test]
+    fn routing_is_set_field_by_field() {
+        let entry =
+            assigned(Kind::Tenant, &["routing.policy=fifo", "routing.weights.flex=10", "routing.weights.idle=2"]);
+        let expected = "routing = { policy = 'fifo', weights = { flex = 10, idle = 2 } }";
+        assert_eq!(entry, Ok(toml::from_str(expected).unwrap()));
+        let cleared = assigned(Kind::Tenant, &["routing.weights.flex=10", "routing.weights.flex="]);
+        assert_eq!(cleared, Ok(toml::from_str("routing = { weights = {} }").unwrap()));
+        let error = assigned(Kind::Tenant, &["routing.weights.flexx=10", "routing.policy=lifo"]).unwrap_err();
+        assert!(error.contains("unknown field `flexx`; did you mean `flex`?"), "{error}");
+        assert!(error.contains("unknown variant `lifo`"), "{error}");
+    }
+
+    #[test]
+    fn an_attribute_is_a_word_a_list_or_a_level() {
+        let fields = [
+            "attributes.region=west",
+            "attributes.language=['en', 'es']",
+            "attributes.calm=0.5",
+            "attributes.floor='1'",
+        ];
+        let expected = "attributes = { region = 'west', language = ['en', 'es'], calm = 0.5, floor = '1' }";
+        assert_eq!(assigned(Kind::Agent, &fields), Ok(toml::from_str(expected).unwrap()));
+        let slots = assigned(Kind::Agent, &["slots.chat=2", "slots.email=0"]);
+        assert_eq!(slots, Ok(toml::from_str("slots = { chat = 2, email = 0 }").unwrap()));
+        assert!(assigned(Kind::Agent, &["slots.pigeon=2"]).is_err_and(|error| error.contains("pigeon")));
+        let kind = assigned(Kind::Attribute, &["kind=set", "values=['a']"]);
+        assert_eq!(kind, Ok(toml::from_str("kind = 'set'\nvalues = ['a']").unwrap()));
+        assert!(assigned(Kind::Attribute, &["kind=sett"]).is_err());
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum Kind {
     Site,
     /// `[[skill]]`
     Skill,
+    /// `[[attribute]]`
+    Attribute,
     /// `[[agent]]`
     Agent,
     /// `[[queue]]`
@@ -43,6 +45,7 @@ impl Kind {
             Self::Tenant => "tenant",
             Self::Site => "site",
             Self::Skill => "skill",
+            Self::Attribute => "attribute",
             Self::Agent => "agent",
             Self::Queue => "queue",
             Self::Flow => "flow",
@@ -55,13 +58,13 @@ impl Kind {
 
     /// The table's name with its article, for messages.
     fn with_article(self) -> String {
-        let article = if matches!(self, Self::Agent) { "an" } else { "a" };
+        let article = if matches!(self, Self::Agent | Self::Attribute) { "an" } else { "a" };
         format!("{article} {}", self.as_str())
     }
 
     /// Whether names are unique within a tenant only, and given as `TENANT/NAME`.
     const fn scoped(self) -> bool {
-        matches!(self, Self::Skill | Self::Agent | Self::Queue | Self::Flow)
+        matches!(self, Self::Skill | Self::Attribute | Self::Agent | Self::Queue | Self::Flow)
     }
 
     /// Whether entities belong to a tenant.
@@ -77,11 +80,24 @@ impl Kind {
     /// The fields that a list shows beside the name.
     const fn columns(self) -> &'static [&'static str] {
         match self {
-            Self::Tenant => &["country", "timezone", "language"],
+            Self::Tenant => &["country", "timezone", "language", "routing"],
             Self::Site => &["timezone"],
             Self::Skill => &[],
-            Self::Agent => &["site", "user", "contact", "code", "skills", "ring_s", "wrap_up_s", "srtp"],
-            Self::Queue => &["skills", "treatment", "target_s", "overflow_after_s", "waiting_max", "record"],
+            Self::Attribute => &["kind", "values"],
+            Self::Agent => {
+                &["site", "user", "contact", "code", "skills", "attributes", "slots", "ring_s", "wrap_up_s", "srtp"]
+            }
+            Self::Queue => &[
+                "skills",
+                "importance",
+                "treatment",
+                "target_s",
+                "targets_s",
+                "overflow_after_s",
+                "escalate_to",
+                "waiting_max",
+                "record",
+            ],
             Self::Flow => &["text"],
             Self::Number => &["tenant", "flow"],
             Self::Trunk => &["kind", "peer", "user", "register", "prefix", "strip", "srtp"],
@@ -90,15 +106,16 @@ impl Kind {
         }
     }
 
-    /// The fields without which there is no entity; all are texts.
-    pub(super) const fn required(self) -> &'static [&'static str] {
+    /// The fields without which there is no entity, each with a text that it may be.
+    pub(super) const fn required(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Tenant | Self::Site => &["name"],
-            Self::Skill | Self::Agent | Self::Queue | Self::Flow => &["tenant", "name"],
-            Self::Number => &["number", "tenant", "flow"],
-            Self::Trunk => &["name", "kind"],
-            Self::Span => &["name", "card", "signalling", "trunk"],
-            Self::Card => &["name", "driver"],
+            Self::Tenant | Self::Site => &[("name", "x")],
+            Self::Skill | Self::Agent | Self::Queue | Self::Flow => &[("tenant", "x"), ("name", "x")],
+            Self::Attribute => &[("tenant", "x"), ("name", "x"), ("kind", "symbol")],
+            Self::Number => &[("number", "x"), ("tenant", "x"), ("flow", "x")],
+            Self::Trunk => &[("name", "x"), ("kind", "x")],
+            Self::Span => &[("name", "x"), ("card", "x"), ("signalling", "x"), ("trunk", "x")],
+            Self::Card => &[("name", "x"), ("driver", "x")],
         }
     }
 
@@ -108,6 +125,7 @@ impl Kind {
             Self::Tenant => entry.try_into::<schema::Tenant>().map(drop),
             Self::Site => entry.try_into::<schema::Site>().map(drop),
             Self::Skill => entry.try_into::<schema::Skill>().map(drop),
+            Self::Attribute => entry.try_into::<schema::Attribute>().map(drop),
             Self::Agent => entry.try_into::<schema::Agent>().map(drop),
             Self::Queue => entry.try_into::<schema::Queue>().map(drop),
             Self::Flow => entry.try_into::<schema::Flow>().map(drop),
@@ -320,6 +338,9 @@ mod tests {
         let changed = set(&added, Kind::Agent, "acme/bob", &fields(&["ring_s=9", "code="])).unwrap();
         let bob = changed.agent.iter().find(|a| a.name == "bob").unwrap();
         assert_eq!((bob.ring_s, &bob.code), (9, &None));
+        let texts = ["kind=symbol", "values=['en', 'es']"];
+        let with_attribute = add(&changed, Kind::Attribute, "acme/language", &fields(&texts)).unwrap();
+        assert_eq!(with_attribute.attribute[0].values, ["en", "es"]);
         let removed = remove(&changed, Kind::Agent, "acme/bob").unwrap();
         assert_eq!(removed, sample());
     }

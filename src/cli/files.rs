@@ -66,7 +66,13 @@ pub fn check(files: &[impl AsRef<Path>], json: bool) -> Result<(), CliError> {
 }
 
 fn verdict(path: &Path) -> Result<&'static str, CliError> {
-    if is_flow(&read(path)?) { read_flow(path).map(|_| "flow") } else { read_provision(path).map(|_| "provisioning") }
+    if is_flow(&read(path)?) {
+        return read_flow(path).map(|_| "flow");
+    }
+    let provision = read_provision(path)?;
+    let name = path.display();
+    output::warn(&tenant::warnings(&provision).iter().map(|warning| format!("{name}: {warning}")).collect::<Vec<_>>());
+    Ok("provisioning")
 }
 
 fn unreadable(path: &Path, source: &io::Error) -> Fault {

@@ -15,7 +15,6 @@ mod maintain;
 mod output;
 mod provision;
 mod serve;
-mod simulate;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -69,6 +68,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Tenant(c) => entity::run(&dir, Kind::Tenant, c),
         Command::Site(c) => entity::run(&dir, Kind::Site, c),
         Command::Skill(c) => entity::run(&dir, Kind::Skill, c),
+        Command::Attribute(c) => entity::run(&dir, Kind::Attribute, c),
         Command::Queue(c) => entity::run(&dir, Kind::Queue, c),
         Command::Number(c) => entity::run(&dir, Kind::Number, c),
         Command::Trunk(c) => entity::run(&dir, Kind::Trunk, c),

@@ -12,6 +12,13 @@ pub fn write(octets: &[u8]) -> Result<(), CliError> {
     out.write_all(octets).and_then(|()| out.flush()).map_err(CliError::Output)
 }
 
+/// Writes warnings where errors go, so that they are no part of what a script reads.
+pub fn warn(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+}
+
 /// Writes a text and a line end.
 pub fn line(text: &str) -> Result<(), CliError> {
     write(format!("{text}\n").as_bytes())

@@ -64,6 +64,7 @@ pub fn replace(
     if !faults.is_empty() {
         return Err(CliError::Faults(faults));
     }
+    output::warn(&tenant::warnings(&new));
     let differences = tenant::diff(&old, &new);
     let mut text: String = differences.iter().map(|difference| format!("{difference}\n")).collect();
     let running = !differences.is_empty() && !dry_run && put(dir, new)? == Done::Running;

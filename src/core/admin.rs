@@ -74,9 +74,9 @@ impl Switch {
             Command::Provision { provision } => Ok(Some(self.provision_now(now, *provision))),
             Command::SignIn { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_in(now, a)),
             Command::SignOut { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_out(now, a)),
-            Command::Pause { tenant, agent, reason } => {
-                self.agent_order(&tenant, &agent, |q, a| q.pause(now, a, &reason))
-            }
+            Command::Pause { tenant, agent, reason } => self
+                .takes_reason(&tenant, &reason)
+                .and_then(|()| self.agent_order(&tenant, &agent, |q, a| q.pause(now, a, &reason))),
             Command::Resume { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.resume(now, a)),
             Command::Hangup { call } => self.hangup(now, call),
             Command::ReadCertificates => {
@@ -113,6 +113,17 @@ impl Switch {
             .map(|a| a.id)
             .ok_or_else(|| format!("no agent {tenant}/{agent} is provisioned; see `cordboard agent list`"))?;
         act(&mut self.queue, id).map(|()| None).map_err(|refusal| refusal.to_string())
+    }
+
+    /// Whether agents of the tenant may be not ready for this reason.
+    fn takes_reason(&self, tenant: &str, reason: &str) -> Result<(), String> {
+        match self.directory.tenant_by_name(tenant) {
+            Some(tenant) if !tenant.takes_reason(reason) => {
+                let known = tenant.not_ready_reasons.join(", ");
+                Err(format!("{reason:?} is no reason of tenant {}; give one of {known}", tenant.name))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn hangup(&mut self, now: Now, call: crate::base::CallId) -> Result<Option<Seq>, String> {

@@ -148,6 +148,8 @@ pub enum Input {
     },
     /// The disk has become too full for new recordings, or has room again.
     DiskFull(bool),
+    /// A recording has failed, or one that was begun after that is known to be written whole.
+    RecordingsFail(bool),
     /// So much waits for the store that no new call should be begun, or no longer.
     StoreBehind(bool),
     /// How busy the machine is, each [`TICK`](crate::core::load::governor::TICK). Without it nothing is ever held back.
@@ -337,7 +339,7 @@ pub struct Switch {
     /// New calls are refused: their facts would find no room.
     pub(crate) store_is_behind: bool,
     /// When a recording failed last, while the alarm of it stands.
-    pub(crate) recording_failed_at: Option<Instant>,
+    pub(crate) recordings_fail: bool,
     stopped: bool,
     entries: u64,
     next_id: u64,
@@ -410,7 +412,7 @@ impl Switch {
             stopping: false,
             disk_is_full: false,
             store_is_behind: false,
-            recording_failed_at: None,
+            recordings_fail: false,
             stopped: false,
             entries: 0,
             next_id: 1,
@@ -448,6 +450,7 @@ impl Switch {
             Input::Command { token, command } => self.on_command(now, token, command),
             Input::Query { token, query } => self.on_query(now, token, query),
             Input::DiskFull(full) => self.disk_full(now, full),
+            Input::RecordingsFail(fail) => self.set_recordings_fail(now, fail),
             Input::StoreBehind(behind) => {
                 self.store_is_behind = behind;
                 self.alarms.set(now, "store-behind", String::new(), behind);
@@ -511,7 +514,7 @@ impl Switch {
             Timer::InfoDigits(leg) => self.info_digits_due(now, leg),
             Timer::PeerSilent(leg) => self.peer_silent(now, leg),
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
-            Timer::Settle(call) => self.finish_record(now, call),
+            Timer::Settle(call) => self.finish_record(call),
             Timer::Locate(call) => self.go_on(now, call, true),
             Timer::LocateFor(token) => self.answer_location(now, token, true),
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),

@@ -32,8 +32,10 @@ use crate::edge::clock::Clock;
 use crate::proto::sdp::Fingerprint;
 use crate::proto::srtp::{MasterKey, Suite};
 
-/// Handshakes under way at once, strangers' included; a further one is refused.
+/// Handshakes under way at once; a further one is refused.
 pub const HANDSHAKES_MAX: usize = 512;
+/// While so many are under way strangers begin none.
+const SHARED_MAX: usize = HANDSHAKES_MAX / 2;
 /// Orders on their way to the thread at most.
 pub const ORDERS: usize = 2_048;
 /// Outcomes on their way to the media thread at most; the handshake thread waits for room.
@@ -333,7 +335,7 @@ struct Common<F> {
 impl<F: FnMut(Outcome)> Common<F> {
     /// A new handshake with `peer`, if there is room for one.
     fn candidate(&mut self, now: Instant, peer: SocketAddr, known: bool, active: bool) -> Option<Candidate> {
-        if self.running >= HANDSHAKES_MAX {
+        if self.running >= if known { HANDSHAKES_MAX } else { SHARED_MAX } {
             self.refused += 1;
             return None;
         }

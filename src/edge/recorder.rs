@@ -44,6 +44,9 @@ pub struct RecorderLoad {
     frames: AtomicUsize,
     refused: AtomicU64,
     disk_is_full: AtomicBool,
+    /// Recordings that failed.
+    failures: AtomicU64,
+    is_failing: AtomicBool,
 }
 
 impl RecorderLoad {
@@ -55,6 +58,16 @@ impl RecorderLoad {
     /// Whether there is too little room on the disk for new recordings.
     pub fn disk_is_full(&self) -> bool {
         self.disk_is_full.load(Ordering::Relaxed)
+    }
+
+    /// Whether a recording has failed, and none that was begun after it was written whole, nor has the disk got room again.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    fn fail(&self) {
+        self.failures.fetch_add(1, Ordering::SeqCst);
+        self.is_failing.store(true, Ordering::SeqCst);
     }
 }
 
@@ -71,7 +84,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts the thread; files go to `data_dir/recordings`, which is made if need be. `wake` is called from the thread
-    /// when [`RecorderLoad::disk_is_full`] has changed; while there is hardly any room, recordings end by themselves.
+    /// when [`RecorderLoad::disk_is_full`] has changed or recordings go well again; while there is hardly any room, recordings end by themselves.
     ///
     /// # Errors
     /// The folder cannot be made, or the thread cannot start.
@@ -144,7 +157,7 @@ impl RecordSink for Recorder {
         for (pair, (&left, &right)) in both.chunks_exact_mut(2).zip(left.iter().zip(right)) {
             pair.copy_from_slice(&[left, right]);
         }
-        self.send(Job::Frame(name.clone(), both))
+        self.send(Job::Frame(name.clone(), both)).inspect_err(|_| self.load.fail())
     }
 
     fn finish(&mut self, name: &Arc<str>) {
@@ -187,6 +200,8 @@ struct Recording {
     part: PathBuf,
     complete: PathBuf,
     unflushed: u32,
+    /// Recordings that had failed when it was begun.
+    failures: u64,
 }
 
 impl Writer {
@@ -198,6 +213,9 @@ impl Writer {
             let room = self.watch.look();
             let full = room != Room::Enough;
             if self.load.disk_is_full.swap(full, Ordering::Relaxed) != full {
+                if !full {
+                    self.load.is_failing.store(false, Ordering::SeqCst);
+                }
                 (self.wake)();
             }
             match job {
@@ -211,8 +229,8 @@ impl Writer {
             }
         }
         debug_assert_eq!(inbox.try_recv().err(), Some(TryRecvError::Disconnected));
-        for (name, recording) in self.open.drain() {
-            report(&name, recording.complete());
+        for (name, recording) in std::mem::take(&mut self.open) {
+            self.complete(&name, recording);
         }
     }
 
@@ -220,7 +238,7 @@ impl Writer {
         let result = match self.open.get_mut(&name) {
             Some(recording) => recording.write(samples),
             None if self.broken.contains(&name) => Err(None),
-            None => Recording::create(&self.root, &name).map_err(Some).and_then(|mut recording| {
+            None => self.create(&name).map_err(Some).and_then(|mut recording| {
                 let result = recording.write(samples);
                 self.open.insert(name.clone(), recording);
                 result
@@ -235,6 +253,7 @@ impl Writer {
     fn fail(&mut self, name: Arc<str>, error: Option<io::Error>) {
         if let Some(error) = error.filter(|_| !self.broken.contains(&name)) {
             log::error!("recording {name}: {error}");
+            self.load.fail();
         }
         // What was written stays, as far as it can be completed.
         if let Some(recording) = self.open.remove(&name) {
@@ -248,8 +267,27 @@ impl Writer {
     fn finish(&mut self, name: &Arc<str>) {
         self.broken.remove(name);
         if let Some(recording) = self.open.remove(name) {
-            report(name, recording.complete());
+            self.complete(name, recording);
         }
+    }
+
+    fn create(&self, name: &str) -> io::Result<Recording> {
+        let failures = self.load.failures.load(Ordering::SeqCst);
+        Recording::create(&self.root, name, failures)
+    }
+
+    /// A recording came to its end. Where it was written whole and nothing failed since it was begun, that trouble is over.
+    fn complete(&self, name: &str, recording: Recording) {
+        let failures = recording.failures;
+        let result = recording.complete();
+        if result.is_err() {
+            self.load.fail();
+        } else if failures == self.load.failures.load(Ordering::SeqCst)
+            && self.load.is_failing.swap(false, Ordering::SeqCst)
+        {
+            (self.wake)();
+        }
+        report(name, result);
     }
 }
 
@@ -259,7 +297,7 @@ fn private_folder(path: &Path) -> io::Result<()> {
 }
 
 impl Recording {
-    fn create(root: &Path, name: &str) -> io::Result<Recording> {
+    fn create(root: &Path, name: &str, failures: u64) -> io::Result<Recording> {
         let (part, complete) = paths(root, name)?;
         if let Some(folder) = part.parent() {
             private_folder(folder)?;
@@ -269,7 +307,7 @@ impl Recording {
         }
         let file = File::options().write(true).create_new(true).mode(0o600).open(&part)?;
         let writer = WavWriter::new(BufWriter::new(file), SPEC).map_err(io_error)?;
-        Ok(Recording { writer, part, complete, unflushed: 0 })
+        Ok(Recording { writer, part, complete, unflushed: 0, failures })
     }
 
     fn write(&mut self, samples: &[i16]) -> Result<(), Option<io::Error>> {
@@ -427,6 +465,40 @@ mod tests {
         recorder.finish(&bad);
         drop(recorder);
         assert!(!folder.0.join("escape.wav.part").exists());
+    }
+
+    #[test]
+    fn a_failure_is_over_when_a_recording_that_was_begun_after_it_is_whole() {
+        let folder = Folder::new("failing");
+        let mut recorder = spawn(&folder).expect("spawned");
+        let load = recorder.load();
+        let frame = |recorder: &mut Recorder, text: &str| recorder.frame(&name(text), &[0; FRAME], &[0; FRAME]).is_ok();
+        let until = |what: &str, done: &dyn Fn() -> bool| {
+            assert!(
+                (0..2_000).any(|_| done() || {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    false
+                }),
+                "{what}"
+            );
+        };
+        assert!(frame(&mut recorder, "before") && !load.is_failing());
+        assert!(frame(&mut recorder, "../escape"));
+        until("it fails", &|| load.is_failing());
+        recorder.finish(&name("before"));
+        recorder.finish(&name("../escape"));
+        let whole = |text: &str| folder.0.join(format!("recordings/{text}.wav")).exists();
+        until("it is whole", &|| whole("before"));
+        assert!(frame(&mut recorder, "after"));
+        assert!(load.is_failing(), "one that was begun before shows nothing, nor does a beginning");
+        recorder.finish(&name("after"));
+        until("it is over", &|| !load.is_failing());
+        // A file that cannot get its name in the end is a failure, too.
+        assert!(frame(&mut recorder, "blocked"));
+        until("it is begun", &|| folder.0.join("recordings/blocked.wav.part").exists());
+        fs::create_dir(folder.0.join("recordings/blocked.wav")).expect("a folder");
+        recorder.finish(&name("blocked"));
+        until("it fails", &|| load.is_failing());
     }
 
     #[test]

@@ -26,6 +26,7 @@ use rustix::process::{Resource, Rlimit};
 use smol::channel::{Sender, TrySendError as EventError};
 
 mod counts;
+mod handshakes;
 
 use crate::base::{Bound, Circuit, Instant, PortId};
 use crate::core::media::{MediaCommand, MediaEvent};
@@ -33,8 +34,9 @@ use crate::dsp::music;
 use crate::edge::clock::Clock;
 use crate::edge::dtls::{self, Identity, Order, Outcome};
 use crate::edge::rtp::counts::{Counts, Dropped, Watch};
+use crate::edge::rtp::handshakes::Handshakes;
 use crate::media::{EVENTS_MAX, PACKET_MAX, Plane, PlaneConfig, Prompt, RecordSink, SocketKind, Wire};
-use crate::proto::sdp::{Fingerprint, Protection};
+use crate::proto::sdp::Protection;
 
 /// Commands on their way to the thread at most.
 const COMMANDS: usize = 8_192;
@@ -44,11 +46,10 @@ const READY: usize = 256;
 const COMMANDS_PER_TURN: usize = 256;
 /// Socket pairs bound in one turn at most: each takes some eight system calls.
 const BIND_PER_TURN: u16 = 16;
-/// How soon events that found no room in the core's queue are offered again.
-const EVENT_RETRY: Duration = Duration::from_millis(10);
-/// DTLS records that a port hands on each second at most, those of strangers and those of hosts that signalling knows, so
-/// that a flood on one leaves room for the others: a handshake has some ten, with repetitions.
-const RECORDS_PER_SECOND: u32 = 50;
+/// How soon what found no room in a queue is offered again.
+const RETRY: Duration = Duration::from_millis(10);
+/// How soon what was dropped is shown while no port is open; the plane has such a period of its own while there are some.
+const SHOW: Duration = Duration::from_millis(250);
 /// Stale packets discarded at most when a socket is opened again.
 const STALE_MAX: usize = 512;
 /// Expedited forwarding, DSCP 46 (RFC 3246), in the place of the TOS octet.
@@ -226,7 +227,7 @@ pub fn spawn(
 
     let shared = Arc::new(Shared::new(wake));
     let (commands, inbox) = sync_channel(COMMANDS);
-    let handshakes = identity.map(|identity| Handshakes::spawn(identity, &shared, clock)).transpose()?;
+    let handshakes = identity.map(|identity| spawn_handshakes(identity, &shared, clock)).transpose()?;
     let in_thread = shared.clone();
     let thread = std::thread::Builder::new().name("media".into()).spawn(move || {
         raise_priority();
@@ -237,23 +238,22 @@ pub fn spawn(
             recorder: Box::new(recorder),
             seed,
         });
-        let mut sockets = Sockets::new(config, epoll);
-        let (orders, outcomes) = handshakes.map(|h| (h.orders, h.outcomes)).unzip();
-        sockets.orders = orders.map(|orders| (orders, Arc::clone(&in_thread.dtls)));
+        let (orders, outcomes) = handshakes.unzip();
+        let sockets = Sockets::new(config, epoll, Handshakes::new(orders, Arc::clone(&in_thread.dtls)));
         Engine {
             clock,
             shared: in_thread,
             inbox,
             outcomes,
-            generation: 0,
             to_bind: 0,
             bound: Vec::new(),
-            unended: Vec::new(),
             events,
             undelivered: None,
             sockets,
             plane,
             watch: Watch::default(),
+            shown: Counts::default(),
+            shown_at: Instant::ZERO,
             too_long: 0,
         }
         .run();
@@ -285,20 +285,19 @@ struct Engine {
     inbox: Receiver<MediaCommand>,
     /// What the handshake thread has to say.
     outcomes: Option<Receiver<Outcome>>,
-    /// Of the newest handshake.
-    generation: u32,
     /// Socket pairs that the core still waits for.
     to_bind: u16,
     /// Those that are ready.
     bound: Vec<u16>,
-    /// Ports whose handshake is over, which the handshake thread was too busy to hear.
-    unended: Vec<PortId>,
     events: Sender<MediaEvent>,
     /// An event that found no room.
     undelivered: Option<MediaEvent>,
     sockets: Sockets,
     plane: Plane,
     watch: Watch,
+    /// What others see of the counts, and since when.
+    shown: Counts,
+    shown_at: Instant,
     /// Packets longer than any that is taken.
     too_long: u64,
 }
@@ -327,11 +326,10 @@ impl Engine {
             if self.plane.poll_timeout().is_some_and(|due| due <= now) {
                 self.plane.tick(now, &mut self.sockets);
                 self.count(now);
-            } else if self.watch.is_due(now) {
+            } else if self.watch.is_due(now) || self.count_due().is_some_and(|due| due <= now) {
                 self.count(now);
             }
-            self.sockets.renew_records(now);
-            self.end_handshakes();
+            self.sockets.handshakes.turn(now);
             self.deliver();
             if stopping {
                 break;
@@ -344,8 +342,9 @@ impl Engine {
     fn wait(&mut self, ready: &mut Vec<epoll::Event>) -> Instant {
         ready.clear();
         let now = self.clock.mono();
-        let retry = self.undelivered.as_ref().map(|_| now + EVENT_RETRY);
-        let due = [self.plane.poll_timeout(), retry].into_iter().flatten().min();
+        let retry = self.undelivered.is_some() || self.sockets.handshakes.has_untold();
+        let retry = retry.then(|| now + RETRY);
+        let due = [self.plane.poll_timeout(), retry, self.count_due()].into_iter().flatten().min();
         self.shared.waiting.store(true, Ordering::SeqCst);
         let told = self.shared.pending.load(Ordering::SeqCst);
         self.look(ready, if told { Some(Duration::ZERO) } else { due.map(|due| due - now) });
@@ -402,67 +401,27 @@ impl Engine {
 
     /// Passes on what a command means for handshakes.
     fn tell_handshakes(&mut self, command: &MediaCommand) {
+        let handshakes = &mut self.sockets.handshakes;
         match *command {
             MediaCommand::SetTransport { port, ref protection, remote, signalling, answered, .. } => {
                 match protection.as_deref() {
-                    Some(&Protection::Dtls { active, fingerprint }) => {
-                        self.begin_handshake(port, (remote, signalling), (active, fingerprint), answered);
+                    Some(&Protection::Dtls(association)) => {
+                        if !handshakes.begin(port, association, (remote, signalling), answered) {
+                            self.plane.report(MediaEvent::SecureFailed { port, reason: "busy" });
+                        }
                     }
-                    Some(Protection::Sdes { .. }) | None => self.end_handshake(port),
+                    Some(Protection::Sdes { .. }) | None => handshakes.end(port),
                 }
             }
-            MediaCommand::Close { port } => self.end_handshake(port),
+            MediaCommand::Close { port } => handshakes.end(port),
             _ => {}
-        }
-    }
-
-    /// For the same certificate and parts the handshake is the same one, also where the peer moved (RFC 5763 section 6.6
-    /// would have it begin anew).
-    fn begin_handshake(
-        &mut self,
-        port: PortId,
-        (remote, signalling): (SocketAddr, IpAddr),
-        (active, fingerprint): (bool, Fingerprint),
-        answered: bool,
-    ) {
-        let before = self.sockets.handshaking.get(&port);
-        let same = before.filter(|h| h.active == active && h.fingerprint == fingerprint).map(|h| h.generation);
-        let generation = same.unwrap_or_else(|| {
-            self.generation = self.generation.wrapping_add(1);
-            self.generation
-        });
-        let begin = Order::Begin { port, generation, remote, signalling, active, fingerprint, answered };
-        if self.sockets.order(begin) {
-            let hosts = [remote.ip(), signalling];
-            let handshaking = Handshaking { generation, active, fingerprint, hosts, records: [0; 2] };
-            self.sockets.handshaking.insert(port, handshaking);
-        } else if same.is_none() {
-            // One that is under way, or over, goes on without the news.
-            self.plane.report(MediaEvent::SecureFailed { port, reason: "busy" });
-        }
-    }
-
-    fn end_handshake(&mut self, port: PortId) {
-        if self.sockets.handshaking.remove(&port).is_some() && !self.sockets.order(Order::End { port }) {
-            self.unended.push(port);
-        }
-    }
-
-    /// Says again what found no room: a handshake that nobody ends would stay for ever.
-    fn end_handshakes(&mut self) {
-        while let Some(port) = self.unended.pop() {
-            if !self.sockets.order(Order::End { port }) {
-                return self.unended.push(port);
-            }
         }
     }
 
     fn take_outcomes(&mut self) {
         while let Some(outcome) = self.outcomes.as_ref().and_then(|outcomes| outcomes.try_recv().ok()) {
             // What a handshake brings that has been replaced is nobody's.
-            let is_current = |port, generation| {
-                self.sockets.handshaking.get(&port).is_some_and(|current| current.generation == generation)
-            };
+            let is_current = |port, generation| self.sockets.handshakes.is_current(port, generation);
             match outcome {
                 Outcome::Send { port, generation, to, datagram } if is_current(port, generation) => {
                     if let Some(socket) = self.plane.socket_of(port) {
@@ -516,10 +475,23 @@ impl Engine {
         }
     }
 
+    fn counts(&self) -> Counts {
+        Counts { plane: self.plane.counters(), unsent: self.sockets.unsent, too_long: self.too_long }
+    }
+
+    /// When [`count`](Self::count) is wanted though no port is open, and so nothing else will happen.
+    fn count_due(&self) -> Option<Instant> {
+        if self.plane.poll_timeout().is_some() {
+            return None;
+        }
+        let counts = self.counts();
+        if counts != self.shown { Some(self.shown_at + SHOW) } else { self.watch.due(&counts) }
+    }
+
     /// Shows what was dropped, and says so now and then.
     fn count(&mut self, now: Instant) {
-        let (unsent, too_long) = (self.sockets.unsent, self.too_long);
-        let counts = Counts { plane: self.plane.counters(), unsent, too_long };
+        let counts = self.counts();
+        (self.shown, self.shown_at) = (counts, now);
         self.shared.dropped.store(&counts);
         self.shared.events.store(self.plane.events_len(), Ordering::Relaxed);
         self.shared.events_lost.store(counts.plane.events_lost, Ordering::Relaxed);
@@ -549,39 +521,20 @@ struct Sockets {
     next: usize,
     /// Packets that the system did not take.
     unsent: u64,
-    /// The way to the handshake thread.
-    orders: Option<(SyncSender<Order>, Arc<dtls::Gauges>)>,
-    /// Ports that the handshake thread knows.
-    handshaking: HashMap<PortId, Handshaking>,
-    records_since: Instant,
+    handshakes: Handshakes,
 }
 
-/// A port whose keys come by a handshake, as the handshake thread was told.
-struct Handshaking {
-    /// Which of the handshakes that began.
-    generation: u32,
-    active: bool,
-    fingerprint: Fingerprint,
-    /// Hosts that signalling knows as the peer's.
-    hosts: [IpAddr; 2],
-    /// Records handed on since `records_since`, of strangers and of those hosts.
-    records: [u32; 2],
-}
-
-/// Both ends of the way to and from the handshake thread.
-struct Handshakes {
-    orders: SyncSender<Order>,
-    outcomes: Receiver<Outcome>,
-}
-
-impl Handshakes {
-    fn spawn(identity: Identity, shared: &Arc<Shared>, clock: Clock) -> io::Result<Handshakes> {
-        let (orders, ordered) = sync_channel(dtls::ORDERS);
-        let (told, outcomes) = sync_channel(dtls::OUTCOMES);
-        let (shared, gauges) = (Arc::clone(shared), Arc::clone(&shared.dtls));
-        dtls::spawn(identity, ordered, told, move || shared.wake(), clock, gauges)?;
-        Ok(Handshakes { orders, outcomes })
-    }
+/// Starts the handshake thread. Returns both ends of the way to and from it.
+fn spawn_handshakes(
+    identity: Identity,
+    shared: &Arc<Shared>,
+    clock: Clock,
+) -> io::Result<(SyncSender<Order>, Receiver<Outcome>)> {
+    let (orders, ordered) = sync_channel(dtls::ORDERS);
+    let (told, outcomes) = sync_channel(dtls::OUTCOMES);
+    let (shared, gauges) = (Arc::clone(shared), Arc::clone(&shared.dtls));
+    dtls::spawn(identity, ordered, told, move || shared.wake(), clock, gauges)?;
+    Ok((orders, outcomes))
 }
 
 /// RTP and RTCP of the usual address, then of the second one.
@@ -601,45 +554,13 @@ fn place_in_pair(second: bool, kind: SocketKind) -> usize {
 }
 
 impl Sockets {
-    fn new(config: RtpConfig, epoll: OwnedFd) -> Sockets {
+    fn new(config: RtpConfig, epoll: OwnedFd, handshakes: Handshakes) -> Sockets {
         let first = config.port_min.max(2).saturating_add(config.port_min % 2);
         // A pair needs its odd port inside the range, too.
         let count = (usize::from(config.port_max) + 1).saturating_sub(usize::from(first)) / 2;
         let pairs = std::iter::repeat_with(|| None).take(count).collect();
         let RtpConfig { address, second, .. } = config;
-        Sockets {
-            address,
-            second,
-            epoll,
-            first,
-            pairs,
-            next: 0,
-            unsent: 0,
-            orders: None,
-            handshaking: HashMap::new(),
-            records_since: Instant::ZERO,
-        }
-    }
-
-    /// Lets ports hand on DTLS records again, each second.
-    fn renew_records(&mut self, now: Instant) {
-        if now - self.records_since >= Duration::from_secs(1) {
-            self.records_since = now;
-            self.handshaking.values_mut().for_each(|handshaking| handshaking.records = [0; 2]);
-        }
-    }
-
-    /// Tells the handshake thread; `false` when it is too busy, or there is none.
-    fn order(&self, order: Order) -> bool {
-        let Some((orders, gauges)) = &self.orders else { return false };
-        // Counted before it is there to be taken.
-        gauges.waiting.fetch_add(1, Ordering::Relaxed);
-        let taken = orders.try_send(order).is_ok();
-        if !taken {
-            gauges.waiting.fetch_sub(1, Ordering::Relaxed);
-            gauges.lost.fetch_add(1, Ordering::Relaxed);
-        }
-        taken
+        Sockets { address, second, epoll, first, pairs, next: 0, unsent: 0, handshakes }
     }
 
     /// Binds the next pair of the range that is free; `None` when the range or the descriptors are used up.
@@ -738,21 +659,9 @@ impl Wire for Sockets {
         }
     }
 
-    /// Rare enough to allocate: a handshake has some six datagrams.
     #[cold]
     fn handshake(&mut self, port: PortId, from: SocketAddr, record: &[u8]) {
-        let Some(handshaking) = self.handshaking.get_mut(&port) else { return };
-        let known = handshaking.hosts.contains(&from.ip());
-        let Some(records) = handshaking.records.get_mut(usize::from(known)) else { return };
-        *records += 1;
-        if *records > RECORDS_PER_SECOND {
-            if let Some((_, gauges)) = &self.orders {
-                gauges.lost.fetch_add(1, Ordering::Relaxed);
-            }
-            return;
-        }
-        // One that finds no room is counted there.
-        self.order(Order::Record { port, from, datagram: record.into() });
+        self.handshakes.record(port, from, record);
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::media::random::Random;
 use crate::media::rtp_end::RtpEnd;
 use crate::media::{PACKET_MAX, SocketKind, Wire};
-use crate::proto::sdp::{Fingerprint, Protection};
+use crate::proto::sdp::{Association, Protection};
 use crate::proto::srtp::{MasterKey, Receiver, Refused, Sender, TAIL_MAX};
 
 /// Room for a packet of G.711 of 20 ms with its tag: most packets, so that less is cleared for them.
@@ -60,8 +60,8 @@ pub(super) enum Refusal {
 pub struct Crypt {
     send: Option<(MasterKey, Sender)>,
     receive: Option<(MasterKey, Vec<u8>, Receiver)>,
-    /// The handshake that brings the keys: our part in it, and the peer's certificate.
-    handshake: Option<(bool, Fingerprint)>,
+    /// The one whose handshake brings the keys.
+    handshake: Option<Association>,
     unsent: u64,
 }
 
@@ -156,11 +156,11 @@ impl RtpEnd {
                 self.crypt.get_or_insert_with(|| Box::new(Crypt::new())).handshake = None;
                 self.set_keys(send, receive, mki, random);
             }
-            Some(Protection::Dtls { active, fingerprint }) => {
+            Some(Protection::Dtls(association)) => {
                 let crypt = self.crypt.get_or_insert_with(|| Box::new(Crypt::new()));
                 // RFC 5763 section 6.6: as long as nothing changes, the association goes on.
-                if crypt.handshake != Some((active, fingerprint)) {
-                    **crypt = Crypt { handshake: Some((active, fingerprint)), ..Crypt::new() };
+                if crypt.handshake != Some(association) {
+                    **crypt = Crypt { handshake: Some(association), ..Crypt::new() };
                 }
             }
         }

@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
+use cordboard::core::contact::Attributes;
 use cordboard::core::tenant::parse::FAULTS_MAX;
 use cordboard::core::tenant::{
-    Directory, LoadError, Loaded, Provision, check, diff, export, export_with_secrets, parse, parse_with,
+    Directory, LoadError, Loaded, Provision, check, diff, export, export_with_secrets, parse, parse_with, warnings,
 };
 
 use crate::chance::Chance;
@@ -49,12 +50,26 @@ peer = [{ address = "192.0.2.1", priority = 1, weight = 10 }]
 [[tenant]]
 name = "acme"
 country = "us"
+dispositions = ["sold", "lost"]
+not_ready_reasons = ["lunch"]
+[tenant.routing]
+policy = "score+hold"
+weights = { match = 80, urgency = 11, flex = 300, idle = 4, idle_full_s = 120, blend = 20, late_slope = 0.5 }
 [[site]]
 name = "hq"
 timezone = "Europe/Berlin"
 [[skill]]
 tenant = "acme"
 name = "sales"
+[[attribute]]
+tenant = "acme"
+name = "language"
+kind = "symbol"
+values = ["en", "es"]
+[[attribute]]
+tenant = "acme"
+name = "calm"
+kind = "level"
 [[agent]]
 tenant = "acme"
 name = "a{n}"
@@ -64,10 +79,41 @@ password = "x{n}"
 code = "10{n}"
 pin = "1234"
 skills = { sales = 0.5 }
+backup = { sales = 20 }
+attributes = { language = ["en", "es"], calm = 0.8 }
+slots = { chat = 2, email = 0 }
+[[agent.modifier]]
+attribute = "language"
+value = "es"
+mode = "preferred"
+importance = 10
+cost = 5
+[[queue]]
+tenant = "acme"
+name = "late"
+unservable = "hold"
 [[queue]]
 tenant = "acme"
 name = "q"
 skills = { sales = 0.1 }
+importance = 2.5
+targets_s = { email = 7200, chat = 60 }
+sticky = { importance = 40, fade_days = 30 }
+escalate_after_s = 60
+escalate_to = "late"
+callback = true
+callback_tries = 2
+callback_every_s = 60
+[[queue.modifier]]
+attribute = "language"
+mode = "required"
+level = 1
+schedule = [{ after_s = 30, level = 0.5, importance = 50 }, { after_s = 60, level = 0 }]
+credit_s = 10
+[[queue.modifier]]
+attribute = "agent"
+value = "a2"
+mode = "forbidden"
 [[flow]]
 tenant = "acme"
 name = "f"
@@ -90,6 +136,18 @@ const WORDS: &[&[u8]] = &[
     b"[[agent]]\n",
     b"[[number]]\ntenant = \"acme\"\nnumber = \"+1\"\nflow = \"f\"\n",
     b"file = \"../../x.toml\"\n",
+    b"[[attribute]]\ntenant = \"acme\"\nname = \"topics\"\nkind = \"set\"\n",
+    b"[[queue.modifier]]\nattribute = \"sales\"\nmode = \"required\"\n",
+    b"[[agent.modifier]]\nattribute = \"agent\"\nvalue = \"a1\"\nmode = \"forbidden\"\n",
+    b"policy = \"best-skill\"\n",
+    b"escalate_to = \"q\"\n",
+    b"unservable = \"escalate\"\n",
+    b"schedule = [{ after_s = 5, level = 0.5 }]\n",
+    b"hold_margin_s = 2",
+    b"hold_every_s = 5",
+    b"calm = 1.0001",
+    b"voicemail = 1",
+    b"\"agent\"",
     b"nan",
     b"-0.0",
     b"inf",
@@ -123,6 +181,17 @@ pub fn check_sound(provision: &Provision) {
         let id = directory.agent_by_name(tenant.id, &agent.name).expect("an agent").id;
         assert_eq!(again.agent(id).map(|agent| &agent.name), Some(&agent.name), "ids stay");
     }
+    for agent in directory.agents() {
+        let again = again.agent(agent.id).expect("the same agent");
+        assert_eq!((&again.traits, &again.minds), (&agent.traits, &agent.minds), "traits keep their ids");
+        let tenant = |id| directory.trait_name(id).and_then(|(name, of)| directory.trait_id(agent.tenant, name, of));
+        assert!(agent.traits.iter().all(|(id, _)| tenant(*id) == Some(*id)), "a trait is found by its name");
+    }
+    for queue in directory.queues() {
+        let plain = directory.resolve(queue.id, &Attributes::new(), &[]).expect("nothing asks for nothing");
+        assert_eq!(plain.wants, queue.wants);
+    }
+    assert!(warnings(provision).iter().all(|warning| !warning.is_empty()));
     for dialled in ["", "100", "+1", "*#", "999999999999999999999999999999999999999999", "\u{ff11}"] {
         let _ = (directory.number(dialled), directory.is_number_prefix(dialled), directory.route(dialled));
     }

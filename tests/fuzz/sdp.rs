@@ -74,6 +74,8 @@ fn security(chance: &mut Chance<'_>) -> Security {
         keys: if chance.one_in(4) { Vec::new() } else { Suite::ALL.map(|suite| keys.master_key(suite)).into() },
         fingerprint: (!chance.one_in(4)).then_some(Fingerprint([9; 32])),
         active: *chance.pick(&[None, Some(true), Some(false)]),
+        tls_id: 3,
+        peer_tls_id: None,
         held: chance.one_in(3).then_some((Profile::Savp, Keying::Sdes)),
     }
 }

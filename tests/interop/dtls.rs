@@ -16,7 +16,7 @@ use cordboard::edge::dtls::Identity;
 use cordboard::edge::rtp::{self, MediaHandle, RtpConfig};
 use cordboard::media::NoRecorder;
 use cordboard::proto::rtp::packet::Header;
-use cordboard::proto::sdp::{Fingerprint, Protection};
+use cordboard::proto::sdp::{Association, Fingerprint, Protection};
 use cordboard::proto::srtp::{MasterKey, Receiver, Sender, Suite, TAIL_MAX};
 
 use crate::harness::{Peer, Place, have, wait_for};
@@ -62,7 +62,7 @@ impl Media {
     }
 
     fn begin(&self, active: bool, fingerprint: Fingerprint, remote: SocketAddr) {
-        let protection = Some(Box::new(Protection::Dtls { active, fingerprint }));
+        let protection = Some(Box::new(Protection::Dtls(Association { active, fingerprint, tls_id: None })));
         let transport = MediaCommand::SetTransport {
             port: PORT,
             protection,

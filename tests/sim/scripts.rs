@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cordboard::base::Cause;
-use cordboard::core::control::Command;
+use cordboard::core::control::{Command, Reply};
 use cordboard::core::journal::{AgentStatus, Direction};
 use cordboard::core::media::{DigitSource, HeardTone, MediaEvent};
 use cordboard::core::switch::Input;
@@ -258,7 +258,7 @@ fn who_is_on_hold_is_told_afterwards_that_nobody_records() {
 }
 
 #[test]
-fn a_recording_that_goes_well_ends_the_alarm_of_one_that_did_not() {
+fn the_alarm_of_a_recording_that_failed_ends_when_one_is_known_to_be_written_well() {
     let mut desk = desk();
     let (client, _) = talking(&mut desk);
     desk.seconds(1);
@@ -270,6 +270,9 @@ fn a_recording_that_goes_well_ends_the_alarm_of_one_that_did_not() {
     let (client, _) = talking(&mut desk);
     assert!(alarm(&desk, "recording-failed"));
     desk.hangup(Party::Carrier, client);
+    assert!(alarm(&desk, "recording-failed"), "its end is no proof that it was written");
+    let now = desk.now;
+    desk.switch.handle(now, Input::RecordingsFail(false));
     assert!(!alarm(&desk, "recording-failed"));
     over(desk);
 }
@@ -627,6 +630,22 @@ fn a_transfer_back_into_the_queue_is_recorded_apart() {
     assert_eq!(desk.recordings.len(), 2);
     desk.hangup(Party::Carrier, client);
     assert_eq!(desk.record().agent.as_deref(), Some("ben"));
+    over(desk);
+}
+
+#[test]
+fn agents_are_not_ready_for_the_tenants_reasons_alone() {
+    let mut text = provision(PROVISION);
+    text.tenant[0].not_ready_reasons = vec!["lunch".into(), "training".into()];
+    let tenant = text.tenant[0].name.clone();
+    let mut desk = Desk::new(1, text);
+    let pause = |reason: &str| Command::Pause { tenant: tenant.clone(), agent: "ana".into(), reason: reason.into() };
+    desk.command(sign_in("ana"));
+    let refused = desk.command(pause("golf"));
+    assert!(matches!(&refused, Reply::Refused { reason } if reason.contains("lunch, training")), "{refused:?}");
+    assert_eq!(desk.agent("ana"), AgentStatus::Ready);
+    desk.command(pause("lunch"));
+    assert_eq!(desk.agent("ana"), AgentStatus::NotReady);
     over(desk);
 }
 

@@ -279,7 +279,7 @@ impl Switch {
         self.mark_answered(now, id);
         let recorded = old == client && self.calls.get(&call).is_some_and(|c| c.recording);
         if recorded {
-            self.stop_recording(now, call);
+            self.stop_recording(call);
         }
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "replaced", "");

@@ -284,7 +284,7 @@ impl Switch {
                 if let Some(socket) = socket {
                     self.socket_back(socket);
                 }
-                self.port_closed(now, port, *stats);
+                self.port_closed(port, *stats);
             }
         }
     }

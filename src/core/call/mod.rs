@@ -100,7 +100,6 @@ pub(crate) struct Call {
     /// The conversation is being recorded.
     pub recording: bool,
     /// When the recording began.
-    recording_began: Instant,
     /// The parties have yet to be told that nobody records them.
     untold: bool,
     /// Recordings begun; each has a name of its own.
@@ -154,7 +153,6 @@ impl Call {
             flow_wake: None,
             queue: None,
             recording: false,
-            recording_began: now.mono,
             untold: false,
             recordings: 0,
             ports_closing: 0,

@@ -6,7 +6,7 @@ use crate::base::{AgentId, Cause, LegId, Now, PortId, TrunkId};
 use crate::core::media::MediaCommand;
 use crate::core::switch::{PortOwner, Switch};
 use crate::core::tenant::directory::SrtpPolicy;
-use crate::proto::sdp::{self, Need, Protection};
+use crate::proto::sdp::{self, Association, Need, Offered, Protection};
 use crate::proto::sip::Transport;
 use crate::proto::srtp::Suite;
 
@@ -28,15 +28,22 @@ impl Switch {
         let sdes = policy.need != Need::Off && private;
         let keys = if sdes { self.fresh_keys() } else { Vec::new() };
         let fingerprint = self.config.srtp.fingerprint.filter(|_| policy.need != Need::Off);
-        sdp::Security { need: policy.need, keying: policy.keying, keys, fingerprint, active: None, held: None }
+        let tls_id = if fingerprint.is_some() { self.fresh_tls_id() } else { 0 };
+        sdp::Security { need: policy.need, keying: policy.keying, keys, fingerprint, tls_id, ..Default::default() }
+    }
+
+    fn fresh_tls_id(&mut self) -> u128 {
+        let mut octets = [0; 16];
+        self.keys.fill(&mut octets);
+        u128::from_be_bytes(octets)
     }
 
     fn fresh_keys(&mut self) -> Vec<crate::proto::srtp::MasterKey> {
         Suite::ALL.map(|suite| self.keys.master_key(suite)).into()
     }
 
-    /// Before a new offer of the peer's is answered: keys of our own that no other keys of the peer's have met, and the
-    /// part in the handshake that we have.
+    /// Before a new offer of the peer's is answered: keys of our own that no other keys of the peer's have met, the part in
+    /// the handshake that we have, and another name for an association that will be another one (RFC 8842 section 5.3).
     pub(super) fn renew_security(&mut self, leg: LegId, remote: &sdp::Remote) {
         let said = |remote: &sdp::Remote| {
             let streams = remote.audio.iter().chain(&remote.alternatives);
@@ -46,12 +53,20 @@ impl Switch {
         let Some(local) = sip.local.as_ref().filter(|local| local.security.need != Need::Off) else { return };
         let changed = sip.remote.as_ref().is_none_or(|before| said(before) != said(remote));
         let keys = if changed && !local.security.keys.is_empty() { Some(self.fresh_keys()) } else { None };
-        let active = match self.legs.get(&leg).and_then(|l| l.sip()?.agreed.as_ref()?.protection.as_ref()) {
-            Some(Protection::Dtls { active, .. }) => Some(*active),
+        let association = match self.legs.get(&leg).and_then(|l| l.sip()?.agreed.as_ref()?.protection.as_ref()) {
+            Some(Protection::Dtls(association)) => Some(*association),
             _ => None,
         };
+        let differs = |before: Association, said: &Offered| {
+            said.fingerprint.is_some_and(|said| said != before.fingerprint)
+                || said.tls_id.is_some() && said.tls_id != before.tls_id
+        };
+        let mut streams = remote.audio.iter().chain(&remote.alternatives);
+        let anew = association.is_some_and(|before| streams.any(|audio| differs(before, &audio.security)));
+        let tls_id = anew.then(|| self.fresh_tls_id());
         let Some(local) = self.legs.get_mut(&leg).and_then(|l| l.sip_mut()?.local.as_mut()) else { return };
-        local.security.active = active;
+        local.security.active = association.map(|association| association.active);
+        local.security.tls_id = tls_id.unwrap_or(local.security.tls_id);
         if let Some(keys) = keys {
             local.security.keys = keys;
         }
@@ -71,7 +86,7 @@ impl Switch {
         let (protection, rtcp_mux) = (agreed.protection.clone(), agreed.rtcp_mux);
         let remote = whereabouts(agreed.remote, told);
         let signalling = sip.host;
-        let dtls = matches!(protection, Some(Protection::Dtls { .. }));
+        let dtls = matches!(protection, Some(Protection::Dtls(_)));
         let new = Some((protection.clone(), rtcp_mux, dtls.then_some((remote, answered))));
         if sip.transport == new || (sip.transport.is_none() && protection.is_none() && !rtcp_mux) {
             return;
@@ -79,7 +94,7 @@ impl Switch {
         let before = std::mem::replace(&mut sip.transport, new);
         let encryption = match &protection {
             Some(Protection::Sdes { send, .. }) => format!("sdes {}", send.suite()),
-            Some(Protection::Dtls { .. }) => "dtls".to_owned(),
+            Some(Protection::Dtls(_)) => "dtls".to_owned(),
             None => String::new(),
         };
         // A peer that only moves or answers keeps its keys, and what the record says of them.

@@ -7,10 +7,6 @@ use crate::core::journal::Direction;
 use crate::core::media::MediaCommand;
 use crate::core::switch::{PortOwner, Switch};
 
-/// The alarm of a recording that ended before its call did; stands until one that was begun later has gone well, or the disk
-/// has room again.
-const RECORDING_FAILED: &str = "recording-failed";
-
 impl Switch {
     /// The client talks to this leg from now on.
     pub(super) fn connect(&mut self, now: Now, call: CallId, leg: LegId) {
@@ -108,7 +104,6 @@ impl Switch {
             return self.say_not_recorded(now, call);
         }
         c.recording = true;
-        c.recording_began = now.mono;
         c.recordings += 1;
         c.untold = false;
         let tenant = if c.cdr.tenant.is_empty() { "none" } else { &c.cdr.tenant };
@@ -121,8 +116,7 @@ impl Switch {
 
     /// A recording that had begun cannot go on. What is written of it stays.
     pub(super) fn recording_failed(&mut self, now: Now, port: PortId) {
-        self.alarms.set(now, RECORDING_FAILED, String::new(), true);
-        self.recording_failed_at = Some(now.mono);
+        self.set_recordings_fail(now, true);
         let Some(PortOwner::Leg(leg)) = self.ports.get(&port) else { return };
         let Some(call) = self.legs.get(leg).map(|l| l.call) else { return };
         if self.client_port(call) == Some(port)
@@ -169,30 +163,27 @@ impl Switch {
     pub(crate) fn disk_full(&mut self, now: Now, full: bool) {
         self.disk_is_full = full;
         self.alarms.set(now, "disk-full", String::new(), full);
-        if !full {
-            self.recording_failed_at = None;
-            self.alarms.set(now, RECORDING_FAILED, String::new(), false);
-        }
+    }
+
+    /// Whether a recording failed, and none is known to have gone well since.
+    pub fn recordings_fail(&self) -> bool {
+        self.recordings_fail
+    }
+
+    /// The recorder knows when that is over: a recording is written for some time after its end.
+    pub(crate) fn set_recordings_fail(&mut self, now: Now, fail: bool) {
+        self.recordings_fail = fail;
+        self.alarms.set(now, "recording-failed", String::new(), fail);
     }
 
     /// The conversation is over, but not the call. What its parties were not told is of no concern to those to come.
-    pub(super) fn stop_recording(&mut self, now: Now, call: CallId) {
+    pub(super) fn stop_recording(&mut self, call: CallId) {
         if let Some(c) = self.calls.get_mut(&call) {
             c.untold = false;
         }
         let Some(port) = self.client_port(call) else { return };
-        if self.calls.get(&call).is_some_and(|c| c.recording) {
+        if self.calls.get_mut(&call).is_some_and(|c| std::mem::take(&mut c.recording)) {
             self.media(MediaCommand::StopRecord { port });
-            self.recording_ended(now, call);
-        }
-    }
-
-    /// A recording came to its end. If it was begun after one had failed, that trouble is over.
-    pub(super) fn recording_ended(&mut self, now: Now, call: CallId) {
-        let Some(c) = self.calls.get_mut(&call) else { return };
-        if std::mem::take(&mut c.recording) && self.recording_failed_at.is_some_and(|at| c.recording_began > at) {
-            self.recording_failed_at = None;
-            self.alarms.set(now, RECORDING_FAILED, String::new(), false);
         }
     }
 }

@@ -160,7 +160,7 @@ impl Switch {
             self.counters.abandoned += u64::from(cause == Cause::Abandoned);
         }
         if self.calls.get(&call).is_some_and(|c| c.ports_closing == 0) {
-            self.finish_record(now, call);
+            self.finish_record(call);
         } else {
             self.arm(now.mono + SETTLE, Timer::Settle(call));
         }
@@ -195,7 +195,7 @@ impl Switch {
     }
 
     /// The media plane closed a port: its measures go into the record.
-    pub(super) fn port_closed(&mut self, now: Now, port: PortId, stats: PortStats) {
+    pub(super) fn port_closed(&mut self, port: PortId, stats: PortStats) {
         let Some(PortOwner::Closing { call, index }) = self.ports.remove(&port) else { return };
         let Some(c) = self.calls.get_mut(&call) else { return };
         if let Some(record) = c.leg_record(index) {
@@ -203,16 +203,15 @@ impl Switch {
         }
         c.ports_closing = c.ports_closing.saturating_sub(1);
         if c.state == CallState::Ending && c.ports_closing == 0 {
-            self.finish_record(now, call);
+            self.finish_record(call);
         }
     }
 
     /// Writes the complete record and forgets the call.
-    pub(crate) fn finish_record(&mut self, now: Now, call: CallId) {
+    pub(crate) fn finish_record(&mut self, call: CallId) {
         if self.calls.get(&call).is_none_or(|c| c.state != CallState::Ending) {
             return;
         }
-        self.recording_ended(now, call);
         let Some(mut c) = self.calls.remove(&call) else { return };
         c.cdr.settle_answer();
         self.counters.calls_lost.add(c.lost());

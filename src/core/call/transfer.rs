@@ -258,7 +258,7 @@ impl Switch {
         if let Some((_, flow)) = local {
             self.notify_referrer(now, from, 200);
             self.release_referrer(now, call, from);
-            self.stop_recording(now, call);
+            self.stop_recording(call);
             if let Some(port) = self.client_port(call) {
                 self.media(MediaCommand::StopPlay { port });
             }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The attribute that each tenant has, with its agents' names as symbols: each agent has its own.
+pub const AGENT_ATTRIBUTE: &str = "agent";
 /// Most attributes of one contact or agent.
 pub const ATTRIBUTES_MAX: usize = 64;
 /// Most symbols in one set.
@@ -20,6 +22,8 @@ pub struct Level(u16);
 impl Level {
     /// The lowest.
     pub const NONE: Level = Level(0);
+    /// The lowest above none.
+    pub const LEAST: Level = Level(1);
     /// The highest.
     pub const FULL: Level = Level(10_000);
 

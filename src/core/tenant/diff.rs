@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::core::tenant::provision::{Agent, Card, Flow, Number, Provision, Queue, Site, Skill, Span, Tenant, Trunk};
+use crate::core::tenant::provision::{
+    Agent, Attribute, Card, Flow, Number, Provision, Queue, Site, Skill, Span, Tenant, Trunk,
+};
 
 /// Longest value shown, in characters.
 const VALUE_LENGTH_MAX: usize = 60;
@@ -87,6 +89,7 @@ pub fn diff(old: &Provision, new: &Provision) -> Vec<Difference> {
     many(&old.tenant, &new.tenant, &mut differences);
     many(&old.site, &new.site, &mut differences);
     many(&old.skill, &new.skill, &mut differences);
+    many(&old.attribute, &new.attribute, &mut differences);
     many(&old.agent, &new.agent, &mut differences);
     many(&old.queue, &new.queue, &mut differences);
     many(&old.flow, &new.flow, &mut differences);
@@ -121,6 +124,7 @@ entries! {
     Tenant "tenant" none name;
     Site "site" none name;
     Skill "skill" tenant name;
+    Attribute "attribute" tenant name;
     Agent "agent" tenant name;
     Queue "queue" tenant name;
     Flow "flow" tenant name;
@@ -170,24 +174,46 @@ fn changed_fields<T: Serialize + PartialEq>(old: &T, new: &T) -> Vec<String> {
     else {
         return Vec::new();
     };
-    let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
-    names
-        .filter(|name| old.get(*name) != new.get(*name))
-        .map(|name| field(name, old.get(name), new.get(name)))
-        .collect()
+    let mut fields = Vec::new();
+    for name in names(&old, &new) {
+        field(name, old.get(name), new.get(name), &mut fields);
+    }
+    fields
 }
 
-fn field(name: &str, old: Option<&Value>, new: Option<&Value>) -> String {
-    if SECRET_FIELDS.contains(&name) {
-        return format!("{name} changed");
+fn names<'v>(old: &'v Map<String, Value>, new: &'v Map<String, Value>) -> impl Iterator<Item = &'v String> {
+    old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)))
+}
+
+/// Adds what changed of a field; where that is too long to show, what changed within it, as `routing.weights.flex`.
+fn field(name: &str, old: Option<&Value>, new: Option<&Value>, fields: &mut Vec<String>) {
+    if old == new {
+        return;
     }
-    // A flow's text is too long to show twice.
-    if let (Some(Value::String(old)), Some(Value::String(new))) = (old, new)
-        && (old.contains('\n') || new.contains('\n'))
-    {
-        return format!("{name} changed ({} -> {} lines)", old.lines().count(), new.lines().count());
+    if SECRET_FIELDS.contains(&name.rsplit('.').next().unwrap_or(name)) {
+        return fields.push(format!("{name} changed"));
     }
-    format!("{name} {} -> {}", shown(old), shown(new))
+    match (old, new) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) if is_long(old) || is_long(new) => {
+            for inner in names(old, new) {
+                field(&format!("{name}.{inner}"), old.get(inner), new.get(inner), fields);
+            }
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) if is_long(old) || is_long(new) => {
+            for index in 0..old.len().max(new.len()) {
+                field(&format!("{name}[{index}]"), old.get(index), new.get(index), fields);
+            }
+        }
+        // A flow's text is too long to show twice.
+        (Some(Value::String(old)), Some(Value::String(new))) if old.contains('\n') || new.contains('\n') => {
+            fields.push(format!("{name} changed ({} -> {} lines)", old.lines().count(), new.lines().count()));
+        }
+        _ => fields.push(format!("{name} {} -> {}", shown(old), shown(new))),
+    }
+}
+
+fn is_long(value: &impl Serialize) -> bool {
+    serde_json::to_string(value).is_ok_and(|text| text.chars().nth(VALUE_LENGTH_MAX).is_some())
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -294,6 +320,29 @@ kind = "tdm"
                 "~ flow acme/main: text changed (2 -> 3 lines)",
             ]
         );
+    }
+
+    #[test]
+    fn long_tables_print_what_changed_within() {
+        let old = provision(
+            "[[tenant]]\nname = 'acme'\n[tenant.routing]\nweights = { flex = 100 }\n[[queue]]\ntenant = 'acme'\nname = 'q'\n\
+             modifier = [{ attribute = 'language', value = 'es', mode = 'required' }, { attribute = 'region', mode = 'preferred' }]\n",
+        );
+        let mut new = old.clone();
+        new.tenant[0].routing.weights.flex = 250.5;
+        new.queue[0].modifier[1].importance = Some(5);
+        new.queue[0].sticky = Some(crate::core::tenant::provision::Sticky::default());
+        assert_eq!(
+            printed(&old, &new),
+            [
+                "~ tenant acme: routing.weights.flex 100.0 -> 250.5",
+                "~ queue acme/q: modifier[1] {\"attribute\":\"region\",\"mode\":\"preferred\"} -> \
+                 {\"attribute\":\"region\",\"importance\":5,\"mode\":\"preferred\"}, \
+                 sticky none -> {\"fade_days\":30,\"importance\":40}",
+            ]
+        );
+        new.queue[0].modifier.pop();
+        assert!(printed(&old, &new)[1].starts_with("~ queue acme/q: modifier[1] {\"attribute\":\"region\""));
     }
 
     #[test]

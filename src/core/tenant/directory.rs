@@ -1,19 +1,32 @@
 //! The provisioned world resolved: ids in place of names, and an index for each question that a call asks.
 
+mod entries;
+mod resolve;
+mod traits;
+
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use crate::base::{AgentId, CardId, FlowId, QueueId, Redacted, SiteId, SkillId, TenantId, TrunkId};
+pub use self::entries::{
+    AgentEntry, AttributeEntry, Callback, CardEntry, Escalation, FlowEntry, Host, PeerEntry, QueueEntry, SiteEntry,
+    SkillEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry, TrunkKind,
+};
+pub use self::resolve::{ResolveError, ResolveFault, Resolved, WANTS_MAX};
+pub use self::traits::OwnModifier;
+use self::traits::Traits;
+use crate::base::{AgentId, AttributeId, CardId, FlowId, Medium, QueueId, SiteId, SkillId, TenantId, TrunkId};
+use crate::core::contact::Slots;
 use crate::core::tenant::expand;
-use crate::core::tenant::provision::{self, Provision};
-use crate::core::tls::ClientTls;
-use crate::proto::sdp::{Keying, Need};
+use crate::core::tenant::provision::{self, Provision, Unservable};
 use crate::proto::sip::Transport;
 
 /// Longest prefix of a dialled number that routing looks at, in octets.
 pub const PREFIX_LENGTH_MAX: usize = 32;
+
+/// Target in seconds of what can wait, where a queue says nothing: an hour.
+const TARGET_LATER_S: u32 = 3_600;
 
 /// Everything provisioned, by id. An entity keeps its id through [`Directory::new`] with the previous directory as long
 /// as its name stays; an id is not given to another entity while directories are made from each other.
@@ -27,6 +40,7 @@ pub struct Directory {
     tenants: Entries<TenantId, TenantEntry>,
     sites: Entries<SiteId, SiteEntry>,
     skills: Entries<SkillId, SkillEntry>,
+    attributes: Entries<AttributeId, AttributeEntry>,
     agents: Entries<AgentId, AgentEntry>,
     queues: Entries<QueueId, QueueEntry>,
     flows: Entries<FlowId, FlowEntry>,
@@ -39,300 +53,8 @@ pub struct Directory {
     number_prefixes: HashSet<String>,
     trunks_by_peer: HashMap<IpAddr, TrunkId>,
     trunks_by_prefix: HashMap<String, Vec<TrunkId>>,
+    traits: Traits,
     next: NextIds,
-}
-
-/// A tenant.
-#[derive(Clone, PartialEq, Debug)]
-pub struct TenantEntry {
-    /// Its id.
-    pub id: TenantId,
-    /// Its name.
-    pub name: String,
-    /// Country of tones, ISO 3166, lower case: its own or the appliance's.
-    pub country: String,
-    /// IANA time zone.
-    pub timezone: String,
-    /// Language of built-in prompts.
-    pub language: String,
-}
-
-/// A site.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SiteEntry {
-    /// Its id.
-    pub id: SiteId,
-    /// Its name.
-    pub name: String,
-    /// IANA time zone.
-    pub timezone: String,
-}
-
-/// A skill.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SkillEntry {
-    /// Its id.
-    pub id: SkillId,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Its name.
-    pub name: String,
-}
-
-/// An agent.
-#[derive(Clone, PartialEq, Debug)]
-pub struct AgentEntry {
-    /// Its id.
-    pub id: AgentId,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Its name.
-    pub name: String,
-    /// Its site, when it has one.
-    pub site: Option<SiteId>,
-    /// Fixed SIP address of the phone.
-    pub contact: Option<String>,
-    /// User name under which the phone registers.
-    pub user: Option<String>,
-    /// The phone's SIP password.
-    pub password: Option<Redacted<String>>,
-    /// Digits keyed to sign in.
-    pub code: Option<String>,
-    /// PIN keyed after the code.
-    pub pin: Option<Redacted<String>>,
-    /// Skills with levels (0 < level <= 1), by id.
-    pub skills: Vec<(SkillId, f64)>,
-    /// Whether the agent is signed in when first provisioned.
-    pub signed_in: bool,
-    /// Seconds an offer rings before it moves on.
-    pub ring_s: u32,
-    /// Seconds of wrap-up after a call; 0 for none.
-    pub wrap_up_s: u32,
-    /// Protection of the phone's media.
-    pub srtp: SrtpPolicy,
-}
-
-/// Whether media is protected, and by which keys.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct SrtpPolicy {
-    /// Whether.
-    pub need: Need,
-    /// What we offer, and prefer where both are offered.
-    pub keying: Keying,
-    /// Keys may be in descriptions whose signalling is not encrypted.
-    pub in_clear: bool,
-}
-
-impl SrtpPolicy {
-    /// The words of `srtp`.
-    pub const NEEDS: [(&str, Need); 3] =
-        [("off", Need::Off), ("optional", Need::Optional), ("required", Need::Required)];
-
-    /// The words of `srtp_keys`, with what they stand for.
-    pub const KEYS: [(&str, Keying, bool); 3] =
-        [("dtls", Keying::Dtls, false), ("sdes", Keying::Sdes, false), ("sdes-in-clear", Keying::Sdes, true)];
-
-    /// From the words; one that is none of these counts as the default.
-    pub fn new(need: &str, keys: &str) -> SrtpPolicy {
-        let need = Self::NEEDS.iter().find(|(word, _)| *word == need).map_or(Need::Off, |(_, need)| *need);
-        let (_, keying, in_clear) =
-            *Self::KEYS.iter().find(|(word, ..)| *word == keys).unwrap_or(&("dtls", Keying::Dtls, false));
-        SrtpPolicy { need, keying, in_clear }
-    }
-}
-
-/// What a waiting caller hears.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Treatment {
-    /// Music.
-    Music,
-    /// The tenant's ringing tone.
-    Ringback,
-}
-
-/// A queue.
-#[derive(Clone, PartialEq, Debug)]
-pub struct QueueEntry {
-    /// Its id.
-    pub id: QueueId,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Its name.
-    pub name: String,
-    /// Required skills with least levels (0..=1), by id.
-    pub skills: Vec<(SkillId, f64)>,
-    /// What a caller hears.
-    pub treatment: Treatment,
-    /// Prompt to play as music; the built-in one when absent.
-    pub music: Option<String>,
-    /// Announce position and expected wait every so many seconds; 0 for never.
-    pub announce_every_s: u32,
-    /// Service level: answered within so many seconds.
-    pub target_s: u32,
-    /// Overflow after so many seconds; 0 for never.
-    pub overflow_after_s: u32,
-    /// Most items waiting; 0 for the appliance's bound.
-    pub waiting_max: u32,
-    /// Whether to record the conversations.
-    pub record: bool,
-}
-
-/// A flow.
-#[derive(Clone, PartialEq, Debug)]
-pub struct FlowEntry {
-    /// Its id.
-    pub id: FlowId,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Its name.
-    pub name: String,
-    /// Its TOML text.
-    pub text: String,
-}
-
-/// What a trunk is made of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TrunkKind {
-    /// A SIP peering.
-    Sip,
-    /// Circuits of spans.
-    Tdm,
-}
-
-/// A trunk.
-#[derive(Clone, PartialEq, Debug)]
-pub struct TrunkEntry {
-    /// Its id.
-    pub id: TrunkId,
-    /// Its name.
-    pub name: String,
-    /// What it is made of.
-    pub kind: TrunkKind,
-    /// SIP peers in the order given.
-    pub peers: Vec<PeerEntry>,
-    /// User name towards the peer.
-    pub user: Option<String>,
-    /// Password towards the peer.
-    pub password: Option<Redacted<String>>,
-    /// Whether to register with the first peer.
-    pub register: bool,
-    /// Whether calls from the peers must authenticate as `user`.
-    pub authenticate: bool,
-    /// Whether the peers belong to our trust domain (RFC 3325).
-    pub trusted: bool,
-    /// Leading digits to strip before dialling out.
-    pub strip: u8,
-    /// How calls by TLS are made, and whether callers are known by their certificate.
-    pub tls: Option<ClientTls>,
-    /// A proxy that our requests go through, as a SIP URI.
-    pub outbound_proxy: Option<String>,
-    /// Without any answer for so many seconds a call tries the next way.
-    pub failover_s: u32,
-    /// Protection of media.
-    pub srtp: SrtpPolicy,
-}
-
-impl TrunkEntry {
-    /// The outbound proxy as a route value's URI. Without `;lr` it would be a strict router (RFC 3261 section 19.1.1),
-    /// which nobody provisions on purpose.
-    pub fn proxy_route(&self) -> Option<String> {
-        let uri = self.outbound_proxy.as_ref()?;
-        let loose = uri.split(';').skip(1).any(|part| part == "lr");
-        Some(if loose { uri.clone() } else { format!("{uri};lr") })
-    }
-
-    /// Whether a certificate for `domain` shows a peer of this trunk.
-    pub fn is_shown_by(&self, domain: &str) -> bool {
-        let Some(tls) = self.tls.as_ref().filter(|tls| tls.identify) else { return false };
-        tls.server_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(domain))
-    }
-}
-
-/// Where a host is.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum Host {
-    /// Known.
-    Address(IpAddr),
-    /// To be looked up.
-    Name(String),
-}
-
-impl Host {
-    /// An address, with or without brackets, or else a name.
-    pub fn new(text: &str) -> Self {
-        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-        bare.parse().map_or_else(|_| Self::Name(text.to_ascii_lowercase()), Self::Address)
-    }
-}
-
-impl fmt::Display for Host {
-    /// As in a URI (RFC 3261 section 25.1: an IPv6 address in brackets).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
-            Self::Address(address) => address.fmt(f),
-            Self::Name(name) => f.write_str(name),
-        }
-    }
-}
-
-/// A peer of a SIP trunk.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PeerEntry {
-    /// Where our requests go.
-    pub host: Host,
-    /// The port, where one is given.
-    pub port: Option<u16>,
-    /// By which transport, where one is given.
-    pub transport: Option<Transport>,
-    /// Lower is tried first (RFC 2782).
-    pub priority: u16,
-    /// Share among peers of one priority (RFC 2782).
-    pub weight: u16,
-    /// OPTIONS every so many seconds; 0 for none.
-    pub options_s: u32,
-}
-
-impl PeerEntry {
-    /// Host and port as in a URI. A name that is provisioned without a port has none here either: with one, nobody on the
-    /// way could look up its services (RFC 3263 section 4.2).
-    pub fn host_port(&self) -> String {
-        match (&self.host, self.port) {
-            (Host::Name(name), None) => name.clone(),
-            (host, port) => {
-                let port = port.unwrap_or(self.transport.unwrap_or(Transport::Udp).default_port());
-                format!("{host}:{port}")
-            }
-        }
-    }
-}
-
-/// A card.
-#[derive(Clone, PartialEq, Debug)]
-pub struct CardEntry {
-    /// Its id.
-    pub id: CardId,
-    /// Its name.
-    pub name: String,
-    /// `sim-t1` or `sim-e1`.
-    pub driver: String,
-    /// Number of spans.
-    pub spans: u8,
-}
-
-/// A span in use.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SpanEntry {
-    /// Its name.
-    pub name: String,
-    /// Its card.
-    pub card: CardId,
-    /// Span of the card, from 1.
-    pub span: u8,
-    /// `em-wink`.
-    pub signalling: String,
-    /// Trunk whose circuits its timeslots are.
-    pub trunk: TrunkId,
 }
 
 impl Directory {
@@ -347,7 +69,9 @@ impl Directory {
             ..Directory::default()
         };
         new.add_tenants(provision, old);
-        new.add_agents_and_queues(provision, old);
+        new.add_attributes(provision, old);
+        new.add_agents(provision, old);
+        new.add_queues(provision, old);
         new.add_flows_and_numbers(provision, old);
         new.add_trunks(provision, old);
         new.add_cards(provision, old);
@@ -402,6 +126,16 @@ impl Directory {
     /// All skills, in the order provisioned.
     pub fn skills(&self) -> impl Iterator<Item = &SkillEntry> {
         self.skills.iter()
+    }
+
+    /// An attribute by id: one provisioned, a skill, or a tenant's `agent`.
+    pub fn attribute(&self, id: AttributeId) -> Option<&AttributeEntry> {
+        self.attributes.get(id)
+    }
+
+    /// A tenant's attribute by name: one provisioned, a skill, or `agent`.
+    pub fn attribute_by_name(&self, tenant: TenantId, name: &str) -> Option<&AttributeEntry> {
+        self.attributes.find(Some(tenant), name)
     }
 
     /// An agent by id.
@@ -524,6 +258,9 @@ impl Directory {
                 country: tenant.country.clone().unwrap_or_else(|| provision.media.country.clone()),
                 timezone: tenant.timezone.clone(),
                 language: tenant.language.clone(),
+                routing: tenant.routing,
+                dispositions: tenant.dispositions.clone(),
+                not_ready_reasons: tenant.not_ready_reasons.clone(),
             };
             self.tenants.add(None, &tenant.name, id, entry);
         }
@@ -540,7 +277,8 @@ impl Directory {
         }
     }
 
-    fn add_agents_and_queues(&mut self, provision: &Provision, old: &Directory) {
+    fn add_agents(&mut self, provision: &Provision, old: &Directory) {
+        let mut minding = Vec::new();
         let agents = provision.agent.iter().flat_map(expand::agents).take(expand::AGENTS_MAX);
         for agent in agents {
             let Some(tenant) = self.tenants.id_of(None, &agent.tenant) else { continue };
@@ -552,12 +290,19 @@ impl Directory {
             if let Some(code) = &agent.code {
                 self.agents_by_code.entry(tenant).or_default().entry(code.clone()).or_insert(id);
             }
+            let traits = self.traits_of(tenant, id, &agent, old);
+            if !(agent.backup.is_empty() && agent.modifier.is_empty()) {
+                minding.push((id, tenant, agent.backup, agent.modifier));
+            }
             let entry = AgentEntry {
                 id,
                 tenant,
                 name: agent.name.clone(),
                 site: agent.site.as_deref().and_then(|site| self.sites.id_of(None, site)),
                 skills: self.skill_levels(tenant, &agent.skills),
+                traits,
+                minds: Vec::new(),
+                slots: agent.slots.iter().fold(Slots::default(), |slots, (medium, n)| slots.with(*medium, *n)),
                 contact: agent.contact,
                 user: agent.user,
                 password: agent.password,
@@ -570,21 +315,51 @@ impl Directory {
             };
             self.agents.add(Some(tenant), &agent.name, id, entry);
         }
+        // Agents may mind who else is meant, so all are known first.
+        for (id, tenant, backup, modifiers) in minding {
+            let minds = self.minds_of(tenant, &backup, &modifiers, old);
+            if let Some(agent) = self.agents.get_mut(id) {
+                agent.minds = minds;
+            }
+        }
+    }
+
+    fn add_queues(&mut self, provision: &Provision, old: &Directory) {
+        // Queues name each other.
+        let mut ids: HashMap<(TenantId, &str), QueueId> = HashMap::new();
         for queue in &provision.queue {
             let Some(tenant) = self.tenants.id_of(None, &queue.tenant) else { continue };
             let known = old.queues.id_of(Some(tenant), &queue.name);
-            let id = known.unwrap_or_else(|| QueueId(take(&mut self.next.queue)));
+            let next = &mut self.next.queue;
+            ids.entry((tenant, &queue.name)).or_insert_with(|| known.unwrap_or_else(|| QueueId(take(next))));
+        }
+        for queue in &provision.queue {
+            let Some(tenant) = self.tenants.id_of(None, &queue.tenant) else { continue };
+            let Some(id) = ids.get(&(tenant, queue.name.as_str())).copied() else { continue };
+            let escalate_to = queue.escalate_to.as_deref().and_then(|to| ids.get(&(tenant, to))).copied();
+            let (wants, own, credit) = self.wants_of(tenant, queue, old);
             let entry = QueueEntry {
                 id,
                 tenant,
                 name: queue.name.clone(),
                 skills: self.skill_levels(tenant, &queue.skills),
+                wants,
+                own,
+                credit,
+                importance: queue.importance,
+                sticky: queue.sticky,
                 treatment: if queue.treatment == "ringback" { Treatment::Ringback } else { Treatment::Music },
                 music: queue.music.clone(),
                 announce_every_s: queue.announce_every_s,
                 target_s: queue.target_s,
+                targets: targets(queue),
                 overflow_after_s: queue.overflow_after_s,
                 waiting_max: queue.waiting_max,
+                escalation: escalate_to.map(|to| Escalation { to, after: time(queue.escalate_after_s) }),
+                unservable: unservable(queue),
+                callback: queue
+                    .callback
+                    .then(|| Callback { tries: queue.callback_tries, every: seconds(queue.callback_every_s) }),
                 record: queue.record,
             };
             self.queues.add(Some(tenant), &queue.name, id, entry);
@@ -676,6 +451,27 @@ impl Directory {
     }
 }
 
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}
+
+/// A time that is 0 for never.
+fn time(s: u32) -> Option<Duration> {
+    (s > 0).then(|| seconds(s))
+}
+
+fn targets(queue: &provision::Queue) -> [Duration; Medium::ALL.len()] {
+    Medium::ALL.map(|medium| {
+        let otherwise = if medium.is_live() { queue.target_s } else { TARGET_LATER_S };
+        seconds(queue.targets_s.get(&medium).copied().unwrap_or(otherwise))
+    })
+}
+
+fn unservable(queue: &provision::Queue) -> [Unservable; Medium::ALL.len()] {
+    let later = if queue.escalate_to.is_some() { Unservable::Escalate } else { Unservable::Hold };
+    Medium::ALL.map(|medium| queue.unservable.unwrap_or(if medium.is_live() { Unservable::Overflow } else { later }))
+}
+
 fn peer(peer: &provision::Peer) -> PeerEntry {
     PeerEntry {
         host: Host::new(&peer.address),
@@ -698,6 +494,8 @@ struct NextIds {
     flow: u32,
     trunk: u32,
     card: u16,
+    attribute: u32,
+    traits: u32,
 }
 
 fn take(next: &mut u32) -> u32 {
@@ -737,6 +535,10 @@ impl<I: Copy + Eq + Hash, E> Entries<I, E> {
 
     fn get(&self, id: I) -> Option<&E> {
         self.ordered.get(*self.index.get(&id)?)
+    }
+
+    fn get_mut(&mut self, id: I) -> Option<&mut E> {
+        self.ordered.get_mut(*self.index.get(&id)?)
     }
 
     fn find(&self, scope: Option<TenantId>, name: &str) -> Option<&E> {

@@ -75,6 +75,10 @@ fn single(agent: &Agent, number: u64) -> Agent {
         code: fill_option(&agent.code),
         pin: fill_secret(&agent.pin),
         skills: agent.skills.clone(),
+        backup: agent.backup.clone(),
+        attributes: agent.attributes.clone(),
+        modifier: agent.modifier.clone(),
+        slots: agent.slots.clone(),
         signed_in: agent.signed_in,
         ring_s: agent.ring_s,
         wrap_up_s: agent.wrap_up_s,
@@ -86,6 +90,8 @@ fn single(agent: &Agent, number: u64) -> Agent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Medium;
+    use crate::core::contact::Value;
 
     fn ranged(first: u32, last: u32) -> Agent {
         Agent {
@@ -99,6 +105,10 @@ mod tests {
             code: Some("7{n}".into()),
             pin: Some(Redacted::new("{n}{n}".into())),
             skills: [("sales".to_string(), 0.5)].into(),
+            backup: [("sales".to_string(), 20)].into(),
+            attributes: [("language".to_string(), Value::Symbol("es".into()))].into(),
+            modifier: Vec::new(),
+            slots: [(Medium::Chat, 2)].into(),
             signed_in: true,
             ring_s: 20,
             wrap_up_s: 3,
@@ -120,6 +130,8 @@ mod tests {
         assert_eq!(ten.password.as_ref().map(|p| p.expose().as_str()), Some("p10"));
         assert_eq!(ten.pin.as_ref().map(|p| p.expose().as_str()), Some("1010"));
         assert_eq!((ten.range, ten.signed_in, ten.wrap_up_s), (None, true, 3));
+        let entry = ranged(9, 11);
+        assert_eq!((&ten.backup, &ten.attributes, &ten.slots), (&entry.backup, &entry.attributes, &entry.slots));
         let before = provision.clone();
         expand(&mut provision).expect("nothing left to expand");
         assert_eq!(provision, before);

@@ -1,5 +1,10 @@
 //! The keys of a provisioning file and the form of their values.
 
+use serde_json::Value;
+
+use crate::core::contact::modifier::IMPORTANCE_MAX;
+use crate::core::contact::slots::SLOTS_MAX;
+
 /// What a value must look like.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
@@ -11,8 +16,18 @@ pub(super) enum Form {
     Flag,
     /// An integer from 0 to this.
     Whole(u64),
+    /// One of these words; the first stands where one is missing.
+    Word(&'static [&'static str]),
+    /// A finite number.
+    Number,
+    /// A number from 0 to 1.
+    Level,
     /// A table of names and numbers.
     Levels,
+    /// A table of names and integers from 0 to this.
+    Wholes(u64),
+    /// A table of attributes and their values.
+    Values,
     /// An array of two integers.
     Range,
     /// A table with these fields.
@@ -28,10 +43,26 @@ impl Form {
             Form::Texts => "an array of strings".into(),
             Form::Flag => "true or false".into(),
             Form::Whole(max) => format!("an integer of 0 to {max}"),
+            Form::Word(words) => words.join(" or "),
+            Form::Number => "a number".into(),
+            Form::Level => "a level of 0 to 1".into(),
+            Form::Wholes(max) => format!("a table of names and integers of 0 to {max}, as {{ sales = 20 }}"),
+            Form::Values => {
+                "a table of attributes and values, as { language = [\"en\", \"es\"], region = \"west\", calm = 0.8 }"
+                    .into()
+            }
             Form::Levels => "a table of skills and levels, as { sales = 0.5 }".into(),
             Form::Range => "two integers, as [0, 499]".into(),
             Form::Table(_) => "a table".into(),
             Form::Tables(_) => "an array of tables".into(),
+        }
+    }
+
+    /// What stands for a value that is required and missing.
+    pub(super) fn stand_in(self) -> Value {
+        match self {
+            Form::Word([first, ..]) => Value::from(*first),
+            _ => Value::String(String::new()),
         }
     }
 }
@@ -46,6 +77,10 @@ pub(super) struct Field {
 
 const fn needs(name: &'static str) -> Field {
     Field { name, form: Form::Text, required: true }
+}
+
+const fn needs_word(name: &'static str, words: &'static [&'static str]) -> Field {
+    Field { name, form: Form::Word(words), required: true }
 }
 
 const fn may(name: &'static str, form: Form) -> Field {
@@ -108,13 +143,90 @@ const PEER: &[Field] = &[
     may("options_s", U32),
 ];
 
+const WEIGHTS: &[Field] = &[
+    may("match", Form::Number),
+    may("urgency", Form::Number),
+    may("flex", Form::Number),
+    may("idle", Form::Number),
+    may("idle_full_s", Form::Number),
+    may("blend", Form::Number),
+    may("late_slope", Form::Number),
+    may("hold_margin_s", Form::Number),
+    may("hold_every_s", Form::Number),
+];
+
+const ROUTING: &[Field] =
+    &[may("policy", Form::Word(&["fifo", "best-skill", "score", "score+hold"])), may("weights", Form::Table(WEIGHTS))];
+
+const MODES: &[&str] = &["required", "preferred", "forbidden"];
+const IMPORTANCE: Form = Form::Whole(IMPORTANCE_MAX as u64);
+
+const STEP: &[Field] = &[may("after_s", U32), may("level", Form::Level), may("importance", IMPORTANCE)];
+
+const MODIFIER: &[Field] = &[
+    needs("attribute"),
+    may("value", TEXT),
+    needs_word("mode", MODES),
+    may("level", Form::Level),
+    may("importance", IMPORTANCE),
+    may("schedule", Form::Tables(STEP)),
+    may("credit_s", U32),
+];
+
+const AGENT_MODIFIER: &[Field] = &[
+    needs("attribute"),
+    may("value", TEXT),
+    needs_word("mode", MODES),
+    may("importance", IMPORTANCE),
+    may("cost", IMPORTANCE),
+];
+
+const ONE: Form = Form::Whole(1);
+const SOME: Form = Form::Whole(SLOTS_MAX as u64);
+
+/// By [`Medium::ALL`](crate::base::Medium::ALL).
+const SLOTS: &[Field] = &[
+    may("voice", ONE),
+    may("video", ONE),
+    may("chat", SOME),
+    may("email", SOME),
+    may("voicemail", SOME),
+    may("fax", SOME),
+];
+
+const TARGETS: &[Field] = &[
+    may("voice", U32),
+    may("video", U32),
+    may("chat", U32),
+    may("email", U32),
+    may("voicemail", U32),
+    may("fax", U32),
+];
+
+const STICKY: &[Field] = &[may("importance", IMPORTANCE), may("fade_days", U32)];
+
 /// The tables that may come many times, by name.
 pub(super) const ENTRIES: &[(&str, &[Field])] = &[
     ("card", &[needs("name"), needs("driver"), may("spans", U8)]),
     ("span", &[needs("name"), needs("card"), may("span", U8), needs("signalling"), needs("trunk")]),
-    ("tenant", &[needs("name"), may("country", TEXT), may("timezone", TEXT), may("language", TEXT)]),
+    (
+        "tenant",
+        &[
+            needs("name"),
+            may("country", TEXT),
+            may("timezone", TEXT),
+            may("language", TEXT),
+            may("routing", Form::Table(ROUTING)),
+            may("dispositions", Form::Texts),
+            may("not_ready_reasons", Form::Texts),
+        ],
+    ),
     ("site", &[needs("name"), may("timezone", TEXT)]),
     ("skill", &[needs("tenant"), needs("name")]),
+    (
+        "attribute",
+        &[needs("tenant"), needs("name"), needs_word("kind", &["symbol", "set", "level"]), may("values", Form::Texts)],
+    ),
     (
         "agent",
         &[
@@ -128,6 +240,10 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("code", TEXT),
             may("pin", TEXT),
             may("skills", Form::Levels),
+            may("backup", Form::Wholes(IMPORTANCE_MAX as u64)),
+            may("attributes", Form::Values),
+            may("modifier", Form::Tables(AGENT_MODIFIER)),
+            may("slots", Form::Table(SLOTS)),
             may("signed_in", FLAG),
             may("ring_s", U32),
             may("wrap_up_s", U32),
@@ -141,12 +257,22 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             needs("tenant"),
             needs("name"),
             may("skills", Form::Levels),
+            may("modifier", Form::Tables(MODIFIER)),
+            may("importance", Form::Number),
+            may("sticky", Form::Table(STICKY)),
             may("treatment", TEXT),
             may("music", TEXT),
             may("announce_every_s", U32),
             may("target_s", U32),
+            may("targets_s", Form::Table(TARGETS)),
             may("overflow_after_s", U32),
             may("waiting_max", U32),
+            may("escalate_after_s", U32),
+            may("escalate_to", TEXT),
+            may("unservable", Form::Word(&["overflow", "escalate", "hold"])),
+            may("callback", FLAG),
+            may("callback_tries", U32),
+            may("callback_every_s", U32),
             may("record", FLAG),
         ],
     ),

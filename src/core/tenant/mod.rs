@@ -15,7 +15,7 @@ pub mod provision;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use check::check;
+pub use check::{check, warnings};
 pub use diff::{Difference, diff};
 pub use directory::Directory;
 pub use expand::expand;

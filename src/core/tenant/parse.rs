@@ -173,6 +173,7 @@ impl<'t> Reader<'t> {
             "tenant" => provision.tenant = decode(entries),
             "site" => provision.site = decode(entries),
             "skill" => provision.skill = decode(entries),
+            "attribute" => provision.attribute = decode(entries),
             "agent" => provision.agent = decode(entries),
             "queue" => provision.queue = decode(entries),
             "flow" => provision.flow = decode(entries),
@@ -220,19 +221,23 @@ impl<'t> Reader<'t> {
             if object.contains_key(field.name) {
                 continue;
             }
-            let path = format!("{path}.{}", field.name);
             // A value of the wrong form was reported already.
-            if self.faulty.insert(path.clone()) {
-                let (kind, name) = (kind_of(&path), field.name);
+            if self.faulty.insert(format!("{path}.{}", field.name)) {
+                let (kind, name) = (kind_of(path), field.name);
                 self.fault(at, format!("`{kind}` has no `{name}`"), format!("{name} = {}", field.form.describe()));
             }
-            object.insert(field.name.into(), Value::String(String::new()));
+            object.insert(field.name.into(), field.form.stand_in());
         }
         Value::Object(object)
     }
 
     /// A value in the form wanted, or a fault.
     fn value(&mut self, path: &str, name: &str, form: Form, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        self.value_of(path, &format!("`{name}`"), form, value)
+    }
+
+    /// The same, with what it is in words.
+    fn value_of(&mut self, path: &str, whose: &str, form: Form, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let at = value.span().start;
         self.places.insert(path.into(), at);
         let converted = match (form, value.get_ref()) {
@@ -241,37 +246,69 @@ impl<'t> Reader<'t> {
             (Form::Whole(max), DeValue::Integer(integer)) => {
                 let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| *n <= max);
                 if number.is_none() {
-                    self.fault(at, format!("`{name}` is {integer}"), form.describe());
+                    self.fault(at, format!("{whose} is {integer}"), form.describe());
                     return None;
                 }
                 number.map(Value::from)
             }
-            (Form::Texts, DeValue::Array(items)) => return self.items(path, name, Form::Text, items),
+            (Form::Texts, DeValue::Array(items)) => return self.items(path, whose, Form::Text, items),
             (Form::Range, DeValue::Array(items)) if items.len() == 2 => {
-                return self.items(path, name, Form::Whole(u32::MAX.into()), items);
+                return self.items(path, whose, Form::Whole(u32::MAX.into()), items);
             }
-            (Form::Tables(fields), DeValue::Array(items)) => return Some(self.tables(path, name, fields, items)),
+            (Form::Tables(fields), DeValue::Array(items)) => return Some(self.tables(path, whose, fields, items)),
             (Form::Table(fields), DeValue::Table(table)) => return Some(self.table(path, fields, table, at)),
-            (Form::Levels, DeValue::Table(levels)) => return Some(self.levels(path, levels)),
+            (Form::Levels, DeValue::Table(levels)) => {
+                return Some(self.named(path, levels, |_| Form::Number, |skill| format!("the level of `{skill}`")));
+            }
+            (Form::Wholes(max), DeValue::Table(wholes)) => {
+                return Some(self.named(path, wholes, |_| Form::Whole(max), |name| format!("`{name}`")));
+            }
+            (Form::Values, DeValue::Table(values)) => {
+                let form = |value: &DeValue<'_>| match value {
+                    DeValue::Array(_) => Form::Texts,
+                    DeValue::Integer(_) | DeValue::Float(_) => Form::Level,
+                    _ => Form::Text,
+                };
+                return Some(self.named(path, values, form, |name| format!("`{name}`")));
+            }
+            (Form::Word(words), DeValue::String(word)) => {
+                let word: &str = word;
+                if !words.contains(&word) {
+                    let guess = self.guess(word, words);
+                    let expected = guess.map_or(form.describe(), |guess| format!("{guess:?} (did you mean that?)"));
+                    self.fault(at, format!("{whose} is {word:?}"), expected);
+                    return None;
+                }
+                Some(Value::from(word))
+            }
+            (Form::Number, number) => float(number).map(Value::from),
+            (Form::Level, number) => {
+                let level = float(number);
+                if let Some(level) = level.filter(|level| !(0.0..=1.0).contains(level)) {
+                    self.fault(at, format!("{whose} is {level}"), form.describe());
+                    return None;
+                }
+                level.map(Value::from)
+            }
             _ => None,
         };
         if converted.is_none() {
-            self.fault(at, format!("`{name}` is {}", describe(value.get_ref())), form.describe());
+            self.fault(at, format!("{whose} is {}", describe(value.get_ref())), form.describe());
         }
         converted
     }
 
     /// All items in one form, or none.
-    fn items(&mut self, path: &str, name: &str, form: Form, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
+    fn items(&mut self, path: &str, whose: &str, form: Form, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            values.push(self.value(&format!("{path}[{index}]"), name, form, item));
+            values.push(self.value_of(&format!("{path}[{index}]"), whose, form, item));
         }
         values.into_iter().collect::<Option<Vec<Value>>>().map(Value::Array)
     }
 
     /// A value for each table; what is none stands as an empty one, so that indices stay those of the file.
-    fn tables(&mut self, path: &str, name: &str, fields: &[Field], items: &[Spanned<DeValue<'_>>]) -> Value {
+    fn tables(&mut self, path: &str, whose: &str, fields: &[Field], items: &[Spanned<DeValue<'_>>]) -> Value {
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let path = format!("{path}[{index}]");
@@ -280,33 +317,32 @@ impl<'t> Reader<'t> {
             if let DeValue::Table(table) = item.get_ref() {
                 values.push(self.table(&path, fields, table, at));
             } else {
-                self.fault(at, format!("`{name}` is {}", describe(item.get_ref())), "a table");
+                self.fault(at, format!("{whose} is {}", describe(item.get_ref())), "a table");
                 let required = fields.iter().filter(|field| field.required);
                 self.faulty.insert(path);
-                values.push(required.map(|field| (field.name.to_string(), Value::String(String::new()))).collect());
+                values.push(required.map(|field| (field.name.to_string(), field.form.stand_in())).collect());
             }
         }
         Value::Array(values)
     }
 
-    fn levels(&mut self, path: &str, levels: &DeTable<'_>) -> Value {
+    /// A table whose keys are names.
+    fn named(
+        &mut self,
+        path: &str,
+        table: &DeTable<'_>,
+        form: impl Fn(&DeValue<'_>) -> Form,
+        whose: impl Fn(&str) -> String,
+    ) -> Value {
         let mut object = Map::new();
-        for (key, value) in levels {
-            let skill: &str = key.get_ref();
-            let path = format!("{path}.{skill}");
-            let at = value.span().start;
-            self.places.insert(path.clone(), at);
-            let level: Option<f64> = match value.get_ref() {
-                DeValue::Float(level) => level.as_str().parse().ok(),
-                DeValue::Integer(level) => i32::from_str_radix(level.as_str(), level.radix()).ok().map(f64::from),
-                _ => None,
-            };
-            match level.filter(|level| level.is_finite()) {
-                Some(level) => {
-                    object.insert(skill.into(), Value::from(level));
+        for (key, value) in table {
+            let name: &str = key.get_ref();
+            let path = format!("{path}.{name}");
+            match self.value_of(&path, &whose(name), form(value.get_ref()), value) {
+                Some(value) => {
+                    object.insert(name.into(), value);
                 }
                 None => {
-                    self.fault(at, format!("the level of `{skill}` is {}", describe(value.get_ref())), "a number");
                     self.faulty.insert(path);
                 }
             }
@@ -314,9 +350,12 @@ impl<'t> Reader<'t> {
         Value::Object(object)
     }
 
+    fn guess<'k>(&self, name: &str, known: &[&'k str]) -> Option<&'k str> {
+        if self.faults.len() < GUESSES_MAX { did_you_mean(name, known.iter().copied()) } else { None }
+    }
+
     fn unknown(&mut self, at: usize, whose: &str, name: &str, known: &[&str]) {
-        let guess = if self.faults.len() < GUESSES_MAX { did_you_mean(name, known.iter().copied()) } else { None };
-        let expected = match guess {
+        let expected = match self.guess(name, known) {
             Some(guess) => format!("`{guess}` (did you mean that?)"),
             None => format!("one of {}", known.join(", ")),
         };
@@ -383,6 +422,16 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// A finite number.
+fn float(value: &DeValue<'_>) -> Option<f64> {
+    let number: Option<f64> = match value {
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        DeValue::Integer(number) => i32::from_str_radix(number.as_str(), number.radix()).ok().map(f64::from),
+        _ => None,
+    };
+    number.filter(|number| number.is_finite())
+}
+
 fn set<T: DeserializeOwned>(target: &mut T, value: Option<Value>) {
     if let Some(value) = value.and_then(|value| serde_json::from_value(value).ok()) {
         *target = value;
@@ -401,11 +450,10 @@ fn into_array(value: Value) -> Option<Vec<Value>> {
     }
 }
 
-/// `trunk[2].peer[0].port` is of a `peer`, `agent[0].name` of an `agent`.
+/// `trunk[2].peer[0]` is a `peer`, `sip.tls` a `tls`, `agent[0]` an `agent`.
 fn kind_of(path: &str) -> &str {
-    let table = path.rsplit_once(']').map_or(path, |(table, _)| table);
-    let name = table.rsplit_once('[').map_or(table, |(name, _)| name);
-    name.rsplit_once('.').map_or(name, |(_, name)| name)
+    let last = path.rsplit_once('.').map_or(path, |(_, last)| last);
+    last.split_once('[').map_or(last, |(name, _)| name)
 }
 
 fn describe(value: &DeValue<'_>) -> &'static str {

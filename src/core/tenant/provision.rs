@@ -5,8 +5,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Redacted;
+use crate::base::{Medium, Redacted};
+use crate::core::contact::modifier::IMPORTANCE_MAX;
+use crate::core::contact::{Kind, Mode, Modifier, Routing, Value};
 use crate::core::tls::{ClientTls, ServerTls};
+
+/// Tries of a call-back where a queue says nothing.
+pub const CALLBACK_TRIES: u32 = 3;
+/// Seconds from one to the next where it says nothing.
+pub const CALLBACK_EVERY_S: u32 = 300;
 
 /// Everything an operator provisions. The default is an appliance that listens on SIP port 5060 and serves nobody.
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
@@ -26,6 +33,8 @@ pub struct Provision {
     pub site: Vec<Site>,
     /// Skills.
     pub skill: Vec<Skill>,
+    /// Attributes.
+    pub attribute: Vec<Attribute>,
     /// Agents.
     pub agent: Vec<Agent>,
     /// Queues.
@@ -199,6 +208,15 @@ pub struct Tenant {
     /// Language of built-in prompts.
     #[serde(default = "english")]
     pub language: String,
+    /// How contacts are routed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub routing: Routing,
+    /// What an agent may say came of a contact; any word when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dispositions: Vec<String>,
+    /// Why an agent may be not ready; any word when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_ready_reasons: Vec<String>,
 }
 
 /// `[[site]]`
@@ -212,14 +230,30 @@ pub struct Site {
     pub timezone: String,
 }
 
-/// `[[skill]]`
+/// `[[skill]]`: an attribute whose value is a level, and that queues can ask for.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skill {
     /// Tenant's name.
     pub tenant: String,
-    /// Name, unique within the tenant.
+    /// Name, unique within the tenant among skills and attributes; not `agent`.
     pub name: String,
+}
+
+/// `[[attribute]]`: something that can be known of contacts and agents.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Name, unique within the tenant among skills and attributes; not `agent`, which is an attribute that each tenant has,
+    /// with its agents' names as symbols.
+    pub name: String,
+    /// What a contact's value is: `symbol`, `set` or `level`. An agent may have several symbols either way.
+    pub kind: Kind,
+    /// The symbols there are; any when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
 }
 
 /// `[[agent]]`. With `range = [0, 499]` the entry stands for 500 agents and `{n}` in its texts is the number; `expand`
@@ -255,6 +289,19 @@ pub struct Agent {
     /// Skill name to level (0 < level <= 1).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skills: BTreeMap<String, f64>,
+    /// Skill name to points (0..=100) by which a contact that needs it scores less with this agent: short for a preferred
+    /// modifier of importance 0 with that cost.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub backup: BTreeMap<String, u8>,
+    /// Attribute name to its symbol, its symbols, or its level.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, Value>,
+    /// How an attribute of a contact counts with this agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modifier: Vec<AgentModifier>,
+    /// Contacts of a medium at once; voice 1, video 1, chat 3, email 1, voicemail 1 and fax 1 unless said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<Medium, u8>,
     /// Whether the agent is signed in when first provisioned.
     #[serde(default, skip_serializing_if = "is_false")]
     pub signed_in: bool,
@@ -275,6 +322,67 @@ pub struct Agent {
     pub srtp_keys: String,
 }
 
+/// `[[agent.modifier]]`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentModifier {
+    /// The attribute or skill.
+    pub attribute: String,
+    /// The symbol that a contact has; of a level none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// `required`: only contacts that have it are offered; `forbidden`: none that have it; `preferred`: those score higher.
+    pub mode: Mode,
+    /// How much a preferred one weighs, 0..=100.
+    #[serde(default = "full_importance", skip_serializing_if = "is_full_importance")]
+    pub importance: u8,
+    /// Points (0..=100) by which a contact that has it scores less with this agent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cost: u8,
+}
+
+/// What becomes of an item that no agent could ever take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unservable {
+    /// It goes on in its flow, as after `overflow_after_s`.
+    Overflow,
+    /// It goes to `escalate_to`.
+    Escalate,
+    /// It waits, for an agent who may be provisioned.
+    Hold,
+}
+
+impl Unservable {
+    /// All of them.
+    pub const ALL: [Unservable; 3] = [Unservable::Overflow, Unservable::Escalate, Unservable::Hold];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Overflow => "overflow",
+            Self::Escalate => "escalate",
+            Self::Hold => "hold",
+        }
+    }
+}
+
+/// `sticky = { .. }`: whoever handled the client's last contact is preferred.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sticky {
+    /// How much that weighs at first, 1..=100.
+    pub importance: u8,
+    /// Days in which it fades to nothing, evenly, 1..=3650.
+    pub fade_days: u32,
+}
+
+impl Default for Sticky {
+    fn default() -> Self {
+        Self { importance: 40, fade_days: 30 }
+    }
+}
+
 /// `[[queue]]`: required skills and treatment; all queues share one order of waiting items.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -286,6 +394,16 @@ pub struct Queue {
     /// Skill name to least level (0..=1).
     #[serde(default)]
     pub skills: BTreeMap<String, f64>,
+    /// How attributes count, beside the skills: of each contact, or where `value` is absent of those that have the
+    /// attribute, by their own value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modifier: Vec<Modifier>,
+    /// How fast waiting counts against other queues' contacts, over 0, up to 100.
+    #[serde(default = "one_f64", skip_serializing_if = "is_one")]
+    pub importance: f64,
+    /// Whether the last agent of a client is preferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
     /// `music` (default) or `ringback` while waiting.
     #[serde(default = "music")]
     pub treatment: String,
@@ -298,12 +416,34 @@ pub struct Queue {
     /// Service level: answered within so many seconds.
     #[serde(default = "twenty")]
     pub target_s: u32,
+    /// The same of a medium. Where it says nothing of one, voice, video and chat have `target_s`, others an hour.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub targets_s: BTreeMap<Medium, u32>,
     /// After so many seconds the caller goes on in the flow at `overflow` (see the flow schema); 0 for never.
     #[serde(default)]
     pub overflow_after_s: u32,
     /// Most items waiting; a further one overflows at once. 0 for the appliance's bound.
     #[serde(default)]
     pub waiting_max: u32,
+    /// After so many seconds an item goes to `escalate_to`, and keeps the time that it has waited; 0 for never.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub escalate_after_s: u32,
+    /// A queue of the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalate_to: Option<String>,
+    /// What becomes of an item that no agent could ever take: `overflow`, `escalate` or `hold`. When absent, voice, video
+    /// and chat overflow; others escalate where there is an `escalate_to`, else are held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unservable: Option<Unservable>,
+    /// Whether a caller may ask to be called back, and keep the place.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub callback: bool,
+    /// How often a client who does not answer is called back.
+    #[serde(default = "callback_tries", skip_serializing_if = "is_callback_tries")]
+    pub callback_tries: u32,
+    /// Seconds from one try to the next.
+    #[serde(default = "callback_every_s", skip_serializing_if = "is_callback_every_s")]
+    pub callback_every_s: u32,
     /// Whether to record the conversations.
     #[serde(default, skip_serializing_if = "is_false")]
     pub record: bool,
@@ -430,6 +570,34 @@ fn is_dtls(word: &str) -> bool {
 }
 fn is_false(b: &bool) -> bool {
     !*b
+}
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+fn full_importance() -> u8 {
+    IMPORTANCE_MAX
+}
+fn is_full_importance(importance: &u8) -> bool {
+    *importance == IMPORTANCE_MAX
+}
+fn one_f64() -> f64 {
+    1.0
+}
+#[expect(clippy::float_cmp, reason = "1 is exact, and only the default is left out")]
+fn is_one(number: &f64) -> bool {
+    *number == 1.0
+}
+fn callback_tries() -> u32 {
+    CALLBACK_TRIES
+}
+fn is_callback_tries(tries: &u32) -> bool {
+    *tries == CALLBACK_TRIES
+}
+fn callback_every_s() -> u32 {
+    CALLBACK_EVERY_S
+}
+fn is_callback_every_s(seconds: &u32) -> bool {
+    *seconds == CALLBACK_EVERY_S
 }
 fn one() -> u8 {
     1

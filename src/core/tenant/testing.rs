@@ -1,7 +1,12 @@
 //! Random provisionings for tests.
 
+use std::collections::BTreeMap;
+
+use crate::base::Medium;
+use crate::core::contact::{Kind, Level, Mode, Modifier, Policy, Routing, Step, Value, Weights};
 use crate::core::tenant::provision::{
-    Agent, Card, Flow, Number, Peer, Provision, Queue, Site, Skill, Span, Tenant, Trunk,
+    Agent, AgentModifier, Attribute, Card, Flow, Number, Peer, Provision, Queue, Site, Skill, Span, Sticky, Tenant,
+    Trunk, Unservable,
 };
 
 /// A small generator (xorshift64*): the same numbers for a seed, everywhere.
@@ -50,6 +55,9 @@ pub(crate) fn provision(seed: u64) -> Provision {
             country,
             timezone: "UTC".into(),
             language: "pt-br".into(),
+            routing: r.maybe(routing).unwrap_or_default(),
+            dispositions: (0..r.below(3)).map(|n| format!("done {n}")).collect(),
+            not_ready_reasons: (0..r.below(3)).map(|n| format!("reason \"{n}\"")).collect(),
         });
         tenant(&mut r, &mut p, t);
     }
@@ -61,6 +69,7 @@ fn tenant(r: &mut Random, p: &mut Provision, t: usize) {
     let tenant = format!("tenant.{t}");
     let skills: Vec<String> = (0..r.below(4)).map(|i| format!("skill{i}")).collect();
     p.skill.extend(skills.iter().map(|name| Skill { tenant: tenant.clone(), name: name.clone() }));
+    attributes(p, &tenant);
     for a in 0..r.below(6) {
         let user = r.maybe(|_| format!("u{t}+{a}"));
         let code = r.maybe(|_| format!("{a}00"));
@@ -78,6 +87,10 @@ fn tenant(r: &mut Random, p: &mut Provision, t: usize) {
                 .iter()
                 .filter_map(|name| Some((name.clone(), r.maybe(|r| (1 + r.below(1_000)) as f64 / 1_000.0)?)))
                 .collect(),
+            backup: skills.iter().filter_map(|name| Some((name.clone(), r.maybe(|r| r.below(101) as u8)?))).collect(),
+            attributes: agent_attributes(r),
+            modifier: r.maybe(agent_modifiers).unwrap_or_default(),
+            slots: Medium::ALL.into_iter().filter_map(|medium| r.maybe(|r| (medium, r.below(2) as u8))).collect(),
             signed_in: r.below(2) == 0,
             ring_s: 1 + r.below(100) as u32,
             wrap_up_s: r.below(100) as u32,
@@ -93,10 +106,21 @@ fn tenant(r: &mut Random, p: &mut Provision, t: usize) {
                 .iter()
                 .filter_map(|name| Some((name.clone(), r.maybe(|r| r.below(10) as f64 / 9.0)?)))
                 .collect(),
+            modifier: r.maybe(modifiers).unwrap_or_default(),
+            importance: r.pick(&[1.0, 0.25, 100.0]),
+            sticky: r.maybe(|r| Sticky { importance: 1 + r.below(100) as u8, fade_days: 1 + r.below(90) as u32 }),
             treatment: r.pick(&["music", "ringback"]).into(),
             music: r.maybe(|_| "acme/waiting".into()),
             announce_every_s: r.pick(&[0, 30]),
             target_s: 1 + r.below(60) as u32,
+            targets_s: Medium::ALL.into_iter().filter_map(|m| r.maybe(|r| (m, 1 + r.below(9_000) as u32))).collect(),
+            escalate_after_s: if q > 0 { r.below(60) as u32 } else { 0 },
+            // Only to the queue before: no circles.
+            escalate_to: (q > 0).then(|| format!("queue-{}", q - 1)),
+            unservable: r.maybe(|r| r.pick(&[Unservable::Overflow, Unservable::Hold])),
+            callback: r.below(2) == 0,
+            callback_tries: 1 + r.below(10) as u32,
+            callback_every_s: 10 + r.below(600) as u32,
             overflow_after_s: r.below(60) as u32,
             waiting_max: r.below(60) as u32,
             record: r.below(2) == 0,
@@ -108,6 +132,66 @@ fn tenant(r: &mut Random, p: &mut Provision, t: usize) {
         p.flow.push(Flow { tenant: tenant.clone(), name: format!("flow-{f}"), text, file: None });
         p.number.push(Number { number: format!("+49{t}{f}"), tenant: tenant.clone(), flow: format!("flow-{f}") });
     }
+}
+
+fn routing(r: &mut Random) -> Routing {
+    let weights = Weights { fit: 80.5, flex: r.below(1_000) as f64 / 8.0, ..Weights::default() };
+    Routing { policy: r.pick(&Policy::ALL), weights }
+}
+
+fn attributes(p: &mut Provision, tenant: &str) {
+    let lists = [
+        ("language", Kind::Symbol, &["en", "es", "pt \"br\""][..]),
+        ("topics", Kind::Set, &[]),
+        ("calm", Kind::Level, &[]),
+    ];
+    p.attribute.extend(lists.map(|(name, kind, values)| Attribute {
+        tenant: tenant.into(),
+        name: name.into(),
+        kind,
+        values: values.iter().map(|value| (*value).to_string()).collect(),
+    }));
+}
+
+fn agent_attributes(r: &mut Random) -> BTreeMap<String, Value> {
+    let one = Value::Symbol(r.pick(&["en", "es"]).into());
+    let set = Value::Set(["en", "pt \"br\""].map(String::from).into());
+    let language = r.maybe(|_| one).unwrap_or(set);
+    let calm = Value::Level(Level::new(r.below(1_001) as f64 / 1_000.0));
+    let all =
+        [("language", language), ("topics", Value::Set([r.secret().trim().to_string() + "x"].into())), ("calm", calm)];
+    all.into_iter().filter_map(|(name, value)| r.maybe(|_| (name.to_string(), value))).collect()
+}
+
+fn agent_modifiers(r: &mut Random) -> Vec<AgentModifier> {
+    let (importance, cost) = (r.below(101) as u8, r.below(101) as u8);
+    let mode = r.pick(&[Mode::Required, Mode::Preferred, Mode::Forbidden]);
+    let modifier = |attribute: &str, value: Option<&str>| AgentModifier {
+        attribute: attribute.into(),
+        value: value.map(str::to_string),
+        mode,
+        importance,
+        cost,
+    };
+    vec![modifier("language", Some("es")), modifier("calm", None)]
+}
+
+fn modifiers(r: &mut Random) -> Vec<Modifier> {
+    let mode = r.pick(&[Mode::Required, Mode::Preferred, Mode::Forbidden]);
+    let step = |after_s, level: f64| Step { after_s, level: Level::new(level), importance: 7 };
+    let plain = Modifier {
+        attribute: "calm".into(),
+        value: None,
+        mode,
+        level: r.maybe(|r| Level::new(r.below(1_001) as f64 / 1_000.0)),
+        importance: r.maybe(|r| r.below(101) as u8),
+        schedule: vec![step(10, 0.5), step(20, 0.25)],
+        credit_s: r.below(50) as u32,
+    };
+    let named =
+        Modifier { attribute: "language".into(), value: Some("es".into()), schedule: Vec::new(), ..plain.clone() };
+    let own = Modifier { attribute: "topics".into(), credit_s: 0, ..plain.clone() };
+    vec![plain, named, own]
 }
 
 fn trunks(r: &mut Random, p: &mut Provision) {

@@ -455,3 +455,23 @@ fn handshakes_are_bounded() {
     }
     assert_eq!(side.handshakes.common.refused, 1 + 200 - u64::from(ATTEMPTS_MAX));
 }
+
+#[test]
+fn strangers_leave_peers_room_for_their_handshakes() {
+    let mut side = side(1);
+    let now = Instant::now();
+    let datagram = hello(now);
+    let (remote, fingerprint) = (SocketAddr::from(([192, 0, 2, 1], 1_000)), Fingerprint([1; 32]));
+    let mut hear = |n: u64, from: SocketAddr| {
+        let (port, signalling) = (PortId(n), remote.ip());
+        let begin =
+            Order::Begin { port, generation: 1, remote, signalling, active: false, fingerprint, answered: false };
+        side.handshakes.handle(now, begin);
+        side.handshakes.handle(now, Order::Record { port, from, datagram: datagram.clone().into() });
+        side.handshakes.running()
+    };
+    let running = (0..300).map(|n| hear(n, stranger(1))).last();
+    assert_eq!(running, Some(SHARED_MAX));
+    let running = (300..900).map(|n| hear(n, remote)).last();
+    assert_eq!(running, Some(HANDSHAKES_MAX));
+}

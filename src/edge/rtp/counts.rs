@@ -24,7 +24,7 @@ const REASONS: [&str; 10] = [
 ];
 
 /// What was counted since the start.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Counts {
     pub plane: Counters,
     /// Packets that the system did not take.
@@ -80,6 +80,11 @@ impl Watch {
     /// Whether it is time to look.
     pub fn is_due(&self, now: Instant) -> bool {
         now - self.at >= PERIOD
+    }
+
+    /// When it is, though nothing else happens: where something was counted.
+    pub fn due(&self, counts: &Counts) -> Option<Instant> {
+        (*counts != self.before).then(|| self.at + PERIOD)
     }
 
     /// Says so when something was lost since the last look.

@@ -8,6 +8,7 @@ use crate::base::{Codec, PlayId, PortId};
 use crate::core::media::{PlayItem, StreamParams};
 use crate::media::NoRecorder;
 use crate::proto::rtp::packet::{self, Header};
+use crate::proto::sdp::{Association, Fingerprint};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -171,9 +172,10 @@ fn engine(port_min: u16) -> (Engine, SyncSender<MediaCommand>, SyncSender<Outcom
     let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("an eventfd");
     let shared = Arc::new(Shared::new(wake));
     let address = Ipv4Addr::LOCALHOST.into();
-    let mut sockets = Sockets::new(RtpConfig { address, second: None, port_min, port_max: port_min + 99 }, epoll);
     let (orders, ordered) = sync_channel(dtls::ORDERS);
-    sockets.orders = Some((orders, Arc::clone(&shared.dtls)));
+    let handshakes = Handshakes::new(Some(orders), Arc::clone(&shared.dtls));
+    let config = RtpConfig { address, second: None, port_min, port_max: port_min + 99 };
+    let sockets = Sockets::new(config, epoll, handshakes);
     let (commands, inbox) = sync_channel(COMMANDS);
     let (told, outcomes) = sync_channel(dtls::OUTCOMES);
     let plane = Plane::new(PlaneConfig {
@@ -188,15 +190,15 @@ fn engine(port_min: u16) -> (Engine, SyncSender<MediaCommand>, SyncSender<Outcom
         shared,
         inbox,
         outcomes: Some(outcomes),
-        generation: 0,
         to_bind: 0,
         bound: Vec::new(),
-        unended: Vec::new(),
         events: smol::channel::bounded(1).0,
         undelivered: None,
         sockets,
         plane,
         watch: Watch::default(),
+        shown: Counts::default(),
+        shown_at: Instant::ZERO,
         too_long: 0,
     };
     (engine, commands, told, ordered)
@@ -246,24 +248,10 @@ fn commands_and_new_sockets_come_in_slices() {
 
 /// A handshake that is waited for on a port, with a peer of this certificate.
 fn awaits(port: PortId, fingerprint: u8, remote: SocketAddr) -> MediaCommand {
-    let protection = Protection::Dtls { active: false, fingerprint: Fingerprint([fingerprint; 32]) };
+    let fingerprint = Fingerprint([fingerprint; 32]);
+    let protection = Protection::Dtls(Association { active: false, fingerprint, tls_id: None });
     let (protection, signalling) = (Some(Box::new(protection)), remote.ip());
     MediaCommand::SetTransport { port, protection, rtcp_mux: true, remote, signalling, answered: true }
-}
-
-#[test]
-fn strangers_leave_the_peer_its_records() {
-    let (mut engine, _, _, ordered) = engine(32_400);
-    let (port, peer) = (PortId(1), SocketAddr::from(([192, 0, 2, 1], 4_000)));
-    engine.tell_handshakes(&awaits(port, 1, peer));
-    assert!(matches!(ordered.try_recv(), Ok(Order::Begin { .. })));
-    for n in 0..100 {
-        engine.sockets.handshake(port, SocketAddr::from(([198, 51, 100, n], 9)), &[22]);
-    }
-    assert_eq!(ordered.try_iter().count(), RECORDS_PER_SECOND as usize);
-    assert_eq!(engine.shared.dtls.lost.load(Ordering::Relaxed), 50, "the others are counted");
-    engine.sockets.handshake(port, peer, &[22]);
-    assert!(matches!(ordered.try_recv(), Ok(Order::Record { from, .. }) if from == peer));
 }
 
 #[test]
@@ -324,4 +312,31 @@ fn what_is_dropped_is_counted_by_reason() {
     }
     engine.count(Instant::ZERO);
     assert_eq!(engine.shared.dropped.read().collect::<Vec<_>>(), [("too-long", 2), ("no-port", 1)]);
+}
+
+#[test]
+fn what_was_dropped_is_told_though_nothing_more_comes() {
+    let (mut engine, ..) = engine(33_000);
+    engine.sockets.bind_next().expect("a pair");
+    assert_eq!(engine.count_due(), None);
+    engine.too_long += 1;
+    let mut now = Instant::ZERO + SHOW;
+    assert_eq!(engine.count_due(), Some(now), "for status");
+    engine.count(now);
+    let logged = engine.count_due().expect("for the log");
+    assert!(logged > now);
+    now = logged;
+    engine.count(now);
+    assert_eq!(engine.count_due(), None);
+
+    let bench = Bench::new(33_200);
+    let sockets = bench.bind(1);
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    stranger.send_to(&rtp(0), (Ipv4Addr::LOCALHOST, sockets[0])).expect("sent");
+    let shown = || {
+        std::thread::sleep(Duration::from_millis(20));
+        bench.media.dropped().any(|dropped| dropped == ("no-port", 1))
+    };
+    assert!((0..500).any(|_| shown()));
+    bench.media.stop();
 }

@@ -15,6 +15,7 @@ pub mod lock;
 mod provisioning;
 pub mod reader;
 mod record;
+mod routing;
 mod schema;
 pub mod secret;
 pub mod writer;

@@ -7,15 +7,20 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::routing;
 use crate::base::Redacted;
+use crate::core::contact::Routing;
 use crate::core::tenant::provision::{
-    Agent, Card, Flow, Number, Peer, Provision, Queue, Site, Skill, Span, Tenant, Trunk,
+    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Number, Peer, Provision, Queue, Site, Skill, Span, Tenant,
+    Trunk,
 };
 use crate::edge::store::StoreError;
 use crate::edge::store::secret::SecretKey;
 
 /// Children before parents, so that no foreign key is ever broken.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
+    "routing",
+    "attribute",
     "srtp",
     "agent_skill",
     "queue_skill",
@@ -52,6 +57,7 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
     write_srtp(connection, provision)?;
     write_queues(connection, &provision.queue)?;
     write_flows(connection, provision)?;
+    routing::write(connection, provision)?;
     connection.execute(
         "DELETE FROM agent_state WHERE NOT EXISTS
             (SELECT 1 FROM agent WHERE agent.tenant = agent_state.tenant AND agent.name = agent_state.agent)",
@@ -81,7 +87,15 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
             Ok(Span { name, card, span, signalling: row.get(3)?, trunk: row.get(4)? })
         })?,
         tenant: rows(connection, "SELECT name, country, timezone, language FROM tenant ORDER BY position", |row| {
-            Ok(Tenant { name: row.get(0)?, country: row.get(1)?, timezone: row.get(2)?, language: row.get(3)? })
+            Ok(Tenant {
+                name: row.get(0)?,
+                country: row.get(1)?,
+                timezone: row.get(2)?,
+                language: row.get(3)?,
+                routing: Routing::default(),
+                dispositions: Vec::new(),
+                not_ready_reasons: Vec::new(),
+            })
         })?,
         site: rows(connection, "SELECT name, timezone FROM site ORDER BY position", |row| {
             Ok(Site { name: row.get(0)?, timezone: row.get(1)? })
@@ -89,6 +103,7 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
         skill: rows(connection, "SELECT tenant, name FROM skill ORDER BY position", |row| {
             Ok(Skill { tenant: row.get(0)?, name: row.get(1)? })
         })?,
+        attribute: Vec::new(),
         agent: read_agents(connection, key)?,
         queue: read_queues(connection)?,
         flow: rows(connection, "SELECT tenant, name, text FROM flow ORDER BY position", |row| {
@@ -100,6 +115,7 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
         trunk: read_trunks(connection, key)?,
     };
     read_srtp(connection, &mut provision)?;
+    routing::read(connection, &mut provision)?;
     Ok(provision)
 }
 
@@ -312,6 +328,10 @@ fn read_agents(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<A
                 code: row.get(5)?,
                 pin: None,
                 skills: BTreeMap::new(),
+                backup: BTreeMap::new(),
+                attributes: BTreeMap::new(),
+                modifier: Vec::new(),
+                slots: BTreeMap::new(),
                 signed_in: row.get(6)?,
                 ring_s: row.get(7)?,
                 wrap_up_s: row.get(8)?,
@@ -342,12 +362,22 @@ fn read_queues(connection: &Connection) -> Result<Vec<Queue>, StoreError> {
                 skills: skills.remove(&(tenant.clone(), name.clone())).unwrap_or_default(),
                 tenant,
                 name,
+                modifier: Vec::new(),
+                importance: 1.0,
+                sticky: None,
                 treatment: row.get(2)?,
                 music: row.get(3)?,
                 announce_every_s: row.get(4)?,
                 target_s: row.get(5)?,
+                targets_s: BTreeMap::new(),
                 overflow_after_s: row.get(6)?,
                 waiting_max: row.get(7)?,
+                escalate_after_s: 0,
+                escalate_to: None,
+                unservable: None,
+                callback: false,
+                callback_tries: CALLBACK_TRIES,
+                callback_every_s: CALLBACK_EVERY_S,
                 record: row.get(8)?,
             })
         },

@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::media::{DigitSource, PlayItem};
 use crate::media::SrtpCounters;
-use crate::proto::sdp::{Fingerprint, Protection};
+use crate::proto::sdp::{Association, Fingerprint, Protection};
 use crate::proto::srtp::{KeyGenerator, MasterKey, Receiver, Refused, Sender, Suite, TAIL_MAX};
 
 /// What the peer of a port does with its keys.
@@ -269,7 +269,8 @@ fn a_handshake_brings_the_keys() {
     }
 
     let mut bench = Bench::bridged(stream(Codec::Pcmu, peer(1)), stream(Codec::Pcmu, peer(2)));
-    let dtls = Protection::Dtls { active: false, fingerprint: Fingerprint([1; 32]) };
+    let dtls = Association { active: false, fingerprint: Fingerprint([1; 32]), tls_id: None };
+    let (dtls, other) = (Protection::Dtls(dtls), Association { fingerprint: Fingerprint([2; 32]), ..dtls });
     bench.command(transport(A, Some(dtls.clone()), true));
     let mut wire = Handshakes::default();
     let mut record = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -289,8 +290,7 @@ fn a_handshake_brings_the_keys() {
     bench.command(transport(A, Some(dtls), true));
     bench.receive(SOCKET_A, peer(1), &party.protect(&rtp(0, 1, &[1; 160])));
     assert_eq!(bench.sent(SOCKET_B).len(), 1, "the association goes on through a new description");
-    let other = Protection::Dtls { active: false, fingerprint: Fingerprint([2; 32]) };
-    bench.command(transport(A, Some(other), true));
+    bench.command(transport(A, Some(Protection::Dtls(other)), true));
     bench.receive(SOCKET_A, peer(1), &party.protect(&rtp(0, 2, &[1; 160])));
     assert!(bench.sent(SOCKET_B).is_empty(), "another certificate needs another handshake");
 }

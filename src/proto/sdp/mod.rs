@@ -15,7 +15,9 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use negotiate::{answer, conclude, offer, protectable, reoffer};
 pub use parse::parse;
-pub use security::{Crypto, Fingerprint, Keying, Need, Offered, Profile, Protection, Security, Setup};
+pub use security::{
+    Association, Crypto, Fingerprint, Keying, Need, Offered, Profile, Protection, Security, Setup, TlsId,
+};
 
 use crate::base::Codec;
 

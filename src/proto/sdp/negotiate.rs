@@ -68,7 +68,7 @@ pub fn answer(remote_offer: &Remote, local: &Local) -> Result<(Bytes, Agreed), S
     // The answer names one codec, so nothing else may come.
     let agreed = Agreed { others: Others::default(), ..agree(local, audio, protection)? };
     let medias = remote_offer.lines.iter().enumerate();
-    let medias = medias.map(|(n, line)| if n == audio.line { accepted(local, &agreed) } else { refused(line) });
+    let medias = medias.map(|(n, line)| if n == audio.line { accepted(local, &agreed, audio) } else { refused(line) });
     Ok((write(local, medias.collect()), agreed))
 }
 
@@ -124,11 +124,11 @@ fn offered(local: &Local) -> Media {
     protected(media, profile, lines)
 }
 
-fn accepted(local: &Local, agreed: &Agreed) -> Media {
+fn accepted(local: &Local, agreed: &Agreed, offered: &Audio) -> Media {
     let direction = Direction::new(agreed.send, agreed.receive);
     let codecs = [(agreed.payload_type, agreed.codec.name())];
     let media = audio(local.port, &codecs, agreed.comfort_noise, agreed.telephone_event, agreed.ptime_ms, direction);
-    let lines = local.security.answered(agreed.protection.as_ref(), agreed.rtcp_mux);
+    let lines = local.security.answered(agreed.protection.as_ref(), &offered.security);
     protected(media, agreed.profile, lines)
 }
 

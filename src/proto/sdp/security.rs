@@ -4,6 +4,7 @@
 //! Keys and fingerprints come in as data and go out as data; nothing here draws or stores any.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher as _};
 
 use base64ct::{Base64, Base64Unpadded, Encoding};
 use sdp_types::{Attribute, Media, Session};
@@ -114,6 +115,34 @@ impl Setup {
     }
 }
 
+/// What a peer calls its DTLS association (`a=tls-id`, RFC 8842 section 4), as a number that stands for it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TlsId(u64);
+
+impl TlsId {
+    fn parse(value: &str) -> Option<TlsId> {
+        let value = value.trim();
+        let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"+/-_".contains(&octet);
+        if !(20..=255).contains(&value.len()) || !value.bytes().all(fits) {
+            return None;
+        }
+        let mut hasher = DefaultHasher::new();
+        hasher.write(value.as_bytes());
+        Some(TlsId(hasher.finish()))
+    }
+}
+
+/// A DTLS association as both sides agreed on it: a change of any part of it means a new one (RFC 8842 section 3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Association {
+    /// Whether we begin the handshake.
+    pub active: bool,
+    /// The other side's certificate.
+    pub fingerprint: Fingerprint,
+    /// The other side's name for it; of who gives none, nothing but the rest tells.
+    pub tls_id: Option<TlsId>,
+}
+
 /// A line of `a=crypto` (RFC 4568 section 4).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Crypto {
@@ -175,6 +204,8 @@ pub struct Offered {
     pub fingerprint: Option<Fingerprint>,
     /// Its part in the handshake.
     pub setup: Option<Setup>,
+    /// Its name for the association.
+    pub tls_id: Option<TlsId>,
     /// RTCP comes and goes on the port of RTP, if both sides say so (RFC 5761).
     pub rtcp_mux: bool,
 }
@@ -187,6 +218,7 @@ impl Offered {
             crypto: own("crypto").take(CRYPTO_MAX).filter_map(Crypto::parse).collect(),
             fingerprint: either("fingerprint").find_map(Fingerprint::parse),
             setup: either("setup").find_map(Setup::parse),
+            tls_id: own("tls-id").find_map(TlsId::parse),
             rtcp_mux: media.attributes.iter().any(|a| a.attribute == "rtcp-mux"),
         }
     }
@@ -231,6 +263,10 @@ pub struct Security {
     pub fingerprint: Option<Fingerprint>,
     /// Whether we began the handshake whose keys are in use; who has a part keeps it (RFC 8842 section 5.3).
     pub active: Option<bool>,
+    /// Our name for the association; another one for each that is new (RFC 8842 section 5.2).
+    pub tls_id: u128,
+    /// The other side's name for the one that is agreed on. A description without any changes nothing.
+    pub peer_tls_id: Option<TlsId>,
     /// How the stream is protected now. Offers of ours within the dialog repeat it, and nothing less is taken in answer.
     pub held: Option<(Profile, Keying)>,
 }
@@ -250,12 +286,7 @@ pub enum Protection {
         mki: Vec<u8>,
     },
     /// By keys that a handshake is to bring.
-    Dtls {
-        /// Whether we begin it.
-        active: bool,
-        /// The other side's certificate.
-        fingerprint: Fingerprint,
-    },
+    Dtls(Association),
 }
 
 impl Security {
@@ -263,8 +294,12 @@ impl Security {
     pub fn hold(&mut self, agreed: &Agreed) {
         self.held = agreed.protection.as_ref().map(|protection| match protection {
             Protection::Sdes { .. } => (agreed.profile, Keying::Sdes),
-            Protection::Dtls { .. } => (agreed.profile, Keying::Dtls),
+            Protection::Dtls(_) => (agreed.profile, Keying::Dtls),
         });
+        self.peer_tls_id = match &agreed.protection {
+            Some(Protection::Dtls(association)) => association.tls_id,
+            Some(Protection::Sdes { .. }) | None => None,
+        };
     }
 
     /// How an audio stream that is offered to us would be protected; `None`: not at all.
@@ -319,7 +354,12 @@ impl Security {
             Setup::ActPass => self.active.unwrap_or(false),
             Setup::HoldConn => return None,
         };
-        Some(Protection::Dtls { active, fingerprint: audio.security.fingerprint? })
+        self.associate(active, &audio.security)
+    }
+
+    fn associate(&self, active: bool, said: &Offered) -> Option<Protection> {
+        let tls_id = said.tls_id.or(self.peer_tls_id);
+        Some(Protection::Dtls(Association { active, fingerprint: said.fingerprint?, tls_id }))
     }
 
     /// How the stream is protected after an answer to our offer; `None`: not at all.
@@ -341,7 +381,7 @@ impl Security {
                 Setup::Passive => Some(true),
                 Setup::ActPass | Setup::HoldConn => None,
             };
-            active.zip(said.fingerprint).map(|(active, fingerprint)| Protection::Dtls { active, fingerprint })
+            active.and_then(|active| self.associate(active, said))
         } else {
             None
         };
@@ -382,25 +422,32 @@ impl Security {
         match self.fingerprint.filter(|_| self.offers_dtls()) {
             Some(fingerprint) => {
                 let profile = if required { Profile::TlsSavp } else { Profile::Avp };
-                (profile, dtls_lines(fingerprint, "actpass").chain([flag("rtcp-mux")]).collect())
+                let lines = dtls_lines(fingerprint, "actpass").chain([self.tls_id_line(), flag("rtcp-mux")]);
+                (profile, lines.collect())
             }
             None if required => (Profile::Savp, Vec::new()),
             None => (Profile::Avp, Vec::new()),
         }
     }
 
-    /// Attributes of an answer.
-    pub(super) fn answered(&self, protection: Option<&Protection>, rtcp_mux: bool) -> Vec<Attribute> {
+    fn tls_id_line(&self) -> Attribute {
+        Attribute { attribute: "tls-id".into(), value: Some(format!("{:032x}", self.tls_id)) }
+    }
+
+    /// Attributes of an answer to an offer that says this.
+    pub(super) fn answered(&self, protection: Option<&Protection>, said: &Offered) -> Vec<Attribute> {
         let mut lines: Vec<Attribute> = match protection {
             Some(Protection::Sdes { tag, send, .. }) => vec![crypto_line(*tag, send)],
-            Some(Protection::Dtls { active, .. }) => {
+            Some(Protection::Dtls(Association { active, .. })) => {
                 let setup = if *active { "active" } else { "passive" };
-                self.fingerprint.into_iter().flat_map(|own| dtls_lines(own, setup)).collect()
+                // RFC 8842 section 5.3: named in an answer only where the offer names it.
+                let name = said.tls_id.map(|_| self.tls_id_line());
+                self.fingerprint.into_iter().flat_map(|own| dtls_lines(own, setup)).chain(name).collect()
             }
             None => Vec::new(),
         };
         // RFC 5761 section 5.1.1: said in an answer only where the offer says so.
-        lines.extend(rtcp_mux.then(|| flag("rtcp-mux")));
+        lines.extend(said.rtcp_mux.then(|| flag("rtcp-mux")));
         lines
     }
 }

@@ -125,17 +125,21 @@ impl Origin {
         headers
     }
 
-    /// RFC 7044 section 5: every number in the order in which the call came to it, each below the one before.
+    /// RFC 7044 section 5: every number in the order in which the call came to it, each below the one before. Why a number
+    /// was left stands with it as the status of a Reason header (section 10.2), and as the parameter `cause` of the next
+    /// one, where gateways to ISUP look (RFC 7544).
     fn history(&self, host: &str, target: &str, audience: Audience) -> String {
         let mut index = "1".to_owned();
-        let mut mapped = String::new();
+        let (mut mapped, mut cause) = (String::new(), String::new());
         let mut value = String::new();
         for diversion in self.diversions.iter().rev() {
-            value.push_str(&format!("<{}>;index={index}{mapped}, ", diversion.target(host, audience)));
+            let (uri, headers) = diversion.target(host, audience);
+            value.push_str(&format!("<{uri}{cause}{headers}>;index={index}{mapped}, "));
             mapped = format!(";mp={index}");
+            cause = diversion.cause().map(|cause| format!(";cause={cause}")).unwrap_or_default();
             index.push_str(".1");
         }
-        value.push_str(&format!("<{target}>;index={index}{mapped}"));
+        value.push_str(&format!("<{target}{cause}>;index={index}{mapped}"));
         value
     }
 }
@@ -156,19 +160,24 @@ impl Diversion {
         format!("<sip:{}@{host}>;reason={reason}{privacy}", escape_user(self.user.as_str()))
     }
 
-    /// The URI of an entry of History-Info that was left: why (RFC 7044 section 10.1.2), and whether it may be shown
-    /// (section 10.1.1).
-    fn target(&self, host: &str, audience: Audience) -> String {
-        let cause = CAUSES.into_iter().find(|(_, reason)| *reason == self.reason);
-        let reason = cause.map(|(cause, _)| format!("Reason=SIP%3Bcause%3D{cause}"));
+    /// The URI of an entry of History-Info that was left, and the headers in it: why (RFC 7044 section 10.2), and whether it
+    /// may be shown (section 10.1.1).
+    fn target(&self, host: &str, audience: Audience) -> (String, String) {
+        let reason = self.cause().map(|cause| format!("Reason=SIP%3Bcause%3D{cause}"));
         let told = self.is_told(audience);
         let privacy = (told && self.withheld).then(|| "Privacy=history".to_owned());
-        let mut uri = if told { format!("sip:{}@{host}", escape_user(self.user.as_str())) } else { NOBODY.to_owned() };
+        let uri = if told { format!("sip:{}@{host}", escape_user(self.user.as_str())) } else { NOBODY.to_owned() };
+        let mut headers = String::new();
         for (header, mark) in privacy.into_iter().chain(reason).zip(['?', '&']) {
-            uri.push(mark);
-            uri.push_str(&header);
+            headers.push(mark);
+            headers.push_str(&header);
         }
-        uri
+        (uri, headers)
+    }
+
+    /// Why it was left, as a status.
+    fn cause(&self) -> Option<&'static str> {
+        CAUSES.into_iter().find(|(_, reason)| *reason == self.reason).map(|(cause, _)| cause)
     }
 }
 
@@ -295,7 +304,7 @@ fn reason_of(cause: &str) -> Option<&'static str> {
     CAUSES.into_iter().find(|(known, _)| *known == cause).map(|(_, reason)| reason)
 }
 
-/// Why a target of History-Info was left: the status in its URI's Reason header (RFC 7044 section 10.1.2).
+/// Why a target of History-Info was left: the status in its URI's Reason header (RFC 7044 section 10.2).
 fn escaped_reason(uri: &str) -> String {
     let lower = uri.to_ascii_lowercase();
     let cause = lower.split_once("reason=sip").and_then(|(_, rest)| rest.split_once("cause%3d"));
@@ -374,7 +383,7 @@ mod tests {
         let headers = origin.headers("us", "sip:9@there", Audience::Peer);
         let history = headers.iter().find(|(name, _)| name == "History-Info").map(|(_, value)| value.clone());
         let expected = "<sip:300@us>;index=1, <sip:200@us?Reason=SIP%3Bcause%3D486>;index=1.1;mp=1, \
-                        <sip:9@there>;index=1.1.1;mp=1.1";
+                        <sip:9@there;cause=486>;index=1.1.1;mp=1.1";
         assert_eq!(history.as_deref(), Some(expected));
         let again = read("sip:a@b", &[("History-Info", expected)]);
         assert_eq!(users(&again), [("200", "user-busy"), ("300", "unknown")]);

@@ -1,6 +1,7 @@
 //! Whether a provisioning makes sense: references, duplicates, ranges, forms. Every problem, not only the first.
 
 mod appliance;
+mod routing;
 mod tenants;
 
 use std::collections::{HashMap, HashSet};
@@ -8,9 +9,13 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use crate::core::fault::{Fault, did_you_mean};
+use crate::core::tenant::Directory;
 use crate::core::tenant::address;
 use crate::core::tenant::diff::{Entry, full_name};
-use crate::core::tenant::provision::Provision;
+use crate::core::tenant::provision::{Attribute, Provision};
+
+/// Most warnings told one by one.
+pub const WARNINGS_MAX: usize = 100;
 
 /// Beyond so many problems no guesses are made at what was meant.
 const GUESSES_MAX: usize = 100;
@@ -54,7 +59,8 @@ pub(super) struct Problem {
 
 /// All problems, in the order of the kinds.
 pub(super) fn problems(provision: &Provision) -> Vec<Problem> {
-    let mut checker = Checker { names: Names::new(provision), provision, problems: Vec::new(), at: At::default() };
+    let mut checker =
+        Checker { names: Names::new(provision), agent_names: None, provision, problems: Vec::new(), at: At::default() };
     checker.appliance();
     checker.tenants();
     checker.problems
@@ -67,6 +73,7 @@ struct Names<'p> {
     cards: HashMap<&'p str, u8>,
     trunks: HashMap<&'p str, &'p str>,
     skills: HashSet<(&'p str, &'p str)>,
+    attributes: HashMap<(&'p str, &'p str), &'p Attribute>,
     queues: HashSet<(&'p str, &'p str)>,
     flows: HashSet<(&'p str, &'p str)>,
 }
@@ -79,6 +86,11 @@ impl<'p> Names<'p> {
             cards: provision.card.iter().map(|card| (card.name.as_str(), card.spans)).collect(),
             trunks: provision.trunk.iter().map(|trunk| (trunk.name.as_str(), trunk.kind.as_str())).collect(),
             skills: provision.skill.iter().map(|skill| (skill.tenant.as_str(), skill.name.as_str())).collect(),
+            attributes: provision
+                .attribute
+                .iter()
+                .map(|attribute| ((attribute.tenant.as_str(), attribute.name.as_str()), attribute))
+                .collect(),
             queues: provision.queue.iter().map(|queue| (queue.tenant.as_str(), queue.name.as_str())).collect(),
             flows: provision.flow.iter().map(|flow| (flow.tenant.as_str(), flow.name.as_str())).collect(),
         }
@@ -96,6 +108,8 @@ struct At {
 struct Checker<'p> {
     provision: &'p Provision,
     names: Names<'p>,
+    /// Names of agents by tenant, once somebody asks.
+    agent_names: Option<HashMap<&'p str, HashSet<String>>>,
     problems: Vec<Problem>,
     at: At,
 }
@@ -167,7 +181,7 @@ impl<'p> Checker<'p> {
 
     /// A reference to something of the appliance.
     fn refers<'k>(&mut self, field: &str, kind: &str, name: &str, known: impl IntoIterator<Item = &'k str>) {
-        let otherwise = format!("the name of a {kind}");
+        let otherwise = format!("the name of {}", with_article(kind));
         let expected = self.guess(name, known, otherwise);
         self.problem(field, format!("{kind} {name:?} is not there"), expected);
     }
@@ -188,7 +202,7 @@ impl<'p> Checker<'p> {
         known: impl IntoIterator<Item = (&'k str, &'k str)>,
     ) {
         let known = known.into_iter().filter(|(owner, _)| *owner == tenant).map(|(_, name)| name);
-        let expected = self.guess(name, known, format!("the name of a {kind} of the tenant"));
+        let expected = self.guess(name, known, format!("the name of {} of the tenant", with_article(kind)));
         self.problem(field, format!("{kind} {name:?} is not there in tenant {tenant:?}"), expected);
     }
 
@@ -196,6 +210,24 @@ impl<'p> Checker<'p> {
         let guess = if self.problems.len() < GUESSES_MAX { did_you_mean(name, known) } else { None };
         guess.map_or(otherwise, |guess| format!("{guess:?} (did you mean that?)"))
     }
+}
+
+fn with_article(kind: &str) -> String {
+    format!("{} {kind}", if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
+}
+
+/// What a provisioning may say and hardly means, each in a line for people: queues that no agent of their tenant could ever
+/// serve. At most [`WARNINGS_MAX`], then a last one says how many more there are.
+pub fn warnings(provision: &Provision) -> Vec<String> {
+    let directory = Directory::new(provision, None);
+    let queues = directory.unservable_queues();
+    let told = queues.iter().take(WARNINGS_MAX).filter_map(|id| {
+        let queue = directory.queue(*id)?;
+        let tenant = &directory.tenant(queue.tenant)?.name;
+        Some(format!("queue {tenant}/{}: no agent of the tenant could ever serve it", queue.name))
+    });
+    let left_out = queues.len().saturating_sub(WARNINGS_MAX);
+    told.chain((left_out > 0).then(|| format!("{left_out} more queues that no agent could ever serve"))).collect()
 }
 
 #[cfg(test)]

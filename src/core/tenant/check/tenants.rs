@@ -13,7 +13,7 @@ use crate::core::tenant::provision::{Agent, Flow, Queue};
 const DIGITS_MAX: usize = 16;
 
 /// A day in seconds: longer times are slips.
-const DAY_S: u32 = 86_400;
+pub(super) const DAY_S: u32 = 86_400;
 
 impl<'p> Checker<'p> {
     pub(super) fn tenants(&mut self) {
@@ -30,6 +30,7 @@ impl<'p> Checker<'p> {
             if !address::is_language(&tenant.language) {
                 self.problem("language", format!("`language` is {:?}", tenant.language), "a language, as en");
             }
+            self.routing(tenant);
         }
         let mut names = HashSet::new();
         for (index, site) in provision.site.iter().enumerate() {
@@ -42,8 +43,13 @@ impl<'p> Checker<'p> {
         for (index, skill) in provision.skill.iter().enumerate() {
             self.enter(index, skill);
             self.tenant_exists(&skill.tenant);
-            self.name("name", &skill.name);
-            self.unique(&mut names, "name", (skill.tenant.as_str(), skill.name.as_str()), &skill.name);
+            self.attribute_name(&mut names, &skill.tenant, &skill.name);
+        }
+        for (index, attribute) in provision.attribute.iter().enumerate() {
+            self.enter(index, attribute);
+            self.tenant_exists(&attribute.tenant);
+            self.attribute_name(&mut names, &attribute.tenant, &attribute.name);
+            self.attribute(attribute);
         }
         self.agents();
         self.queues();
@@ -110,6 +116,7 @@ impl<'p> Checker<'p> {
             self.refers("site", "site", site, known);
         }
         self.levels(&agent.tenant, &agent.skills, "over 0, up to 1", |level| level > 0.0 && level <= 1.0);
+        self.agent_routing(agent);
         self.in_range("ring_s", agent.ring_s, 1..=600);
         self.in_range("wrap_up_s", agent.wrap_up_s, 0..=DAY_S);
         self.srtp(&agent.srtp, &agent.srtp_keys);
@@ -161,10 +168,7 @@ impl<'p> Checker<'p> {
     fn levels(&mut self, tenant: &str, levels: &BTreeMap<String, f64>, range: &str, fits: impl Fn(f64) -> bool) {
         for (skill, level) in levels {
             let field = format!("skills.{skill}");
-            if !self.names.skills.contains(&(tenant, skill.as_str())) {
-                let known = self.provision.skill.iter().map(|skill| (skill.tenant.as_str(), skill.name.as_str()));
-                self.refers_within(&field, "skill", (tenant, skill), known);
-            }
+            self.skill_exists(&field, tenant, skill);
             if !fits(*level) {
                 self.problem(&field, format!("the level of {skill:?} is {level}"), range);
             }
@@ -180,6 +184,7 @@ impl<'p> Checker<'p> {
             self.unique(&mut names, "name", (queue.tenant.as_str(), queue.name.as_str()), &queue.name);
             self.queue(queue);
         }
+        self.escalation_circles();
     }
 
     fn queue(&mut self, queue: &Queue) {
@@ -194,6 +199,7 @@ impl<'p> Checker<'p> {
         self.in_range("target_s", queue.target_s, 1..=DAY_S);
         self.in_range("overflow_after_s", queue.overflow_after_s, 0..=DAY_S);
         self.in_range("waiting_max", queue.waiting_max, 0..=1_000_000);
+        self.queue_routing(queue);
     }
 
     fn flows(&mut self) {

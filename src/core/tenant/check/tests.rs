@@ -1,7 +1,9 @@
 //! Tests of the check: each rule, broken once.
 
 use super::*;
-use crate::core::tenant::provision::{Agent, Provision};
+use crate::base::Medium;
+use crate::core::contact::{Level, Step, Value};
+use crate::core::tenant::provision::{Agent, Provision, Queue, Sticky};
 use crate::core::tenant::testing;
 use crate::core::tls::ClientTls;
 
@@ -328,4 +330,236 @@ fn data_has_the_entry_in_place_of_a_file() {
         ..Provision::default()
     };
     assert_eq!(check(&unread)[0].to_string(), "flow acme/f:0:0: its file was not read; expected `text`");
+}
+
+/// [`GOOD`] with attributes, agents that have them and queues that escalate.
+const ROUTING: &str = r#"
+[[tenant]]
+name = "acme"
+[[skill]]
+tenant = "acme"
+name = "billing"
+[[attribute]]
+tenant = "acme"
+name = "language"
+kind = "symbol"
+values = ["en", "es"]
+[[attribute]]
+tenant = "acme"
+name = "topics"
+kind = "set"
+[[attribute]]
+tenant = "acme"
+name = "calm"
+kind = "level"
+[[agent]]
+tenant = "acme"
+name = "a{n}"
+range = [1, 2]
+contact = "sip:a{n}@127.0.0.3"
+skills = { billing = 1 }
+backup = { billing = 20 }
+attributes = { language = ["en", "es"], topics = "tax", calm = 0.5 }
+modifier = [{ attribute = "language", value = "es", mode = "preferred", cost = 5 }]
+slots = { chat = 20, voice = 1, email = 0 }
+[[queue]]
+tenant = "acme"
+name = "first"
+targets_s = { email = 2592000, chat = 60 }
+modifier = [
+    { attribute = "language", mode = "required", schedule = [{ after_s = 30, level = 0 }] },
+    { attribute = "calm", mode = "preferred", level = 0.4, importance = 10, credit_s = 5 },
+    { attribute = "agent", value = "a2", mode = "forbidden" },
+]
+sticky = {}
+escalate_after_s = 60
+escalate_to = "second"
+callback = true
+[[queue]]
+tenant = "acme"
+name = "second"
+escalate_to = "third"
+unservable = "escalate"
+[[queue]]
+tenant = "acme"
+name = "third"
+importance = 0.1
+"#;
+
+#[track_caller]
+fn breaks_routing(path: &str, what: &str, change: impl FnOnce(&mut Provision)) {
+    let mut provision: Provision = toml::from_str(ROUTING).expect("well-formed");
+    assert_eq!(check(&provision), []);
+    change(&mut provision);
+    let found: Vec<_> = problems(&provision).into_iter().map(|p| (p.path, p.what, p.expected)).collect();
+    let is_one = found.len() == 1 && found[0].0 == path && found[0].1.contains(what) && !found[0].2.is_empty();
+    assert!(is_one, "expected one problem at {path} with {what:?}: {found:#?}");
+}
+
+#[test]
+fn attributes() {
+    breaks_routing("attribute[1].name", "is there twice", |p| {
+        p.attribute[1].name = "language".into();
+        p.agent[0].attributes.remove("topics");
+    });
+    breaks_routing("attribute[1].name", "is there twice", |p| {
+        p.attribute[1].name = "billing".into();
+        p.agent[0].attributes.remove("topics");
+    });
+    breaks_routing("skill[1].name", "each tenant has", |p| {
+        p.skill.push(crate::core::tenant::provision::Skill { tenant: "acme".into(), name: "agent".into() });
+    });
+    breaks_routing("attribute[0].tenant", "is not there", |p| {
+        p.attribute.push(p.attribute[0].clone());
+        p.attribute[0].tenant = "acmee".into();
+    });
+    breaks_routing("attribute[2].values", "a level has no list", |p| p.attribute[2].values = vec!["x".into()]);
+    breaks_routing("attribute[0].values[2]", "is there twice", |p| p.attribute[0].values.push("en".into()));
+    breaks_routing("attribute[0].values[2]", "a value is", |p| p.attribute[0].values.push(" fr".into()));
+    breaks_routing("attribute[0].values[2]", "a value is", |p| p.attribute[0].values.push(String::new()));
+    breaks_routing("attribute[0].values", "1001 values", |p| {
+        p.attribute[0].values = (0..1_001).map(|n| n.to_string()).collect();
+        p.agent[0].attributes.remove("language");
+        p.agent[0].modifier.clear();
+    });
+}
+
+#[test]
+fn routing_of_tenants() {
+    breaks_routing("tenant[0].routing.weights.match", "`match` is -1", |p| p.tenant[0].routing.weights.fit = -1.0);
+    breaks_routing("tenant[0].routing.weights.hold_every_s", "is 0.5", |p| {
+        p.tenant[0].routing.weights.hold_every_s = 0.5;
+    });
+    breaks_routing("tenant[0].routing.weights.flex", "is NaN", |p| p.tenant[0].routing.weights.flex = f64::NAN);
+    breaks_routing("tenant[0].dispositions[1]", "is there twice", |p| {
+        p.tenant[0].dispositions = vec!["sold".into(), "sold".into()];
+    });
+    breaks_routing("tenant[0].not_ready_reasons[0]", "a word is", |p| {
+        p.tenant[0].not_ready_reasons = vec!["a ".into()]
+    });
+    breaks_routing("tenant[0].dispositions", "1001 words", |p| {
+        p.tenant[0].dispositions = (0..1_001).map(|n| n.to_string()).collect();
+    });
+}
+
+#[test]
+fn routing_of_agents() {
+    let symbol = |text: &str| Value::Symbol(text.into());
+    breaks_routing("agent[0].attributes.langage", "is not there", |p| {
+        p.agent[0].attributes.insert("langage".into(), symbol("en"));
+    });
+    breaks_routing("agent[0].attributes.language", "has no value \"fr\"", |p| {
+        p.agent[0].attributes.insert("language".into(), symbol("fr"));
+    });
+    breaks_routing("agent[0].attributes.language", "`language` is 1", |p| {
+        p.agent[0].attributes.insert("language".into(), Value::Level(Level::FULL));
+    });
+    breaks_routing("agent[0].attributes.language", "is empty", |p| {
+        p.agent[0].attributes.insert("language".into(), Value::Set([].into()));
+    });
+    breaks_routing("agent[0].attributes.topics", "65 of them", |p| {
+        p.agent[0].attributes.insert("topics".into(), Value::Set((0..65).map(|n| n.to_string()).collect()));
+    });
+    breaks_routing("agent[0].attributes.calm", "`calm` is very", |p| {
+        p.agent[0].attributes.insert("calm".into(), symbol("very"));
+    });
+    breaks_routing("agent[0].attributes.billing", "is a skill", |p| {
+        p.agent[0].attributes.insert("billing".into(), Value::Level(Level::FULL));
+    });
+    breaks_routing("agent[0].attributes.agent", "each agent has", |p| {
+        p.agent[0].attributes.insert("agent".into(), symbol("a1"));
+    });
+    breaks_routing("agent[0].backup.biling", "is not there", |p| {
+        p.agent[0].backup.insert("biling".into(), 1);
+    });
+    breaks_routing("agent[0].backup.billing", "`cost` is 101", |p| {
+        p.agent[0].backup.insert("billing".into(), 101);
+    });
+    breaks_routing("agent[0].modifier[0].attribute", "is not there", |p| p.agent[0].modifier[0].attribute = "x".into());
+    breaks_routing("agent[0].modifier[0].value", "has no value \"fr\"", |p| {
+        p.agent[0].modifier[0].value = Some("fr".into());
+    });
+    breaks_routing("agent[0].modifier[0].value", "no `value`", |p| p.agent[0].modifier[0].value = None);
+    breaks_routing("agent[0].modifier[0].value", "is a level", |p| p.agent[0].modifier[0].attribute = "calm".into());
+    breaks_routing("agent[0].modifier[0].importance", "is 101", |p| p.agent[0].modifier[0].importance = 101);
+    breaks_routing("agent[0].modifier[0].cost", "is 200", |p| p.agent[0].modifier[0].cost = 200);
+    breaks_routing("agent[0].modifier", "33 of them", |p| {
+        p.agent[0].modifier = vec![p.agent[0].modifier[0].clone(); 33]
+    });
+    breaks_routing("agent[0].slots.chat", "is 21", |p| {
+        p.agent[0].slots.insert(Medium::Chat, 21);
+    });
+    breaks_routing("agent[0].slots.voice", "is 2", |p| {
+        p.agent[0].slots.insert(Medium::Voice, 2);
+    });
+}
+
+#[test]
+fn routing_of_queues() {
+    breaks_routing("queue[0].modifier[0].attribute", "is not there", |p| p.queue[0].modifier[0].attribute = "x".into());
+    breaks_routing("queue[0].modifier[0].value", "has no value \"fr\"", |p| {
+        p.queue[0].modifier[0].value = Some("fr".into());
+    });
+    breaks_routing("queue[0].modifier[1].value", "is a level", |p| p.queue[0].modifier[1].value = Some("x".into()));
+    breaks_routing("queue[0].modifier[2].value", "agent \"a3\" is not there", |p| {
+        p.queue[0].modifier[2].value = Some("a3".into());
+    });
+    breaks_routing("queue[0].modifier[0].schedule", "in order", |p| {
+        let step = p.queue[0].modifier[0].schedule[0];
+        p.queue[0].modifier[0].schedule.push(step);
+    });
+    breaks_routing("queue[0].modifier[0].schedule", "at most 16 steps", |p| {
+        let step = |after_s| Step { after_s, ..Step::default() };
+        p.queue[0].modifier[0].schedule = (0..17).map(step).collect();
+    });
+    breaks_routing("queue[0].modifier[1]", "0 to 100", |p| p.queue[0].modifier[1].importance = Some(101));
+    breaks_routing("queue[0].modifier[1].credit_s", "is 86401", |p| p.queue[0].modifier[1].credit_s = 86_401);
+    breaks_routing("queue[0].modifier", "33 of them", |p| {
+        p.queue[0].modifier = vec![p.queue[0].modifier[0].clone(); 33]
+    });
+    breaks_routing("queue[0].importance", "is 0", |p| p.queue[0].importance = 0.0);
+    breaks_routing("queue[0].importance", "is 100.5", |p| p.queue[0].importance = 100.5);
+    breaks_routing("queue[0].importance", "is NaN", |p| p.queue[0].importance = f64::NAN);
+    breaks_routing("queue[0].sticky.importance", "is 0", |p| {
+        p.queue[0].sticky = Some(Sticky { importance: 0, fade_days: 1 });
+    });
+    breaks_routing("queue[0].sticky.fade_days", "is 0", |p| {
+        p.queue[0].sticky = Some(Sticky { importance: 1, fade_days: 0 });
+    });
+    breaks_routing("queue[0].targets_s.chat", "is 0", |p| {
+        p.queue[0].targets_s.insert(Medium::Chat, 0);
+    });
+    breaks_routing("queue[0].targets_s.chat", "is 86401", |p| {
+        p.queue[0].targets_s.insert(Medium::Chat, 86_401);
+    });
+    breaks_routing("queue[0].callback_tries", "is 11", |p| p.queue[0].callback_tries = 11);
+    breaks_routing("queue[0].callback_every_s", "is 9", |p| p.queue[0].callback_every_s = 9);
+}
+
+#[test]
+fn escalation() {
+    breaks_routing("queue[2].escalate_to", "to itself", |p| p.queue[2].escalate_to = Some("third".into()));
+    breaks_routing("queue[2].escalate_to", "is not there", |p| p.queue[2].escalate_to = Some("fourth".into()));
+    breaks_routing("queue[1].unservable", "without a queue", |p| p.queue[1].escalate_to = None);
+    breaks_routing("queue[0].escalate_after_s", "without a queue", |p| p.queue[0].escalate_to = None);
+    breaks_routing("queue[0].escalate_after_s", "is 2592001", |p| p.queue[0].escalate_after_s = 2_592_001);
+    breaks_routing("queue[0].escalate_to", "a circle: first to second to third to first", |p| {
+        p.queue[2].escalate_to = Some("first".into());
+    });
+    breaks_routing("queue[1].escalate_to", "a circle: second to third to second", |p| {
+        p.queue[2].escalate_to = Some("second".into());
+    });
+}
+
+#[test]
+fn what_hardly_is_meant_is_told() {
+    let mut provision: Provision = toml::from_str(ROUTING).expect("well-formed");
+    assert_eq!(warnings(&provision), [""; 0]);
+    provision.queue[2].skills.insert("billing".into(), 1.0);
+    provision.agent[0].skills.insert("billing".into(), 0.9);
+    assert_eq!(warnings(&provision), ["queue acme/third: no agent of the tenant could ever serve it"]);
+    let queue = provision.queue[2].clone();
+    provision.queue.extend((0..110).map(|n| Queue { name: format!("q{n}"), ..queue.clone() }));
+    let many = warnings(&provision);
+    assert_eq!((many.len(), many[WARNINGS_MAX].as_str()), (101, "11 more queues that no agent could ever serve"));
 }

@@ -1,8 +1,11 @@
 //! Tests of reading a provisioning file: each kind of fault at its place.
 
 use super::*;
+use crate::base::Medium;
+use crate::core::contact::{self, Kind, Level, Mode, Modifier, Policy, Routing, Step, Weights};
 use crate::core::tenant::provision::{
-    Agent, Card, Dns, Media, Number, Peer, Queue, Sip, Site, Skill, Span, Tenant, Trunk,
+    Agent, AgentModifier, Attribute, Card, Dns, Media, Number, Peer, Queue, Sip, Site, Skill, Span, Sticky, Tenant,
+    Trunk, Unservable,
 };
 use crate::core::tls::{ClientTls, ServerTls};
 
@@ -306,9 +309,18 @@ fn the_fields_are_those_of_the_contract() {
         media: Media { address6: text(), ..Media::default() },
         card: vec![Card { name: "x".into(), driver: "x".into(), spans: 1 }],
         span: vec![Span { name: "x".into(), card: "x".into(), span: 1, signalling: "x".into(), trunk: "x".into() }],
-        tenant: vec![Tenant { name: "x".into(), country: text(), timezone: "x".into(), language: "x".into() }],
+        tenant: vec![Tenant {
+            name: "x".into(),
+            country: text(),
+            timezone: "x".into(),
+            language: "x".into(),
+            routing: Routing { policy: Policy::Fifo, weights: Weights::default() },
+            dispositions: vec!["x".into()],
+            not_ready_reasons: vec!["x".into()],
+        }],
         site: vec![Site { name: "x".into(), timezone: "x".into() }],
         skill: vec![Skill { tenant: "x".into(), name: "x".into() }],
+        attribute: vec![Attribute { tenant: "x".into(), name: "x".into(), kind: Kind::Set, values: vec!["x".into()] }],
         agent: vec![Agent {
             tenant: "x".into(),
             name: "x".into(),
@@ -320,6 +332,16 @@ fn the_fields_are_those_of_the_contract() {
             code: text(),
             pin: secret(),
             skills: levels(),
+            backup: [("x".to_string(), 1)].into(),
+            attributes: [("x".to_string(), contact::Value::Symbol("x".into()))].into(),
+            modifier: vec![AgentModifier {
+                attribute: "x".into(),
+                value: text(),
+                mode: Mode::Required,
+                importance: 1,
+                cost: 1,
+            }],
+            slots: Medium::ALL.map(|medium| (medium, 1)).into(),
             signed_in: true,
             ring_s: 1,
             wrap_up_s: 1,
@@ -330,12 +352,30 @@ fn the_fields_are_those_of_the_contract() {
             tenant: "x".into(),
             name: "x".into(),
             skills: levels(),
+            modifier: vec![Modifier {
+                attribute: "x".into(),
+                value: text(),
+                mode: Mode::Required,
+                level: Some(Level::NONE),
+                importance: Some(1),
+                schedule: vec![Step { after_s: 1, level: Level::NONE, importance: 1 }],
+                credit_s: 1,
+            }],
+            importance: 2.0,
+            sticky: Some(Sticky { importance: 1, fade_days: 1 }),
             treatment: "x".into(),
             music: text(),
             announce_every_s: 1,
             target_s: 1,
+            targets_s: Medium::ALL.map(|medium| (medium, 1)).into(),
             overflow_after_s: 1,
             waiting_max: 1,
+            escalate_after_s: 1,
+            escalate_to: text(),
+            unservable: Some(Unservable::Hold),
+            callback: true,
+            callback_tries: 1,
+            callback_every_s: 1,
             record: true,
         }],
         flow: vec![Flow { tenant: "x".into(), name: "x".into(), text: "x".into(), file: None }],
@@ -359,32 +399,180 @@ fn the_fields_are_those_of_the_contract() {
         }],
     };
     let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
-    let names = |value: &Value| {
-        let mut names: Vec<String> = object(value).keys().cloned().collect();
-        names.sort();
-        names
-    };
-    let ours = |fields: &[Field]| {
-        // `file` is read and never written.
-        let mut names: Vec<String> = fields.iter().map(|f| f.name.to_string()).filter(|name| name != "file").collect();
-        names.sort();
-        names
-    };
     let full = serde_json::to_value(&full).expect("serialises");
-    assert_eq!(names(&full["sip"]), ours(SIP));
-    assert_eq!(names(&full["media"]), ours(MEDIA));
-    for (kind, fields) in ENTRIES {
-        assert_eq!(names(&full[*kind][0]), ours(fields), "{kind}");
-        for field in *fields {
-            if let Form::Tables(fields) = field.form {
-                assert_eq!(names(&full[*kind][0][field.name][0]), ours(fields), "{kind}.{}", field.name);
-            }
-            if let Form::Table(fields) = field.form {
-                assert_eq!(names(&full[*kind][0][field.name]), ours(fields), "{kind}.{}", field.name);
+    fn hold(path: &str, value: &Value, fields: &[Field]) {
+        let mut theirs: Vec<&str> = value.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        theirs.sort_unstable();
+        // `file` is read and never written.
+        let mut ours: Vec<&str> = fields.iter().map(|field| field.name).filter(|name| *name != "file").collect();
+        ours.sort_unstable();
+        assert_eq!(theirs, ours, "{path}");
+        for field in fields {
+            let (path, value) = (format!("{path}.{}", field.name), &value[field.name]);
+            match field.form {
+                Form::Tables(fields) => hold(&path, &value[0], fields),
+                Form::Table(fields) => hold(&path, value, fields),
+                Form::Word(words) if !value.is_null() => {
+                    assert!(words.iter().any(|word| value == word), "{path}");
+                }
+                _ => {}
             }
         }
     }
+    hold("sip", &full["sip"], SIP);
+    hold("media", &full["media"], MEDIA);
+    for (kind, fields) in ENTRIES {
+        hold(kind, &full[*kind][0], fields);
+    }
     assert_eq!(object(&full).len(), ENTRIES.len() + 2);
+}
+
+#[test]
+fn faults_of_routing_have_their_place() {
+    let cases: &[(&str, &str)] = &[
+        (
+            "[[attribute]]\ntenant = 'acme'\nname = 'x'\nkind = 'symbl'\n",
+            "p.toml:4:8: `kind` is \"symbl\"; expected \"symbol\" (did you mean that?)",
+        ),
+        (
+            "[[attribute]]\ntenant = 'acme'\nname = 'x'\n",
+            "p.toml:1:1: `attribute` has no `kind`; expected kind = symbol or set or level",
+        ),
+        (
+            "[[attribute]]\ntenant = 'acme'\nname = 'agent'\nkind = 'set'\n",
+            "p.toml:3:8: `agent` is an attribute that each tenant has; expected another name",
+        ),
+        (
+            "[[queue]]\ntenant = 'acme'\nname = 'q'\n[[queue.modifier]]\nattribute = 'sales'\nmode = 'wanted'\n",
+            "p.toml:6:8: `mode` is \"wanted\"; expected required or preferred or forbidden",
+        ),
+        (
+            "[[queue]]\ntenant = 'acme'\nname = 'q'\n[[queue.modifier]]\nattribute = 'salse'\nmode = 'required'\n",
+            "p.toml:5:13: attribute \"salse\" is not there in tenant \"acme\"; expected \"sales\" (did you mean that?)",
+        ),
+        (
+            "[[queue]]\ntenant = 'acme'\nname = 'q'\n[[queue.modifier]]\nattribute = 'sales'\nmode = 'required'\nlevel = 1.5\n",
+            "p.toml:7:9: `level` is 1.5; expected a level of 0 to 1",
+        ),
+        (
+            "[[queue]]\ntenant = 'acme'\nname = 'q'\n[[queue.modifier]]\nattribute = 'sales'\nmode = 'required'\n\
+             schedule = [{ after_s = 9 }, { after_s = 5 }]\n",
+            "p.toml:7:12: the steps of a schedule stand in order of `after_s`, each later than the one before; \
+             expected steps in order, none at 0 beside `level` or `importance`",
+        ),
+        (
+            "[[queue]]\ntenant = 'acme'\nname = 'q'\n[[queue.modifier]]\nattribute = 'sales'\nmode = 'required'\nimportance = 101\n",
+            "p.toml:7:14: `importance` is 101; expected an integer of 0 to 100",
+        ),
+        (
+            "[[queue]]\ntenant = 'acme'\nname = 'q'\ntargets_s = { emial = 60 }\n",
+            "p.toml:4:15: `targets_s` has an unknown key `emial`; expected `email` (did you mean that?)",
+        ),
+        (
+            "[[queue]]\ntenant = 'acme'\nname = 'q'\nescalate_to = 'q'\n",
+            "p.toml:4:15: the queue escalates to itself; expected another queue of the tenant",
+        ),
+        (
+            "[[queue]]\ntenant = 'acme'\nname = 'q'\nescalate_to = 'r'\n\
+             [[queue]]\ntenant = 'acme'\nname = 'r'\nescalate_to = 'q'\n",
+            "p.toml:4:15: a circle: q to r to q; expected an end to it",
+        ),
+        (
+            "[[queue]]\ntenant = 'acme'\nname = 'q'\nunservable = 'drop'\n",
+            "p.toml:4:14: `unservable` is \"drop\"; expected overflow or escalate or hold",
+        ),
+        (
+            "[[agent]]\ntenant = 'acme'\nname = 'x'\ncontact = 'sip:x@h'\nslots = { voice = 2 }\n",
+            "p.toml:5:19: `voice` is 2; expected an integer of 0 to 1",
+        ),
+        (
+            "[[agent]]\ntenant = 'acme'\nname = 'x'\ncontact = 'sip:x@h'\nslots = { pigeon = 2 }\n",
+            "p.toml:5:11: `slots` has an unknown key `pigeon`; expected one of voice, video, chat, email, voicemail, fax",
+        ),
+        (
+            "[[agent]]\ntenant = 'acme'\nname = 'x'\ncontact = 'sip:x@h'\nattributes = { calm = 2 }\n",
+            "p.toml:5:23: `calm` is 2; expected a level of 0 to 1",
+        ),
+        (
+            "[[agent]]\ntenant = 'acme'\nname = 'x'\ncontact = 'sip:x@h'\nattributes = { calm = true }\n",
+            "p.toml:5:23: `calm` is a boolean; expected a string",
+        ),
+        (
+            "[[agent]]\ntenant = 'acme'\nname = 'x'\ncontact = 'sip:x@h'\nbackup = { sales = 300 }\n",
+            "p.toml:5:20: `sales` is 300; expected an integer of 0 to 100",
+        ),
+        (
+            "[[tenant]]\nname = 'new'\n[tenant.routing]\npolicy = 'lifo'\n",
+            "p.toml:4:10: `policy` is \"lifo\"; expected \"fifo\" (did you mean that?)",
+        ),
+        (
+            "[[tenant]]\nname = 'new'\nrouting = { weights = { hold_every_s = 0 } }\n",
+            "p.toml:3:40: `hold_every_s` is 0; expected 1 to 3600",
+        ),
+        (
+            "[[tenant]]\nname = 'new'\nrouting = { weights = { flexx = 0 } }\n",
+            "p.toml:3:25: `weights` has an unknown key `flexx`; expected `flex` (did you mean that?)",
+        ),
+    ];
+    let rest = "[[tenant]]\nname = 'acme'\n[[skill]]\ntenant = 'acme'\nname = 'sales'\n";
+    for (text, expected) in cases {
+        let found = faults(&format!("{text}{rest}"));
+        assert!(found.iter().any(|fault| fault == expected), "{expected}: {found:#?}");
+        let extra = found.iter().filter(|fault| *fault != expected).count();
+        assert!(extra == 0 || text.contains("calm"), "one fault is told once: {found:#?}");
+    }
+}
+
+#[test]
+fn what_a_file_says_of_routing_is_read() {
+    let text = "[[tenant]]\nname = 'acme'\ndispositions = ['sold']\nnot_ready_reasons = ['lunch']\n\
+         [tenant.routing]\npolicy = 'best-skill'\nweights = { match = 60, late_slope = 0.25 }\n\
+         [[skill]]\ntenant = 'acme'\nname = 'billing'\n\
+         [[attribute]]\ntenant = 'acme'\nname = 'language'\nkind = 'symbol'\nvalues = ['en', 'es']\n\
+         [[agent]]\ntenant = 'acme'\nname = 'ana'\ncontact = 'sip:a@h'\nslots = { chat = 2 }\nbackup = { billing = 20 }\n\
+         attributes = { language = ['en', 'es'] }\n[[agent.modifier]]\nattribute = 'language'\nvalue = 'es'\nmode = 'preferred'\n\
+         [[queue]]\ntenant = 'acme'\nname = 'q'\nimportance = 2\ntargets_s = { email = 7200 }\nsticky = { fade_days = 7 }\n\
+         [[queue.modifier]]\nattribute = 'language'\nmode = 'required'\nlevel = 0.5\nschedule = [{ after_s = 30, level = 0 }]\n";
+    let provision = parse(text, "p.toml").expect("good");
+    let (tenant, agent, queue) = (&provision.tenant[0], &provision.agent[0], &provision.queue[0]);
+    assert_eq!((tenant.routing.policy, tenant.routing.weights.fit), (Policy::BestSkill, 60.0));
+    assert_eq!(tenant.routing.weights, Weights { fit: 60.0, late_slope: 0.25, ..Weights::default() });
+    assert_eq!(agent.attributes["language"].symbols().collect::<Vec<_>>(), ["en", "es"]);
+    assert_eq!((agent.slots[&Medium::Chat], agent.backup["billing"], agent.modifier[0].importance), (2, 20, 100));
+    assert_eq!((queue.importance, queue.targets_s[&Medium::Email]), (2.0, 7_200));
+    assert_eq!(queue.sticky, Some(Sticky { importance: 40, fade_days: 7 }));
+    assert_eq!(queue.modifier[0].schedule().map(|schedule| schedule.steps().len()), Ok(2));
+    let again = crate::core::tenant::export(&provision);
+    assert_eq!(parse(&again, "export.toml").as_ref(), Ok(&provision), "{again}");
+}
+
+/// Every word that a file may have is one that the types know, and none is missing.
+#[test]
+fn words_are_those_of_the_types() {
+    fn collect(fields: &[Field], found: &mut Vec<(&'static str, &'static [&'static str])>) {
+        for field in fields {
+            match field.form {
+                Form::Word(words) => found.push((field.name, words)),
+                Form::Table(inner) | Form::Tables(inner) => collect(inner, found),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    ENTRIES.iter().for_each(|(_, fields)| collect(fields, &mut found));
+    let kinds = [Kind::Symbol, Kind::Set, Kind::Level].map(Kind::as_str);
+    let modes = [Mode::Required, Mode::Preferred, Mode::Forbidden].map(Mode::as_str);
+    let (policies, unservable) = (Policy::ALL.map(Policy::as_str), Unservable::ALL.map(Unservable::as_str));
+    for (name, words) in &found {
+        match *name {
+            "kind" => assert_eq!(*words, kinds),
+            "mode" => assert_eq!(*words, modes),
+            "policy" => assert_eq!(*words, policies),
+            "unservable" => assert_eq!(*words, unservable),
+            other => panic!("{other} is not held against a type"),
+        }
+    }
+    assert_eq!(found.len(), 5);
 }
 
 /// Bent texts: whatever comes in, there is an answer, and it is not a panic.

@@ -14,7 +14,9 @@ fn keys(seed: u8) -> Vec<MasterKey> {
 
 fn side(need: Need, keying: Keying, seed: u8) -> Local {
     let fingerprint = Some(Fingerprint([seed; 32]));
-    Local { security: Security { need, keying, keys: keys(seed), fingerprint, active: None, held: None }, ..local() }
+    let tls_id = u128::from(seed);
+    let security = Security { need, keying, keys: keys(seed), fingerprint, tls_id, ..Security::default() };
+    Local { security, ..local() }
 }
 
 fn text(body: &[u8]) -> &str {
@@ -26,6 +28,13 @@ fn meet(caller: &Local, callee: &Local) -> (Result<Agreed, SdpError>, Result<Agr
     match answer(&parse(&offer(caller)).unwrap(), callee) {
         Ok((body, at_callee)) => (conclude(caller, &parse(&body).unwrap()), Ok(at_callee)),
         Err(error) => (Err(error), Err(error)),
+    }
+}
+
+fn association(agreed: &Agreed) -> Association {
+    match agreed.protection {
+        Some(Protection::Dtls(association)) => association,
+        _ => panic!("no DTLS but {:?}", agreed.protection),
     }
 }
 
@@ -53,13 +62,33 @@ fn certificates_of_both_sides_cross_and_one_begins() {
     let (caller, callee) = (caller.unwrap(), callee.unwrap());
     assert_eq!(caller.profile, Profile::TlsSavp);
     assert!(caller.rtcp_mux && callee.rtcp_mux && caller.remote == caller.remote_rtcp);
-    assert_eq!(caller.protection, Some(Protection::Dtls { active: true, fingerprint: Fingerprint([2; 32]) }));
-    assert_eq!(callee.protection, Some(Protection::Dtls { active: false, fingerprint: Fingerprint([1; 32]) }));
+    let (caller, callee) = (association(&caller), association(&callee));
+    assert_eq!((caller.active, caller.fingerprint), (true, Fingerprint([2; 32])));
+    assert_eq!((callee.active, callee.fingerprint), (false, Fingerprint([1; 32])));
+    assert!(caller.tls_id.is_some() && callee.tls_id.is_some() && caller.tls_id != callee.tls_id);
     // Who began stays the one who began.
     let mut again = side(Need::Required, Keying::Dtls, 2);
     again.security.active = Some(true);
     let (_, callee) = meet(&side(Need::Required, Keying::Dtls, 1), &again);
-    assert!(matches!(callee.unwrap().protection, Some(Protection::Dtls { active: true, .. })));
+    assert!(association(&callee.unwrap()).active);
+}
+
+/// RFC 8842.
+#[test]
+fn another_tls_id_is_another_association_and_none_changes_nothing() {
+    let mut ours = side(Need::Required, Keying::Dtls, 1);
+    let mut offered = |tls_id: &str| {
+        let lines = [C, "m=audio 4000 UDP/TLS/RTP/SAVP 0", PRINT, "a=setup:actpass", tls_id];
+        let (bytes, agreed) = answer(&parse(&body(&lines)).unwrap(), &ours).unwrap();
+        ours.security.hold(&agreed);
+        (association(&agreed), text(&bytes).contains("a=tls-id:00000000000000000000000000000001\r\n"))
+    };
+    let first = offered("a=tls-id:abc3de65cddef001be82");
+    assert!(first.1, "named in answer to a name");
+    assert_eq!(offered("a=tls-id:abc3de65cddef001be82"), first);
+    assert_eq!(offered("a=ptime:20"), (first.0, false));
+    assert_eq!(offered("a=tls-id:too-short"), (first.0, false));
+    assert_ne!(offered("a=tls-id:abc3de65cddef001be83").0, first.0);
 }
 
 #[test]
@@ -133,7 +162,7 @@ fn keys_in_plain_profiles_are_taken() {
     assert!(matches!(agreed.protection, Some(Protection::Sdes { .. })));
     assert!(text(&bytes).contains("m=audio 16384 RTP/AVP 0\r\n") && !text(&bytes).contains("fingerprint"));
     let (bytes, agreed) = answer(&offered, &side(Need::Optional, Keying::Dtls, 1)).unwrap();
-    assert!(matches!(agreed.protection, Some(Protection::Dtls { active: false, .. })));
+    assert!(!association(&agreed).active);
     assert!(text(&bytes).contains("a=setup:passive") && !text(&bytes).contains("crypto"));
 }
 

@@ -1,0 +1,388 @@
+//! What the directory holds, with ids in place of names.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::traits::OwnModifier;
+use crate::base::{
+    AgentId, AttributeId, CardId, FlowId, Medium, QueueId, Redacted, SiteId, SkillId, TenantId, TraitId, TrunkId,
+};
+use crate::core::contact::{Kind, Level, Mind, Routing, Slots, Want};
+use crate::core::tenant::provision::{Sticky, Unservable};
+use crate::core::tls::ClientTls;
+use crate::proto::sdp::{Keying, Need};
+use crate::proto::sip::Transport;
+
+/// A tenant.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TenantEntry {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name.
+    pub name: String,
+    /// Country of tones, ISO 3166, lower case: its own or the appliance's.
+    pub country: String,
+    /// IANA time zone.
+    pub timezone: String,
+    /// Language of built-in prompts.
+    pub language: String,
+    /// How contacts are routed.
+    pub routing: Routing,
+    /// What an agent may say came of a contact; any word when empty.
+    pub dispositions: Vec<String>,
+    /// Why an agent may be not ready; any word when empty.
+    pub not_ready_reasons: Vec<String>,
+}
+
+impl TenantEntry {
+    /// Whether an agent may be not ready for this reason.
+    pub fn takes_reason(&self, reason: &str) -> bool {
+        is_among(&self.not_ready_reasons, reason)
+    }
+
+    /// Whether an agent may say that this came of a contact.
+    pub fn takes_disposition(&self, disposition: &str) -> bool {
+        is_among(&self.dispositions, disposition)
+    }
+}
+
+fn is_among(words: &[String], word: &str) -> bool {
+    words.is_empty() || words.iter().any(|known| known == word)
+}
+
+/// A site.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SiteEntry {
+    /// Its id.
+    pub id: SiteId,
+    /// Its name.
+    pub name: String,
+    /// IANA time zone.
+    pub timezone: String,
+}
+
+/// A skill.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SkillEntry {
+    /// Its id.
+    pub id: SkillId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: String,
+}
+
+/// An attribute: one provisioned, a skill, or a tenant's `agent`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AttributeEntry {
+    /// Its id.
+    pub id: AttributeId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: String,
+    /// What a contact's value is.
+    pub kind: Kind,
+    /// The symbols there are; any when empty. Of `agent` the agents' names are meant, and this is empty.
+    pub values: Vec<String>,
+}
+
+/// An agent.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AgentEntry {
+    /// Its id.
+    pub id: AgentId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: String,
+    /// Its site, when it has one.
+    pub site: Option<SiteId>,
+    /// Fixed SIP address of the phone.
+    pub contact: Option<String>,
+    /// User name under which the phone registers.
+    pub user: Option<String>,
+    /// The phone's SIP password.
+    pub password: Option<Redacted<String>>,
+    /// Digits keyed to sign in.
+    pub code: Option<String>,
+    /// PIN keyed after the code.
+    pub pin: Option<Redacted<String>>,
+    /// Skills with levels (0 < level <= 1), by id.
+    pub skills: Vec<(SkillId, f64)>,
+    /// What the agent has, in order of ids: skills and other levels, symbols of attributes, and being this agent.
+    pub traits: Vec<(TraitId, Level)>,
+    /// How a contact's traits count with this agent.
+    pub minds: Vec<Mind>,
+    /// Contacts at once, by medium.
+    pub slots: Slots,
+    /// Whether the agent is signed in when first provisioned.
+    pub signed_in: bool,
+    /// Seconds an offer rings before it moves on.
+    pub ring_s: u32,
+    /// Seconds of wrap-up after a call; 0 for none.
+    pub wrap_up_s: u32,
+    /// Protection of the phone's media.
+    pub srtp: SrtpPolicy,
+}
+
+/// Whether media is protected, and by which keys.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct SrtpPolicy {
+    /// Whether.
+    pub need: Need,
+    /// What we offer, and prefer where both are offered.
+    pub keying: Keying,
+    /// Keys may be in descriptions whose signalling is not encrypted.
+    pub in_clear: bool,
+}
+
+impl SrtpPolicy {
+    /// The words of `srtp`.
+    pub const NEEDS: [(&str, Need); 3] =
+        [("off", Need::Off), ("optional", Need::Optional), ("required", Need::Required)];
+
+    /// The words of `srtp_keys`, with what they stand for.
+    pub const KEYS: [(&str, Keying, bool); 3] =
+        [("dtls", Keying::Dtls, false), ("sdes", Keying::Sdes, false), ("sdes-in-clear", Keying::Sdes, true)];
+
+    /// From the words; one that is none of these counts as the default.
+    pub fn new(need: &str, keys: &str) -> SrtpPolicy {
+        let need = Self::NEEDS.iter().find(|(word, _)| *word == need).map_or(Need::Off, |(_, need)| *need);
+        let (_, keying, in_clear) =
+            *Self::KEYS.iter().find(|(word, ..)| *word == keys).unwrap_or(&("dtls", Keying::Dtls, false));
+        SrtpPolicy { need, keying, in_clear }
+    }
+}
+
+/// What a waiting caller hears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Treatment {
+    /// Music.
+    Music,
+    /// The tenant's ringing tone.
+    Ringback,
+}
+
+/// A queue.
+#[derive(Clone, PartialEq, Debug)]
+pub struct QueueEntry {
+    /// Its id.
+    pub id: QueueId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: String,
+    /// Required skills with least levels (0..=1), by id.
+    pub skills: Vec<(SkillId, f64)>,
+    /// What each contact wants: of each skill the least level required, and the highest preferred; then the modifiers that
+    /// name a symbol, or are on a level.
+    pub wants: Vec<Want>,
+    /// Modifiers whose symbol is each contact's own.
+    pub own: Vec<OwnModifier>,
+    /// By how much each contact counts as having waited longer; of those in `own` not yet.
+    pub credit: Duration,
+    /// How fast waiting counts.
+    pub importance: f64,
+    /// How the last agent of a client is preferred.
+    pub sticky: Option<Sticky>,
+    /// What a caller hears.
+    pub treatment: Treatment,
+    /// Prompt to play as music; the built-in one when absent.
+    pub music: Option<String>,
+    /// Announce position and expected wait every so many seconds; 0 for never.
+    pub announce_every_s: u32,
+    /// Service level: answered within so many seconds.
+    pub target_s: u32,
+    /// Service level by [`Medium::index`].
+    pub targets: [Duration; Medium::ALL.len()],
+    /// Overflow after so many seconds; 0 for never.
+    pub overflow_after_s: u32,
+    /// Most items waiting; 0 for the appliance's bound.
+    pub waiting_max: u32,
+    /// Where items go on that wait too long here.
+    pub escalation: Option<Escalation>,
+    /// What becomes of an item that no agent could ever take, by [`Medium::index`].
+    pub unservable: [Unservable; Medium::ALL.len()],
+    /// How callers are called back, where they may ask for it.
+    pub callback: Option<Callback>,
+    /// Whether to record the conversations.
+    pub record: bool,
+}
+
+/// Where items go on that wait too long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Escalation {
+    /// Another queue of the tenant.
+    pub to: QueueId,
+    /// After so long; when absent only what is unservable goes there.
+    pub after: Option<Duration>,
+}
+
+/// How callers are called back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Callback {
+    /// How often, when they do not answer.
+    pub tries: u32,
+    /// From one try to the next.
+    pub every: Duration,
+}
+
+/// A flow.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FlowEntry {
+    /// Its id.
+    pub id: FlowId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: String,
+    /// Its TOML text.
+    pub text: String,
+}
+
+/// What a trunk is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TrunkKind {
+    /// A SIP peering.
+    Sip,
+    /// Circuits of spans.
+    Tdm,
+}
+
+/// A trunk.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TrunkEntry {
+    /// Its id.
+    pub id: TrunkId,
+    /// Its name.
+    pub name: String,
+    /// What it is made of.
+    pub kind: TrunkKind,
+    /// SIP peers in the order given.
+    pub peers: Vec<PeerEntry>,
+    /// User name towards the peer.
+    pub user: Option<String>,
+    /// Password towards the peer.
+    pub password: Option<Redacted<String>>,
+    /// Whether to register with the first peer.
+    pub register: bool,
+    /// Whether calls from the peers must authenticate as `user`.
+    pub authenticate: bool,
+    /// Whether the peers belong to our trust domain (RFC 3325).
+    pub trusted: bool,
+    /// Leading digits to strip before dialling out.
+    pub strip: u8,
+    /// How calls by TLS are made, and whether callers are known by their certificate.
+    pub tls: Option<ClientTls>,
+    /// A proxy that our requests go through, as a SIP URI.
+    pub outbound_proxy: Option<String>,
+    /// Without any answer for so many seconds a call tries the next way.
+    pub failover_s: u32,
+    /// Protection of media.
+    pub srtp: SrtpPolicy,
+}
+
+impl TrunkEntry {
+    /// The outbound proxy as a route value's URI. Without `;lr` it would be a strict router (RFC 3261 section 19.1.1),
+    /// which nobody provisions on purpose.
+    pub fn proxy_route(&self) -> Option<String> {
+        let uri = self.outbound_proxy.as_ref()?;
+        let loose = uri.split(';').skip(1).any(|part| part == "lr");
+        Some(if loose { uri.clone() } else { format!("{uri};lr") })
+    }
+
+    /// Whether a certificate for `domain` shows a peer of this trunk.
+    pub fn is_shown_by(&self, domain: &str) -> bool {
+        let Some(tls) = self.tls.as_ref().filter(|tls| tls.identify) else { return false };
+        tls.server_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(domain))
+    }
+}
+
+/// Where a host is.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Host {
+    /// Known.
+    Address(IpAddr),
+    /// To be looked up.
+    Name(String),
+}
+
+impl Host {
+    /// An address, with or without brackets, or else a name.
+    pub fn new(text: &str) -> Self {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        bare.parse().map_or_else(|_| Self::Name(text.to_ascii_lowercase()), Self::Address)
+    }
+}
+
+impl fmt::Display for Host {
+    /// As in a URI (RFC 3261 section 25.1: an IPv6 address in brackets).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A peer of a SIP trunk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerEntry {
+    /// Where our requests go.
+    pub host: Host,
+    /// The port, where one is given.
+    pub port: Option<u16>,
+    /// By which transport, where one is given.
+    pub transport: Option<Transport>,
+    /// Lower is tried first (RFC 2782).
+    pub priority: u16,
+    /// Share among peers of one priority (RFC 2782).
+    pub weight: u16,
+    /// OPTIONS every so many seconds; 0 for none.
+    pub options_s: u32,
+}
+
+impl PeerEntry {
+    /// Host and port as in a URI. A name that is provisioned without a port has none here either: with one, nobody on the
+    /// way could look up its services (RFC 3263 section 4.2).
+    pub fn host_port(&self) -> String {
+        match (&self.host, self.port) {
+            (Host::Name(name), None) => name.clone(),
+            (host, port) => {
+                let port = port.unwrap_or(self.transport.unwrap_or(Transport::Udp).default_port());
+                format!("{host}:{port}")
+            }
+        }
+    }
+}
+
+/// A card.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CardEntry {
+    /// Its id.
+    pub id: CardId,
+    /// Its name.
+    pub name: String,
+    /// `sim-t1` or `sim-e1`.
+    pub driver: String,
+    /// Number of spans.
+    pub spans: u8,
+}
+
+/// A span in use.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SpanEntry {
+    /// Its name.
+    pub name: String,
+    /// Its card.
+    pub card: CardId,
+    /// Span of the card, from 1.
+    pub span: u8,
+    /// `em-wink`.
+    pub signalling: String,
+    /// Trunk whose circuits its timeslots are.
+    pub trunk: TrunkId,
+}
