@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::core::contact::Weights;
 use crate::core::contact::modifier::IMPORTANCE_MAX;
 use crate::core::contact::slots::SLOTS_MAX;
 
@@ -143,17 +144,16 @@ const PEER: &[Field] = &[
     may("options_s", U32),
 ];
 
-const WEIGHTS: &[Field] = &[
-    may("match", Form::Number),
-    may("urgency", Form::Number),
-    may("flex", Form::Number),
-    may("idle", Form::Number),
-    may("idle_full_s", Form::Number),
-    may("blend", Form::Number),
-    may("late_slope", Form::Number),
-    may("hold_margin_s", Form::Number),
-    may("hold_every_s", Form::Number),
-];
+/// As the weights themselves have them, so that a new one is known here at once.
+const WEIGHTS: &[Field] = &{
+    let mut fields = [may("", Form::Number); Weights::BOUNDS.len()];
+    let mut at = 0;
+    while at < fields.len() {
+        fields[at].name = Weights::BOUNDS[at].0;
+        at += 1;
+    }
+    fields
+};
 
 const ROUTING: &[Field] =
     &[may("policy", Form::Word(&["fifo", "best-skill", "score", "score+hold"])), may("weights", Form::Table(WEIGHTS))];
