@@ -15,6 +15,7 @@ mod maintain;
 mod output;
 mod provision;
 mod serve;
+mod simulate;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
