@@ -13,7 +13,8 @@ const SECRETS: [&str; 2] = ["password", "pin"];
 
 /// Sets fields of `entry`. A value is taken as text where the schema wants text (`code=0042`), else as a TOML value
 /// (`ring_s=20`, `range=[1, 9]`); `KEY=` removes the field, which goes back to its default; `TABLE.KEY=VALUE` sets one
-/// entry of a table, `routing.weights.KEY=VALUE` one of the table within. A flow's `file=PATH` takes its text from there, `password=@PATH` and `pin=@PATH` the first line.
+/// entry of a table, `routing.weights.KEY=VALUE` one of the table within. A flow's `file=PATH` takes its text from there,
+/// `password=@PATH` and `pin=@PATH` the first line.
 ///
 /// # Errors
 ///
