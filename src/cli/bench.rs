@@ -1,5 +1,7 @@
 //! `cordboard bench`: what one core does, measured here.
 
+pub mod routing;
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -41,6 +43,23 @@ pub(super) enum Bench {
         #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
     },
+    /// Routing: how long the decisions take when an agent gets free and when an item comes, by items that wait and agents
+    Routing {
+        /// Items that wait
+        #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000],
+              value_parser = clap::value_parser!(u32).range(1..=500_000))]
+        items: Vec<u32>,
+        /// Agents
+        #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [100, 1_000, 10_000],
+              value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        agents: Vec<u32>,
+        /// Decisions of each kind
+        #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..))]
+        count: u32,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs a measurement and prints one line.
@@ -48,6 +67,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     match &args.what {
         Bench::Sdp { count } => bench_sdp(*count),
         Bench::Start { provision, count } => bench_start(provision, *count),
+        Bench::Routing { items, agents, count, json } => bench_routing(items, agents, *count, *json),
     }
 }
 
@@ -123,4 +143,64 @@ fn bench_sdp(count: u32) -> Result<(), CliError> {
     }
     let each_us = started.elapsed().as_secs_f64() * 1e6 / f64::from(count);
     output::line(&format!("sdp: {each_us:.2} us per offer answered, {:.0} per second on one core", 1e6 / each_us))
+}
+
+/// Builds each centre and prints what its decisions take. Memory is what the process has more than before the items came.
+fn bench_routing(items: &[u32], agents: &[u32], count: u32, json: bool) -> Result<(), CliError> {
+    let mut rows = Vec::new();
+    for &agents in agents {
+        let mut centre = routing::Centre::new(agents);
+        let before = (resident_kib(), centre.waiting());
+        let mut items = items.to_vec();
+        items.sort_unstable();
+        for items in items {
+            let began = Instant::now();
+            let missing = (items as usize).saturating_sub(centre.waiting());
+            centre.fill(missing);
+            let filled = began.elapsed();
+            let more = centre.waiting().saturating_sub(before.1).max(1);
+            let octets = resident_kib().saturating_sub(before.0) * 1_024 / more as u64;
+            let mut times = [vec![], vec![]];
+            for _ in 0..count {
+                let turn = centre.turn();
+                times.iter_mut().zip(turn).for_each(|(list, time)| list.push(time.as_secs_f64() * 1e6));
+            }
+            let [freed, came] = times.map(quantiles);
+            rows.push((items, agents, freed, came, octets, filled.as_secs_f64() * 1e6 / missing.max(1) as f64));
+        }
+    }
+    if json {
+        let row = |(items, agents, freed, came, octets, fill): &(u32, u32, [f64; 3], [f64; 3], u64, f64)| {
+            serde_json::json!({
+                "items": items, "agents": agents, "octets_an_item": octets, "fill_us": fill,
+                "freed_us": { "p50": freed[0], "p99": freed[1], "max": freed[2] },
+                "came_us": { "p50": came[0], "p99": came[1], "max": came[2] },
+            })
+        };
+        return output::line(&serde_json::Value::from(rows.iter().map(row).collect::<Vec<_>>()).to_string());
+    }
+    output::line(
+        "waiting   agents   agent gets free, us: p50    p99    max   item comes, us: p50    p99    max   octets an item",
+    )?;
+    for (items, agents, freed, came, octets, _) in rows {
+        output::line(&format!(
+            "{items:>7} {agents:>8} {:>27.1} {:>6.1} {:>6.0} {:>21.1} {:>6.1} {:>6.0} {octets:>16}",
+            freed[0], freed[1], freed[2], came[0], came[1], came[2]
+        ))?;
+    }
+    Ok(())
+}
+
+/// Median, 99th percentile and greatest.
+fn quantiles(mut times: Vec<f64>) -> [f64; 3] {
+    times.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| times.get((times.len() as f64 * share) as usize).or(times.last()).copied().unwrap_or(0.0);
+    [at(0.5), at(0.99), at(1.0)]
+}
+
+/// Memory that the process has.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }

@@ -15,8 +15,10 @@ pub(super) struct Burden {
     pub(super) queue: QueueId,
     /// Load for each agent at work.
     pub(super) share: f64,
-    /// Agents who idle and could take its items.
-    idle: u32,
+    /// Agents at work who could take its items.
+    pub(super) staff: u32,
+    /// Those of them who idle.
+    pub(super) idle: u32,
 }
 
 /// All burdens, numbered by their places.
@@ -26,7 +28,7 @@ pub(super) struct Burdens(Vec<Burden>);
 impl Burdens {
     /// A queue without load; gives its number.
     pub(super) fn add(&mut self, queue: QueueId) -> usize {
-        self.0.push(Burden { queue, share: 0.0, idle: 0 });
+        self.0.push(Burden { queue, share: 0.0, staff: 0, idle: 0 });
         self.0.len() - 1
     }
 
@@ -42,11 +44,25 @@ impl Burdens {
 
     /// An agent of the class begins to idle, or ends.
     pub(super) fn idles(&mut self, class: &Class, begins: bool) {
+        self.count(class, begins, |burden| &mut burden.idle);
+    }
+
+    /// An agent of the class begins to work, or ends.
+    pub(super) fn works(&mut self, class: &Class, begins: bool) {
+        self.count(class, begins, |burden| &mut burden.staff);
+    }
+
+    fn count(&mut self, class: &Class, more: bool, of: impl Fn(&mut Burden) -> &mut u32) {
         for each in &class.uses {
-            if let Some(burden) = self.0.get_mut(each.burden) {
-                burden.idle = if begins { burden.idle.saturating_add(1) } else { burden.idle.saturating_sub(1) };
+            if let Some(count) = self.0.get_mut(each.burden).map(&of) {
+                *count = if more { count.saturating_add(1) } else { count.saturating_sub(1) };
             }
         }
+    }
+
+    /// One of them.
+    pub(super) fn get(&self, number: usize) -> Option<&Burden> {
+        self.0.get(number)
     }
 
     /// What each agent of the class is needed for but for the queue; `scarcity` is what is left of a burden for each other idle
@@ -60,8 +76,8 @@ impl Burdens {
         class.uses.iter().filter_map(each).sum()
     }
 
-    /// Idle agents who could take items of each queue: for checks.
-    pub(super) fn idle(&self) -> impl Iterator<Item = (QueueId, u32)> {
-        self.0.iter().map(|burden| (burden.queue, burden.idle))
+    /// All of them: for checks.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Burden> {
+        self.0.iter()
     }
 }

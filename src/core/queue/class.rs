@@ -109,8 +109,6 @@ pub(super) struct Class {
     pub(super) open: BTreeMap<Posture, BTreeSet<(Instant, AgentId)>>,
     /// Those who have a live conversation alone.
     pub(super) busy: BTreeMap<AgentId, Busy>,
-    /// How many work: ready, busy or in wrap-up.
-    pub(super) staff: usize,
     /// Queues whose items its agents can take.
     pub(super) uses: Vec<Use>,
     /// Gates that its agents fit and where somebody waits; some stamps are void.
@@ -122,15 +120,7 @@ pub(super) struct Class {
 impl Class {
     /// A class without agents.
     pub(super) fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            open: BTreeMap::new(),
-            busy: BTreeMap::new(),
-            staff: 0,
-            uses: vec![],
-            waiting: vec![],
-            sweep_at: 64,
-        }
+        Self { kind, open: BTreeMap::new(), busy: BTreeMap::new(), uses: vec![], waiting: vec![], sweep_at: 64 }
     }
 
     /// An agent may take something, or something else than before.

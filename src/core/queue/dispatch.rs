@@ -10,13 +10,14 @@ use super::agent::Agent;
 use super::class::ClassId;
 use super::engine::{Engine, Output};
 use super::explain::Reason;
-use super::gate::{Fit, turns};
+use super::gate::Fit;
 use super::item::{Exit, IN_TIME_MEMORY, Item, Stage};
 use super::line::Place;
 use super::matching::Pair;
 use super::offer::{Offer, OfferEnd};
 use super::posture::Posture;
 use super::profile::{Entry, Refusal};
+use super::row::turns;
 use super::timer::Timer;
 
 impl Engine {
@@ -58,10 +59,8 @@ impl Engine {
             self.timers.start(after.wrap_up_until, Timer::WrapUp(id));
         }
         if let Some(class) = self.fits.class_mut(class) {
-            match (before.works, after.works) {
-                (false, true) => class.staff += 1,
-                (true, false) => class.staff = class.staff.saturating_sub(1),
-                _ => {}
+            if before.works != after.works {
+                self.burdens.works(class, after.works);
             }
             if before.busy != after.busy {
                 match after.busy {
@@ -164,7 +163,7 @@ impl Engine {
     /// Notes what wait an item that has to wait is foretold.
     pub(super) fn foretell(&mut self, id: WorkItemId) {
         let waits = self.items.get(&id).is_some_and(|item| item.stage == Stage::Waiting && item.entry.medium.is_live());
-        let expected = self.expected_wait(id).filter(|_| waits);
+        let expected = if waits { self.expected_wait(id) } else { None };
         if let Some(item) = self.items.get_mut(&id) {
             item.foretold_s = expected.map(|wait| wait.as_secs_f32());
         }

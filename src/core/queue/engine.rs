@@ -333,6 +333,6 @@ impl Engine {
 
     /// Agents who work and can take the queue's items.
     pub(super) fn staff(&self, queue: &Queue) -> usize {
-        queue.classes.iter().filter_map(|&class| self.fits.class(class)).map(|class| class.staff).sum()
+        self.burdens.get(queue.burden).map_or(0, |burden| burden.staff as usize)
     }
 }

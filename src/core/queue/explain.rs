@@ -19,7 +19,7 @@ use super::profile::{EnqueueError, Entry};
 use super::score::{Terms, Unfit, judge};
 
 /// How many other pairs a reason remembers.
-const OTHERS_MAX: usize = 8;
+const OTHERS_MAX: usize = 4;
 
 /// What set off a match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -81,6 +81,11 @@ impl Choice {
         }
         let at = self.best.partition_point(|other| *other > pair);
         self.best.insert(at, pair);
+    }
+
+    /// Who scores less is not among the best; none while there is room for anybody.
+    pub(super) fn floor(&self) -> Option<f64> {
+        self.best.get(OTHERS_MAX).map(|last| last.key)
     }
 
     /// The best.

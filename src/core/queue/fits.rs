@@ -167,7 +167,7 @@ impl Fits {
         self.unused = 0;
     }
 
-    /// Which classes fit: looked for among those that have the rarest of what is required.
+    /// Which classes fit: looked for among those that have everything that is required whatever the wait.
     fn fit(&self, ask: &Ask) -> Fit {
         let Some(tenant) = self.tenants.get(&ask.tenant) else { return Fit::Few(Box::default()) };
         let always = |want: &&Want| {
@@ -176,10 +176,19 @@ impl Fits {
         let none: &[ClassId] = &[];
         let holders =
             ask.gates.iter().filter(always).map(|want| tenant.holders.get(&want.what).map_or(none, Vec::as_slice));
-        let candidates = holders.min_by_key(|classes| classes.len()).unwrap_or(&tenant.classes);
+        let mut holders: Vec<&[ClassId]> = holders.collect();
+        holders.sort_unstable_by_key(|classes| classes.len());
+        let (first, others) =
+            holders.split_first_mut().map_or((tenant.classes.as_slice(), &mut [][..]), |(f, o)| (*f, o));
         let mut few = vec![];
-        for &id in candidates {
-            if self.class(id).is_some_and(|class| could_ever(&class.kind, ask)) {
+        for &id in first {
+            // All lists are in order, so each is walked once.
+            let in_all = others.iter_mut().all(|list| {
+                let passed = list.iter().take_while(|&&other| other < id).count();
+                *list = list.get(passed..).unwrap_or_default();
+                list.first() == Some(&id)
+            });
+            if in_all && self.class(id).is_some_and(|class| could_ever(&class.kind, ask)) {
                 if few.len() == FEW {
                     return Fit::Many;
                 }

@@ -3,8 +3,7 @@
 //! Behind a gate items differ only in what they prefer; those that prefer the same stand in one row, and of each row only
 //! the longest wait of each step of the schedules can be the next.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::core::contact::{Mode, Want};
 
 use super::class::ClassId;
 use super::line::Place;
+use super::row::{Rows, turns};
 
 /// A gate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -51,9 +51,6 @@ const ROWS_MAX: usize = 64;
 /// So many of the longest waits.
 const WAITS_MAX: usize = 256;
 
-/// Items that prefer the same, free to be offered.
-type Row = BTreeSet<(Place, WorkItemId)>;
-
 /// A gate.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -71,15 +68,15 @@ pub(super) struct Gate {
     pub(super) present: usize,
     /// Which filling this is: stamps of earlier ones are void.
     pub(super) epoch: u32,
-    rows: BTreeMap<Arc<[Want]>, Row>,
-    all: Row,
+    rows: Rows,
+    all: BTreeSet<(Place, WorkItemId)>,
 }
 
 impl Gate {
     /// A gate behind which nobody waits.
     pub(super) fn new(ask: Ask, importance: f64, target: Duration, fit: Fit) -> Self {
         let turns = turns(&ask.gates).into();
-        let (rows, all) = (BTreeMap::new(), BTreeSet::new());
+        let (rows, all) = (Rows::default(), BTreeSet::new());
         Self { ask, importance, target, fit, turns, present: 0, epoch: 0, rows, all }
     }
 
@@ -91,21 +88,13 @@ impl Gate {
     /// An item is free.
     pub(super) fn add(&mut self, place: Place, item: WorkItemId, prefers: &Arc<[Want]>) {
         self.all.insert((place, item));
-        match self.rows.get_mut(prefers) {
-            Some(row) => drop(row.insert((place, item))),
-            None => drop(self.rows.insert(prefers.clone(), BTreeSet::from([(place, item)]))),
-        }
+        self.rows.add((place, item), prefers);
     }
 
     /// An item is not free any more.
     pub(super) fn remove(&mut self, place: Place, item: WorkItemId, prefers: &Arc<[Want]>) {
         self.all.remove(&(place, item));
-        if let Some(row) = self.rows.get_mut(prefers) {
-            row.remove(&(place, item));
-            if row.is_empty() {
-                self.rows.remove(prefers);
-            }
-        }
+        self.rows.remove((place, item), prefers);
     }
 
     /// Whether the item is free: for checks.
@@ -115,7 +104,7 @@ impl Gate {
 
     /// The preferences of a row that is there already, to share.
     pub(super) fn shared(&self, prefers: &[Want]) -> Option<Arc<[Want]>> {
-        self.rows.get_key_value(prefers).map(|(shared, _)| shared.clone())
+        self.rows.shared(prefers)
     }
 
     /// All that are free, the longest wait first.
@@ -125,41 +114,20 @@ impl Gate {
 
     /// Every item that can be the next one, with what it prefers where that is at hand: no other of its row waits longer at
     /// the same step of the schedules. Where more preferences differ than [`ROWS_MAX`], the [`WAITS_MAX`] longest waits:
-    /// whoever is left out waits behind so many others.
-    pub(super) fn heads(&self, now: Instant, mut each: impl FnMut(Place, WorkItemId, Option<&Arc<[Want]>>)) {
+    /// whoever is left out waits behind so many others. Rows whose longest wait is not `worth` it are passed over.
+    pub(super) fn heads(
+        &self,
+        now: Instant,
+        worth: impl Fn(Place) -> bool,
+        mut each: impl FnMut(Place, WorkItemId, Option<&Arc<[Want]>>),
+    ) {
         if self.rows.len() > ROWS_MAX {
             return self.all.iter().take(WAITS_MAX).for_each(|&(place, item)| each(place, item, None));
         }
-        for (prefers, row) in &self.rows {
-            let mut turns: Vec<Duration> = vec![];
-            if !self.turns.is_empty() || prefers.iter().any(|want| want.schedule.steps().len() > 1) {
-                turns.extend(self.turns.iter().copied().chain(self::turns(prefers)));
-                turns.sort_unstable();
-                turns.dedup();
-            }
-            // From the last step, where the longest waits are, to the first.
-            let mut from = Unbounded;
-            for step in (0..=turns.len()).rev() {
-                let ends = step.checked_sub(1).and_then(|n| turns.get(n)).map(|&turn| Place::new(now, turn));
-                if let Some(&(place, item)) = row.range((from, Unbounded)).next()
-                    && ends.is_none_or(|ends| place <= ends)
-                {
-                    each(place, item, Some(prefers));
-                }
-                if let Some(ends) = ends {
-                    from = Excluded((ends, WorkItemId(u64::MAX)));
-                }
-            }
+        for row in self.rows.iter().filter(|row| worth(row.first.0)) {
+            row.heads(now, &self.turns, |place, item| each(place, item, Some(&row.prefers)));
         }
     }
-}
-
-/// When something else is asked than before, in order.
-pub(super) fn turns(wants: &[Want]) -> Vec<Duration> {
-    let mut turns: Vec<Duration> = wants.iter().flat_map(|want| want.schedule.turns()).collect();
-    turns.sort_unstable();
-    turns.dedup();
-    turns
 }
 
 /// What is required or forbidden, and what is preferred: each in an order of its own.
@@ -196,7 +164,7 @@ mod tests {
 
     fn heads(gate: &Gate, now: Instant) -> Vec<u64> {
         let mut heads = vec![];
-        gate.heads(now, |_, item, _| heads.push(item.0));
+        gate.heads(now, |_| true, |_, item, _| heads.push(item.0));
         heads.sort_unstable();
         heads
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::agent::Agent;
 use super::engine::Engine;
 use super::gate::Gate;
 use super::item::Stage;
@@ -80,7 +81,7 @@ impl Engine {
 
     /// The indices of agents say what a look at everybody says.
     fn check_classes(&self) {
-        let (mut staff, mut open, mut busy) = (0, 0, 0);
+        let (mut open, mut busy) = (0, 0);
         for (id, agent) in &self.agents {
             let footing = agent.footing();
             let class = self.fits.class(agent.class);
@@ -92,19 +93,22 @@ impl Engine {
             }
             assert_eq!(class.busy.get(id).copied(), footing.busy, "{id}: busy");
             busy += usize::from(footing.busy.is_some());
-            staff += usize::from(footing.works);
         }
         let classes = || self.queues.values().map(|q| q.tenant()).chain(self.agents.values().map(|a| a.tenant));
         let classes: BTreeSet<_> = classes().flat_map(|tenant| self.fits.classes_of(tenant)).collect();
         let all = || classes.iter().filter_map(|&&id| self.fits.class(id));
-        for (queue, idle) in self.burdens.idle() {
-            let could =
-                self.queues.get(&queue).into_iter().flat_map(|q| &q.classes).filter_map(|&c| self.fits.class(c));
-            let open =
-                could.flat_map(|c| &c.open).filter(|(posture, _)| posture.is_idle()).map(|(_, agents)| agents.len());
-            assert_eq!(open.sum::<usize>(), idle as usize, "{queue}: idle agents");
+        for burden in self.burdens.iter() {
+            let classes = self.queues.get(&burden.queue).map_or(&[][..], |queue| &queue.classes);
+            let of = || self.agents.values().filter(|agent| classes.contains(&agent.class)).map(Agent::footing);
+            let staff = of().filter(|footing| footing.works).count();
+            let idle = of().filter(|footing| footing.open.is_some_and(|(posture, _)| posture.is_idle())).count();
+            assert_eq!(
+                (burden.staff as usize, burden.idle as usize),
+                (staff, idle),
+                "{}: staff and idle",
+                burden.queue
+            );
         }
-        assert_eq!(all().map(|c| c.staff).sum::<usize>(), staff, "staff");
         assert_eq!(all().flat_map(|c| c.open.values()).map(BTreeSet::len).sum::<usize>(), open, "open agents");
         assert_eq!(all().map(|c| c.busy.len()).sum::<usize>(), busy, "busy agents");
     }

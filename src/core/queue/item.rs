@@ -116,6 +116,8 @@ pub(super) struct Queue {
     pub(super) profile: QueueProfile,
     /// Classes whose agents can take its items, wants of single items apart.
     pub(super) classes: Vec<ClassId>,
+    /// Its number among the burdens.
+    pub(super) burden: usize,
     /// Queues whose items the same agents take, itself among them.
     pub(super) rivals: Vec<QueueId>,
     /// Who waits.
@@ -134,6 +136,7 @@ impl Queue {
         let mut queue = Self {
             profile,
             classes: vec![],
+            burden: usize::MAX,
             rivals: vec![],
             line: Line::default(),
             tally: Tally::default(),

@@ -33,8 +33,8 @@ impl Place {
     }
 }
 
-/// Places within 2 to this power microseconds, some 17 s, are counted together.
-const BLOCK_BITS: u32 = 24;
+/// Places within 2 to this power microseconds, some 2 s, are counted together.
+const BLOCK_BITS: u32 = 21;
 
 /// One queue's items by how long they have waited.
 #[derive(Default, Debug)]

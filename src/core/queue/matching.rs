@@ -41,7 +41,8 @@ pub(super) struct Pair {
     pub(super) class: ClassId,
     /// The score.
     pub(super) terms: Terms,
-    key: f64,
+    /// What pairs are compared by.
+    pub(super) key: f64,
     waited: Duration,
     idle_since: Instant,
 }
@@ -102,6 +103,18 @@ pub(super) struct Seat<'a> {
 }
 
 impl Engine {
+    /// What of the score does not depend on the agent.
+    fn standing_of(&self, routing: &Routing, gate: &Gate, waited: Duration) -> Terms {
+        let weights = &routing.weights;
+        let in_time = is_in_time(waited, gate.target, gate.ask.medium.is_live());
+        Terms {
+            urgency: weights.urgency * gate.importance * urgency(waited, gate.target, weights),
+            in_time: if in_time { weights.in_time } else { 0.0 },
+            fairness: weights.fairness * self.arrears(gate.ask.queue),
+            ..Terms::default()
+        }
+    }
+
     /// The score of a pair and its key; none when the agent does not fit the item or cannot take it now.
     pub(super) fn pair(
         &self,
@@ -117,8 +130,6 @@ impl Engine {
         }
         let fit = judge(&seat.class.kind, ask, head.prefers, head.waited).ok()?;
         let burden = seat.posture.burden(ask.medium, seat.class.kind.slots, self.fits.idle(ask.tenant) > PLENTY_IDLE);
-        let idle_s = now.since(seat.idle_since).as_secs_f64();
-        let in_time = is_in_time(head.waited, head.gate.target, ask.medium.is_live());
         let flex = weights.flex
             * match trigger {
                 Trigger::Item => {
@@ -132,21 +143,32 @@ impl Engine {
             };
         let terms = Terms {
             matched: weights.fit * fit.share,
-            urgency: weights.urgency * head.gate.importance * urgency(head.waited, head.gate.target, weights),
-            in_time: if in_time { weights.in_time } else { 0.0 },
-            fairness: weights.fairness * self.arrears(ask.queue),
             flex: -flex,
-            idle: weights.idle * idle_s.min(weights.idle_full_s) / weights.idle_full_s.max(1.0),
+            idle: idle_points(now, routing, seat.idle_since),
             blend: -weights.blend * f64::from(burden),
             cost: -fit.cost,
+            ..self.standing_of(routing, head.gate, head.waited)
         };
-        let key = match routing.policy {
-            Policy::Fifo => -f64::from(burden),
-            Policy::BestSkill => seat.class.kind.level(head.wants()).get() - f64::from(burden),
-            Policy::Score | Policy::ScoreHold => terms.total(),
+        let key = match (routing.policy, trigger) {
+            (Policy::Fifo, Trigger::Item) => -f64::from(burden),
+            (Policy::Fifo, Trigger::Agent) => targets(head.waited, head.gate.target),
+            (Policy::BestSkill, _) => seat.class.kind.level(head.wants()).get() - f64::from(burden),
+            (Policy::Score | Policy::ScoreHold, _) => terms.total(),
         };
         let (item, agent, class) = (head.item, seat.agent, seat.id);
         Some(Pair { item, agent, class, terms, key, waited: head.waited, idle_since: seat.idle_since })
+    }
+
+    /// What the key of an item can be for an agent who got free, at most.
+    fn ceiling(&self, now: Instant, routing: &Routing, gate: &Gate, waited: Duration, idle_since: Instant) -> f64 {
+        match routing.policy {
+            Policy::Fifo => targets(waited, gate.target),
+            Policy::BestSkill => 1.0,
+            Policy::Score | Policy::ScoreHold => {
+                let standing = self.standing_of(routing, gate, waited).total();
+                routing.weights.fit + idle_points(now, routing, idle_since) + standing
+            }
+        }
     }
 
     /// Works out anew, now and then, what load each agent bears of each queue.
@@ -205,13 +227,18 @@ impl Engine {
             if !posture.takes(gate.ask.medium, class.kind.slots) {
                 continue;
             }
-            gate.heads(now.mono, |rank, item, prefers| {
+            // What cannot be among the best is not looked at more closely.
+            let floor = choice.floor();
+            let worth = |rank: Place| {
+                floor.is_none_or(|floor| {
+                    self.ceiling(now.mono, &routing, gate, rank.waited(now.mono), idle_since) >= floor
+                })
+            };
+            gate.heads(now.mono, worth, |rank, item, prefers| {
                 let prefers = prefers.or_else(|| self.items.get(&item).map(|i| &i.prefers));
                 let Some(prefers) = prefers else { return };
                 let head = Head::new(now.mono, rank, item, gate, prefers);
-                let pair = self.pair(now.mono, &routing, Trigger::Agent, head, seat);
-                let pair = pair.map(|pair| keyed_by_item(pair, &routing, head));
-                choice.consider(pair);
+                choice.consider(self.pair(now.mono, &routing, Trigger::Agent, head, seat));
             });
         }
         let Some(best) = choice.best() else { return };
@@ -306,13 +333,15 @@ impl Engine {
     }
 }
 
-/// Among items of one agent some policies look at the wait first.
-fn keyed_by_item(pair: Pair, routing: &Routing, head: Head<'_>) -> Pair {
-    let targets = || head.waited.as_secs_f64() / head.gate.target.as_secs_f64().max(1e-6);
-    match routing.policy {
-        Policy::Fifo => Pair { key: targets(), ..pair },
-        _ => pair,
-    }
+/// The wait in targets.
+fn targets(waited: Duration, target: Duration) -> f64 {
+    waited.as_secs_f64() / target.as_secs_f64().max(1e-6)
+}
+
+/// What it counts that the agent has been idle.
+fn idle_points(now: Instant, routing: &Routing, idle_since: Instant) -> f64 {
+    let (weights, idle_s) = (&routing.weights, now.since(idle_since).as_secs_f64());
+    weights.idle * idle_s.min(weights.idle_full_s) / weights.idle_full_s.max(1.0)
 }
 
 /// Builds the reason of an offer.

@@ -52,6 +52,7 @@ mod offer;
 mod posture;
 mod predict;
 mod profile;
+mod row;
 mod score;
 mod setup;
 #[cfg(test)]

@@ -95,6 +95,7 @@ impl Engine {
         self.burdens.clear();
         for (&id, queue) in &mut self.queues {
             let burden = self.burdens.add(id);
+            queue.burden = burden;
             self.fits.add_queue(queue.profile.tenant);
             let (gates, _) = part(queue.profile.wants.iter().cloned());
             let ask = Ask {
@@ -136,15 +137,14 @@ impl Engine {
             let footing = agent.footing();
             if let Some((posture, idle_since)) = footing.open {
                 self.fits.add_open(agent.class, posture, idle_since, id);
-                if posture.is_idle()
-                    && let Some(class) = self.fits.class(agent.class)
-                {
-                    self.burdens.idles(class, true);
-                }
             }
-            if let Some(class) = self.fits.class_mut(agent.class) {
-                class.staff += usize::from(footing.works);
-                class.busy.extend(footing.busy.map(|busy| (id, busy)));
+            let Some(class) = self.fits.class_mut(agent.class) else { continue };
+            class.busy.extend(footing.busy.map(|busy| (id, busy)));
+            if footing.works {
+                self.burdens.works(class, true);
+            }
+            if footing.open.is_some_and(|(posture, _)| posture.is_idle()) {
+                self.burdens.idles(class, true);
             }
         }
     }

@@ -1,0 +1,141 @@
+//! What a match costs: an engine with so many items and agents, and the time of each decision.
+//!
+//! There are 50 skills. An agent has eight of them, at levels by chance; an item requires two and prefers two others. All
+//! agents talk, so everything that comes waits; then one agent after the other gets free, takes the best item, and a new one
+//! comes.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::base::{AgentId, Medium, Now, QueueId, TenantId, TraitId, WorkItemId};
+use crate::core::contact::{Level, Mode, Schedule, Slots, Want};
+use crate::core::queue::{AgentProfile, Engine, Entry, Output, QueueProfile};
+
+const QUEUES: u32 = 10;
+const SKILLS: u64 = 50;
+const SKILLS_OF_AGENT: usize = 8;
+
+/// A centre in which every agent talks and every other item waits.
+pub struct Centre {
+    engine: Engine,
+    now: Now,
+    item_last: u64,
+    dice: u64,
+    talking: VecDeque<WorkItemId>,
+}
+
+impl Centre {
+    /// A centre with so many agents at work and nothing waiting.
+    pub fn new(agents: u32) -> Self {
+        let (engine, now) = (Engine::new(1_000_000), Now::default());
+        let mut centre = Self { engine, now, item_last: 0, dice: 1, talking: VecDeque::new() };
+        let queues = (0..QUEUES).map(|id| QueueProfile {
+            id: QueueId(id),
+            tenant: TenantId(1),
+            wants: vec![],
+            importance: 1.0,
+            targets: [Duration::from_secs(10 + u64::from(id)); 6],
+            overflow_after: Some(Duration::from_secs(36_000)),
+            escalate_after: None,
+            waiting_max: 0,
+            announce_every: Some(Duration::from_secs(30)),
+        });
+        let profiles = (0..agents).map(|id| centre.agent(id)).collect();
+        centre.engine.provision(centre.now, vec![], profiles, queues.collect());
+        for id in 0..agents {
+            centre.engine.set_reachable(centre.now, AgentId(id), true);
+            // The agent is provisioned, so there is nothing to refuse.
+            let _ = centre.engine.sign_in(centre.now, AgentId(id));
+        }
+        while centre.engine.counters().waiting == 0 {
+            (0..100).for_each(|_| centre.come());
+        }
+        centre
+    }
+
+    /// So many more items come.
+    pub fn fill(&mut self, items: usize) {
+        (0..items).for_each(|_| self.come());
+    }
+
+    /// Items that wait.
+    pub fn waiting(&self) -> usize {
+        self.engine.counters().waiting
+    }
+
+    /// An agent gets free and takes what is best, and an item comes. Gives the time of both decisions.
+    pub fn turn(&mut self) -> [Duration; 2] {
+        let Some(item) = self.talking.pop_front() else { return [Duration::ZERO; 2] };
+        let began = Instant::now();
+        self.engine.finished(self.now, item);
+        let freed = began.elapsed();
+        self.answer();
+        let (item, entry) = self.next();
+        let began = Instant::now();
+        let taken = self.engine.enqueue(self.now, item, entry);
+        let came = began.elapsed();
+        debug_assert!(taken.is_ok(), "the bound is far away");
+        self.answer();
+        [freed, came]
+    }
+
+    fn draw(&mut self, below: u64) -> u64 {
+        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.dice >> 33) % below
+    }
+
+    fn skills(&mut self, count: usize) -> Vec<TraitId> {
+        let mut skills = vec![];
+        while skills.len() < count {
+            let skill = TraitId(u32::try_from(self.draw(SKILLS)).unwrap_or(0));
+            if !skills.contains(&skill) {
+                skills.push(skill);
+            }
+        }
+        skills
+    }
+
+    fn agent(&mut self, id: u32) -> AgentProfile {
+        let skills = self.skills(SKILLS_OF_AGENT);
+        let traits = skills.into_iter().map(|skill| (skill, Level::new(0.25 * (1 + self.draw(4)) as f64))).collect();
+        AgentProfile {
+            id: AgentId(id),
+            tenant: TenantId(1),
+            traits,
+            minds: vec![],
+            slots: Slots::default(),
+            ring: Duration::from_secs(20),
+            wrap_up: Duration::ZERO,
+        }
+    }
+
+    fn next(&mut self) -> (WorkItemId, Entry) {
+        let modes = [Mode::Required, Mode::Required, Mode::Preferred, Mode::Preferred];
+        let want = |(what, mode)| {
+            let least = if mode == Mode::Required { 0.25 } else { 1.0 };
+            Want { what, mode, schedule: Schedule::constant(Level::new(least), 50) }
+        };
+        let wants = self.skills(modes.len()).into_iter().zip(modes).map(want).collect();
+        self.now = self.now.after(Duration::from_millis(1));
+        self.item_last += 1;
+        let queue = QueueId(u32::try_from(self.item_last % u64::from(QUEUES)).unwrap_or(0));
+        (WorkItemId(self.item_last), Entry { wants, ..Entry::new(queue, Medium::Voice) })
+    }
+
+    fn come(&mut self) {
+        let (item, entry) = self.next();
+        let taken = self.engine.enqueue(self.now, item, entry);
+        debug_assert!(taken.is_ok(), "the bound is far away");
+        self.answer();
+    }
+
+    fn answer(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            if let Output::Offer { offer, item, .. } = output
+                && self.engine.accepted(self.now, offer)
+            {
+                self.talking.push_back(item);
+            }
+        }
+    }
+}

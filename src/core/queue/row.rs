@@ -1,0 +1,109 @@
+//! Rows: the items behind a gate that prefer the same, the longest wait first.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{Instant, WorkItemId};
+use crate::core::contact::Want;
+
+use super::line::Place;
+
+/// A row. What decides whether it is worth a closer look stands in front.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The longest wait.
+    pub(super) first: (Place, WorkItemId),
+    /// What its items prefer.
+    pub(super) prefers: Arc<[Want]>,
+    /// Whether anything of that changes with waiting.
+    turns: bool,
+    items: BTreeSet<(Place, WorkItemId)>,
+}
+
+impl Row {
+    /// Items of which each is the longest wait at its step of the schedules, `turns` being when those of the gate change.
+    pub(super) fn heads(&self, now: Instant, gate_turns: &[Duration], mut each: impl FnMut(Place, WorkItemId)) {
+        if !self.turns && gate_turns.is_empty() {
+            return each(self.first.0, self.first.1);
+        }
+        let mut turns = turns(&self.prefers);
+        turns.extend_from_slice(gate_turns);
+        turns.sort_unstable();
+        turns.dedup();
+        // From the last step, where the longest waits are, to the first.
+        let mut from = Unbounded;
+        for step in (0..=turns.len()).rev() {
+            let ends = step.checked_sub(1).and_then(|n| turns.get(n)).map(|&turn| Place::new(now, turn));
+            if let Some(&(place, item)) = self.items.range((from, Unbounded)).next()
+                && ends.is_none_or(|ends| place <= ends)
+            {
+                each(place, item);
+            }
+            if let Some(ends) = ends {
+                from = Excluded((ends, WorkItemId(u64::MAX)));
+            }
+        }
+    }
+}
+
+/// When something else is asked than before, in order.
+pub(super) fn turns(wants: &[Want]) -> Vec<Duration> {
+    let mut turns: Vec<Duration> = wants.iter().flat_map(|want| want.schedule.turns()).collect();
+    turns.sort_unstable();
+    turns.dedup();
+    turns
+}
+
+/// All rows of a gate.
+#[derive(Default, Debug)]
+pub(super) struct Rows {
+    rows: Vec<Row>,
+    places: HashMap<Arc<[Want]>, usize>,
+}
+
+impl Rows {
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter()
+    }
+
+    /// What a row that is there already prefers, to share.
+    pub(super) fn shared(&self, prefers: &[Want]) -> Option<Arc<[Want]>> {
+        self.places.get_key_value(prefers).map(|(shared, _)| shared.clone())
+    }
+
+    /// An item joins its row.
+    pub(super) fn add(&mut self, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
+        if let Some(row) = self.places.get(prefers).and_then(|&n| self.rows.get_mut(n)) {
+            row.first = row.first.min(at);
+            row.items.insert(at);
+            return;
+        }
+        let turns = prefers.iter().any(|want| want.schedule.steps().len() > 1);
+        self.places.insert(prefers.clone(), self.rows.len());
+        self.rows.push(Row { first: at, prefers: prefers.clone(), turns, items: BTreeSet::from([at]) });
+    }
+
+    /// An item leaves its row.
+    pub(super) fn remove(&mut self, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
+        let Some(&n) = self.places.get(prefers) else { return };
+        let Some(row) = self.rows.get_mut(n) else { return };
+        row.items.remove(&at);
+        if let Some(&first) = row.items.first() {
+            row.first = first;
+            return;
+        }
+        self.places.remove(prefers);
+        self.rows.swap_remove(n);
+        if let Some(place) = self.rows.get(n).and_then(|moved| self.places.get_mut(&moved.prefers)) {
+            *place = n;
+        }
+    }
+}
