@@ -70,7 +70,11 @@ fn all() -> u8 {
 
 /// How an attribute counts and what is asked of it as the contact waits. Steps are in order of time, the first at 0.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Schedule(Vec<Step>);
+pub struct Schedule {
+    /// The first of the steps, at hand: most schedules have no other.
+    first: Step,
+    steps: Box<[Step]>,
+}
 
 impl Schedule {
     /// A schedule of these steps; one that begins later asks for nothing before: level 0, importance 0.
@@ -87,28 +91,38 @@ impl Schedule {
         if steps.first().is_none_or(|step| step.after_s > 0) {
             steps.insert(0, Step { after_s: 0, level: Level::NONE, importance: 0 });
         }
-        Ok(Self(steps))
+        let first = steps.first().copied().unwrap_or_default();
+        Ok(Self { first, steps: steps.into() })
     }
 
     /// The same at any time.
     pub fn constant(level: Level, importance: u8) -> Self {
-        Self(vec![Step { after_s: 0, level, importance: importance.min(IMPORTANCE_MAX) }])
+        let first = Step { after_s: 0, level, importance: importance.min(IMPORTANCE_MAX) };
+        Self { first, steps: Box::new([first]) }
     }
 
     /// What is asked after this wait.
     pub fn at(&self, waited: Duration) -> Step {
+        if self.is_constant() {
+            return self.first;
+        }
         let waited_s = waited.as_secs();
-        self.0.iter().rev().find(|step| u64::from(step.after_s) <= waited_s).copied().unwrap_or_default()
+        self.steps.iter().rev().find(|step| u64::from(step.after_s) <= waited_s).copied().unwrap_or_default()
+    }
+
+    /// Whether the same is asked at any time.
+    pub fn is_constant(&self) -> bool {
+        self.steps.len() == 1
     }
 
     /// When something else is asked than before, from the second step on.
     pub fn turns(&self) -> impl Iterator<Item = Duration> {
-        self.0.iter().skip(1).map(|step| Duration::from_secs(step.after_s.into()))
+        self.steps.iter().skip(1).map(|step| Duration::from_secs(step.after_s.into()))
     }
 
     /// All steps.
     pub fn steps(&self) -> &[Step] {
-        &self.0
+        &self.steps
     }
 }
 

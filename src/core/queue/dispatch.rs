@@ -127,7 +127,7 @@ impl Engine {
             queue.line.join(place, id);
         }
         self.fits.release(gate, item.rank(), id, &item.prefers);
-        self.items.insert(id, item);
+        self.items.insert(id, Box::new(item));
         self.set_turn(now, id);
         self.set_servable(id);
     }
@@ -248,7 +248,7 @@ impl Engine {
     }
 
     /// Takes an item out, with all that hangs on it but an offer.
-    pub(super) fn remove_item(&mut self, now: Now, id: WorkItemId, exit: Exit) -> Option<Item> {
+    pub(super) fn remove_item(&mut self, now: Now, id: WorkItemId, exit: Exit) -> Option<Box<Item>> {
         let item = self.items.remove(&id)?;
         self.timers.cancel(item.overflow_at, Timer::Overflow(id));
         self.timers.cancel(item.escalate_at, Timer::Escalate(id));

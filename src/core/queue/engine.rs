@@ -79,7 +79,7 @@ pub enum Output {
 pub struct Engine {
     pub(super) agents: BTreeMap<AgentId, Agent>,
     pub(super) queues: BTreeMap<QueueId, Queue>,
-    pub(super) items: BTreeMap<WorkItemId, Item>,
+    pub(super) items: BTreeMap<WorkItemId, Box<Item>>,
     pub(super) handled: BTreeMap<WorkItemId, AgentId>,
     pub(super) offers: BTreeMap<OfferId, Offer>,
     pub(super) offer_last: OfferId,

@@ -13,7 +13,7 @@ use crate::core::contact::routing::Routing;
 use crate::core::contact::{Level, Mode, Want};
 
 use super::class::{Class, ClassId, Kind, Stamp};
-use super::gate::{Ask, FEW, Fit, Gate, GateId};
+use super::gate::{Ask, FEW, Fit, Front, Gate, GateId};
 use super::item::{IN_TIME_FIRST, IN_TIME_MEMORY};
 use super::line::Place;
 use super::posture::Posture;
@@ -42,6 +42,8 @@ pub(super) struct Fits {
     classes: Vec<Class>,
     class_ids: BTreeMap<Kind, ClassId>,
     gates: Vec<Option<Gate>>,
+    /// Of each gate what is looked at first, beside each other.
+    fronts: Vec<Front>,
     vacant: Vec<GateId>,
     gate_ids: HashMap<Ask, GateId>,
     unused: usize,
@@ -134,12 +136,17 @@ impl Fits {
         let fit = self.fit(&ask);
         let mut gate = Gate::new(ask.clone(), importance, target, fit);
         gate.present = 1;
-        let id = self.vacant.pop().unwrap_or_else(|| {
-            self.gates.push(None);
-            GateId(u32::try_from(self.gates.len() - 1).unwrap_or(u32::MAX))
-        });
-        if let Some(place) = self.gates.get_mut(id.0 as usize) {
-            *place = Some(gate);
+        let front = gate.front(0);
+        let id = self.vacant.pop().unwrap_or(GateId(u32::try_from(self.gates.len()).unwrap_or(u32::MAX)));
+        match (self.gates.get_mut(id.0 as usize), self.fronts.get_mut(id.0 as usize)) {
+            (Some(place), Some(before)) => {
+                *place = Some(gate);
+                *before = front;
+            }
+            _ => {
+                self.gates.push(Some(gate));
+                self.fronts.push(front);
+            }
         }
         self.gate_ids.insert(ask, id);
         id
@@ -212,13 +219,17 @@ impl Fits {
     }
 
     /// Gates where somebody waits and that agents of the class may fit.
-    pub(super) fn gates_for(&self, class: ClassId) -> impl Iterator<Item = &Gate> {
+    pub(super) fn gates_for(&self, class: ClassId) -> impl Iterator<Item = (GateId, &Front)> {
         let class = self.class(class);
         let stamps = class.into_iter().flat_map(|class| &class.waiting);
-        let few = stamps.filter_map(|stamp| self.gate(stamp.gate).filter(|gate| gate.epoch == stamp.epoch));
+        let few = stamps.filter_map(|stamp| {
+            let front = self.fronts.get(stamp.gate.0 as usize)?;
+            (front.epoch == stamp.epoch).then_some((stamp.gate, front))
+        });
         let tenant = class.and_then(|class| self.tenants.get(&class.kind.tenant));
-        let wide = tenant.into_iter().flat_map(|t| &t.wide).filter_map(|&id| self.gate(id));
-        few.chain(wide).filter(|gate| gate.is_waited_at())
+        let wide = tenant.into_iter().flat_map(|t| &t.wide);
+        let wide = wide.filter_map(|&id| Some((id, self.fronts.get(id.0 as usize)?)));
+        few.chain(wide).filter(|(_, front)| front.waits.is_some())
     }
 
     /// All gates where somebody waits.
@@ -228,24 +239,27 @@ impl Fits {
 
     /// An item behind the gate is free to be offered.
     pub(super) fn release(&mut self, id: GateId, place: Place, item: WorkItemId, prefers: &Arc<[Want]>) {
-        let Some(gate) = self.gates.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+        let at = id.0 as usize;
+        let (Some(Some(gate)), Some(front)) = (self.gates.get_mut(at), self.fronts.get_mut(at)) else { return };
         let first = !gate.is_waited_at();
         gate.add(place, item, prefers);
+        if first {
+            self.epoch = self.epoch.wrapping_add(1);
+        }
+        *front = gate.front(if first { self.epoch } else { front.epoch });
         if !first {
             return;
         }
-        self.epoch = self.epoch.wrapping_add(1);
-        gate.epoch = self.epoch;
         match &gate.fit {
             Fit::Many => {
                 self.tenants.entry(gate.ask.tenant).or_default().wide.insert(id);
             }
             Fit::Few(few) => {
-                let (few, stamp) = (few.clone(), Stamp { gate: id, epoch: self.epoch });
-                let gates = &self.gates;
+                let stamp = Stamp { gate: id, epoch: self.epoch };
+                let fronts = &self.fronts;
                 let holds = |old: Stamp| {
-                    let gate = gates.get(old.gate.0 as usize).and_then(Option::as_ref);
-                    gate.is_some_and(|gate| gate.epoch == old.epoch && gate.is_waited_at())
+                    let front = fronts.get(old.gate.0 as usize);
+                    front.is_some_and(|front| front.epoch == old.epoch && front.waits.is_some())
                 };
                 for class in few {
                     if let Some(class) = self.classes.get_mut(class.0 as usize) {
@@ -258,13 +272,14 @@ impl Fits {
 
     /// An item behind the gate is not free any more.
     pub(super) fn reserve(&mut self, id: GateId, place: Place, item: WorkItemId, prefers: &Arc<[Want]>) {
-        let Some(gate) = self.gate_mut(id) else { return };
+        let at = id.0 as usize;
+        let (Some(Some(gate)), Some(front)) = (self.gates.get_mut(at), self.fronts.get_mut(at)) else { return };
         gate.remove(place, item, prefers);
-        if !gate.is_waited_at() {
-            let tenant = gate.ask.tenant;
-            if let Some(tenant) = self.tenants.get_mut(&tenant) {
-                tenant.wide.remove(&id);
-            }
+        *front = gate.front(front.epoch);
+        if !gate.is_waited_at()
+            && let Some(tenant) = self.tenants.get_mut(&gate.ask.tenant)
+        {
+            tenant.wide.remove(&id);
         }
     }
 

@@ -51,6 +51,23 @@ const ROWS_MAX: usize = 64;
 /// So many of the longest waits.
 const WAITS_MAX: usize = 256;
 
+/// What decides whether a gate is worth a closer look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Front {
+    /// The longest wait and the shortest; none while nobody waits.
+    pub(super) waits: Option<(Place, Place)>,
+    /// Which filling this is: stamps of earlier ones are void.
+    pub(super) epoch: u32,
+    /// The queue.
+    pub(super) queue: QueueId,
+    /// The medium.
+    pub(super) medium: Medium,
+    /// How much its items weigh.
+    pub(super) importance: f64,
+    /// Taken within this time, in seconds.
+    pub(super) target_s: f64,
+}
+
 /// A gate.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -66,8 +83,6 @@ pub(super) struct Gate {
     turns: Box<[Duration]>,
     /// Number of items, free or rung for.
     pub(super) present: usize,
-    /// Which filling this is: stamps of earlier ones are void.
-    pub(super) epoch: u32,
     rows: Rows,
     all: BTreeSet<(Place, WorkItemId)>,
 }
@@ -77,12 +92,20 @@ impl Gate {
     pub(super) fn new(ask: Ask, importance: f64, target: Duration, fit: Fit) -> Self {
         let turns = turns(&ask.gates).into();
         let (rows, all) = (Rows::default(), BTreeSet::new());
-        Self { ask, importance, target, fit, turns, present: 0, epoch: 0, rows, all }
+        Self { ask, importance, target, fit, turns, present: 0, rows, all }
     }
 
     /// Somebody waits free.
     pub(super) fn is_waited_at(&self) -> bool {
         !self.all.is_empty()
+    }
+
+    /// What is seen of it before a closer look.
+    pub(super) fn front(&self, epoch: u32) -> Front {
+        let waits = self.all.first().zip(self.all.last()).map(|(first, last)| (first.0, last.0));
+        let Ask { queue, medium, .. } = self.ask;
+        let target_s = self.target.as_secs_f64().max(1e-6);
+        Front { waits, epoch, queue, medium, importance: self.importance, target_s }
     }
 
     /// An item is free.

@@ -121,7 +121,8 @@ impl Engine {
         for gate in self.fits.waited_at() {
             for id in self.fits.classes_of(gate.ask.tenant) {
                 let fits = self.fits.class(*id).is_some_and(|class| could_ever(&class.kind, &gate.ask));
-                let knows = self.fits.gates_for(*id).filter(|known| std::ptr::eq(*known, gate)).count();
+                let known = self.fits.gates_for(*id).filter_map(|(known, _)| self.fits.gate(known));
+                let knows = known.filter(|known| std::ptr::eq(*known, gate)).count();
                 assert!(!fits || knows == 1, "{id:?} fits a gate and knows it {knows} times");
             }
             for &(class, posture) in open.keys() {

@@ -14,7 +14,7 @@ use crate::core::contact::routing::{Policy, Routing};
 use super::class::{Class, ClassId};
 use super::engine::Engine;
 use super::explain::{Choice, Reason, Trigger};
-use super::gate::Gate;
+use super::gate::{Front, Gate};
 use super::item::{Stage, Urgency};
 use super::line::Place;
 use super::posture::Posture;
@@ -106,10 +106,10 @@ impl Engine {
     /// What of the score does not depend on the agent.
     fn standing_of(&self, routing: &Routing, gate: &Gate, waited: Duration) -> Terms {
         let weights = &routing.weights;
-        let in_time = is_in_time(waited, gate.target, gate.ask.medium.is_live());
+        let (waited_s, target_s, live) = (waited.as_secs_f64(), gate.target.as_secs_f64(), gate.ask.medium.is_live());
         Terms {
-            urgency: weights.urgency * gate.importance * urgency(waited, gate.target, weights),
-            in_time: if in_time { weights.in_time } else { 0.0 },
+            urgency: weights.urgency * gate.importance * urgency(waited_s, target_s, weights),
+            in_time: if is_in_time(waited_s, target_s, live) { weights.in_time } else { 0.0 },
             fairness: weights.fairness * self.arrears(gate.ask.queue),
             ..Terms::default()
         }
@@ -159,16 +159,28 @@ impl Engine {
         Some(Pair { item, agent, class, terms, key, waited: head.waited, idle_since: seat.idle_since })
     }
 
-    /// What the key of an item can be for an agent who got free, at most.
-    fn ceiling(&self, now: Instant, routing: &Routing, gate: &Gate, waited: Duration, idle_since: Instant) -> f64 {
+    /// What the key of an item can be at most, for an agent who got free and who counts so many points for being idle.
+    fn ceiling(&self, routing: &Routing, front: &Front, idle: f64, waited: Duration) -> f64 {
+        let (weights, waited_s) = (&routing.weights, waited.as_secs_f64());
         match routing.policy {
-            Policy::Fifo => targets(waited, gate.target),
+            Policy::Fifo => waited_s / front.target_s,
             Policy::BestSkill => 1.0,
             Policy::Score | Policy::ScoreHold => {
-                let standing = self.standing_of(routing, gate, waited).total();
-                routing.weights.fit + idle_points(now, routing, idle_since) + standing
+                let live = front.medium.is_live();
+                let in_time = if is_in_time(waited_s, front.target_s, live) { weights.in_time } else { 0.0 };
+                let urgent = weights.urgency * front.importance * urgency(waited_s, front.target_s, weights);
+                weights.fit + idle + weights.fairness * self.arrears(front.queue) + urgent + in_time
             }
         }
+    }
+
+    /// The same for all items behind a gate: those in time are not more urgent than at their target.
+    fn ceiling_of(&self, now: Instant, routing: &Routing, front: &Front, idle: f64) -> f64 {
+        let Some((oldest, youngest)) = front.waits else { return f64::NEG_INFINITY };
+        let of = |waited| self.ceiling(routing, front, idle, waited);
+        let target = Duration::try_from_secs_f64(front.target_s).unwrap_or(Duration::MAX);
+        let all = of(oldest.waited(now));
+        if youngest.waited(now) <= target { all.max(of(target.min(oldest.waited(now)))) } else { all }
     }
 
     /// Works out anew, now and then, what load each agent bears of each queue.
@@ -223,16 +235,18 @@ impl Engine {
         let routing = self.fits.routing(class.kind.tenant);
         let seat = Seat { agent: id, id: agent.class, class, posture, idle_since };
         let mut choice = Choice::new(Trigger::Agent);
-        for gate in self.fits.gates_for(agent.class) {
-            if !posture.takes(gate.ask.medium, class.kind.slots) {
-                continue;
-            }
+        let idle = idle_points(now.mono, &routing, idle_since);
+        for (gate, front) in self.fits.gates_for(agent.class) {
             // What cannot be among the best is not looked at more closely.
             let floor = choice.floor();
+            if !posture.takes(front.medium, class.kind.slots)
+                || floor.is_some_and(|floor| self.ceiling_of(now.mono, &routing, front, idle) < floor)
+            {
+                continue;
+            }
+            let Some(gate) = self.fits.gate(gate) else { continue };
             let worth = |rank: Place| {
-                floor.is_none_or(|floor| {
-                    self.ceiling(now.mono, &routing, gate, rank.waited(now.mono), idle_since) >= floor
-                })
+                floor.is_none_or(|floor| self.ceiling(&routing, front, idle, rank.waited(now.mono)) >= floor)
             };
             gate.heads(now.mono, worth, |rank, item, prefers| {
                 let prefers = prefers.or_else(|| self.items.get(&item).map(|i| &i.prefers));
@@ -274,7 +288,8 @@ impl Engine {
         }
         let Some((rate, gain)) = self.better(now, routing, head, class) else { return false };
         let until = head.waited + Duration::from_secs_f64((1.0 / rate).min(1e6));
-        let loss = urgency(until, target, weights) - urgency(head.waited, target, weights);
+        let urgency = |waited: Duration| urgency(waited.as_secs_f64(), target.as_secs_f64(), weights);
+        let loss = urgency(until) - urgency(head.waited);
         until + margin < target && gain > weights.urgency * head.gate.importance * loss
     }
 

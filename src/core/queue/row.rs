@@ -19,7 +19,8 @@ pub(super) struct Row {
     pub(super) prefers: Arc<[Want]>,
     /// Whether anything of that changes with waiting.
     turns: bool,
-    items: BTreeSet<(Place, WorkItemId)>,
+    /// The others.
+    rest: BTreeSet<(Place, WorkItemId)>,
 }
 
 impl Row {
@@ -33,17 +34,31 @@ impl Row {
         turns.sort_unstable();
         turns.dedup();
         // From the last step, where the longest waits are, to the first.
-        let mut from = Unbounded;
+        let mut from = After(Unbounded);
         for step in (0..=turns.len()).rev() {
             let ends = step.checked_sub(1).and_then(|n| turns.get(n)).map(|&turn| Place::new(now, turn));
-            if let Some(&(place, item)) = self.items.range((from, Unbounded)).next()
+            let first = Some(self.first).filter(|&first| from.is_before(first));
+            let next = first.or_else(|| self.rest.range((from.0, Unbounded)).next().copied());
+            if let Some((place, item)) = next
                 && ends.is_none_or(|ends| place <= ends)
             {
                 each(place, item);
             }
             if let Some(ends) = ends {
-                from = Excluded((ends, WorkItemId(u64::MAX)));
+                from = After(Excluded((ends, WorkItemId(u64::MAX))));
             }
+        }
+    }
+}
+
+/// From where on a row is looked at.
+struct After(std::ops::Bound<(Place, WorkItemId)>);
+
+impl After {
+    fn is_before(&self, at: (Place, WorkItemId)) -> bool {
+        match self.0 {
+            Excluded(from) => from < at,
+            _ => true,
         }
     }
 }
@@ -82,21 +97,25 @@ impl Rows {
     /// An item joins its row.
     pub(super) fn add(&mut self, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
         if let Some(row) = self.places.get(prefers).and_then(|&n| self.rows.get_mut(n)) {
+            let later = row.first.max(at);
             row.first = row.first.min(at);
-            row.items.insert(at);
+            row.rest.insert(later);
             return;
         }
-        let turns = prefers.iter().any(|want| want.schedule.steps().len() > 1);
+        let turns = prefers.iter().any(|want| !want.schedule.is_constant());
         self.places.insert(prefers.clone(), self.rows.len());
-        self.rows.push(Row { first: at, prefers: prefers.clone(), turns, items: BTreeSet::from([at]) });
+        self.rows.push(Row { first: at, prefers: prefers.clone(), turns, rest: BTreeSet::new() });
     }
 
     /// An item leaves its row.
     pub(super) fn remove(&mut self, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
         let Some(&n) = self.places.get(prefers) else { return };
         let Some(row) = self.rows.get_mut(n) else { return };
-        row.items.remove(&at);
-        if let Some(&first) = row.items.first() {
+        if row.first != at {
+            row.rest.remove(&at);
+            return;
+        }
+        if let Some(first) = row.rest.pop_first() {
             row.first = first;
             return;
         }

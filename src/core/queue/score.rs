@@ -154,14 +154,14 @@ pub(super) fn judge(kind: &Kind, ask: &Ask, prefers: &[Want], waited: Duration) 
 
 /// Urgency: the wait in targets, each beyond the first counting by the late slope. A target of zero counts as one
 /// microsecond.
-pub(super) fn urgency(waited: Duration, target: Duration, weights: &Weights) -> f64 {
-    let targets = waited.as_secs_f64() / target.as_secs_f64().max(1e-6);
+pub(super) fn urgency(waited_s: f64, target_s: f64, weights: &Weights) -> f64 {
+    let targets = waited_s / target_s.max(1e-6);
     if targets <= 1.0 { targets } else { 1.0 + weights.late_slope * (targets - 1.0) }
 }
 
 /// Whether taking the item now is what keeps it in time: a live one within its target, another in the last quarter of it.
-pub(super) fn is_in_time(waited: Duration, target: Duration, live: bool) -> bool {
-    waited <= target && (live || waited >= target / 4 * 3)
+pub(super) fn is_in_time(waited_s: f64, target_s: f64, live: bool) -> bool {
+    waited_s <= target_s && (live || waited_s >= 0.75 * target_s)
 }
 
 #[cfg(test)]
@@ -247,11 +247,10 @@ mod tests {
 
     #[test]
     fn urgency_grows_more_slowly_beyond_the_target() {
-        let of =
-            |waited, target| urgency(Duration::from_secs(waited), Duration::from_secs(target), &Weights::default());
-        assert_eq!(of(10, 20), 0.5);
-        assert_eq!(of(20, 20), 1.0);
-        assert_eq!(of(60, 20), 2.0);
-        assert!(of(1, 0).is_finite());
+        let of = |waited_s, target_s| urgency(waited_s, target_s, &Weights::default());
+        assert_eq!(of(10.0, 20.0), 0.5);
+        assert_eq!(of(20.0, 20.0), 1.0);
+        assert_eq!(of(60.0, 20.0), 2.0);
+        assert!(of(1.0, 0.0).is_finite());
     }
 }
