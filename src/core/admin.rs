@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{AgentId, Now, Timestamp, TraitId};
+use crate::base::{AgentId, Now, Timestamp};
 use crate::core::call::{Call, CallState};
-use crate::core::contact::{Level, Mode, Schedule, Slots, Want};
 use crate::core::control::{AgentView, Alarm, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
 use crate::core::ivr;
 use crate::core::journal::{Change, Seq};
-use crate::core::queue::{AgentProfile, QueueProfile};
-use crate::core::switch::{Output, StoredAgent, Switch, Timer, WAITING_MAX};
+use crate::core::switch::{Output, StoredAgent, Switch, Timer};
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::tenant::{Directory, Provision};
 use crate::core::trunk::TrunkHealth;
@@ -60,12 +58,6 @@ impl Alarms {
         }
         list
     }
-}
-
-fn skill_wants(what: TraitId, least: f64) -> [Want; 2] {
-    let required = Schedule::constant(Level::new(least.max(0.0001)), 0);
-    let preferred = Schedule::constant(Level::FULL, 100);
-    [Want { what, mode: Mode::Required, schedule: required }, Want { what, mode: Mode::Preferred, schedule: preferred }]
 }
 
 impl Switch {
@@ -170,27 +162,7 @@ impl Switch {
         let expires = Some(self.provision.sip.session_expires_s).filter(|s| *s > 0).map(seconds);
         self.sip.set_session_timer(expires, seconds(self.provision.sip.min_se_s));
         let known: HashSet<AgentId> = self.queue.agents().map(|a| a.id).collect();
-        let agents = self.directory.agents().map(|a| AgentProfile {
-            id: a.id,
-            tenant: a.tenant,
-            traits: a.skills.iter().map(|(s, l)| (TraitId(s.0), Level::new(*l))).collect(),
-            minds: vec![],
-            slots: Slots::default(),
-            ring: Duration::from_secs(a.ring_s.into()),
-            wrap_up: Duration::from_secs(a.wrap_up_s.into()),
-        });
-        let queues = self.directory.queues().map(|q| QueueProfile {
-            id: q.id,
-            tenant: q.tenant,
-            wants: q.skills.iter().flat_map(|(s, l)| skill_wants(TraitId(s.0), *l)).collect(),
-            importance: 1.0,
-            targets: [Duration::from_secs(q.target_s.into()); 6],
-            escalate_after: None,
-            overflow_after: (q.overflow_after_s > 0).then(|| Duration::from_secs(q.overflow_after_s.into())),
-            waiting_max: if q.waiting_max == 0 { WAITING_MAX } else { q.waiting_max as usize },
-            announce_every: (q.announce_every_s > 0).then(|| Duration::from_secs(q.announce_every_s.into())),
-        });
-        self.queue.provision(now, vec![], agents.collect(), queues.collect());
+        self.provision_queue(now);
         self.seat_agents(now, &known, stored);
         let directory = &self.directory;
         self.pin_failures.retain(|agent, _| directory.agent(*agent).is_some());

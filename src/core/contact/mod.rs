@@ -1,12 +1,13 @@
 //! Contacts: what a client's contact of any medium is before and while it is a work item.
 //!
 //! Each contact runs through the same steps, whatever its medium: its [attributes](attribute) are found by
-//! [discovery](discovery) events; [modifiers](modifier) say how they count; with both it becomes a [work item](work) in the
+//! [discovery] events; [modifiers](modifier) say how they count; with both it becomes a [work item](work) in the
 //! one [queue](crate::core::queue), is matched, offered, handled and completed.
 
 pub mod attribute;
 pub mod discovery;
 pub mod modifier;
+mod provisioned;
 pub mod routing;
 pub mod slots;
 pub mod want;

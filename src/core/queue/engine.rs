@@ -14,6 +14,7 @@ use super::item::{Exit, Item, Queue, Stage, Tally};
 use super::offer::{Audit, Offer, OfferEnd};
 use super::predict::Accuracy;
 use super::profile::{EnqueueError, Entry, Refusal};
+use super::row::Levels;
 use super::timer::{Timer, Timers};
 
 /// What the engine wants done, or tells.
@@ -90,6 +91,7 @@ pub struct Engine {
     pub(super) accuracy: Accuracy,
     pub(super) shares_at: Option<Instant>,
     pub(super) burdens: Burdens,
+    pub(super) levels: Levels,
     pub(super) waiting_max: usize,
     pub(super) refused: u64,
     /// The latest time that was told: for checks.
@@ -114,6 +116,7 @@ impl Engine {
             accuracy: Accuracy::default(),
             shares_at: None,
             burdens: Burdens::default(),
+            levels: Levels::default(),
             waiting_max,
             refused: 0,
             seen: Instant::ZERO,

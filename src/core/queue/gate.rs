@@ -12,7 +12,7 @@ use crate::core::contact::{Mode, Want};
 
 use super::class::ClassId;
 use super::line::Place;
-use super::row::{Rows, turns};
+use super::row::{Row, Rows, turns};
 
 /// A gate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -81,6 +81,8 @@ pub(super) struct Gate {
     pub(super) fit: Fit,
     /// When the steps of what is required and forbidden turn.
     turns: Box<[Duration]>,
+    /// The weight of what is required, where it stays the same: whoever fits meets it in full.
+    pub(super) required: Option<f64>,
     /// Number of items, free or rung for.
     pub(super) present: usize,
     rows: Rows,
@@ -90,9 +92,12 @@ pub(super) struct Gate {
 impl Gate {
     /// A gate behind which nobody waits.
     pub(super) fn new(ask: Ask, importance: f64, target: Duration, fit: Fit) -> Self {
-        let turns = turns(&ask.gates).into();
+        let turns: Box<[Duration]> = turns(&ask.gates).into();
+        let required = ask.gates.iter().filter(|want| want.mode == Mode::Required);
+        let required = required.map(|want| f64::from(want.schedule.at(Duration::ZERO).importance)).sum();
+        let required = turns.is_empty().then_some(required);
         let (rows, all) = (Rows::default(), BTreeSet::new());
-        Self { ask, importance, target, fit, turns, present: 0, rows, all }
+        Self { ask, importance, target, fit, turns, required, present: 0, rows, all }
     }
 
     /// Somebody waits free.
@@ -137,17 +142,17 @@ impl Gate {
 
     /// Every item that can be the next one, with what it prefers where that is at hand: no other of its row waits longer at
     /// the same step of the schedules. Where more preferences differ than [`ROWS_MAX`], the [`WAITS_MAX`] longest waits:
-    /// whoever is left out waits behind so many others. Rows whose longest wait is not `worth` it are passed over.
+    /// whoever is left out waits behind so many others. Rows that are not `worth` it are passed over.
     pub(super) fn heads(
         &self,
         now: Instant,
-        worth: impl Fn(Place) -> bool,
+        worth: impl Fn(&Row) -> bool,
         mut each: impl FnMut(Place, WorkItemId, Option<&Arc<[Want]>>),
     ) {
         if self.rows.len() > ROWS_MAX {
             return self.all.iter().take(WAITS_MAX).for_each(|&(place, item)| each(place, item, None));
         }
-        for row in self.rows.iter().filter(|row| worth(row.first.0)) {
+        for row in self.rows.iter().filter(|row| worth(row)) {
             row.heads(now, &self.turns, |place, item| each(place, item, Some(&row.prefers)));
         }
     }

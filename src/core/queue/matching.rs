@@ -18,6 +18,7 @@ use super::gate::{Front, Gate};
 use super::item::{Stage, Urgency};
 use super::line::Place;
 use super::posture::Posture;
+use super::row::{Levels, Row};
 use super::score::{Terms, is_in_time, judge, urgency};
 use super::timer::Timer;
 
@@ -231,11 +232,33 @@ impl Engine {
     pub(super) fn match_agent(&mut self, now: Now, id: AgentId) {
         let Some(agent) = self.agents.get(&id) else { return };
         let Some((posture, idle_since)) = agent.footing().open else { return };
-        let Some(class) = self.fits.class(agent.class) else { return };
+        let mut levels = std::mem::take(&mut self.levels);
+        if let Some(class) = self.fits.class(agent.class) {
+            levels.set(&class.kind.traits);
+        }
+        let best = self.best_item(now, id, (posture, idle_since), &levels);
+        self.levels = levels;
+        if let Some((best, reason)) = best {
+            self.make_offer(now, best, reason);
+        }
+    }
+
+    /// The best item for an agent who can take something, and why it is.
+    fn best_item(
+        &self,
+        now: Now,
+        id: AgentId,
+        (posture, idle_since): (Posture, Instant),
+        levels: &Levels,
+    ) -> Option<(Pair, Box<Reason>)> {
+        let agent = self.agents.get(&id)?;
+        let class = self.fits.class(agent.class)?;
         let routing = self.fits.routing(class.kind.tenant);
         let seat = Seat { agent: id, id: agent.class, class, posture, idle_since };
         let mut choice = Choice::new(Trigger::Agent);
         let idle = idle_points(now.mono, &routing, idle_since);
+        // What agents of a class prefer in items is weighed in the score alone.
+        let by_score = matches!(routing.policy, Policy::Score | Policy::ScoreHold) && class.kind.minds.is_empty();
         for (gate, front) in self.fits.gates_for(agent.class) {
             // What cannot be among the best is not looked at more closely.
             let floor = choice.floor();
@@ -245,8 +268,10 @@ impl Engine {
                 continue;
             }
             let Some(gate) = self.fits.gate(gate) else { continue };
-            let worth = |rank: Place| {
-                floor.is_none_or(|floor| self.ceiling(&routing, front, idle, rank.waited(now.mono)) >= floor)
+            let worth = |row: &Row| {
+                let lacks = routing.weights.fit * (1.0 - row.share_max(levels, gate.required));
+                let ceiling = || self.ceiling(&routing, front, idle, row.first.0.waited(now.mono));
+                floor.is_none_or(|floor| !by_score || ceiling() - lacks >= floor)
             };
             gate.heads(now.mono, worth, |rank, item, prefers| {
                 let prefers = prefers.or_else(|| self.items.get(&item).map(|i| &i.prefers));
@@ -255,9 +280,8 @@ impl Engine {
                 choice.consider(self.pair(now.mono, &routing, Trigger::Agent, head, seat));
             });
         }
-        let Some(best) = choice.best() else { return };
-        let reason = choice.reason(now, best);
-        self.make_offer(now, best, reason);
+        let best = choice.best()?;
+        Some((best, choice.reason(now, best)))
     }
 
     /// Matches all that can be matched, the best pairs first: for changes that concern many at once.

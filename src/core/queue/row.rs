@@ -5,16 +5,78 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Instant, WorkItemId};
-use crate::core::contact::Want;
+use crate::base::{Instant, TraitId, WorkItemId};
+use crate::core::contact::{Level, Want};
 
+use super::class::Traits;
 use super::line::Place;
+
+/// What a row prefers, where that fits here: a few wants that stay the same.
+#[derive(Clone, Copy, Debug)]
+struct Plain([(TraitId, Level, u8); PLAIN_MAX]);
+
+/// Most wants of a plain row.
+const PLAIN_MAX: usize = 3;
+
+impl Plain {
+    fn new(prefers: &[Want]) -> Option<Self> {
+        let mut plain = [(TraitId::NOBODYS, Level::NONE, 0); PLAIN_MAX];
+        if prefers.len() > PLAIN_MAX || !prefers.iter().all(|want| want.schedule.is_constant()) {
+            return None;
+        }
+        for (place, want) in plain.iter_mut().zip(prefers) {
+            let step = want.schedule.at(Duration::ZERO);
+            *place = (want.what, step.level, step.importance);
+        }
+        Some(Self(plain))
+    }
+}
+
+/// The levels of one class, by trait: quick to ask.
+#[derive(Default, Debug)]
+pub(super) struct Levels {
+    levels: Vec<Level>,
+    used: Vec<TraitId>,
+}
+
+impl Levels {
+    /// Those of this class and no other.
+    pub(super) fn set(&mut self, traits: &Traits) {
+        for what in self.used.drain(..) {
+            if let Some(level) = self.levels.get_mut(what.0 as usize) {
+                *level = Level::NONE;
+            }
+        }
+        for what in traits.iter().filter(|what| what.0 < TRAITS_MAX) {
+            let at = what.0 as usize;
+            if at >= self.levels.len() {
+                self.levels.resize(at + 1, Level::NONE);
+            }
+            if let Some(level) = self.levels.get_mut(at) {
+                *level = traits.level(what);
+            }
+            self.used.push(what);
+        }
+    }
+
+    /// A level; full for a trait whose number is too high to be kept.
+    fn get(&self, what: TraitId) -> Level {
+        if what.0 >= TRAITS_MAX && what != TraitId::NOBODYS {
+            return Level::FULL;
+        }
+        self.levels.get(what.0 as usize).copied().unwrap_or(Level::NONE)
+    }
+}
+
+/// Levels of traits beyond this number are not kept.
+const TRAITS_MAX: u32 = 1 << 20;
 
 /// A row. What decides whether it is worth a closer look stands in front.
 #[derive(Debug)]
 pub(super) struct Row {
     /// The longest wait.
     pub(super) first: (Place, WorkItemId),
+    plain: Option<Plain>,
     /// What its items prefer.
     pub(super) prefers: Arc<[Want]>,
     /// Whether anything of that changes with waiting.
@@ -24,6 +86,19 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// How well agents with these levels match, at most; `required` is the weight of what they meet in full.
+    pub(super) fn share_max(&self, levels: &Levels, required: Option<f64>) -> f64 {
+        let (Some(plain), Some(required)) = (&self.plain, required) else { return 1.0 };
+        let (mut sum, mut weight) = (required, required);
+        for &(what, need, importance) in &plain.0 {
+            let have = levels.get(what);
+            let met = if have >= need { 1.0 } else { have.get() / need.get() };
+            sum += f64::from(importance) * met;
+            weight += f64::from(importance);
+        }
+        if weight > 0.0 { sum / weight } else { 1.0 }
+    }
+
     /// Items of which each is the longest wait at its step of the schedules, `turns` being when those of the gate change.
     pub(super) fn heads(&self, now: Instant, gate_turns: &[Duration], mut each: impl FnMut(Place, WorkItemId)) {
         if !self.turns && gate_turns.is_empty() {
@@ -104,7 +179,8 @@ impl Rows {
         }
         let turns = prefers.iter().any(|want| !want.schedule.is_constant());
         self.places.insert(prefers.clone(), self.rows.len());
-        self.rows.push(Row { first: at, prefers: prefers.clone(), turns, rest: BTreeSet::new() });
+        let plain = Plain::new(prefers);
+        self.rows.push(Row { first: at, plain, prefers: prefers.clone(), turns, rest: BTreeSet::new() });
     }
 
     /// An item leaves its row.
