@@ -23,6 +23,12 @@ impl Place {
         Duration::from_micros(u64::try_from(now.saturating_sub(self.0)).unwrap_or(0))
     }
 
+    /// The same in seconds.
+    pub(super) fn waited_s(self, now: Instant) -> f64 {
+        let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        now.saturating_sub(self.0).max(0) as f64 * 1e-6
+    }
+
     /// The same place, as if it had been waited longer.
     pub(super) fn with_credit(self, credit: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(credit.as_micros()).unwrap_or(i64::MAX)))

@@ -160,28 +160,31 @@ impl Engine {
         Some(Pair { item, agent, class, terms, key, waited: head.waited, idle_since: seat.idle_since })
     }
 
-    /// What the key of an item can be at most, for an agent who got free and who counts so many points for being idle.
-    fn ceiling(&self, routing: &Routing, front: &Front, idle: f64, waited: Duration) -> f64 {
-        let (weights, waited_s) = (&routing.weights, waited.as_secs_f64());
+    /// What keys of items behind a gate can be at most, for an agent who got free and who counts so many points for being
+    /// idle.
+    fn ceiling(&self, routing: &Routing, front: &Front, idle: f64) -> Ceiling {
+        let weights = &routing.weights;
+        let urgency_only = Ceiling {
+            base: 0.0,
+            urgency: 1.0,
+            late_slope: 1.0,
+            in_time: 0.0,
+            live: true,
+            target_s: front.target_s,
+            per_target: 1.0 / front.target_s,
+        };
         match routing.policy {
-            Policy::Fifo => waited_s / front.target_s,
-            Policy::BestSkill => 1.0,
-            Policy::Score | Policy::ScoreHold => {
-                let live = front.medium.is_live();
-                let in_time = if is_in_time(waited_s, front.target_s, live) { weights.in_time } else { 0.0 };
-                let urgent = weights.urgency * front.importance * urgency(waited_s, front.target_s, weights);
-                weights.fit + idle + weights.fairness * self.arrears(front.queue) + urgent + in_time
-            }
+            Policy::Fifo => urgency_only,
+            Policy::BestSkill => Ceiling { base: 1.0, urgency: 0.0, ..urgency_only },
+            Policy::Score | Policy::ScoreHold => Ceiling {
+                base: weights.fit + idle + weights.fairness * self.arrears(front.queue),
+                urgency: weights.urgency * front.importance,
+                late_slope: weights.late_slope,
+                in_time: weights.in_time,
+                live: front.medium.is_live(),
+                ..urgency_only
+            },
         }
-    }
-
-    /// The same for all items behind a gate: those in time are not more urgent than at their target.
-    fn ceiling_of(&self, now: Instant, routing: &Routing, front: &Front, idle: f64) -> f64 {
-        let Some((oldest, youngest)) = front.waits else { return f64::NEG_INFINITY };
-        let of = |waited| self.ceiling(routing, front, idle, waited);
-        let target = Duration::try_from_secs_f64(front.target_s).unwrap_or(Duration::MAX);
-        let all = of(oldest.waited(now));
-        if youngest.waited(now) <= target { all.max(of(target.min(oldest.waited(now)))) } else { all }
     }
 
     /// Works out anew, now and then, what load each agent bears of each queue.
@@ -256,22 +259,23 @@ impl Engine {
         let routing = self.fits.routing(class.kind.tenant);
         let seat = Seat { agent: id, id: agent.class, class, posture, idle_since };
         let mut choice = Choice::new(Trigger::Agent);
-        let idle = idle_points(now.mono, &routing, idle_since);
+        let (idle, fit) = (idle_points(now.mono, &routing, idle_since), routing.weights.fit);
         // What agents of a class prefer in items is weighed in the score alone.
         let by_score = matches!(routing.policy, Policy::Score | Policy::ScoreHold) && class.kind.minds.is_empty();
         for (gate, front) in self.fits.gates_for(agent.class) {
             // What cannot be among the best is not looked at more closely.
-            let floor = choice.floor();
-            if !posture.takes(front.medium, class.kind.slots)
-                || floor.is_some_and(|floor| self.ceiling_of(now.mono, &routing, front, idle) < floor)
-            {
+            let floor = choice.floor().unwrap_or(f64::NEG_INFINITY);
+            if !posture.takes(front.medium, class.kind.slots) {
+                continue;
+            }
+            let ceiling = self.ceiling(&routing, front, idle);
+            if ceiling.of_all(front, now.mono) < floor {
                 continue;
             }
             let Some(gate) = self.fits.gate(gate) else { continue };
             let worth = |row: &Row| {
-                let lacks = routing.weights.fit * (1.0 - row.share_max(levels, gate.required));
-                let ceiling = || self.ceiling(&routing, front, idle, row.first.0.waited(now.mono));
-                floor.is_none_or(|floor| !by_score || ceiling() - lacks >= floor)
+                let most = ceiling.of(row.first.0.waited_s(now.mono));
+                most >= floor && (!by_score || most - fit * (1.0 - row.share_max(levels, gate.required)) >= floor)
             };
             gate.heads(now.mono, worth, |rank, item, prefers| {
                 let prefers = prefers.or_else(|| self.items.get(&item).map(|i| &i.prefers));
@@ -369,6 +373,37 @@ impl Engine {
             item.hold_at = None;
             self.match_item(now, id);
         }
+    }
+}
+
+/// The most that keys of the items behind a gate can be, by wait.
+#[derive(Clone, Copy)]
+struct Ceiling {
+    base: f64,
+    urgency: f64,
+    late_slope: f64,
+    in_time: f64,
+    live: bool,
+    target_s: f64,
+    per_target: f64,
+}
+
+impl Ceiling {
+    /// For an item that has waited so long.
+    fn of(&self, waited_s: f64) -> f64 {
+        let targets = waited_s * self.per_target;
+        let urgency = if targets <= 1.0 { targets } else { 1.0 + self.late_slope * (targets - 1.0) };
+        let in_time = if is_in_time(waited_s, self.target_s, self.live) { self.in_time } else { 0.0 };
+        // A hair more than the score itself, which is added up in another order.
+        self.base + self.urgency * urgency + in_time + 1e-9
+    }
+
+    /// For all that wait: those in time are not more urgent than at their target.
+    fn of_all(&self, front: &Front, now: Instant) -> f64 {
+        let Some((oldest, youngest)) = front.waits else { return f64::NEG_INFINITY };
+        let (oldest_s, youngest_s) = (oldest.waited_s(now), youngest.waited_s(now));
+        let all = self.of(oldest_s);
+        if youngest_s <= self.target_s { all.max(self.of(oldest_s.min(self.target_s))) } else { all }
     }
 }
 

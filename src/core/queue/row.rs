@@ -92,11 +92,15 @@ impl Row {
         let (mut sum, mut weight) = (required, required);
         for &(what, need, importance) in &plain.0 {
             let have = levels.get(what);
-            let met = if have >= need { 1.0 } else { have.get() / need.get() };
-            sum += f64::from(importance) * met;
             weight += f64::from(importance);
+            if have >= need {
+                sum += f64::from(importance);
+            } else if have > Level::NONE {
+                sum += f64::from(importance) * (have.get() / need.get());
+            }
         }
-        if weight > 0.0 { sum / weight } else { 1.0 }
+        // A hair more than the score itself, which is rounded otherwise.
+        if weight > 0.0 { sum / weight + 1e-12 } else { 1.0 }
     }
 
     /// Items of which each is the longest wait at its step of the schedules, `turns` being when those of the gate change.
