@@ -112,6 +112,9 @@ pub(super) enum Command {
     /// Call detail records
     #[command(subcommand)]
     Cdr(CdrCommand),
+    /// What was recorded, for other uses
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Copy the database to a file, while running or not
     Backup {
         /// Where to; a file that is there is replaced
@@ -374,6 +377,22 @@ pub(super) enum ProvisionCommand {
 pub(super) enum CdrCommand {
     /// Print the records of all calls, also of those in progress
     Export(CdrArgs),
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum ExportCommand {
+    /// A day's calls of a tenant as a scenario for `simulate` and `tune`
+    Scenario {
+        /// The day, in the tenant's time zone: `2026-01-31`
+        #[arg(long)]
+        day: String,
+        /// The tenant
+        #[arg(long, value_name = "NAME")]
+        tenant: String,
+        /// Write it here instead of to standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -14,6 +14,7 @@ mod live;
 mod maintain;
 mod output;
 mod provision;
+mod scenario;
 mod serve;
 mod simulate;
 
@@ -27,7 +28,7 @@ pub use error::CliError;
 pub use files::read_provision;
 
 use crate::core::control::Command as Order;
-use args::{AgentCommand, CdrCommand, Command, FlowCommand, ProvisionCommand};
+use args::{AgentCommand, CdrCommand, Command, ExportCommand, FlowCommand, ProvisionCommand};
 use entity::Kind;
 
 /// Runs the command that the process's arguments name.
@@ -90,6 +91,9 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Hangup { call } => live::order(&dir, &Order::Hangup { call }),
         Command::LogLevel { module, level } => live::log_level(&dir, module, level),
         Command::Cdr(CdrCommand::Export(args)) => cdr::export(&dir, &args),
+        Command::Export(ExportCommand::Scenario { day, tenant, output }) => {
+            scenario::export(&dir, &day, &tenant, output.as_deref())
+        }
         Command::Backup { file, with_secrets } => maintain::backup(&dir, &file, with_secrets),
         Command::Restore { file } => maintain::restore(&dir, &file),
         Command::Completions { shell } => {

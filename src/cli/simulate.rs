@@ -12,6 +12,7 @@ use super::{CliError, files, output};
 use crate::core::contact::routing::{Policy, Routing, Weights};
 use crate::edge::console::Table;
 use crate::simulate::routing::MEASURES;
+use crate::simulate::scenario::Staff;
 use crate::simulate::{Digest, Estimate, Scenario, Summary, run, tune};
 
 /// Between two looks at the progress.
@@ -31,6 +32,12 @@ pub struct SimulateArgs {
     /// How agents are chosen: fifo, best-skill, score or score+hold
     #[arg(long, value_name = "POLICY", default_value_t)]
     policy: Policy,
+    /// Another number of agents: `12`, or `+2` and `-2` for more and fewer
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = staff)]
+    agents: Option<Staff>,
+    /// Another number of chats that an agent takes at once
+    #[arg(long, value_name = "N")]
+    chat_slots: Option<u8>,
     /// All policies beside each other, on the same contacts
     #[arg(long, conflicts_with_all = ["policy", "json"])]
     compare: bool,
@@ -39,9 +46,24 @@ pub struct SimulateArgs {
     json: bool,
 }
 
+fn staff(text: &str) -> Result<Staff, String> {
+    let wrong = || "expected a number of agents, `+N` or `-N`".to_owned();
+    match text.strip_prefix('+') {
+        Some(more) => more.parse::<u16>().map(|n| Staff::Change(n.into())).map_err(|_| wrong()),
+        None if text.starts_with('-') => text.parse::<i16>().map(|n| Staff::Change(n.into())).map_err(|_| wrong()),
+        None => text.parse().map(Staff::Count).map_err(|_| wrong()),
+    }
+}
+
 /// Runs `cordboard simulate`.
 pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
-    let scenario = read(&args.file)?;
+    let mut scenario = read(&args.file)?;
+    if let Some(staff) = args.agents {
+        scenario.set_staff(staff).map_err(|what| CliError::Usage(format!("--agents: {what}")))?;
+    }
+    if let Some(slots) = args.chat_slots {
+        scenario.set_chat_slots(slots).map_err(|what| CliError::Usage(format!("--chat-slots: {what}")))?;
+    }
     let first = args.seed.unwrap_or(scenario.seed());
     let seeds: Vec<u64> = (0..u64::from(args.seeds)).map(|n| first.wrapping_add(n)).collect();
     let policies = if args.compare { Policy::ALL.to_vec() } else { vec![args.policy] };

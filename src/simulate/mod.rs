@@ -12,6 +12,7 @@ pub mod measure;
 pub mod media;
 mod place;
 pub mod random;
+pub mod recorded;
 pub mod routing;
 pub mod scenario;
 mod summary;

@@ -96,11 +96,13 @@ enum Event {
 fn draw(scenario: &Scenario, seed: u64) -> Vec<Drawn> {
     let mut random = Random::new(seed);
     let mean_gap_s = 3_600.0 / scenario.calls_per_hour();
+    let named: BTreeMap<&str, usize> = scenario.types.iter().zip(0..).map(|(of, n)| (of.name.as_str(), n)).collect();
     let laws: Vec<Law> = scenario.types.iter().filter_map(|of| of.talk.law()).collect();
     let mut came_s = 0.0;
     let mut calls = vec![];
-    for _ in 0..scenario.contacts() {
-        came_s += random.exponential(mean_gap_s);
+    for n in 0..scenario.contacts() {
+        let recorded = scenario.arrivals.get(n as usize);
+        came_s = recorded.map_or_else(|| came_s + random.exponential(mean_gap_s), |arrival| arrival.at_s);
         let mut lot = random.unit() * scenario.calls_per_hour();
         let mut of = 0;
         for (n, each) in scenario.types.iter().enumerate().filter(|(_, each)| each.calls_per_hour > 0.0) {
@@ -110,12 +112,14 @@ fn draw(scenario: &Scenario, seed: u64) -> Vec<Drawn> {
                 break;
             }
         }
+        of = recorded.and_then(|arrival| named.get(arrival.of.as_str())).copied().unwrap_or(of);
         let soon = random.unit() < SOON;
         let early_s = random.between(SOON_S.0, SOON_S.1);
         let borne_s = random.between(0.0, BEAR_S);
         let mean_s = scenario.types.get(of).map_or(1.0, |of| of.patience_mean_s);
         let late_s = borne_s + random.exponential(mean_s);
-        let talk_s = laws.get(of).map_or(0.0, |law| law.draw(&mut random));
+        let drawn_s = laws.get(of).map_or(0.0, |law| law.draw(&mut random));
+        let talk_s = recorded.and_then(|arrival| arrival.talk_s).unwrap_or(drawn_s);
         let patience_s = if soon { early_s } else { late_s };
         calls.push(Drawn { of, came: Instant::ZERO + seconds(came_s), talk_s, patience_s, resolves: random.unit() });
     }
@@ -250,7 +254,8 @@ pub fn run(scenario: &Scenario, routing: &Routing, seed: u64, mut progress: impl
 impl Run {
     /// The measures, in the order of [`MEASURES`].
     pub fn measures(&self) -> [f64; MEASURES.len()] {
-        self.measured(&self.calls, self.until.as_micros() as f64 / 1e6)
+        let from = self.calls.first().map_or(self.until, |call| call.came);
+        self.measured(&self.calls, self.until.since(from).as_secs_f64())
     }
 
     /// The same with intervals from the batches that the run is cut into.

@@ -28,6 +28,8 @@ const RATE_MAX: f64 = 1_000_000.0;
 const MEAN_S_MAX: f64 = 1_000_000.0;
 /// Largest deviation of a logarithm: beyond this a mean says nothing.
 const LOG_SD_MAX: f64 = 3.0;
+/// Faults of arrivals that are told.
+const ARRIVAL_FAULTS_MAX: usize = 20;
 /// Highest importance.
 const IMPORTANCE_MAX: f64 = 1_000.0;
 
@@ -82,6 +84,50 @@ impl Scenario {
             Self::Routing(scenario) => scenario.seed,
             Self::Media(scenario) => scenario.seed,
         }
+    }
+
+    /// Changes the number of agents. Of agents with skills the mix stays: those who come are like those who are there, one after
+    /// the other; those who leave are the last.
+    ///
+    /// # Errors
+    /// There would be nobody, or nobody who could take some calls: says what.
+    pub fn set_staff(&mut self, staff: Staff) -> Result<(), String> {
+        match self {
+            Self::Routing(scenario) => {
+                let (count, wanted) = (scenario.agents.len(), staff.of(scenario.agents.len()));
+                let more: Vec<Agent> =
+                    (count..wanted).filter_map(|n| scenario.agents.get(n % count.max(1)).cloned()).collect();
+                scenario.agents.truncate(wanted);
+                scenario.agents.extend(
+                    more.into_iter()
+                        .zip(1..)
+                        .map(|(agent, n): (Agent, u32)| Agent { name: format!("{} (+{n})", agent.name), ..agent }),
+                );
+                let able = |of: &CallType| scenario.agents.iter().any(|agent| agent.level(of) > 0.0);
+                match scenario.types.iter().find(|of| !able(of)) {
+                    Some(of) => Err(format!("none of {wanted} agents could take calls of type `{}`", of.name)),
+                    None => Ok(()),
+                }
+            }
+            Self::Media(scenario) => {
+                let wanted = staff.of(scenario.agents as usize);
+                scenario.agents = u32::try_from(wanted).unwrap_or(u32::MAX);
+                if wanted == 0 { Err("there would be no agents".to_owned()) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Changes how many chats an agent takes at once.
+    ///
+    /// # Errors
+    /// The scenario does not say how so many chats progress, or has none: says what.
+    pub fn set_chat_slots(&mut self, slots: u8) -> Result<(), String> {
+        let Self::Media(scenario) = self else { return Err("only `media` scenarios have chats".to_owned()) };
+        if !(1..=scenario.chat_rates.len()).contains(&usize::from(slots)) {
+            return Err(format!("`chat_rates` says how up to {} chats at once progress", scenario.chat_rates.len()));
+        }
+        scenario.slots.insert(Medium::Chat, slots);
+        Ok(())
     }
 
     /// How many contacts a run has, about.
@@ -177,6 +223,9 @@ pub struct Routing {
     pub types: Vec<CallType>,
     /// Who takes them.
     pub agents: Vec<Agent>,
+    /// Calls that were recorded, in the order of time; instead of calls that are drawn.
+    #[serde(default)]
+    pub arrivals: Vec<Arrival>,
     /// How many calls come in a run; or [`hours`](Self::hours).
     calls: Option<u32>,
     /// How long a run is, in hours of virtual time; or [`calls`](Self::calls).
@@ -204,6 +253,39 @@ fn one() -> u64 {
 
 fn unit() -> f64 {
     1.0
+}
+
+/// A call that was recorded.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrival {
+    /// When it came, in seconds.
+    pub at_s: f64,
+    /// Its type, by name.
+    #[serde(rename = "type")]
+    pub of: String,
+    /// How long an agent of middling skill talks; drawn where it is not known.
+    pub talk_s: Option<f64>,
+}
+
+/// Another number of agents.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Staff {
+    /// So many.
+    Count(u32),
+    /// So many more, or less.
+    Change(i32),
+}
+
+impl Staff {
+    /// How many these become, within bounds.
+    fn of(self, count: usize) -> usize {
+        let wanted = match self {
+            Self::Count(wanted) => i64::from(wanted),
+            Self::Change(by) => count as i64 + i64::from(by),
+        };
+        wanted.clamp(0, AGENTS_MAX as i64) as usize
+    }
 }
 
 /// A type of call.
@@ -246,6 +328,7 @@ impl Routing {
     /// How many calls come in a run.
     pub fn contacts(&self) -> u32 {
         match (self.calls, self.hours) {
+            _ if !self.arrivals.is_empty() => u32::try_from(self.arrivals.len()).unwrap_or(u32::MAX),
             (Some(calls), _) => calls,
             (None, hours) => (hours.unwrap_or(0.0) * self.calls_per_hour()).round() as u32,
         }
@@ -295,10 +378,13 @@ fn check_routing(scenario: &Routing, faults: &mut Faults<'_>) {
             faults.within(&[Key("agents"), Index(n), Key("skills"), Key(skill)], level, 0.0, 1.0);
         }
     }
+    if !scenario.arrivals.is_empty() {
+        return check_arrivals(scenario, faults);
+    }
     match (scenario.calls, scenario.hours) {
         (Some(_), None) | (None, Some(_)) => {}
         (Some(_), Some(_)) => faults.add(&[Key("hours")], "both `calls` and `hours` are given", "one of them"),
-        (None, None) => faults.add(&[], "neither `calls` nor `hours` is given", "one of them"),
+        (None, None) => faults.add(&[], "neither `calls`, `hours` nor `arrivals` are given", "one of them"),
     }
     if let Some(calls) = scenario.calls {
         faults.within(&[Key("calls")], f64::from(calls), 1.0, f64::from(CONTACTS_MAX));
@@ -308,6 +394,34 @@ fn check_routing(scenario: &Routing, faults: &mut Faults<'_>) {
         duration(hours, scenario.calls_per_hour(), faults);
     } else if rates_ok && !scenario.types.is_empty() && scenario.calls_per_hour() <= 0.0 {
         faults.add(&[Key("types")], "no calls come: each `calls_per_hour` is 0", "one above 0 at least");
+    }
+}
+
+fn check_arrivals(scenario: &Routing, faults: &mut Faults<'_>) {
+    at_most(&[Key("arrivals")], scenario.arrivals.len(), CONTACTS_MAX as usize, faults);
+    for (key, given) in [("calls", scenario.calls.is_some()), ("hours", scenario.hours.is_some())] {
+        if given {
+            faults.add(&[Key(key)], format!("both `arrivals` and `{key}` are given"), "one of them");
+        }
+    }
+    let names: BTreeSet<&str> = scenario.types.iter().map(|of| of.name.as_str()).collect();
+    let mut before_s = 0.0;
+    for (n, arrival) in scenario.arrivals.iter().enumerate() {
+        let at = |key| [Key("arrivals"), Index(n), Key(key)];
+        // One fault of this kind says enough.
+        if faults.found.len() > ARRIVAL_FAULTS_MAX {
+            break;
+        }
+        if !names.contains(arrival.of.as_str()) {
+            let nearest = crate::core::fault::did_you_mean(&arrival.of, names.iter().copied());
+            let expected = nearest.map_or(String::new(), |nearest| format!("`{nearest}`"));
+            faults.add(&at("type"), format!("there is no type `{}`", arrival.of), expected);
+        }
+        faults.within(&at("at_s"), arrival.at_s, before_s, HOURS_MAX * 3_600.0);
+        before_s = arrival.at_s.max(before_s);
+        if let Some(talk_s) = arrival.talk_s {
+            faults.positive(&at("talk_s"), talk_s, MEAN_S_MAX);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::routing::MEASURES;
+use super::scenario::Staff;
 use super::*;
 use crate::core::contact::routing::{Policy, Weights};
 
@@ -200,4 +201,46 @@ fn occupancy_and_level_are_what_the_laws_say() {
     assert_eq!(of("skill"), 50.0);
     let resolved = 75.0 * (1.0 - of("abandon") / 100.0);
     assert!((of("resolved") - resolved).abs() < 1.5, "{} for {resolved}", of("resolved"));
+}
+
+#[test]
+fn recorded_calls_come_when_they_came() {
+    let recorded = |arrivals: Value| {
+        with(R3, |v| {
+            v["arrivals"] = arrivals;
+            v.as_object_mut().unwrap().remove("calls");
+        })
+    };
+    let good = json!([{"at_s": 0.5, "type": "vip", "talk_s": 60}, {"at_s": 9, "type": "normal"}]);
+    assert_eq!(read(&recorded(good)).contacts(), 2);
+    let said = |arrivals| faults(&recorded(arrivals)).concat();
+    assert!(
+        said(json!([{"at_s": 5, "type": "vip"}, {"at_s": 4, "type": "vip"}]))
+            .contains("`arrivals[1].at_s` is 4; expected 5")
+    );
+    assert!(said(json!([{"at_s": 5, "type": "vap"}])).contains("there is no type `vap`; expected `vip`"));
+    assert!(said(json!([{"at_s": 5, "type": "vip", "talk_s": 0}])).contains("`arrivals[0].talk_s` is 0"));
+    let both = fault(R3, |v| v["arrivals"] = json!([{"at_s": 5, "type": "vip"}]));
+    assert!(both.contains("both `arrivals` and `calls` are given"), "{both}");
+}
+
+#[test]
+fn agents_come_and_go_and_chats_are_packed() {
+    let count = |scenario: &Scenario| match scenario {
+        Scenario::Routing(scenario) => scenario.agents.len(),
+        Scenario::Media(scenario) => scenario.agents as usize,
+    };
+    let staffed = |text: &str, staff| {
+        let mut scenario = read(text);
+        scenario.set_staff(staff).map(|()| count(&scenario))
+    };
+    assert_eq!(staffed(R3, Staff::Change(2)), Ok(24));
+    assert_eq!(staffed(M1, Staff::Change(-3)), Ok(21));
+    assert_eq!(staffed(R3, Staff::Count(50)), Ok(50));
+    assert!(staffed(R3, Staff::Count(13)).is_err_and(|what| what.contains("`vip`")), "the experts are the last");
+    assert!(staffed(M1, Staff::Change(-24)).is_err());
+    let mut mix = read(M1);
+    assert_eq!(mix.set_chat_slots(2), Ok(()));
+    assert!(mix.set_chat_slots(4).is_err_and(|what| what.contains("up to 3 chats")));
+    assert!(read(R3).set_chat_slots(2).is_err());
 }
