@@ -208,9 +208,9 @@ async fn play<'a>(
             if n % 2 == 0 {
                 card.dial(seed, key);
             } else {
-                // Every third SIP caller speaks A-law only; one of eight has no patience.
+                // Every third SIP caller speaks A-law only; one of eight leaves before anybody gets free.
                 let codecs = if n % 6 == 1 { vec![Codec::Pcma] } else { Codec::USUAL.to_vec() };
-                let patience = (n % 8 == 7).then_some(Duration::from_secs(4));
+                let patience = (n % 8 == 7).then_some(Duration::from_millis(2_500));
                 executor.spawn(people::sip_caller(stage.clone(), seed, key, codecs, patience)).detach();
             }
         }
