@@ -104,7 +104,7 @@ impl Engine {
         let escalate_at = profile.escalate_after.map(left);
         let announce_at = profile.announce_every.filter(|_| entry.medium.is_live()).map(|every| now.mono + every);
         let gate = self.fits.enter(ask, profile.importance, target);
-        let shared = self.fits.gate(gate).and_then(|gate| gate.shared(&prefers));
+        let shared = self.fits.shared(gate, &prefers);
         entry.waited = Duration::ZERO;
         let item = Item {
             gate,

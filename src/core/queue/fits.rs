@@ -111,6 +111,11 @@ impl Fits {
         self.gates.get(id.0 as usize)?.as_ref()
     }
 
+    /// What a row of a gate that is there already prefers, to share.
+    pub(super) fn shared(&self, id: GateId, prefers: &[Want]) -> Option<Arc<[Want]>> {
+        self.fronts.get(id.0 as usize)?.shared(prefers)
+    }
+
     fn gate_mut(&mut self, id: GateId) -> Option<&mut Gate> {
         self.gates.get_mut(id.0 as usize)?.as_mut()
     }
@@ -136,7 +141,7 @@ impl Fits {
         let fit = self.fit(&ask);
         let mut gate = Gate::new(ask.clone(), importance, target, fit);
         gate.present = 1;
-        let front = gate.front(0);
+        let front = gate.front();
         let id = self.vacant.pop().unwrap_or(GateId(u32::try_from(self.gates.len()).unwrap_or(u32::MAX)));
         match (self.gates.get_mut(id.0 as usize), self.fronts.get_mut(id.0 as usize)) {
             (Some(place), Some(before)) => {
@@ -242,14 +247,12 @@ impl Fits {
         let at = id.0 as usize;
         let (Some(Some(gate)), Some(front)) = (self.gates.get_mut(at), self.fronts.get_mut(at)) else { return };
         let first = !gate.is_waited_at();
-        gate.add(place, item, prefers);
-        if first {
-            self.epoch = self.epoch.wrapping_add(1);
-        }
-        *front = gate.front(if first { self.epoch } else { front.epoch });
+        gate.add(front, (place, item), prefers);
         if !first {
             return;
         }
+        self.epoch = self.epoch.wrapping_add(1);
+        front.epoch = self.epoch;
         match &gate.fit {
             Fit::Many => {
                 self.tenants.entry(gate.ask.tenant).or_default().wide.insert(id);
@@ -274,8 +277,7 @@ impl Fits {
     pub(super) fn reserve(&mut self, id: GateId, place: Place, item: WorkItemId, prefers: &Arc<[Want]>) {
         let at = id.0 as usize;
         let (Some(Some(gate)), Some(front)) = (self.gates.get_mut(at), self.fronts.get_mut(at)) else { return };
-        gate.remove(place, item, prefers);
-        *front = gate.front(front.epoch);
+        gate.remove(front, (place, item), prefers);
         if !gate.is_waited_at()
             && let Some(tenant) = self.tenants.get_mut(&gate.ask.tenant)
         {

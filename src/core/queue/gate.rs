@@ -12,7 +12,7 @@ use crate::core::contact::{Mode, Want};
 
 use super::class::ClassId;
 use super::line::Place;
-use super::row::{Row, Rows, turns};
+use super::row::{Lead, Rows, turns};
 
 /// A gate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,7 +52,7 @@ const ROWS_MAX: usize = 64;
 const WAITS_MAX: usize = 256;
 
 /// What decides whether a gate is worth a closer look.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Front {
     /// The longest wait and the shortest; none while nobody waits.
     pub(super) waits: Option<(Place, Place)>,
@@ -66,6 +66,40 @@ pub(super) struct Front {
     pub(super) importance: f64,
     /// Taken within this time, in seconds.
     pub(super) target_s: f64,
+    /// The weight of what is required, where it stays the same: whoever fits meets it in full.
+    pub(super) required: Option<f64>,
+    rows: Rows,
+}
+
+impl Front {
+    /// The preferences of a row that is there already, to share.
+    pub(super) fn shared(&self, prefers: &[Want]) -> Option<Arc<[Want]>> {
+        self.rows.shared(prefers)
+    }
+
+    /// Every item that can be the next one, with what it prefers where that is at hand: no other of its row waits longer at
+    /// the same step of the schedules. Where more preferences differ than [`ROWS_MAX`], the [`WAITS_MAX`] longest waits:
+    /// whoever is left out waits behind so many others. Rows that are not `worth` it are passed over.
+    pub(super) fn heads<'a>(
+        &'a self,
+        gate: impl FnOnce() -> Option<&'a Gate>,
+        now: Instant,
+        worth: impl Fn(&Lead) -> bool,
+        mut each: impl FnMut(&'a Gate, Place, WorkItemId, Option<&'a Arc<[Want]>>),
+    ) {
+        if self.rows.len() > ROWS_MAX {
+            let Some(gate) = gate() else { return };
+            return gate.all.iter().take(WAITS_MAX).for_each(|&(place, item)| each(gate, place, item, None));
+        }
+        let mut rows = self.rows.worth(worth).peekable();
+        if rows.peek().is_none() {
+            return;
+        }
+        let Some(gate) = gate() else { return };
+        for row in rows {
+            row.heads(now, &gate.turns, |place, item| each(gate, place, item, Some(&row.prefers)));
+        }
+    }
 }
 
 /// A gate.
@@ -81,23 +115,32 @@ pub(super) struct Gate {
     pub(super) fit: Fit,
     /// When the steps of what is required and forbidden turn.
     turns: Box<[Duration]>,
-    /// The weight of what is required, where it stays the same: whoever fits meets it in full.
-    pub(super) required: Option<f64>,
     /// Number of items, free or rung for.
     pub(super) present: usize,
-    rows: Rows,
     all: BTreeSet<(Place, WorkItemId)>,
 }
 
 impl Gate {
     /// A gate behind which nobody waits.
     pub(super) fn new(ask: Ask, importance: f64, target: Duration, fit: Fit) -> Self {
-        let turns: Box<[Duration]> = turns(&ask.gates).into();
-        let required = ask.gates.iter().filter(|want| want.mode == Mode::Required);
+        let turns = turns(&ask.gates).into();
+        Self { ask, importance, target, fit, turns, present: 0, all: BTreeSet::new() }
+    }
+
+    /// Its front.
+    pub(super) fn front(&self) -> Front {
+        let required = self.ask.gates.iter().filter(|want| want.mode == Mode::Required);
         let required = required.map(|want| f64::from(want.schedule.at(Duration::ZERO).importance)).sum();
-        let required = turns.is_empty().then_some(required);
-        let (rows, all) = (Rows::default(), BTreeSet::new());
-        Self { ask, importance, target, fit, turns, required, present: 0, rows, all }
+        Front {
+            waits: None,
+            epoch: 0,
+            queue: self.ask.queue,
+            medium: self.ask.medium,
+            importance: self.importance,
+            target_s: self.target.as_secs_f64().max(1e-6),
+            required: self.turns.is_empty().then_some(required),
+            rows: Rows::default(),
+        }
     }
 
     /// Somebody waits free.
@@ -105,24 +148,22 @@ impl Gate {
         !self.all.is_empty()
     }
 
-    /// What is seen of it before a closer look.
-    pub(super) fn front(&self, epoch: u32) -> Front {
-        let waits = self.all.first().zip(self.all.last()).map(|(first, last)| (first.0, last.0));
-        let Ask { queue, medium, .. } = self.ask;
-        let target_s = self.target.as_secs_f64().max(1e-6);
-        Front { waits, epoch, queue, medium, importance: self.importance, target_s }
-    }
-
     /// An item is free.
-    pub(super) fn add(&mut self, place: Place, item: WorkItemId, prefers: &Arc<[Want]>) {
-        self.all.insert((place, item));
-        self.rows.add((place, item), prefers);
+    pub(super) fn add(&mut self, front: &mut Front, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
+        self.all.insert(at);
+        front.rows.add(at, prefers);
+        front.waits = self.waits();
     }
 
     /// An item is not free any more.
-    pub(super) fn remove(&mut self, place: Place, item: WorkItemId, prefers: &Arc<[Want]>) {
-        self.all.remove(&(place, item));
-        self.rows.remove((place, item), prefers);
+    pub(super) fn remove(&mut self, front: &mut Front, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
+        self.all.remove(&at);
+        front.rows.remove(at, prefers);
+        front.waits = self.waits();
+    }
+
+    fn waits(&self) -> Option<(Place, Place)> {
+        self.all.first().zip(self.all.last()).map(|(first, last)| (first.0, last.0))
     }
 
     /// Whether the item is free: for checks.
@@ -130,31 +171,9 @@ impl Gate {
         self.all.contains(&(place, item))
     }
 
-    /// The preferences of a row that is there already, to share.
-    pub(super) fn shared(&self, prefers: &[Want]) -> Option<Arc<[Want]>> {
-        self.rows.shared(prefers)
-    }
-
     /// All that are free, the longest wait first.
     pub(super) fn items(&self) -> impl Iterator<Item = (Place, WorkItemId)> {
         self.all.iter().copied()
-    }
-
-    /// Every item that can be the next one, with what it prefers where that is at hand: no other of its row waits longer at
-    /// the same step of the schedules. Where more preferences differ than [`ROWS_MAX`], the [`WAITS_MAX`] longest waits:
-    /// whoever is left out waits behind so many others. Rows that are not `worth` it are passed over.
-    pub(super) fn heads(
-        &self,
-        now: Instant,
-        worth: impl Fn(&Row) -> bool,
-        mut each: impl FnMut(Place, WorkItemId, Option<&Arc<[Want]>>),
-    ) {
-        if self.rows.len() > ROWS_MAX {
-            return self.all.iter().take(WAITS_MAX).for_each(|&(place, item)| each(place, item, None));
-        }
-        for row in self.rows.iter().filter(|row| worth(row)) {
-            row.heads(now, &self.turns, |place, item| each(place, item, Some(&row.prefers)));
-        }
     }
 }
 
@@ -173,7 +192,7 @@ mod tests {
     use super::*;
     use crate::core::contact::{Level, Schedule, Step};
 
-    fn gate(gates: Vec<Want>) -> Gate {
+    fn gate(gates: Vec<Want>) -> (Gate, Front) {
         let ask = Ask {
             tenant: TenantId(1),
             queue: QueueId(1),
@@ -181,7 +200,9 @@ mod tests {
             gates: gates.into(),
             traits: Box::default(),
         };
-        Gate::new(ask, 1.0, Duration::from_secs(20), Fit::Many)
+        let gate = Gate::new(ask, 1.0, Duration::from_secs(20), Fit::Many);
+        let front = gate.front();
+        (gate, front)
     }
 
     fn want(mode: Mode, steps: &[(u32, f64)]) -> Want {
@@ -190,9 +211,9 @@ mod tests {
         Want { what: TraitId(1), mode, schedule }
     }
 
-    fn heads(gate: &Gate, now: Instant) -> Vec<u64> {
+    fn heads((gate, front): &(Gate, Front), now: Instant) -> Vec<u64> {
         let mut heads = vec![];
-        gate.heads(now, |_| true, |_, item, _| heads.push(item.0));
+        front.heads(|| Some(gate), now, |_| true, |_, _, item, _| heads.push(item.0));
         heads.sort_unstable();
         heads
     }
@@ -204,10 +225,11 @@ mod tests {
         let none: Arc<[Want]> = Arc::from(vec![]);
         // By number: the seconds waited.
         for waited in [5, 10, 29, 30, 45, 61, 300] {
-            gate.add(Place::new(now, Duration::from_secs(waited)), WorkItemId(waited), &none);
+            let at = (Place::new(now, Duration::from_secs(waited)), WorkItemId(waited));
+            gate.0.add(&mut gate.1, at, &none);
         }
         assert_eq!(heads(&gate, now), [29, 45, 300]);
-        gate.remove(Place::new(now, Duration::from_secs(45)), WorkItemId(45), &none);
+        gate.0.remove(&mut gate.1, (Place::new(now, Duration::from_secs(45)), WorkItemId(45)), &none);
         assert_eq!(heads(&gate, now), [29, 30, 300]);
     }
 
@@ -222,12 +244,8 @@ mod tests {
                 schedule: Schedule::constant(Level::FULL, 50),
             }]);
             let place = Place::new(now, Duration::from_secs(u64::from(300 - n)));
-            if n < 60 {
-                gate.add(place, WorkItemId(u64::from(n)), &prefers);
-                assert_eq!(heads(&gate, now).len(), n as usize + 1);
-            } else {
-                gate.add(place, WorkItemId(u64::from(n)), &prefers);
-            }
+            gate.0.add(&mut gate.1, (place, WorkItemId(u64::from(n))), &prefers);
+            assert!(n >= 60 || heads(&gate, now).len() == n as usize + 1);
         }
         assert_eq!(heads(&gate, now), (0..WAITS_MAX as u64).collect::<Vec<_>>());
     }

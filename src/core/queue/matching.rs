@@ -18,7 +18,7 @@ use super::gate::{Front, Gate};
 use super::item::{Stage, Urgency};
 use super::line::Place;
 use super::posture::Posture;
-use super::row::{Levels, Row};
+use super::row::{Lead, Levels};
 use super::score::{Terms, is_in_time, judge, urgency};
 use super::timer::Timer;
 
@@ -272,17 +272,21 @@ impl Engine {
             if ceiling.of_all(front, now.mono) < floor {
                 continue;
             }
-            let Some(gate) = self.fits.gate(gate) else { continue };
-            let worth = |row: &Row| {
-                let most = ceiling.of(row.first.0.waited_s(now.mono));
-                most >= floor && (!by_score || most - fit * (1.0 - row.share_max(levels, gate.required)) >= floor)
+            let worth = |lead: &Lead| {
+                let most = ceiling.of(lead.place.waited_s(now.mono));
+                most >= floor && (!by_score || most - fit * (1.0 - lead.share_max(levels, front.required)) >= floor)
             };
-            gate.heads(now.mono, worth, |rank, item, prefers| {
-                let prefers = prefers.or_else(|| self.items.get(&item).map(|i| &i.prefers));
-                let Some(prefers) = prefers else { return };
-                let head = Head::new(now.mono, rank, item, gate, prefers);
-                choice.consider(self.pair(now.mono, &routing, Trigger::Agent, head, seat));
-            });
+            front.heads(
+                || self.fits.gate(gate),
+                now.mono,
+                worth,
+                |gate, rank, item, prefers| {
+                    let prefers = prefers.or_else(|| self.items.get(&item).map(|i| &i.prefers));
+                    let Some(prefers) = prefers else { return };
+                    let head = Head::new(now.mono, rank, item, gate, prefers);
+                    choice.consider(self.pair(now.mono, &routing, Trigger::Agent, head, seat));
+                },
+            );
         }
         let best = choice.best()?;
         Some((best, choice.reason(now, best)))

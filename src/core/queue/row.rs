@@ -71,21 +71,15 @@ impl Levels {
 /// Levels of traits beyond this number are not kept.
 const TRAITS_MAX: u32 = 1 << 20;
 
-/// A row. What decides whether it is worth a closer look stands in front.
-#[derive(Debug)]
-pub(super) struct Row {
+/// What decides whether a row is worth a closer look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lead {
     /// The longest wait.
-    pub(super) first: (Place, WorkItemId),
+    pub(super) place: Place,
     plain: Option<Plain>,
-    /// What its items prefer.
-    pub(super) prefers: Arc<[Want]>,
-    /// Whether anything of that changes with waiting.
-    turns: bool,
-    /// The others.
-    rest: BTreeSet<(Place, WorkItemId)>,
 }
 
-impl Row {
+impl Lead {
     /// How well agents with these levels match, at most; `required` is the weight of what they meet in full.
     pub(super) fn share_max(&self, levels: &Levels, required: Option<f64>) -> f64 {
         let (Some(plain), Some(required)) = (&self.plain, required) else { return 1.0 };
@@ -102,7 +96,22 @@ impl Row {
         // A hair more than the score itself, which is rounded otherwise.
         if weight > 0.0 { sum / weight + 1e-12 } else { 1.0 }
     }
+}
 
+/// A row.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The longest wait.
+    first: (Place, WorkItemId),
+    /// What its items prefer.
+    pub(super) prefers: Arc<[Want]>,
+    /// Whether anything of that changes with waiting.
+    turns: bool,
+    /// The others.
+    rest: BTreeSet<(Place, WorkItemId)>,
+}
+
+impl Row {
     /// Items of which each is the longest wait at its step of the schedules, `turns` being when those of the gate change.
     pub(super) fn heads(&self, now: Instant, gate_turns: &[Duration], mut each: impl FnMut(Place, WorkItemId)) {
         if !self.turns && gate_turns.is_empty() {
@@ -153,8 +162,10 @@ pub(super) fn turns(wants: &[Want]) -> Vec<Duration> {
 /// All rows of a gate.
 #[derive(Default, Debug)]
 pub(super) struct Rows {
+    /// What leads each row, beside each other.
+    leads: Vec<Lead>,
     rows: Vec<Row>,
-    places: HashMap<Arc<[Want]>, usize>,
+    numbers: HashMap<Arc<[Want]>, usize>,
 }
 
 impl Rows {
@@ -163,33 +174,34 @@ impl Rows {
         self.rows.len()
     }
 
-    /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter()
+    /// Those that are `worth` a closer look.
+    pub(super) fn worth(&self, worth: impl Fn(&Lead) -> bool) -> impl Iterator<Item = &Row> {
+        self.leads.iter().zip(&self.rows).filter(move |(lead, _)| worth(lead)).map(|(_, row)| row)
     }
 
     /// What a row that is there already prefers, to share.
     pub(super) fn shared(&self, prefers: &[Want]) -> Option<Arc<[Want]>> {
-        self.places.get_key_value(prefers).map(|(shared, _)| shared.clone())
+        self.numbers.get_key_value(prefers).map(|(shared, _)| shared.clone())
     }
 
     /// An item joins its row.
     pub(super) fn add(&mut self, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
-        if let Some(row) = self.places.get(prefers).and_then(|&n| self.rows.get_mut(n)) {
+        if let Some(n) = self.numbers.get(prefers).copied() {
+            let Some(row) = self.rows.get_mut(n) else { return };
             let later = row.first.max(at);
             row.first = row.first.min(at);
             row.rest.insert(later);
-            return;
+            return self.lead(n);
         }
         let turns = prefers.iter().any(|want| !want.schedule.is_constant());
-        self.places.insert(prefers.clone(), self.rows.len());
-        let plain = Plain::new(prefers);
-        self.rows.push(Row { first: at, plain, prefers: prefers.clone(), turns, rest: BTreeSet::new() });
+        self.numbers.insert(prefers.clone(), self.rows.len());
+        self.leads.push(Lead { place: at.0, plain: Plain::new(prefers) });
+        self.rows.push(Row { first: at, prefers: prefers.clone(), turns, rest: BTreeSet::new() });
     }
 
     /// An item leaves its row.
     pub(super) fn remove(&mut self, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
-        let Some(&n) = self.places.get(prefers) else { return };
+        let Some(n) = self.numbers.get(prefers).copied() else { return };
         let Some(row) = self.rows.get_mut(n) else { return };
         if row.first != at {
             row.rest.remove(&at);
@@ -197,12 +209,20 @@ impl Rows {
         }
         if let Some(first) = row.rest.pop_first() {
             row.first = first;
-            return;
+            return self.lead(n);
         }
-        self.places.remove(prefers);
+        self.numbers.remove(prefers);
         self.rows.swap_remove(n);
-        if let Some(place) = self.rows.get(n).and_then(|moved| self.places.get_mut(&moved.prefers)) {
-            *place = n;
+        self.leads.swap_remove(n);
+        if let Some(number) = self.rows.get(n).and_then(|moved| self.numbers.get_mut(&moved.prefers)) {
+            *number = n;
+        }
+    }
+
+    /// What leads the row is its longest wait.
+    fn lead(&mut self, n: usize) {
+        if let (Some(lead), Some(row)) = (self.leads.get_mut(n), self.rows.get(n)) {
+            lead.place = row.first.0;
         }
     }
 }

@@ -158,7 +158,7 @@ impl Engine {
             let (ask, prefers) = self.ask(queue, &item.entry);
             let target = queue.target(item.entry.medium);
             let gate = self.fits.enter(ask, queue.profile.importance, target);
-            let shared = self.fits.gate(gate).and_then(|gate| gate.shared(&prefers));
+            let shared = self.fits.shared(gate, &prefers);
             let Some(item) = self.items.get_mut(&id) else { continue };
             item.gate = gate;
             item.prefers = shared.unwrap_or_else(|| prefers.into());
