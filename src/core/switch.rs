@@ -18,6 +18,7 @@ use crate::base::{
 use crate::core::admin::Alarms;
 use crate::core::bounds::Lost;
 use crate::core::call::{Call, Leg, Redial, Role};
+use crate::core::contact::sticky::LastAgents;
 use crate::core::control::{Command, Query, Reply};
 use crate::core::ivr::Flow;
 use crate::core::journal::{AgentStatus, Change, Seq};
@@ -321,6 +322,8 @@ pub struct Switch {
     pub(crate) certificates: BTreeMap<String, Timestamp>,
     pub(crate) gate: Gate,
     pub(crate) phones: Phones,
+    /// Whom clients met last.
+    pub(crate) last_agents: LastAgents,
     pub(crate) counters: Counters,
     pub(crate) alarms: Alarms,
     /// Sources that guess passwords, among those known to the gate.
@@ -401,6 +404,7 @@ impl Switch {
             // Another secret than that of tags and nonces.
             gate: Gate::new(now.mono, config.seed.rotate_left(29) ^ 0x5bd1_e995_9bd1_e995),
             phones: Phones::default(),
+            last_agents: LastAgents::default(),
             counters: Counters::default(),
             alarms: Alarms::default(),
             guessing: BTreeSet::new(),

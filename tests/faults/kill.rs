@@ -154,7 +154,8 @@ fn check_round(cdrs: &[Cdr], number: u32, seen: &Seen) -> usize {
 /// What an agent's phone did with its latest offers, for the failure's message.
 fn offers_to(cdrs: &[Cdr], agent: u64) -> String {
     let name = format!("a{agent}");
-    let mine = cdrs.iter().filter(|c| c.events.iter().any(|e| e.what == "offered" && e.detail.ends_with(&name)));
+    let to = |detail: &str| detail.split(':').next().is_some_and(|agent| agent.ends_with(&name));
+    let mine = cdrs.iter().filter(|c| c.events.iter().any(|e| e.what == "offered" && to(&e.detail)));
     let mut lines: Vec<String> = mine.rev().take(5).map(|c| format!("{:?}", (&c.from, &c.legs, &c.events))).collect();
     lines.reverse();
     lines.join("\n")

@@ -13,6 +13,7 @@ mod overload;
 mod protected;
 mod scripts;
 mod walk;
+mod wants;
 mod world;
 
 use std::time::Duration;

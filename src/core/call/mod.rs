@@ -24,6 +24,7 @@ mod setup;
 mod talk;
 mod teardown;
 mod transfer;
+mod wants;
 
 pub(crate) use digits::Digits;
 pub(crate) use offer::Redial;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::base::{AgentId, CallId, Cause, LegId, Medium, Now, OfferId, WorkItemId};
+use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, WorkItemId};
 use crate::core::call::{CallState, LEGS_PER_CALL_MAX, NewLeg, Role, RouteStep, Wait};
 use crate::core::ivr::{Input as FlowInput, QueueExit, say};
 use crate::core::journal::{AgentStatus, Change, Direction, ENQUEUED};
 use crate::core::media::{MediaCommand, ToneKind};
-use crate::core::queue::{EnqueueError, Entry, OfferEnd, Output as QueueOutput};
+use crate::core::queue::{EnqueueError, OfferEnd, Output as QueueOutput};
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::Treatment;
 
@@ -52,7 +52,8 @@ impl Switch {
             return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown));
         };
         let item = WorkItemId(self.fresh());
-        match self.queue.enqueue(now, item, Entry::new(queue, Medium::Voice)) {
+        let entry = self.voice_entry(now, call, queue);
+        match self.queue.enqueue(now, item, entry) {
             Ok(()) => {}
             Err(EnqueueError::Full) => return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Full)),
             Err(_) => return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown)),
@@ -103,8 +104,9 @@ impl Switch {
             return self.queue.refused(now, offer, OfferEnd::Failed);
         };
         let name = self.agent_name(agent).unwrap_or_default();
+        let why = self.queue.reason(offer).map_or(String::new(), |reason| reason.to_string());
         if let Some(c) = self.calls.get_mut(&call) {
-            c.note(now, "offered", name);
+            c.note(now, "offered", format!("{name}: {why}"));
         }
         self.ring_agent(now, Redial { offer, item, agent, tries: 0 });
     }
@@ -201,6 +203,9 @@ impl Switch {
         };
         c.work = Some(wait.item);
         self.by_item.remove(&wait.item);
+        if let Some(agent) = self.queue.handler(wait.item) {
+            self.met(now, call, wait.queue, agent);
+        }
         let waited = now.mono.since(wait.since.mono);
         if self.directory.queue(wait.queue).is_some_and(|q| waited.as_secs_f64() <= f64::from(q.target_s)) {
             self.counters.in_target += 1;

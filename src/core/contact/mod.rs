@@ -10,6 +10,7 @@ pub mod modifier;
 mod provisioned;
 pub mod routing;
 pub mod slots;
+pub mod sticky;
 pub mod want;
 pub mod work;
 

@@ -1,5 +1,6 @@
 //! Why an item went to an agent, and why not to the others.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,19 @@ impl Reason {
     pub(super) fn new(at: Now, waited: Duration, terms: Terms, choice: Choice) -> Self {
         let others = choice.best.iter().skip(1).map(|pair| (pair.agent, pair.item, pair.terms)).collect();
         Self { at, trigger: choice.trigger, waited, terms, compared: choice.compared, others }
+    }
+}
+
+impl fmt::Display for Reason {
+    /// One line: the score, its terms that are not zero, and how many were compared.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "score {:.1} ({}), ", self.terms.total(), self.terms)?;
+        match (self.trigger, self.compared) {
+            (Trigger::Item, 1) => f.write_str("the only one free"),
+            (Trigger::Item, n) => write!(f, "best of {n} that were free"),
+            (Trigger::Agent, 1) => f.write_str("the only one waiting"),
+            (Trigger::Agent, n) => write!(f, "best of {n} waiting"),
+        }
     }
 }
 

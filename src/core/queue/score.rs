@@ -3,6 +3,7 @@
 //! The terms are those of [`Weights`], with m the weighted mean of what the item prefers and requires, each met in proportion,
 //! and what the agent costs for such an item.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,33 @@ impl Terms {
     /// The score.
     pub fn total(&self) -> f64 {
         self.matched + self.urgency + self.in_time + self.fairness + self.flex + self.idle + self.blend + self.cost
+    }
+}
+
+impl Terms {
+    /// Each with its name.
+    pub fn named(&self) -> [(&'static str, f64); 8] {
+        [
+            ("match", self.matched),
+            ("urgency", self.urgency),
+            ("in time", self.in_time),
+            ("fairness", self.fairness),
+            ("flex", self.flex),
+            ("idle", self.idle),
+            ("blend", self.blend),
+            ("cost", self.cost),
+        ]
+    }
+}
+
+impl fmt::Display for Terms {
+    /// Those that are not zero, each with its sign.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = self.named().into_iter().filter(|(_, points)| points.abs() >= 0.05);
+        for (n, (name, points)) in told.enumerate() {
+            write!(f, "{}{name} {points:+.1}", if n == 0 { "" } else { ", " })?;
+        }
+        Ok(())
     }
 }
 
