@@ -20,7 +20,7 @@ use super::profile::{EnqueueError, Entry};
 use super::score::{Terms, Unfit, judge};
 
 /// How many other pairs a reason remembers.
-const OTHERS_MAX: usize = 4;
+pub(super) const OTHERS_MAX: usize = 4;
 
 /// What set off a match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,8 +50,10 @@ pub struct Reason {
 }
 
 impl Reason {
-    pub(super) fn new(at: Now, waited: Duration, terms: Terms, choice: Choice) -> Self {
-        let others = choice.best.iter().skip(1).map(|pair| (pair.agent, pair.item, pair.terms)).collect();
+    pub(super) fn new(at: Now, pair: Pair, choice: Choice) -> Self {
+        let (of, waited, terms) = ((pair.agent, pair.item), pair.waited, pair.terms);
+        let others = choice.best.iter().filter(|other| (other.agent, other.item) != of);
+        let others = others.map(|pair| (pair.agent, pair.item, pair.terms)).collect();
         Self { at, trigger: choice.trigger, waited, terms, compared: choice.compared, others }
     }
 }

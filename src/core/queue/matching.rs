@@ -3,7 +3,7 @@
 //! Both directions compare pairs by one key, the score under the tenant's policy. A tie goes to the longest wait, then to the
 //! longest idle, then to the lower id.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::class::{Class, ClassId};
 use super::engine::Engine;
 use super::explain::{Choice, Reason, Trigger};
 use super::gate::{Front, Gate};
-use super::item::{Stage, Urgency};
+use super::item::Stage;
 use super::line::Place;
 use super::posture::Posture;
 use super::row::{Lead, Levels};
@@ -44,7 +44,8 @@ pub(super) struct Pair {
     pub(super) terms: Terms,
     /// What pairs are compared by.
     pub(super) key: f64,
-    waited: Duration,
+    /// The item's wait, credit included.
+    pub(super) waited: Duration,
     idle_since: Instant,
 }
 
@@ -223,12 +224,10 @@ impl Engine {
                 choice.consider(self.pair(now.mono, &routing, Trigger::Item, head, seat));
             }
         }
-        let Some(best) = choice.best() else { return self.end_hold(id) };
-        if self.is_held(now.mono, &routing, head, best.class) {
-            return self.hold(now, id, &routing);
+        match choice.best() {
+            Some(best) => self.take(now, best, choice),
+            None => self.end_hold(id),
         }
-        let reason = choice.reason(now, best);
-        self.make_offer(now, best, reason);
     }
 
     /// Finds an item for an agent who can take something: the one of the highest score. Nothing is held back from who is free.
@@ -292,20 +291,17 @@ impl Engine {
         Some((best, choice.reason(now, best)))
     }
 
-    /// Matches all that can be matched, the best pairs first: for changes that concern many at once.
-    pub(super) fn match_all(&mut self, now: Now) {
-        let mut heads: Vec<(Urgency, WorkItemId)> = vec![];
-        for gate in self.fits.waited_at() {
-            if self.fits.classes_for(gate).iter().any(|&c| self.fits.class(c).is_some_and(|c| !c.open.is_empty())) {
-                let urgent = |(rank, item): (Place, _)| (Urgency::new(item, rank.waited(now.mono), gate.target), item);
-                heads.extend(gate.items().map(urgent));
-            }
+    /// Offers a pair that was chosen, unless its item is held for a better agent.
+    pub(super) fn take(&mut self, now: Now, pair: Pair, choice: Choice) {
+        let Some(item) = self.items.get(&pair.item) else { return };
+        let Some(gate) = self.fits.gate(item.gate) else { return };
+        let routing = self.fits.routing(gate.ask.tenant);
+        let head = Head::new(now.mono, item.rank(), pair.item, gate, &item.prefers);
+        if self.is_held(now.mono, &routing, head, pair.class) {
+            return self.hold(now, pair.item, &routing);
         }
-        // The most urgent first, each to its best agent.
-        heads.sort_unstable_by_key(|head| Reverse(head.0));
-        for (_, item) in heads {
-            self.match_item(now, item);
-        }
+        let reason = choice.reason(now, pair);
+        self.make_offer(now, pair, reason);
     }
 
     /// Whether it is better to wait for a busy agent than to take an idle one of this class: the gain is more than what the
@@ -425,6 +421,6 @@ fn idle_points(now: Instant, routing: &Routing, idle_since: Instant) -> f64 {
 /// Builds the reason of an offer.
 impl Choice {
     fn reason(self, now: Now, best: Pair) -> Box<Reason> {
-        Box::new(Reason::new(now, best.waited, best.terms, self))
+        Box::new(Reason::new(now, best, self))
     }
 }

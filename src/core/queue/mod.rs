@@ -47,6 +47,7 @@ mod gate;
 mod invariants;
 mod item;
 mod line;
+mod mass;
 mod matching;
 mod offer;
 mod posture;

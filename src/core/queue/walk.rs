@@ -205,7 +205,7 @@ impl Mirror {
         })
     }
 
-    /// The offer must be to the best agent for the item and, but after a mass event, of the best item for the agent. At the
+    /// But after a mass event, the offer must be to the best agent for the item and of the best item for the agent. At the
     /// moment of the offer the agent has just turned busy.
     fn check_offer(&mut self, now: Now, item: WorkItemId, agent: AgentId, mass: bool) {
         assert!(self.items[&item].offer.is_none(), "{item} was free");
@@ -217,7 +217,8 @@ impl Mirror {
         assert!(self.takes(a, i.entry.medium), "{agent} has room for {item}");
         let Some(own) = self.keys(now, i, a, idle) else { unreachable!("{agent} fits {item}") };
         for (id, other) in &self.agents {
-            if self.takes(other, i.entry.medium)
+            if !mass
+                && self.takes(other, i.entry.medium)
                 && let Some(key) = self.keys(now, i, other, idle)
             {
                 assert!(key.0 <= own.0 + 1e-6, "{agent} ({}) is the best for {item}, not {id} ({})", own.0, key.0);

@@ -1,0 +1,150 @@
+//! Mass events: many items and agents that could meet at once, as after a change of provisioning.
+//!
+//! One at a time, the best agent for the most urgent item would now and then be the only one for the next. So the pairs of
+//! the most urgent items and the agents are weighed together, by an auction (Bertsekas 1988): each item bids for the agent who
+//! is worth most to it less the price, and raises the price by what it would lose with the second best. What comes out is
+//! worth at most [`RAISE`] points a pair less than the best assignment there is.
+
+use std::cmp::{Ordering, Reverse};
+
+use crate::base::{Now, WorkItemId};
+use crate::core::contact::routing::Policy;
+
+use super::engine::Engine;
+use super::explain::{Choice, OTHERS_MAX, Trigger};
+use super::item::Urgency;
+use super::line::Place;
+use super::matching::{Head, Pair, Seat};
+
+/// Most agents that are weighed together.
+const AGENTS_MAX: usize = 512;
+
+/// Most items that are weighed together, for each agent.
+const ITEMS_EACH: usize = 2;
+
+/// By so many points more than it has to, each bid raises the price.
+const RAISE: f64 = 0.2;
+
+/// Most looks of an item at an agent: with them the auction has ended, or is given up where it stands.
+const LOOKS_MAX: usize = 20_000_000;
+
+/// Gives each row of `worth` one column at most, each column once, so that the sum is as great as can be but for [`RAISE`] a
+/// pair. Pairs that are worth nothing or less are none.
+fn auction(worth: &[Vec<f64>], columns: usize) -> Vec<Option<usize>> {
+    let mut price = vec![0.0; columns];
+    let mut holder: Vec<Option<usize>> = vec![None; columns];
+    let mut won = vec![None; worth.len()];
+    let mut bidders: Vec<usize> = (0..worth.len()).rev().collect();
+    let mut bids = LOOKS_MAX / columns.max(1);
+    while let Some(row) = bidders.pop().filter(|_| bids > 0) {
+        bids -= 1;
+        // Staying out is worth nothing.
+        let (mut best, mut second) = ((0.0, None), 0.0);
+        for (column, (worth, price)) in worth.get(row).into_iter().flatten().zip(&price).enumerate() {
+            let net = worth - price;
+            if net > best.0 {
+                second = best.0;
+                best = (net, Some(column));
+            } else if net > second {
+                second = net;
+            }
+        }
+        let (net, Some(column)) = best else { continue };
+        if let (Some(price), Some(place), Some(own)) = (price.get_mut(column), holder.get_mut(column), won.get_mut(row))
+        {
+            *price += net - second + RAISE;
+            *own = Some(column);
+            if let Some(outbid) = place.replace(row) {
+                bidders.push(outbid);
+                if let Some(lost) = won.get_mut(outbid) {
+                    *lost = None;
+                }
+            }
+        }
+    }
+    won
+}
+
+impl Engine {
+    /// Matches all that can be matched: for changes that concern many at once.
+    pub(super) fn match_all(&mut self, now: Now) {
+        let urgent = self.urgent(now);
+        for (pair, others) in self.weigh(now, &urgent) {
+            let mut choice = Choice::new(Trigger::Item);
+            others.into_iter().chain([pair]).for_each(|pair| choice.consider(Some(pair)));
+            self.take(now, pair, choice);
+        }
+        for item in urgent {
+            self.match_item(now, item);
+        }
+    }
+
+    /// Items that some agent might take now, the most urgent first.
+    fn urgent(&self, now: Now) -> Vec<WorkItemId> {
+        let mut urgent: Vec<(Urgency, WorkItemId)> = vec![];
+        for gate in self.fits.waited_at() {
+            if self.fits.classes_for(gate).iter().any(|&c| self.fits.class(c).is_some_and(|c| !c.open.is_empty())) {
+                let of = |(rank, item): (Place, _)| (Urgency::new(item, rank.waited(now.mono), gate.target), item);
+                urgent.extend(gate.items().map(of));
+            }
+        }
+        urgent.sort_unstable_by_key(|item| Reverse(item.0));
+        urgent.into_iter().map(|(_, item)| item).collect()
+    }
+
+    /// Which pairs are best together, each with the others that its item could have had.
+    fn weigh(&self, now: Now, urgent: &[WorkItemId]) -> Vec<(Pair, Vec<Pair>)> {
+        let open = |(&id, agent): (&_, &super::agent::Agent)| {
+            let (posture, idle_since) = agent.footing().open?;
+            let class = self.fits.class(agent.class)?;
+            Some(Seat { agent: id, id: agent.class, class, posture, idle_since })
+        };
+        let seats: Vec<Seat<'_>> = self.agents.iter().filter_map(open).take(AGENTS_MAX).collect();
+        let pair = |id: WorkItemId, seat: Seat<'_>| {
+            let item = self.items.get(&id)?;
+            let gate = self.fits.gate(item.gate)?;
+            let routing = self.fits.routing(gate.ask.tenant);
+            let head = Head { item: id, gate, prefers: &item.prefers, waited: item.rank().waited(now.mono) };
+            let scored = matches!(routing.policy, Policy::Score | Policy::ScoreHold);
+            if scored { self.pair(now.mono, &routing, Trigger::Item, head, seat) } else { None }
+        };
+        let urgent = urgent.get(..seats.len() * ITEMS_EACH).unwrap_or(urgent);
+        let points = |id| seats.iter().map(|&seat| pair(id, seat).map_or(0.0, |p| p.terms.total())).collect();
+        let worth: Vec<Vec<f64>> = urgent.iter().map(|&id| points(id)).collect();
+        let mut chosen = vec![];
+        for ((&id, row), won) in urgent.iter().zip(&worth).zip(auction(&worth, seats.len())) {
+            let Some(best) = won.and_then(|n| pair(id, *seats.get(n)?)) else { continue };
+            let mut order: Vec<usize> = (0..row.len()).filter(|&n| Some(n) != won).collect();
+            order
+                .sort_unstable_by(|a, b| row.get(*b).zip(row.get(*a)).map_or(Ordering::Equal, |(b, a)| b.total_cmp(a)));
+            let others = order.into_iter().take(OTHERS_MAX).filter_map(|n| pair(id, *seats.get(n)?)).collect();
+            chosen.push((best, others));
+        }
+        chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_agent_who_can_is_left_to_the_item_that_needs_her() {
+        // The first item could have either, the second only the first agent.
+        let won = auction(&[vec![90.0, 80.0], vec![70.0, 0.0]], 2);
+        assert_eq!(won, [Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn nothing_is_won_by_what_is_worth_nothing() {
+        assert_eq!(auction(&[vec![0.0], vec![-5.0]], 1), [None, None]);
+        assert_eq!(auction(&[], 3), []);
+        assert_eq!(auction(&[vec![]], 0), [None]);
+    }
+
+    #[test]
+    fn many_alike_come_to_an_end() {
+        let won = auction(&vec![vec![100.0; 50]; 100], 50);
+        assert_eq!(won.iter().flatten().count(), 50);
+    }
+}
