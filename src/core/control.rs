@@ -170,6 +170,18 @@ pub struct Status {
     pub offers: u64,
     /// Offers made to an agent who already had one. Zero by construction; counted independently as a check.
     pub double_offers: u64,
+    /// Items that wait for a better agent now, though another could have them.
+    #[serde(default)]
+    pub held: u64,
+    /// Items that no agent there is could take, now.
+    #[serde(default)]
+    pub unservable: u64,
+    /// Waits that were foretold when the item came and have ended with an answer.
+    #[serde(default)]
+    pub waits_foretold: u64,
+    /// How well: mean of the squared error over the mean of the squared waits; none before 30 of them.
+    #[serde(default)]
+    pub wait_error: Option<f64>,
     /// Agents by state: ready, busy, wrap-up, not-ready.
     pub agents_ready: u64,
     /// See `agents_ready`.

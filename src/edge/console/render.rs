@@ -30,7 +30,7 @@ pub fn summary(status: &Status, now: Timestamp) -> String {
         ),
         ("phones", format!("{} registered", status.registrations)),
         ("encryption", format!("{} legs, {} handshakes failed", status.encrypted_legs, status.handshakes_failed)),
-        ("offers", format!("{}, double {}", status.offers, status.double_offers)),
+        ("offers", format!("{}, double {}{}", status.offers, status.double_offers, forecasts(status))),
         ("load", load(&status.load)),
     ];
     for (name, value) in lines {
@@ -216,6 +216,14 @@ fn span(seconds: u64) -> String {
 /// A share in percent.
 fn share(part: u64, whole: u64) -> f64 {
     100.0 * part as f64 / whole as f64
+}
+
+/// What else is told of the match, where there is something to tell.
+fn forecasts(status: &Status) -> String {
+    let count = |n: u64, what: &str| if n > 0 { format!("; {n} {what}") } else { String::new() };
+    let error =
+        status.wait_error.map_or(String::new(), |error| format!("; waits foretold with squared error {error:.2}"));
+    count(status.held, "held for better agents") + &count(status.unservable, "that nobody could take") + &error
 }
 
 #[cfg(test)]
