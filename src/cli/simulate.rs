@@ -250,11 +250,15 @@ fn digits(measure: &str) -> usize {
 
 fn table(scenario: &Scenario, summary: &Summary) -> String {
     match (scenario, summary) {
-        (Scenario::Routing(scenario), Summary::Routing { measures, types }) => {
+        (Scenario::Routing(scenario), Summary::Routing { measures, types, foretold_error }) => {
             let mut all = Table::new(["measure", "mean", "+-", "unit"]);
             for (name, e) in MEASURES.into_iter().zip(measures) {
                 let d = digits(name);
                 all.row([name.into(), format!("{:.d$}", e.mean), format!("{:.d$}", e.ci95), unit(name).into()]);
+            }
+            if let Some(e) = foretold_error {
+                // Of the waits that callers are told: mean squared error over mean squared wait.
+                all.row(["foretold_error".into(), format!("{:.4}", e.mean), format!("{:.4}", e.ci95), String::new()]);
             }
             let mut each = Table::new(["type", "calls", "in target %", "abandoned %", "asa s", "p99 s", "skill %"]);
             for (of, row) in scenario.types.iter().zip(types) {

@@ -35,6 +35,7 @@ pub fn run(scenario: &Scenario, routing: &Routing, seed: u64, progress: impl FnM
                 measures: run.measures().to_vec(),
                 estimates: run.estimates().to_vec(),
                 types: run.types(),
+                foretold_error: run.foretold_error(),
             }
         }
         Scenario::Media(scenario) => {

@@ -58,6 +58,7 @@ pub struct Run {
     agents: usize,
     target_s: f64,
     until: Instant,
+    foretold_error: Option<f64>,
 }
 
 /// What became of the calls of one type.
@@ -248,10 +249,22 @@ pub fn run(scenario: &Scenario, routing: &Routing, seed: u64, mut progress: impl
         }
     }
     progress(calls.len());
-    Run { calls, types: scenario.types.len(), agents: scenario.agents.len(), target_s: scenario.target_s, until }
+    Run {
+        calls,
+        types: scenario.types.len(),
+        agents: scenario.agents.len(),
+        target_s: scenario.target_s,
+        until,
+        foretold_error: engine.counters().foretold_error,
+    }
 }
 
 impl Run {
+    /// How well the engine foretold waits: mean squared error over mean squared wait; none where few calls waited.
+    pub fn foretold_error(&self) -> Option<f64> {
+        self.foretold_error
+    }
+
     /// The measures, in the order of [`MEASURES`].
     pub fn measures(&self) -> [f64; MEASURES.len()] {
         let from = self.calls.first().map_or(self.until, |call| call.came);

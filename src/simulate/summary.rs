@@ -20,6 +20,8 @@ pub enum Digest {
         estimates: Vec<Estimate>,
         /// Each type, in the scenario's order.
         types: Vec<OfType>,
+        /// How well waits were foretold: mean squared error over mean squared wait.
+        foretold_error: Option<f64>,
     },
     /// Of a `media` scenario.
     Media {
@@ -49,6 +51,8 @@ pub enum Summary {
         measures: Vec<Estimate>,
         /// Means of each type, in the scenario's order.
         types: Vec<OfType>,
+        /// How well waits were foretold, where they were.
+        foretold_error: Option<Estimate>,
     },
     /// Of a `media` scenario.
     Media {
@@ -64,12 +68,14 @@ impl Summary {
     pub fn of(digests: &[Digest]) -> Self {
         let mut all: Vec<Vec<f64>> = vec![vec![]; MEASURES.len()];
         let mut single = vec![];
+        let mut foretold: Vec<f64> = vec![];
         let mut type_rows: Vec<Vec<OfType>> = vec![];
         let mut media_rows: BTreeMap<Medium, Vec<OfMedium>> = BTreeMap::new();
         let mut media_single = BTreeMap::new();
         for digest in digests {
             match digest {
-                Digest::Routing { measures, estimates, types } => {
+                Digest::Routing { measures, estimates, types, foretold_error } => {
+                    foretold.extend(foretold_error);
                     all.iter_mut().zip(measures).for_each(|(values, value)| values.push(*value));
                     single.clone_from(estimates);
                     type_rows.push(types.clone());
@@ -93,7 +99,8 @@ impl Summary {
             if digests.len() == 1 { single } else { all.iter().map(|values| Estimate::of(values)).collect() };
         let count = type_rows.first().map_or(0, Vec::len);
         let column = |n: usize| type_rows.iter().filter_map(|row| row.get(n).copied()).collect::<Vec<_>>();
-        Self::Routing { measures, types: (0..count).map(|n| mean_type(&column(n))).collect() }
+        let foretold_error = (!foretold.is_empty()).then(|| Estimate::of(&foretold));
+        Self::Routing { measures, foretold_error, types: (0..count).map(|n| mean_type(&column(n))).collect() }
     }
 
     /// As one JSON object: each measure by its name, and again with `_ci95`.
@@ -154,7 +161,12 @@ mod tests {
         let mut measures = vec![0.5; MEASURES.len()];
         measures[0] = asa;
         let estimates = measures.iter().map(|&mean| Estimate { mean, ci95: 0.25 }).collect();
-        Digest::Routing { measures, estimates, types: vec![OfType { calls: asa, ..OfType::default() }] }
+        Digest::Routing {
+            measures,
+            estimates,
+            types: vec![OfType { calls: asa, ..OfType::default() }],
+            foretold_error: None,
+        }
     }
 
     #[test]

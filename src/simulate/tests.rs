@@ -244,3 +244,17 @@ fn agents_come_and_go_and_chats_are_packed() {
     assert!(mix.set_chat_slots(4).is_err_and(|what| what.contains("up to 3 chats")));
     assert!(read(R3).set_chat_slots(2).is_err());
 }
+
+/// Twenty agents alike, as busy as they can be: what callers are told of their wait.
+#[test]
+fn waits_are_foretold_well_enough() {
+    let agents: Vec<Value> = (0..20).map(|n| json!({"name": format!("a{n}"), "skills": {"x": 1}})).collect();
+    let text = json!({
+        "kind": "routing", "target_s": 20, "calls": 12_000, "agents": agents,
+        "types": [{"name": "a", "needs": ["x"], "calls_per_hour": 450, "patience_mean_s": 380,
+                   "talk": {"law": "lognormal", "log_mean": 4.85, "log_sd": 0.86}}]
+    });
+    let digest = run(&read(&text.to_string()), &routing(Policy::ScoreHold), 1, |_| ());
+    let Digest::Routing { foretold_error: Some(error), .. } = digest else { panic!("{digest:?}") };
+    assert!(error <= 0.10, "{error}");
+}
