@@ -9,7 +9,9 @@ pub fn of_change(change: &Change) -> String {
         Change::CallChanged { .. } => "the call went on".into(),
         Change::CallEnded { .. } => "the call ended".into(),
         Change::AgentChanged { agent, status, .. } => format!("agent {agent} is {status:?}"),
-        Change::Provisioned { .. } | Change::Registered { .. } => "not of this call".into(),
+        Change::Provisioned { .. } | Change::WorkChanged { .. } | Change::Registered { .. } => {
+            "not of this call".into()
+        }
     }
 }
 

@@ -224,8 +224,11 @@ impl Appliance {
             .map(|s| (s.tenant.clone(), s.agent.clone(), s.status, s.reason.clone()))
             .collect();
         let bindings = recovered.registrations.iter().filter_map(|r| binding(r, &listeners)).collect();
+        for id in &recovered.unread_works {
+            log::error!("work item {id} cannot be read and is left out; its record is in the database");
+        }
         let (interrupted, numbers) = (recovered.interrupted, provision.number.len());
-        let mut switch = Switch::recover(now, config, provision, &states, bindings);
+        let mut switch = Switch::recover(now, config, provision, &states, bindings, recovered.works);
         for fault in &prompt_faults {
             switch.handle(now, Input::Alarm { name: "prompt-unusable", subject: fault.clone(), stands: true });
         }

@@ -1,4 +1,4 @@
-//! Identifiers. All are small integers that are never reused while the process lives.
+//! Identifiers. All are small integers that are never reused while the process lives; those of calls and work items never.
 
 use std::fmt;
 
@@ -40,8 +40,6 @@ ids! {
     TrunkId(u32) "trunk-";
     /// One party's attachment to a call.
     LegId(u64) "leg-";
-    /// A work item: one contact of any medium on its way to an agent.
-    WorkItemId(u64) "work-";
     /// A work item reserved for one agent's slot.
     OfferId(u64) "offer-";
     /// A media port: where one leg's samples enter and leave the media plane.
@@ -57,47 +55,59 @@ impl TraitId {
     pub const NOBODYS: TraitId = TraitId(u32::MAX);
 }
 
-/// A call: legs that belong together. Unique across restarts; printed as 16 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CallId(pub u64);
+macro_rules! lasting_ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(pub u64);
 
-impl fmt::Display for CallId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NoId;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                u64::from_str_radix(s, 16).map($name).map_err(|_| NoId)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let s = std::borrow::Cow::<'de, str>::deserialize(d)?;
+                s.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
 }
 
-impl std::str::FromStr for CallId {
-    type Err = NoCallId;
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(s, 16).map(CallId).map_err(|_| NoCallId)
-    }
+// Unique across restarts, all from one counter; printed as 16 hexadecimal digits.
+lasting_ids! {
+    /// A call: legs that belong together.
+    CallId;
+    /// A work item: one contact of any medium on its way to an agent.
+    WorkItemId;
 }
 
-/// A text that is no [`CallId`].
+/// A text that is no id of a call or a work item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoCallId;
+pub struct NoId;
 
-impl fmt::Display for NoCallId {
+impl fmt::Display for NoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("expected up to 16 hexadecimal digits")
     }
 }
 
-impl std::error::Error for NoCallId {}
-
-impl Serialize for CallId {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for CallId {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let s = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        s.parse().map_err(serde::de::Error::custom)
-    }
-}
+impl std::error::Error for NoId {}
 
 /// A timeslot on a span of a card. Spans count from 1; timeslots from 1 (T1: 1..=24; E1: 1..=31, 16 is signalling).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

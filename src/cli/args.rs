@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::bench::BenchArgs;
 use super::simulate::{SimulateArgs, TuneArgs};
+use super::work::WorkCommand;
 use crate::base::CallId;
 use crate::edge::console::serial::SerialAddress;
 use crate::edge::logging;
@@ -68,6 +69,9 @@ pub(super) enum Command {
         #[arg(long, conflicts_with = "source")]
         all: bool,
     },
+    /// Work items: contacts of any medium on their way to an agent
+    #[command(subcommand)]
+    Work(WorkCommand),
     /// End a call
     Hangup {
         /// The call's id, as `cordboard calls` shows it
@@ -90,7 +94,7 @@ pub(super) enum Command {
     Agent(AgentCommand),
     /// Queues
     #[command(subcommand)]
-    Queue(EntityCommand),
+    Queue(QueueCommand),
     /// Flows (what callers hear), checking and drawing them
     #[command(subcommand)]
     Flow(FlowCommand),
@@ -324,6 +328,20 @@ pub(super) enum AgentCommand {
     Resume {
         #[arg(value_name = "TENANT/NAME")]
         agent: Scoped,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum QueueCommand {
+    #[command(flatten)]
+    Entity(EntityCommand),
+    /// Say where a described work item would go now
+    WhatIf {
+        /// A description in TOML or JSON: tenant, medium, queue, attributes, modifiers
+        file: PathBuf,
+        /// For machines
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -46,7 +46,7 @@ pub fn export(dir: &Path, args: &CdrArgs) -> Result<(), CliError> {
 }
 
 /// A time as RFC 3339, a date (its start in UTC), or an age such as `90m`, `24h`, `7d`.
-fn time(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
+pub(super) fn time(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
     let wrong = || {
         CliError::Usage(format!(
             "`{text}` is no time; expected 2026-01-31, 2026-01-31T08:00:00Z or an age: 90m, 24h, 7d"

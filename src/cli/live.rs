@@ -96,7 +96,7 @@ pub fn bans(dir: &Path, view: &View) -> Result<(), CliError> {
     })
 }
 
-fn text(rendered: &impl fmt::Display) -> Result<(), CliError> {
+pub(super) fn text(rendered: &impl fmt::Display) -> Result<(), CliError> {
     output::write(rendered.to_string().as_bytes())
 }
 
@@ -121,17 +121,22 @@ fn show(
     }
 }
 
-fn connect(dir: &Path) -> Result<Client, CliError> {
-    Client::connect(dir)?.ok_or_else(|| CliError::NotRunning { data_dir: dir.to_owned() })
+pub(super) fn connect(dir: &Path) -> Result<Client, CliError> {
+    try_connect(dir)?.ok_or_else(|| CliError::NotRunning { data_dir: dir.to_owned() })
 }
 
-fn unexpected(reply: Reply) -> Result<(), CliError> {
+/// None where nothing runs.
+pub(super) fn try_connect(dir: &Path) -> Result<Option<Client>, CliError> {
+    Ok(Client::connect(dir)?)
+}
+
+pub(super) fn unexpected(reply: Reply) -> Result<(), CliError> {
     match reply {
         Reply::Refused { reason } => Err(CliError::Refused(reason)),
         _ => Err(CliError::Answer),
     }
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())
 }

@@ -17,6 +17,7 @@ mod provision;
 mod scenario;
 mod serve;
 mod simulate;
+mod work;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ pub use error::CliError;
 pub use files::read_provision;
 
 use crate::core::control::Command as Order;
-use args::{AgentCommand, CdrCommand, Command, ExportCommand, FlowCommand, ProvisionCommand};
+use args::{AgentCommand, CdrCommand, Command, ExportCommand, FlowCommand, ProvisionCommand, QueueCommand};
 use entity::Kind;
 
 /// Runs the command that the process's arguments name.
@@ -71,7 +72,9 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Site(c) => entity::run(&dir, Kind::Site, c),
         Command::Skill(c) => entity::run(&dir, Kind::Skill, c),
         Command::Attribute(c) => entity::run(&dir, Kind::Attribute, c),
-        Command::Queue(c) => entity::run(&dir, Kind::Queue, c),
+        Command::Queue(QueueCommand::Entity(c)) => entity::run(&dir, Kind::Queue, c),
+        Command::Queue(QueueCommand::WhatIf { file, json }) => work::what_if(&dir, &file, json),
+        Command::Work(c) => work::run(&dir, c),
         Command::Number(c) => entity::run(&dir, Kind::Number, c),
         Command::Trunk(c) => entity::run(&dir, Kind::Trunk, c),
         Command::Span(c) => entity::run(&dir, Kind::Span, c),

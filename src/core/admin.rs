@@ -62,7 +62,26 @@ impl Alarms {
 
 impl Switch {
     pub(crate) fn on_command(&mut self, now: Now, token: u64, command: Command) {
+        let mut done = Reply::Done;
         let result = match command {
+            Command::WorkAdd { item } => self.work_add(now, *item).map(|work| {
+                done = Reply::Added { work, warning: None };
+                None
+            }),
+            Command::WorkAccept { tenant, agent, work } => self.work_accept(now, &tenant, &agent, work).map(|()| None),
+            Command::WorkDecline { tenant, agent, work } => {
+                self.work_decline(now, &tenant, &agent, work).map(|()| None)
+            }
+            Command::WorkComplete { work, disposition, note } => {
+                self.work_complete(now, work, disposition, note).map(|()| None)
+            }
+            Command::WorkTransfer { work, queue, agent, note } => {
+                self.work_transfer(now, work, (queue, agent), note).map(|()| None)
+            }
+            Command::WorkCancel { work, reason } => self.work_cancel(now, work, &reason).map(|()| None),
+            Command::WorkDiscover { work, attribute, value, origin } => {
+                self.work_discover(now, work, (attribute, &value), origin).map(|()| None)
+            }
             Command::Provision { provision } => Ok(Some(self.provision_now(now, *provision))),
             Command::SignIn { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_in(now, a)),
             Command::SignOut { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_out(now, a)),
@@ -85,8 +104,11 @@ impl Switch {
         while let Some(output) = self.queue.poll_output() {
             self.on_queue(now, output);
         }
+        if let Reply::Added { work, warning } = &mut done {
+            *warning = self.work_warning(*work);
+        }
         let (reply, after) = match result {
-            Ok(seq) => (Reply::Done, seq.or(self.last_seq())),
+            Ok(seq) => (done, self.last_seq().max(seq)),
             Err(reason) => (Reply::Refused { reason }, None),
         };
         self.emit(Output::Reply { token, reply, after });
@@ -220,6 +242,13 @@ impl Switch {
             Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
             Query::Locate { uri } => return self.ask_location(now, token, &uri),
             Query::Bans => Reply::Bans { bans: self.ban_views(now) },
+            Query::Works { tenant, queue, state, after } => {
+                let (works, more) = self.work_views(now, (tenant.as_deref(), queue.as_deref(), state), after);
+                Reply::Works { works, more }
+            }
+            Query::Work { work } => answer(self.work_record(work).map(|work| Reply::Work(Box::new(work)))),
+            Query::Explain { work } => answer(self.explain_work(now, work).map(|e| Reply::Explained(Box::new(e)))),
+            Query::WhatIf { item } => answer(self.what_if(now, *item).map(|e| Reply::Explained(Box::new(e)))),
         };
         // What a console was shown is in the store for whoever looks there next.
         let after = self.last_seq();
@@ -239,7 +268,7 @@ impl Switch {
             queue_answered: counters.answered,
             in_target: self.counters.in_target,
             calls: self.calls.len() as u64,
-            waiting: self.by_item.len() as u64,
+            waiting: counters.waiting as u64,
             offers: counters.offers,
             double_offers: counters.double_offers,
             held: counters.held as u64,
@@ -381,6 +410,10 @@ impl Switch {
         }
         lines
     }
+}
+
+fn answer(result: Result<Reply, String>) -> Reply {
+    result.unwrap_or_else(|reason| Reply::Refused { reason })
 }
 
 /// How each leg's media is encrypted.

@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::base::Bound;
-use crate::base::{CallId, Timestamp};
+use crate::base::{CallId, Redacted, Timestamp, WorkItemId};
+pub use crate::core::contact::view::{CandidateView, Explanation, WorkSpec, WorkView};
+use crate::core::contact::{Origin, Work, WorkState};
 use crate::core::journal::AgentStatus;
 use crate::core::tenant::Provision;
 
@@ -47,6 +49,72 @@ pub enum Command {
         /// Agent's name.
         agent: String,
     },
+    /// Add a work item.
+    WorkAdd {
+        /// What is known of it.
+        item: Box<WorkSpec>,
+    },
+    /// An agent takes the item that is offered.
+    WorkAccept {
+        /// Tenant's name.
+        tenant: String,
+        /// Agent's name.
+        agent: String,
+        /// Which.
+        work: WorkItemId,
+    },
+    /// An agent refuses the item that is offered, and is not ready afterwards.
+    WorkDecline {
+        /// Tenant's name.
+        tenant: String,
+        /// Agent's name.
+        agent: String,
+        /// Which.
+        work: WorkItemId,
+    },
+    /// The agent who has an item is through with it.
+    WorkComplete {
+        /// Which.
+        work: WorkItemId,
+        /// What came of it: one of the tenant's dispositions, where there are any.
+        #[serde(default)]
+        disposition: Option<String>,
+        /// For whoever reads the record.
+        #[serde(default)]
+        note: Option<Redacted<String>>,
+    },
+    /// Hand an item on; it keeps its history and the time that it has waited.
+    WorkTransfer {
+        /// Which.
+        work: WorkItemId,
+        /// To this queue; it stays in its own without.
+        #[serde(default)]
+        queue: Option<String>,
+        /// For this agent alone.
+        #[serde(default)]
+        agent: Option<String>,
+        /// For whoever takes it.
+        #[serde(default)]
+        note: Option<Redacted<String>>,
+    },
+    /// Take an item back, wherever it is.
+    WorkCancel {
+        /// Which.
+        work: WorkItemId,
+        /// Why, for records.
+        reason: String,
+    },
+    /// Something becomes known of an item.
+    WorkDiscover {
+        /// Which.
+        work: WorkItemId,
+        /// The attribute.
+        attribute: String,
+        /// A symbol, symbols with commas, or a level.
+        value: String,
+        /// Where it comes from.
+        origin: Origin,
+    },
     /// End a call.
     Hangup {
         /// Which.
@@ -84,6 +152,36 @@ pub enum Query {
     },
     /// Sources that are kept out for a while.
     Bans,
+    /// Work items that have not ended, calls among them, by id.
+    Works {
+        /// Of this tenant only.
+        #[serde(default)]
+        tenant: Option<String>,
+        /// Of this queue only.
+        #[serde(default)]
+        queue: Option<String>,
+        /// In this state only.
+        #[serde(default)]
+        state: Option<WorkState>,
+        /// With greater ids than this: an answer has at most 1,000.
+        #[serde(default)]
+        after: Option<WorkItemId>,
+    },
+    /// The record of a work item that has not ended.
+    Work {
+        /// Which.
+        work: WorkItemId,
+    },
+    /// Why a work item is where it is.
+    Explain {
+        /// Which.
+        work: WorkItemId,
+    },
+    /// Where a work item would go if it came now.
+    WhatIf {
+        /// What would be known of it.
+        item: Box<WorkSpec>,
+    },
 }
 
 /// An answer.
@@ -97,6 +195,24 @@ pub enum Reply {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// Answer to [`Command::WorkAdd`]: it is durable.
+    Added {
+        /// Its id.
+        work: WorkItemId,
+        /// Why it waits for nobody.
+        warning: Option<String>,
+    },
+    /// Answer to [`Query::Works`].
+    Works {
+        /// By id.
+        works: Vec<WorkView>,
+        /// There are more, with greater ids.
+        more: bool,
+    },
+    /// Answer to [`Query::Work`].
+    Work(Box<Work>),
+    /// Answer to [`Query::Explain`] and [`Query::WhatIf`].
+    Explained(Box<Explanation>),
     /// Answer to [`Query::Status`].
     Status(Box<Status>),
     /// Answer to [`Query::Calls`].

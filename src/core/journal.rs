@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::{CallId, Cause, DialString, Timestamp};
+use crate::core::contact::Work;
 use crate::core::media::PortStats;
 use crate::core::tenant::Provision;
 
@@ -162,6 +163,11 @@ pub enum Change {
         reason: String,
         /// When.
         at: Timestamp,
+    },
+    /// A work item came, changed or ended: its record as it is now.
+    WorkChanged {
+        /// Whole.
+        work: Box<Work>,
     },
     /// A phone registered (or, with `expires_at` in the past, left).
     Registered {

@@ -19,6 +19,7 @@ use crate::core::admin::Alarms;
 use crate::core::bounds::Lost;
 use crate::core::call::{Call, Leg, Redial, Role};
 use crate::core::contact::sticky::LastAgents;
+use crate::core::contact::{Items, Work};
 use crate::core::control::{Command, Query, Reply};
 use crate::core::ivr::Flow;
 use crate::core::journal::{AgentStatus, Change, Seq};
@@ -247,6 +248,8 @@ pub(crate) enum Timer {
     Unheard(Source),
     /// When the certificates are to be looked at: whether one ends soon.
     Certificates,
+    /// When the clock is to be looked at: whether a work item's time has come.
+    WorksDue,
     /// When calls still up after [`Command::Stop`] are released.
     GraceOver,
 }
@@ -296,6 +299,8 @@ pub struct Switch {
     pub(crate) by_offer: HashMap<OfferId, LegId>,
     pub(crate) by_item: HashMap<WorkItemId, CallId>,
     pub(crate) redials: HashMap<OfferId, Redial>,
+    /// Work items that are no calls.
+    pub(crate) works: Items,
     pub(crate) ports: HashMap<PortId, PortOwner>,
     pub(crate) circuits: BTreeMap<Circuit, CircuitEntry>,
     /// Spans in alarm or gone, provisioned or not.
@@ -359,16 +364,18 @@ pub struct Switch {
 impl Switch {
     /// A core that serves `provision`, which must have passed `tenant::check`.
     pub fn new(now: Now, config: Config, provision: Provision) -> Self {
-        Self::recover(now, config, provision, &[], Vec::new())
+        Self::recover(now, config, provision, &[], Vec::new(), Vec::new())
     }
 
-    /// As `new`, with what an earlier run left: agents' states (whose calls are gone) and phones' registrations.
+    /// As `new`, with what an earlier run left: agents' states (whose calls are gone), phones' registrations, and work items
+    /// that have not ended.
     pub fn recover(
         now: Now,
         config: Config,
         provision: Provision,
         agents: &[StoredAgent],
         bindings: Vec<Binding>,
+        works: Vec<Work>,
     ) -> Self {
         let directory = Directory::new(&Provision::default(), None);
         let mut switch = Self {
@@ -387,6 +394,7 @@ impl Switch {
             by_offer: HashMap::new(),
             by_item: HashMap::new(),
             redials: HashMap::new(),
+            works: Items::default(),
             ports: HashMap::new(),
             circuits: BTreeMap::new(),
             spans_down: HashSet::new(),
@@ -428,6 +436,7 @@ impl Switch {
         let streams = switch.config.listeners.iter().filter(|(transport, _)| *transport == Transport::Tcp);
         switch.sip.set_streams(streams.map(|(_, local)| *local).collect());
         switch.adopt_provision(now, provision, agents);
+        switch.restore_works(now, works);
         switch.restore(now, agents, bindings);
         switch.sockets_ask();
         switch.settle(now);
@@ -468,6 +477,7 @@ impl Switch {
     pub fn handle_timeout(&mut self, now: Now) {
         self.sip.handle_timeout(now);
         self.queue.handle_timeout(now);
+        self.works_due(now);
         self.refresh_names(now);
         self.settle(now);
         while let Some(&Reverse((due, _, timer))) = self.timers.peek() {
@@ -524,6 +534,7 @@ impl Switch {
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),
             Timer::Unheard(source) => self.guessed(now, source),
             Timer::Certificates => self.watch_certificates(now),
+            Timer::WorksDue => self.look_at_works(now),
             Timer::GraceOver => self.release_all(now),
         }
     }
@@ -597,6 +608,11 @@ impl Switch {
         id
     }
 
+    /// From the same counter: no id of a work item is one of a call.
+    pub(crate) fn fresh_work(&mut self) -> WorkItemId {
+        WorkItemId(self.fresh_call().0)
+    }
+
     /// A pseudo-random number, for weighted choices only.
     pub(crate) fn random(&mut self) -> u64 {
         draw(&mut self.random)
@@ -620,6 +636,7 @@ impl Switch {
         self.check_indices();
         assert_eq!(self.by_session.len(), self.legs.values().filter(|l| l.sip().is_some()).count());
         self.queue.check_invariants();
+        self.check_works();
         self.sip.check_invariants();
     }
 }

@@ -24,3 +24,4 @@ mod serial;
 mod site;
 mod stop;
 mod tones;
+mod works;

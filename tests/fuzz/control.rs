@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use cordboard::core::control::{Command, Query};
+use cordboard::base::{Medium, Redacted, Timestamp, WorkItemId};
+use cordboard::core::contact::{Origin, WorkState};
+use cordboard::core::control::{Command, Query, WorkSpec};
 use cordboard::core::tenant::{check, parse};
 use cordboard::edge::console::{ControlRequest, Line, read_line};
 
@@ -14,7 +16,29 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let text = String::from_utf8_lossy(&provision::CORPUS[0]).into_owned();
     let provision = Box::new(parse(&text, "p.toml").expect("a good file"));
     let (tenant, agent) = ("acme".to_owned(), "a1".to_owned());
+    let modifier =
+        "attribute = 'language'\nvalue = 'es'\nmode = 'required'\nschedule = [{ after_s = 60, level = 0.2 }]";
+    let item = Box::new(WorkSpec {
+        tenant: tenant.clone(),
+        medium: Medium::Email,
+        queue: "help".into(),
+        client: Some(Redacted::new("client@example.com".into())),
+        subject: Some(Redacted::new("a bill".into())),
+        attributes: [("language".to_owned(), "es".to_owned()), ("vip".to_owned(), "0.5".to_owned())].into(),
+        modifiers: vec![toml::from_str(modifier).expect("a modifier")],
+        due_at: Some(Timestamp(1_800_000_000_000)),
+    });
+    let work = WorkItemId(0xabc);
+    let note = Some(Redacted::new("a note\nof two lines".to_owned()));
+    let (attribute, value) = ("language".to_owned(), "de".to_owned());
     let commands = [
+        Command::WorkAdd { item: item.clone() },
+        Command::WorkAccept { tenant: tenant.clone(), agent: agent.clone(), work },
+        Command::WorkDecline { tenant: tenant.clone(), agent: agent.clone(), work },
+        Command::WorkComplete { work, disposition: Some("done".into()), note: note.clone() },
+        Command::WorkTransfer { work, queue: Some("help".into()), agent: Some(agent.clone()), note },
+        Command::WorkCancel { work, reason: "by mistake".into() },
+        Command::WorkDiscover { work, attribute, value, origin: Origin::EmailHeader },
         Command::Provision { provision },
         Command::SignIn { tenant: tenant.clone(), agent: agent.clone() },
         Command::Pause { tenant, agent, reason: "lunch \u{1f35e}".into() },
@@ -24,12 +48,21 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     ];
     let mut all: Vec<Vec<u8>> = commands.iter().map(|c| serde_json::to_vec(c).expect("JSON")).collect();
     let locate = Query::Locate { uri: "sips:alice@example.com:5071;transport=tcp".into() };
+    let state = Some(WorkState::Waiting);
+    let works = [
+        Query::Works { tenant: Some("acme".into()), queue: None, state, after: Some(work) },
+        Query::Work { work },
+        Query::Explain { work },
+        Query::WhatIf { item },
+    ];
+    all.extend(works.iter().map(|q| serde_json::to_vec(q).expect("JSON")));
     all.extend(
         [Query::Status, Query::Trunks, Query::Bans, locate].iter().map(|q| serde_json::to_vec(q).expect("JSON")),
     );
     all.push(br#"{"log":{"module":"net","level":"debug"}}"#.to_vec());
     // The provisioning has most to read.
-    all.extend(vec![all[0].clone(); 6]);
+    let provisioning = all.iter().find(|line| line.starts_with(br#"{"command":"provision""#)).cloned();
+    all.extend(std::iter::repeat_n(provisioning.expect("it is there"), 6));
     all
 });
 

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cordboard::base::{Redacted, Timestamp};
-use cordboard::core::control::{Query, Reply};
+use cordboard::base::{Medium, Now, Redacted, Timestamp};
+use cordboard::core::contact::WorkState;
+use cordboard::core::control::{Command, Query, Reply, WorkSpec};
 use cordboard::core::journal::{AgentStatus, Change, Seq};
 use cordboard::core::switch::{Input, Output, StoredAgent, Switch};
 use cordboard::core::tenant::{Provision, expand};
-use cordboard::edge::store::{CdrFilter, Reader, Recovered, Store, database_path};
+use cordboard::edge::store::{CdrFilter, Reader, Recovered, Store, WorkFilter, database_path};
 use cordboard::proto::sip::{Binding, ClientRegistration, Credentials};
 
 use crate::desk::{Desk, PROVISION, Party, config};
@@ -72,6 +73,7 @@ fn busy(seed: u64) -> Busy {
     register(&mut walk, "ben", 600);
     while walk.desk.journal.len() < CHANGES {
         walk.act();
+        work(&mut walk);
         let ms = [0, 0, 10, 300, 2_000, 20_000][walk.below(6)];
         walk.desk.pass(Duration::from_millis(ms));
         if walk.desk.journal.len() > CHANGES / 2 {
@@ -81,6 +83,40 @@ fn busy(seed: u64) -> Busy {
     let first = Change::Provisioned { provision: Box::new(provision(PROVISION)) };
     let changes = std::iter::once(first).chain(walk.desk.journal.iter().cloned()).collect();
     Busy { changes, now: walk.desk.now.wall, desk: walk.desk }
+}
+
+/// Something happens to a work item that is no call.
+fn work(walk: &mut Walk) {
+    let views = match walk.desk.query(Query::Works { tenant: None, queue: None, state: None, after: None }) {
+        Reply::Works { works, .. } => works,
+        other => panic!("{other:?}"),
+    };
+    let of = |state| views.iter().find(|view| view.state == state && view.medium != Medium::Voice);
+    let command = match (walk.below(6), of(WorkState::Offered), of(WorkState::Handled), of(WorkState::Waiting)) {
+        (0 | 1, Some(view), ..) => {
+            let (tenant, agent) = (view.tenant.clone(), view.agent.clone().unwrap_or_default());
+            Command::WorkAccept { tenant, agent, work: view.id }
+        }
+        (2, _, Some(view), _) => {
+            let note = Some(Redacted::new("a note".to_owned()));
+            Command::WorkComplete { work: view.id, disposition: Some("done".into()), note }
+        }
+        (3, _, _, Some(view)) => Command::WorkCancel { work: view.id, reason: "cut".into() },
+        (4 | 5, ..) => Command::WorkAdd {
+            item: Box::new(WorkSpec {
+                tenant: "acme".into(),
+                medium: [Medium::Email, Medium::Chat, Medium::Fax][walk.below(3)],
+                queue: "sales".into(),
+                client: Some(Redacted::new("client@example.com".to_owned())),
+                subject: None,
+                attributes: BTreeMap::new(),
+                modifiers: vec![],
+                due_at: (walk.below(4) == 0).then(|| Timestamp(walk.desk.now.wall.0 + 30_000)),
+            }),
+        },
+        _ => return,
+    };
+    walk.desk.command(command);
 }
 
 /// Holds a data folder as a crash left it against the first `count` changes.
@@ -110,6 +146,7 @@ fn check_prefix(dir: &Path, busy: &Busy, recovered: &Recovered, what: &str) {
         recovered.registrations.iter().filter_map(|r| live(&r.user, &r.contact, r.expires_at)).collect();
     let wanted: BTreeSet<_> = bindings.iter().filter_map(|b| live(&b.user, &b.contact, b.expires_at)).collect();
     assert_eq!(registered, wanted, "{what}");
+    check_works(dir, &model, recovered, what);
     let records = Reader::open(dir).expect("a reader").cdrs(&CdrFilter::default()).collect::<Result<Vec<_>, _>>();
     let records: BTreeMap<u64, _> = records.expect("records").into_iter().map(|c| (c.call_id.0, c)).collect();
     assert_eq!(records.keys().collect::<Vec<_>>(), model.records.keys().collect::<Vec<_>>(), "{what}");
@@ -125,14 +162,51 @@ fn check_prefix(dir: &Path, busy: &Busy, recovered: &Recovered, what: &str) {
     check_restored(busy, recovered, &agents, bindings, what);
 }
 
+/// Open items are given back and ended ones are on record, each just as it was last.
+fn check_works(dir: &Path, model: &Disk, recovered: &Recovered, what: &str) {
+    assert!(recovered.unread_works.is_empty(), "{what}");
+    assert_eq!(recovered.works, model.open_works(), "{what}: open work items");
+    let reader = Reader::open(dir).expect("a reader");
+    let ended = reader.ended_works(&WorkFilter::default()).collect::<Result<Vec<_>, _>>().expect("records");
+    let ended: BTreeMap<_, _> = ended.into_iter().map(|work| (work.id, work)).collect();
+    let wanted = model.works.values().filter(|work| work.state == WorkState::Ended);
+    assert_eq!(ended, wanted.map(|work| (work.id, work.clone())).collect(), "{what}: ended work items");
+}
+
+/// Each item is where it was: with the same agent, in its queue at the place of its whole wait, or yet to come.
+fn check_restored_works(switch: &mut Switch, now: Now, found: &Recovered, what: &str) -> BTreeSet<String> {
+    switch.handle(
+        now,
+        Input::Query { token: 2, query: Query::Works { tenant: None, queue: None, state: None, after: None } },
+    );
+    let replies = std::iter::from_fn(|| switch.poll_output());
+    let views = replies.filter_map(|o| match o {
+        Output::Reply { reply: Reply::Works { works, .. }, .. } => Some(works),
+        _ => None,
+    });
+    let views: BTreeMap<_, _> = views.flatten().map(|view| (view.id, view)).collect();
+    for work in &found.works {
+        let Some(view) = views.get(&work.id) else { panic!("{what}: {} is lost", work.id) };
+        match work.state {
+            WorkState::Handled => assert_eq!((view.state, &view.agent), (work.state, &work.agent), "{what}"),
+            WorkState::Scheduled if work.waits_from() > now.wall => assert_eq!(view.state, work.state, "{what}"),
+            _ => assert!(matches!(view.state, WorkState::Waiting | WorkState::Offered), "{what}: {view:?}"),
+        }
+    }
+    assert_eq!(views.len(), found.works.len(), "{what}: no item but those");
+    views.into_values().filter_map(|view| view.agent).collect()
+}
+
 /// The core starts from what was found: states as they were, no call left, everything in order.
 fn check_restored(busy: &Busy, found: &Recovered, agents: &[StoredAgent], bindings: Vec<Binding>, what: &str) {
     let now = busy.desk.now;
     let provision = found.provision.clone();
-    let mut switch = Switch::recover(now, config(9, 1 << 20, found.next_seq), provision, agents, bindings);
+    let works = found.works.clone();
+    let mut switch = Switch::recover(now, config(9, 1 << 20, found.next_seq), provision, agents, bindings, works);
     switch.check_invariants();
+    let at_work = check_restored_works(&mut switch, now, found, what);
     let status = switch.status();
-    assert_eq!((status.calls, status.agents_busy), (0, 0), "{what}");
+    assert_eq!((status.calls, status.agents_busy as usize, status.double_offers), (0, at_work.len(), 0), "{what}");
     switch.handle(now, Input::Query { token: 1, query: Query::Agents });
     let replies = std::iter::from_fn(|| switch.poll_output());
     let views = replies.filter_map(|o| match o {
@@ -144,6 +218,7 @@ fn check_restored(busy: &Busy, found: &Recovered, agents: &[StoredAgent], bindin
             continue;
         };
         let wanted = match before {
+            _ if at_work.contains(&view.name) => AgentStatus::Busy,
             AgentStatus::Null | AgentStatus::NotReady => *before,
             // Whose call is gone is ready.
             _ => AgentStatus::Ready,

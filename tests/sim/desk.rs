@@ -427,8 +427,14 @@ impl Desk {
         for far in self.far.values_mut() {
             far.handle(now.mono, em_wink::Input::Bits(cordboard::proto::cas::Bits::new(0)));
         }
-        self.switch =
-            Switch::recover(now, config(seed, first_call, first_seq), self.disk.provision.clone(), &agents, bindings);
+        self.switch = Switch::recover(
+            now,
+            config(seed, first_call, first_seq),
+            self.disk.provision.clone(),
+            &agents,
+            bindings,
+            self.disk.open_works(),
+        );
         self.settle();
         // The card tells who is off-hook.
         for (timeslot, bits) in self.far_bits.clone() {

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use cordboard::base::{Cause, Timestamp};
+use cordboard::base::{Cause, Timestamp, WorkItemId};
+use cordboard::core::contact::{Work, WorkState};
 use cordboard::core::journal::{AgentStatus, Cdr, Change, Seq};
 use cordboard::core::switch::StoredAgent;
 use cordboard::core::tenant::Provision;
@@ -19,6 +20,7 @@ pub struct Disk {
     /// The newest change taken.
     taken: Seq,
     pub records: BTreeMap<u64, Cdr>,
+    pub works: BTreeMap<WorkItemId, Work>,
     agents: BTreeMap<(String, String), (AgentStatus, String)>,
     bindings: BTreeMap<(String, String), Binding>,
     pub provision: Provision,
@@ -72,6 +74,14 @@ impl Disk {
             Change::AgentChanged { tenant, agent, status, reason, .. } => {
                 self.agents.insert((tenant, agent), (status, reason));
             }
+            Change::WorkChanged { work } => {
+                let before = self.works.insert(work.id, *work.clone());
+                assert!(
+                    before.is_none_or(|w| w.state != WorkState::Ended),
+                    "a change of an item that has ended: {work:?}"
+                );
+                assert_eq!(work.state == WorkState::Ended, work.ended_at.is_some(), "{work:?}");
+            }
             Change::Registered { user, contact, expires_at, .. } => {
                 let binding = Binding { user: user.clone(), contact: contact.clone(), path, expires_at };
                 self.bindings.insert((user, contact), binding);
@@ -94,6 +104,11 @@ impl Disk {
         let agents = self.agents.iter();
         let agents = agents.map(|((t, a), (status, reason))| (t.clone(), a.clone(), *status, reason.clone()));
         (self.durable + 1, agents.collect(), self.bindings.values().cloned().collect())
+    }
+
+    /// Work items that have not ended.
+    pub fn open_works(&self) -> Vec<Work> {
+        self.works.values().filter(|work| work.state != WorkState::Ended).cloned().collect()
     }
 
     /// An agent's state as stored.

@@ -29,10 +29,21 @@ pub(crate) struct Redial {
 impl Switch {
     pub(crate) fn on_queue(&mut self, now: Now, output: QueueOutput) {
         match output {
+            QueueOutput::Offer { offer, item, agent } if self.works.has(item) => {
+                self.work_offered(now, offer, item, agent);
+            }
             QueueOutput::Offer { offer, item, agent } => self.offer(now, offer, item, agent),
-            QueueOutput::Withdraw { offer, why, .. } => self.withdraw(now, offer, why),
-            QueueOutput::Escalate { .. } | QueueOutput::Unservable { .. } => {}
+            QueueOutput::Withdraw { offer, why, .. } => {
+                if !self.work_withdrawn(now, offer, why) {
+                    self.withdraw(now, offer, why);
+                }
+            }
+            QueueOutput::Escalate { item } => self.work_escalates(now, item),
+            QueueOutput::Unservable { item, unservable } => self.work_unservable(now, item, unservable),
+            QueueOutput::Overflow { item } if self.works.has(item) => self.work_overflows(now, item),
             QueueOutput::Overflow { item } => self.dequeued(now, item, "overflow", QueueExit::Overflow),
+            // A call goes on without.
+            QueueOutput::Orphaned { item } => self.work_orphaned(now, item),
             QueueOutput::Announce { item, position, expected_wait_s } => {
                 self.announce(item, position, expected_wait_s);
             }
@@ -51,7 +62,7 @@ impl Switch {
         let Some(queue) = queue else {
             return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown));
         };
-        let item = WorkItemId(self.fresh());
+        let item = self.fresh_work();
         let entry = self.voice_entry(now, call, queue);
         match self.queue.enqueue(now, item, entry) {
             Ok(()) => {}
@@ -206,6 +217,7 @@ impl Switch {
         if let Some(agent) = self.queue.handler(wait.item) {
             self.met(now, call, wait.queue, agent);
         }
+        self.work_left(now, wait.item);
         let waited = now.mono.since(wait.since.mono);
         if self.directory.queue(wait.queue).is_some_and(|q| waited.as_secs_f64() <= f64::from(q.target_s)) {
             self.counters.in_target += 1;
@@ -216,6 +228,7 @@ impl Switch {
     /// The caller left the queue without an agent; the flow goes on.
     fn dequeued(&mut self, now: Now, item: WorkItemId, what: &str, exit: QueueExit) {
         let Some(call) = self.by_item.remove(&item) else { return };
+        self.work_left(now, item);
         let Some(c) = self.calls.get_mut(&call) else { return };
         c.take_wait(now);
         c.note(now, what, "");

@@ -156,6 +156,7 @@ impl Switch {
         self.agent_finished(now, call);
         if let Some(wait) = waited {
             self.by_item.remove(&wait.item);
+            self.work_left(now, wait.item);
             self.queue.leave(now, wait.item);
             self.counters.abandoned += u64::from(cause == Cause::Abandoned);
         }

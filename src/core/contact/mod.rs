@@ -5,12 +5,20 @@
 //! one [queue](crate::core::queue), is matched, offered, handled and completed.
 
 pub mod attribute;
+mod desk;
 pub mod discovery;
+mod entry;
+mod explain;
 pub mod modifier;
+mod offers;
 mod provisioned;
+mod recovery;
 pub mod routing;
 pub mod slots;
 pub mod sticky;
+#[cfg(test)]
+mod tests;
+pub mod view;
 pub mod want;
 pub mod work;
 
@@ -20,4 +28,6 @@ pub use modifier::{Mode, Modifier, Schedule, ScheduleError, Step};
 pub use routing::{Policy, Routing, Weights};
 pub use slots::Slots;
 pub use want::{Mind, Want};
-pub use work::{Outcome, Work, WorkEvent, WorkState};
+pub use work::{Match, Outcome, Rival, Work, WorkEvent, WorkState};
+
+pub(crate) use desk::{Items, WORKS_MAX};

@@ -1,15 +1,20 @@
 //! Work items on record: what the journal, the store and the command line know of one.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::attribute::Attributes;
 use super::discovery::Discovery;
 use super::modifier::Modifier;
 use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
+use crate::core::queue::{Terms, Trigger};
 
 /// Events kept of one item.
 pub const WORK_EVENTS_MAX: usize = 200;
-/// Most characters of a note.
+/// Matches of one item that are kept term by term; of older ones the record says who and when.
+pub const MATCHES_MAX: usize = 20;
+/// Most characters of the notes of one item.
 pub const NOTE_CHARS_MAX: usize = 4_000;
 
 /// Where a work item stands.
@@ -70,8 +75,35 @@ impl Outcome {
     }
 }
 
+/// What was compared with the pair of agent and item that became an offer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Rival {
+    /// The agent, by name.
+    pub agent: String,
+    /// The item.
+    pub work: WorkItemId,
+    /// The score.
+    pub terms: Terms,
+}
+
+/// Why an agent was offered an item.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Match {
+    /// What set it off: an item for which agents were compared, or an agent for whom items were.
+    pub trigger: Trigger,
+    /// How long the item had waited, in seconds, credit included.
+    pub waited_s: f64,
+    /// The score.
+    pub terms: Terms,
+    /// How many pairs were compared; agents alike and items alike count as one.
+    pub compared: usize,
+    /// The best of the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Rival>,
+}
+
 /// Something that happened to a work item.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WorkEvent {
     /// When.
     pub at: Timestamp,
@@ -79,6 +111,9 @@ pub struct WorkEvent {
     pub what: String,
     /// Detail for people, without personal data.
     pub detail: String,
+    /// Of an offer: why this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<Match>>,
 }
 
 /// A work item.
@@ -140,13 +175,43 @@ pub struct Work {
 impl Work {
     /// Notes an event.
     pub fn record(&mut self, at: Timestamp, what: &str, detail: impl Into<String>) {
+        self.push(WorkEvent { at, what: what.into(), detail: detail.into(), reason: None });
+    }
+
+    /// Notes an offer to an agent. Of more than [`MATCHES_MAX`] the oldest lose their terms.
+    pub fn record_offer(&mut self, at: Timestamp, agent: &str, reason: Option<Match>) {
+        let mut matches = self.events.iter_mut().filter(|event| event.reason.is_some());
+        if reason.is_some() && matches.by_ref().nth(MATCHES_MAX - 1).is_some() {
+            let oldest = self.events.iter_mut().find(|event| event.reason.is_some());
+            oldest.into_iter().for_each(|event| event.reason = None);
+        }
+        self.push(WorkEvent { at, what: "offered".into(), detail: agent.into(), reason: reason.map(Box::new) });
+    }
+
+    fn push(&mut self, event: WorkEvent) {
         if self.events.len() < WORK_EVENTS_MAX {
-            self.events.push(WorkEvent { at, what: what.into(), detail: detail.into() });
+            self.events.push(event);
         } else if self.events.len() == WORK_EVENTS_MAX {
-            self.events.push(WorkEvent { at, what: "left-out".into(), detail: "1".into() });
+            self.events.push(WorkEvent { what: "left-out".into(), detail: "1".into(), reason: None, ..event });
         } else if let Some(last) = self.events.last_mut() {
             last.detail = (last.detail.parse::<u64>().unwrap_or(0) + 1).to_string();
         }
+    }
+
+    /// Whether it has been in a queue, or may have been: the record has room for so many events.
+    pub fn was_in(&self, queue: &str) -> bool {
+        let came = |event: &WorkEvent| matches!(event.what.as_str(), "added" | "escalated") && event.detail == queue;
+        self.events.len() > WORK_EVENTS_MAX || self.queue == queue || self.events.iter().any(came)
+    }
+
+    /// From when on its waiting counts: the client's contact, or the time that was agreed on.
+    pub fn waits_from(&self) -> Timestamp {
+        self.due_at.map_or(self.arrived_at, |due| due.max(self.arrived_at))
+    }
+
+    /// How long it has waited by a wall clock; nothing where the clock was set back beyond its start.
+    pub fn waited(&self, now: Timestamp) -> Duration {
+        Duration::from_millis(u64::try_from(now.0.saturating_sub(self.waits_from().0)).unwrap_or(0))
     }
 }
 
@@ -157,7 +222,7 @@ mod tests {
     #[test]
     fn events_beyond_the_bound_are_counted() {
         let mut work: Work = serde_json::from_str(
-            r#"{"id":1,"tenant":"t","medium":"email","queue":"q","arrived_at":0,"state":"waiting"}"#,
+            r#"{"id":"0000000000000001","tenant":"t","medium":"email","queue":"q","arrived_at":0,"state":"waiting"}"#,
         )
         .unwrap();
         for n in 0..WORK_EVENTS_MAX + 3 {
@@ -165,5 +230,24 @@ mod tests {
         }
         assert_eq!(work.events.len(), WORK_EVENTS_MAX + 1);
         assert_eq!(work.events.last().map(|e| e.detail.as_str()), Some("3"));
+    }
+
+    #[test]
+    fn only_the_latest_matches_are_kept_term_by_term() {
+        let mut work: Work = serde_json::from_str(
+            r#"{"id":"1","tenant":"t","medium":"email","queue":"q","arrived_at":5,"due_at":90,"state":"waiting"}"#,
+        )
+        .unwrap();
+        let (trigger, terms) = (Trigger::Item, Terms::default());
+        for n in 0..=MATCHES_MAX {
+            let reason = Match { trigger, waited_s: n as f64, terms, compared: 1, others: vec![] };
+            work.record_offer(Timestamp(0), "ana", Some(reason));
+            work.record(Timestamp(0), "no-answer", "ana");
+        }
+        let kept: Vec<f64> = work.events.iter().filter_map(|e| Some(e.reason.as_ref()?.waited_s)).collect();
+        assert_eq!((kept.len(), kept.first()), (MATCHES_MAX, Some(&1.0)));
+        assert_eq!(work.events.iter().filter(|e| e.what == "offered").count(), MATCHES_MAX + 1);
+        assert_eq!(work.waited(Timestamp(1_090)), Duration::from_secs(1));
+        assert_eq!(work.waited(Timestamp(3)), Duration::ZERO);
     }
 }

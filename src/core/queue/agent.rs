@@ -306,9 +306,9 @@ impl Agent {
         Ok(())
     }
 
-    /// The state from before a restart, whose calls are gone. Nothing happens to an agent who has work.
+    /// The state from before a restart, whose calls are gone. Nothing happens to an agent who has an offer or is in wrap-up.
     pub(super) fn restore(&mut self, now: Instant, status: AgentStatus, reason: &str) {
-        if !self.at_rest() {
+        if self.offer.is_some() || self.wrap_up_until.is_some() {
             return;
         }
         self.standing = match status {

@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// Puts a new item at its place, with its timers.
-    pub(super) fn admit(&mut self, now: Now, id: WorkItemId, mut entry: Entry) {
+    pub(super) fn admit(&mut self, now: Now, id: WorkItemId, mut entry: Entry, is_back: bool) {
         let Some(queue) = self.queues.get(&entry.queue) else { return };
         let (ask, prefers) = self.ask(queue, &entry);
         let target = queue.target(entry.medium);
@@ -112,6 +112,7 @@ impl Engine {
             place,
             stage: Stage::Waiting,
             unservable: false,
+            is_back,
             overflow_at,
             escalate_at,
             announce_at,
@@ -266,11 +267,14 @@ impl Engine {
         if let Some(queue) = self.queues.get_mut(&item.entry.queue) {
             let in_target = wait <= queue.target(item.entry.medium);
             queue.line.leave(item.place, id);
+            queue.tally.count(exit, in_target);
+            self.tally.count(exit, in_target);
+            if exit == Exit::Moved {
+                return Some(item);
+            }
             if item.entry.medium.is_live() {
                 queue.forecast.waited(wait, exit == Exit::Abandoned);
             }
-            queue.tally.count(exit, in_target);
-            self.tally.count(exit, in_target);
             let taken = exit == Exit::Answered && in_target;
             queue.in_time += (f64::from(u8::from(taken)) - queue.in_time) / IN_TIME_MEMORY;
             let tenant = queue.tenant();

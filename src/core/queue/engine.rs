@@ -55,6 +55,11 @@ pub enum Output {
         /// Whether it is so.
         unservable: bool,
     },
+    /// The agent who had the item is no longer provisioned, and nobody has it now.
+    Orphaned {
+        /// The item.
+        item: WorkItemId,
+    },
     /// Tell the client.
     Announce {
         /// The item.
@@ -125,7 +130,8 @@ impl Engine {
     }
 
     /// Sets an agent's state after a restart; `Busy` and `WrapUp` become `Ready`, their calls being gone. Tells of a
-    /// change only where the state is not the given one. Ignored for unknown agents and those who have work.
+    /// change only where the state is not the given one. Ignored for unknown agents, those who have an offer, and those in
+    /// wrap-up.
     pub fn restore(&mut self, now: Now, agent: AgentId, status: AgentStatus, reason: &str) {
         self.change(now, agent, Some((status, reason)), |a| a.restore(now.mono, status, reason));
     }
@@ -189,6 +195,24 @@ impl Engine {
             self.refused += 1;
             return Err(EnqueueError::Full);
         }
+        self.come(now, item, entry, false);
+        Ok(())
+    }
+
+    /// As [`enqueue`](Self::enqueue), for an item that was accepted before: bounds do not keep it out.
+    pub fn bring_back(&mut self, now: Now, item: WorkItemId, entry: Entry) -> Result<(), EnqueueError> {
+        if !self.queues.contains_key(&entry.queue) {
+            return Err(EnqueueError::UnknownQueue);
+        }
+        if self.is_in_work(item) {
+            return Err(EnqueueError::Duplicate);
+        }
+        self.come(now, item, entry, true);
+        Ok(())
+    }
+
+    fn come(&mut self, now: Now, item: WorkItemId, entry: Entry, is_back: bool) {
+        let Some(to) = self.queues.get_mut(&entry.queue) else { return };
         self.seen = now.mono;
         to.tally.offered += 1;
         self.tally.offered += 1;
@@ -196,19 +220,28 @@ impl Engine {
             to.forecast.came(now.mono);
         }
         self.refresh_shares(now.mono);
-        self.admit(now, item, entry);
+        self.admit(now, item, entry, is_back);
         self.match_item(now, item);
         self.foretell(item);
         if self.items.get(&item).is_some_and(|i| i.announce_at.is_some()) {
             self.announce(item);
         }
-        Ok(())
+    }
+
+    /// Takes an item out that goes elsewhere, or that the operator takes back: as [`leave`](Self::leave), but nobody
+    /// abandoned anything.
+    pub fn take_out(&mut self, now: Now, item: WorkItemId) -> bool {
+        self.exit(now, item, Exit::Moved)
     }
 
     /// The item abandoned or was taken elsewhere; a live offer is withdrawn, and its agent, who keeps the idle time,
     /// is ready again. False when it does not wait here.
     pub fn leave(&mut self, now: Now, item: WorkItemId) -> bool {
-        let Some(gone) = self.remove_item(now, item, Exit::Abandoned) else { return false };
+        self.exit(now, item, Exit::Abandoned)
+    }
+
+    fn exit(&mut self, now: Now, item: WorkItemId, exit: Exit) -> bool {
+        let Some(gone) = self.remove_item(now, item, exit) else { return false };
         if let Stage::Offered(offer) = gone.stage {
             self.withdraw(now, offer, OfferEnd::ItemLeft);
         }
@@ -304,6 +337,22 @@ impl Engine {
     /// The item of a live offer.
     pub fn offered(&self, offer: OfferId) -> Option<WorkItemId> {
         self.offers.get(&offer).map(|offer| offer.item)
+    }
+
+    /// The live offer of an item, and to whom.
+    pub fn offer_of(&self, item: WorkItemId) -> Option<(OfferId, AgentId)> {
+        let Stage::Offered(id) = self.items.get(&item)?.stage else { return None };
+        Some((id, self.offers.get(&id)?.hand.agent()))
+    }
+
+    /// The queue in which an item waits.
+    pub fn queue_of(&self, item: WorkItemId) -> Option<QueueId> {
+        self.items.get(&item).map(|item| item.entry.queue)
+    }
+
+    /// Whether a queue takes another new item. False for one that is not there.
+    pub fn has_room(&self, queue: QueueId) -> bool {
+        self.items.len() < self.waiting_max && self.queues.get(&queue).is_some_and(|queue| !queue.is_full())
     }
 
     /// Why a live offer was made.

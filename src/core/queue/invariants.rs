@@ -34,7 +34,8 @@ impl Engine {
         }
         assert_eq!(present, self.items.len(), "items are in the lines");
         assert_eq!(self.tally.offered, self.tally.left() + present as u64, "entered is left and waiting");
-        assert!(present <= self.waiting_max, "items within the bound");
+        let new = self.items.values().filter(|item| !item.is_back).count();
+        assert!(new <= self.waiting_max, "items within the bound");
         for (id, item) in &self.items {
             let in_line = self.queues.get(&item.entry.queue).is_some_and(|q| q.line.has(item.place, *id));
             assert!(in_line, "{id} is at its place");

@@ -43,6 +43,8 @@ pub(super) struct Item {
     pub(super) stage: Stage,
     /// No agent there is could take it.
     pub(super) unservable: bool,
+    /// It was accepted before: bounds do not count it.
+    pub(super) is_back: bool,
     /// When it has waited too long.
     pub(super) overflow_at: Option<Instant>,
     /// When it goes another way.
@@ -73,6 +75,8 @@ pub(super) enum Exit {
     Abandoned,
     /// It waited too long, or its queue is gone.
     Overflowed,
+    /// It goes elsewhere.
+    Moved,
 }
 
 /// What became of items.
@@ -88,6 +92,8 @@ pub(super) struct Tally {
     pub(super) abandoned: u64,
     /// Overflowed.
     pub(super) overflowed: u64,
+    /// Taken out.
+    pub(super) moved: u64,
 }
 
 impl Tally {
@@ -100,12 +106,13 @@ impl Tally {
             }
             Exit::Abandoned => self.abandoned += 1,
             Exit::Overflowed => self.overflowed += 1,
+            Exit::Moved => self.moved += 1,
         }
     }
 
     /// All that left.
     pub(super) fn left(&self) -> u64 {
-        self.answered + self.abandoned + self.overflowed
+        self.answered + self.abandoned + self.overflowed + self.moved
     }
 }
 

@@ -37,6 +37,21 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// To thousandths of a point, which is all that people look at.
+    pub fn rounded(self) -> Self {
+        let round = |points: f64| (points * 1_000.0).round() / 1_000.0;
+        Self {
+            matched: round(self.matched),
+            urgency: round(self.urgency),
+            in_time: round(self.in_time),
+            fairness: round(self.fairness),
+            flex: round(self.flex),
+            idle: round(self.idle),
+            blend: round(self.blend),
+            cost: round(self.cost),
+        }
+    }
+
     /// The score.
     pub fn total(&self) -> f64 {
         self.matched + self.urgency + self.in_time + self.fairness + self.flex + self.idle + self.blend + self.cost

@@ -19,8 +19,8 @@ use super::timer::Timer;
 
 impl Engine {
     /// Replaces tenants, agents and queues. Those known by id keep state, items and counts. Agents that are gone lose their
-    /// offer ([`Output::Withdraw`]) and the items they had; items of queues that are gone come out as
-    /// [`Output::Overflow`]. New agents are signed out and unreachable. Of several profiles with one id the last one counts.
+    /// offer ([`Output::Withdraw`]) and the items they had ([`Output::Orphaned`]); items of queues that are gone come out
+    /// as [`Output::Overflow`]. New agents are signed out and unreachable. Of several profiles with one id the last one counts.
     pub fn provision(
         &mut self,
         now: Now,
@@ -67,6 +67,7 @@ impl Engine {
             self.audit.forget(id);
             for task in agent.tasks() {
                 self.handled.remove(&task.item);
+                self.outputs.push_back(Output::Orphaned { item: task.item });
             }
             if let Some((offer, item)) = agent.offer().and_then(|o| Some((o, self.take_offer(o)?.item))) {
                 self.outputs.push_back(Output::Withdraw { offer, agent: id, why: OfferEnd::AgentGone });

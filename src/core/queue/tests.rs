@@ -681,3 +681,52 @@ fn what_is_matched_at_once_is_within_half_a_percent_of_the_best_assignment() {
     }
     assert!(made >= 0.995 * best, "{made} of {best}");
 }
+
+#[test]
+fn what_was_in_the_hand_of_an_agent_who_is_gone_comes_out_and_back_beyond_the_bound() {
+    let mut full = queue(1, &[]);
+    full.waiting_max = 1;
+    let mut b = Bench::new(vec![agent(1, &[]), agent(2, &[])], vec![full.clone()]);
+    assert_eq!(b.engine.pause(b.now, AgentId(2), "lunch"), Ok(()));
+    b.enqueue(1, 1);
+    assert_eq!(b.outputs(), [offer(1, 1, 1)]);
+    assert!(b.engine.accepted(b.now, OfferId(1)));
+    b.pass(100);
+    b.engine.provision(b.now, vec![], vec![agent(2, &[])], vec![full]);
+    assert_eq!(b.outputs(), [Output::Orphaned { item: WorkItemId(1) }]);
+    b.enqueue(2, 1);
+    let entry = Entry { waited: s(100), ..Entry::new(QueueId(1), Medium::Voice) };
+    assert_eq!(b.engine.enqueue(b.now, WorkItemId(1), entry.clone()), Err(EnqueueError::Full));
+    assert_eq!(b.engine.bring_back(b.now, WorkItemId(1), entry.clone()), Ok(()));
+    assert_eq!(b.engine.bring_back(b.now, WorkItemId(1), entry), Err(EnqueueError::Duplicate));
+    assert_eq!((b.engine.position(WorkItemId(1)), b.engine.position(WorkItemId(2))), (Some(1), Some(2)));
+    b.engine.check_invariants();
+}
+
+#[test]
+fn who_is_taken_out_has_not_abandoned() {
+    let mut b = Bench::new(vec![agent(1, &[])], vec![queue(1, &[])]);
+    b.enqueue(1, 1);
+    assert_eq!(b.outputs(), [offer(1, 1, 1)]);
+    assert!(b.engine.take_out(b.now, WorkItemId(1)) && !b.engine.take_out(b.now, WorkItemId(1)));
+    assert_eq!(b.outputs(), [withdraw(1, 1, OfferEnd::ItemLeft)]);
+    assert_eq!((b.status(1).0, b.engine.counters().abandoned), (AgentStatus::Ready, 0));
+}
+
+#[test]
+fn who_had_something_in_hand_before_a_restart_has_it_again_and_takes_what_goes_beside_it() {
+    let profiles = (vec![agent(1, &[])], vec![queue(1, &[])]);
+    let mut b = Bench { engine: Engine::new(1_000), now: Now::default() };
+    b.engine.provision(b.now, vec![], profiles.0, profiles.1);
+    b.engine.set_reachable(b.now, AgentId(1), true);
+    let of = |medium| Entry::new(QueueId(1), medium);
+    assert!(b.engine.restore_task(b.now, AgentId(1), WorkItemId(7), &of(Medium::Email)));
+    assert_eq!(b.engine.bring_back(b.now, WorkItemId(8), of(Medium::Email)), Ok(()));
+    assert_eq!(b.engine.bring_back(b.now, WorkItemId(9), of(Medium::Chat)), Ok(()));
+    b.engine.restore(b.now, AgentId(1), AgentStatus::Busy, "");
+    assert_eq!(b.outputs(), [offer(1, 9, 1)]);
+    assert!(b.engine.accepted(b.now, OfferId(1)) && b.engine.finished(b.now, WorkItemId(9)));
+    assert_eq!((b.outputs(), b.status(1).0), (vec![], AgentStatus::Busy));
+    assert!(b.engine.finished(b.now, WorkItemId(7)));
+    assert_eq!(b.outputs(), [offer(2, 8, 1)]);
+}

@@ -267,6 +267,10 @@ impl Mirror {
                 assert_eq!(position, ahead.count() + 1, "{item} hears its place");
             }
             Output::Unservable { .. } | Output::Escalate { .. } => {}
+            Output::Orphaned { item } => {
+                let had = self.agents.values_mut().any(|agent| agent.hand.remove(&item).is_some());
+                assert!(had, "{item} was in a hand");
+            }
             Output::AgentChanged { agent, status, .. } => {
                 let Some(a) = self.agents.get_mut(&agent) else { return };
                 // Back from an offer that was withdrawn, an agent keeps the idle time.

@@ -138,6 +138,11 @@ impl Directory {
         self.attributes.find(Some(tenant), name)
     }
 
+    /// All attributes, skills and each tenant's `agent` among them.
+    pub fn attributes(&self) -> impl Iterator<Item = &AttributeEntry> {
+        self.attributes.iter()
+    }
+
     /// An agent by id.
     pub fn agent(&self, id: AgentId) -> Option<&AgentEntry> {
         self.agents.get(id)

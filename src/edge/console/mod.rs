@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod watcher;
+pub mod works;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};

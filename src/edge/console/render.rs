@@ -198,12 +198,12 @@ fn status_word(status: AgentStatus) -> &'static str {
 }
 
 /// How long ago, for people.
-fn ago(then: Timestamp, now: Timestamp) -> String {
+pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
     span(u64::try_from((now.0.saturating_sub(then.0)) / 1000).unwrap_or(0))
 }
 
 /// Seconds as `42s`, `3m05s`, `2h07m`, `4d03h`.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),

@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use serde_json::{Value, json};
 
-use crate::base::{CallId, Timestamp};
+use crate::base::Timestamp;
+use crate::core::contact::Work;
 use crate::core::journal::{Cdr, Change, Seq};
 use crate::core::tenant::{Provision, diff, expand};
 use crate::edge::store::record::{self, AgentState, Registration};
 use crate::edge::store::secret::SecretKey;
+use crate::edge::store::work::write_work;
 use crate::edge::store::{StoreError, provisioning};
 
 /// Journal rows kept. Everything that they say is in the other tables; they are for people and for followers that lag.
@@ -142,6 +144,12 @@ impl Applier {
         };
         match change {
             Change::Provisioned { provision } => return self.write_provision(connection, seq, provision).map(Some),
+            Change::WorkChanged { work } => {
+                if write_record {
+                    write_work(connection, work)?;
+                }
+                write_journal(connection, seq, "work-changed", &work_summary(work))?;
+            }
             Change::CallStarted { cdr } => call("call-started", cdr)?,
             Change::CallChanged { cdr } => call("call-changed", cdr)?,
             Change::CallEnded { cdr } => call("call-ended", cdr)?,
@@ -179,18 +187,38 @@ impl Applier {
     }
 }
 
-/// The numbers of call changes that a later change of the same call in the batch makes needless to write.
+/// The numbers of changes of calls and work items that a later change of the same one in the batch makes needless to write.
 fn superseded(batch: &[(Seq, Change)]) -> HashSet<Seq> {
-    let mut later: HashSet<CallId> = HashSet::new();
+    let mut later: HashSet<u64> = HashSet::new();
     let mut superseded = HashSet::new();
     for (seq, change) in batch.iter().rev() {
-        if let Change::CallStarted { cdr } | Change::CallChanged { cdr } | Change::CallEnded { cdr } = change
-            && !later.insert(cdr.call_id)
-        {
+        // Both are numbered by one counter.
+        let id = match change {
+            Change::CallStarted { cdr } | Change::CallChanged { cdr } | Change::CallEnded { cdr } => cdr.call_id.0,
+            Change::WorkChanged { work } => work.id.0,
+            _ => continue,
+        };
+        if !later.insert(id) {
             superseded.insert(*seq);
         }
     }
     superseded
+}
+
+/// What the journal says of a work item: no more than where it is, and nothing of the client.
+fn work_summary(work: &Work) -> Value {
+    let last = work.events.last();
+    json!({
+        "work": work.id,
+        "tenant": work.tenant,
+        "medium": work.medium,
+        "queue": work.queue,
+        "state": work.state,
+        "agent": work.agent,
+        "last": last.map(|event| event.what.as_str()),
+        "score": last.and_then(|event| Some(event.reason.as_ref()?.terms.total())),
+        "outcome": work.outcome,
+    })
 }
 
 /// What the journal says of a call: the record itself has the rest.

@@ -18,6 +18,7 @@ mod record;
 mod routing;
 mod schema;
 pub mod secret;
+mod work;
 pub mod writer;
 
 pub use backup::{BackupOptions, Restored, backup, restore};
@@ -26,6 +27,7 @@ pub use error::{AppendError, StoreError};
 pub use reader::{CdrFilter, Cdrs, Reader};
 pub use record::{AgentState, Registration};
 pub use schema::database_path;
+pub use work::{EndedWorks, WorkFilter};
 pub use writer::{Counters, Recovered, Store, StoreAlarm};
 
 #[cfg(test)]

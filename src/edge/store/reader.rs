@@ -5,11 +5,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use crate::base::Timestamp;
+use crate::base::{Timestamp, WorkItemId};
+use crate::core::contact::Work;
 use crate::core::journal::Cdr;
 use crate::core::tenant::Provision;
 use crate::edge::store::record::{self, AgentState, CDR_COLUMNS, Registration, read_cdr};
 use crate::edge::store::secret::SecretKey;
+use crate::edge::store::work::{self, EndedWorks, WorkFilter};
 use crate::edge::store::{StoreError, provisioning, schema};
 
 /// Records read from the database at a time.
@@ -70,6 +72,19 @@ impl Reader {
     /// [`StoreError::Undecodable`], [`StoreError::Sql`].
     pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
         record::read_registrations(&self.connection)
+    }
+
+    /// The work items that have ended and pass `filter`, the latest end first, read in pages.
+    pub fn ended_works(&self, filter: &WorkFilter) -> EndedWorks<'_> {
+        EndedWorks::new(&self.connection, filter)
+    }
+
+    /// The record of a work item, whether it has ended or not.
+    ///
+    /// # Errors
+    /// [`StoreError::Undecodable`], [`StoreError::Sql`].
+    pub fn work(&self, id: WorkItemId) -> Result<Option<Work>, StoreError> {
+        work::read_work(&self.connection, id)
     }
 
     /// The records that pass `filter`, by start and call id, also those of calls that are still up. They are read in

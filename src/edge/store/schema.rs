@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
     include_str!("schema_6.sql"),
+    include_str!("schema_7.sql"),
 ];
 
 /// The schema version that this release writes.
@@ -171,7 +172,7 @@ mod tests {
     fn our_schema_is_whole() {
         let mut connection = Connection::open_in_memory().expect("database");
         migrate(&mut connection, MIGRATIONS).expect("schema");
-        assert_eq!(tables(&connection).len(), 23);
+        assert_eq!(tables(&connection).len(), 24);
         assert_eq!(application_id(&connection).expect("id"), APPLICATION_ID);
     }
 }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use rustix::time::ClockId;
 
 use crate::base::Bound;
+use crate::core::contact::Work;
 use crate::core::journal::{Change, Seq};
 use crate::core::tenant::Provision;
 use crate::edge::clock::cpu;
@@ -19,7 +20,7 @@ use crate::edge::store::apply::Applier;
 use crate::edge::store::lock::DirLock;
 use crate::edge::store::record::{self, AgentState, Registration};
 use crate::edge::store::secret::SecretKey;
-use crate::edge::store::{AppendError, StoreError, provisioning, schema};
+use crate::edge::store::{AppendError, StoreError, provisioning, schema, work};
 
 /// Least time from the start of one commit to the next. A change that comes alone is written at once; under load, some
 /// milliseconds' changes share the cost of reaching the disk.
@@ -57,6 +58,10 @@ pub struct Recovered {
     pub agent_states: Vec<AgentState>,
     /// Every registration, also those that ended meanwhile.
     pub registrations: Vec<Registration>,
+    /// Work items that have not ended.
+    pub works: Vec<Work>,
+    /// Ids of work items whose records cannot be read; they stay in the database.
+    pub unread_works: Vec<String>,
     /// The number of the next change to append.
     pub next_seq: Seq,
     /// Calls that were up when the last process ended; their records are closed now.
@@ -172,7 +177,10 @@ impl Store {
         transaction.commit()?;
         let last: i64 = connection.query_row("SELECT ifnull(max(seq), 0) FROM journal", [], |row| row.get(0))?;
         let last = u64::try_from(last).unwrap_or(0);
+        let (works, unread_works) = work::read_open_works(&connection)?;
         let recovered = Recovered {
+            works,
+            unread_works,
             provision: provisioning::read(&connection, Some(&key))?,
             agent_states: record::read_agent_states(&connection)?,
             registrations: record::read_registrations(&connection)?,
@@ -417,8 +425,19 @@ fn octets(change: &Change) -> usize {
             let flows: usize = provision.flow.iter().map(|flow| flow.text.len()).sum();
             flows + 600 * (provision.agent.len() + provision.queue.len() + provision.number.len() + 10)
         }
+        Change::WorkChanged { work } => work_octets(work),
         Change::AgentChanged { .. } | Change::Registered { .. } => 300,
     }
+}
+
+fn work_octets(work: &Work) -> usize {
+    let texts = [&work.client, &work.subject, &work.note];
+    let texts: usize = texts.into_iter().flatten().map(|text| text.expose().len()).sum();
+    let events = work.events.iter().map(|event| {
+        let others = event.reason.as_ref().map_or(0, |reason| 200 + 100 * reason.others.len());
+        64 + event.detail.len() + others
+    });
+    600 + texts + 100 * (work.attributes.len() + work.discoveries.len() + work.modifiers.len()) + events.sum::<usize>()
 }
 
 struct Writer {

@@ -181,7 +181,10 @@ impl Session {
             Ok(Reply::Located { servers }) => listing(&render::servers(first(servers, &mut more)), "no servers"),
             Ok(Reply::Bans { bans }) => listing(&render::bans(first(bans, &mut more), wall), "no bans"),
             Ok(Reply::Refused { reason }) => reason,
-            Ok(Reply::Done) => String::new(),
+            // None of these is asked for here.
+            Ok(Reply::Done | Reply::Added { .. } | Reply::Works { .. } | Reply::Work(_) | Reply::Explained(_)) => {
+                String::new()
+            }
         };
         more += print(&text, LINES_MAX, out);
         if more > 0 {

@@ -56,6 +56,7 @@ fn answer(query: &Query, alarms: &[Alarm]) -> Reply {
         Query::Trunks => Reply::Trunks { trunks: Vec::new() },
         Query::Locate { .. } => Reply::Located { servers: Vec::new() },
         Query::Bans => Reply::Bans { bans: Vec::new() },
+        Query::Works { .. } | Query::Work { .. } | Query::Explain { .. } | Query::WhatIf { .. } => Reply::Done,
     }
 }
 

@@ -1,0 +1,478 @@
+//! Work items that are no calls, from the order that adds one to its end: what consoles may do with them.
+//!
+//! Where an item stands, and what moves it:
+//!
+//! ```text
+//!   add, later ---> Scheduled --- its time ---+
+//!                                             v       offer              accept
+//!   add, now ------------------------------> Waiting --------> Offered ---------> Handled ---> Ended: completed
+//!                                             ^ | ^               |                | |
+//!                                             | | +---------------+                | |
+//!                                             | |  declined, no answer, agent gone | |
+//!                                             | |                                | |
+//!                                             | +--> Ended: overflowed, unservable | |
+//!                                             +------ transfer, agent gone --------+ +--> Ended: cancelled (from anywhere)
+//! ```
+//!
+//! An offer that no longer lives when it is answered is refused. Each step is a fact in the journal, and whoever ordered
+//! it is answered when that is durable.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::attribute::{AGENT_ATTRIBUTE, ATTRIBUTES_MAX, Attributes, Value};
+use super::discovery::{DISCOVERIES_MAX, Discovery, Origin};
+use super::modifier::{Mode, Modifier};
+use super::view::WorkSpec;
+use super::work::{NOTE_CHARS_MAX, Outcome, Work, WorkState};
+use crate::base::{Instant, Now, OfferId, Redacted, Timestamp, WorkItemId};
+use crate::core::journal::Change;
+use crate::core::queue::{EnqueueError, Entry, OfferEnd};
+use crate::core::switch::Switch;
+
+/// Most work items that have not ended: those that wait, those in hand and those whose time has not come.
+pub(crate) const WORKS_MAX: usize = 200_000;
+
+/// Most characters of a client's number or address.
+const CLIENT_CHARS_MAX: usize = 256;
+
+/// Most characters of a subject.
+const SUBJECT_CHARS_MAX: usize = 1_000;
+
+/// Most characters of a disposition and of a reason.
+const WORD_CHARS_MAX: usize = 200;
+
+/// How far ahead a time may be agreed on.
+const DUE_WITHIN: Duration = Duration::from_secs(366 * 86_400);
+
+/// An item that has not ended.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// Its record.
+    pub work: Work,
+    /// The live offer.
+    pub offer: Option<OfferId>,
+    /// What is known of it has changed while it was offered: it is queued anew when it comes back.
+    pub stale: bool,
+    /// It was to go another way while it was offered.
+    pub escalates: bool,
+}
+
+/// The items that have not ended, calls apart.
+#[derive(Default, Debug)]
+pub(crate) struct Items {
+    pub(super) all: BTreeMap<WorkItemId, Item>,
+    pub(super) by_offer: HashMap<OfferId, WorkItemId>,
+    /// Those whose time has not come.
+    pub(super) scheduled: BTreeSet<(Timestamp, WorkItemId)>,
+    /// When to look at the clock for them.
+    pub(super) look_at: Option<Instant>,
+    /// Items, calls among them, that no agent could ever take, and their queues.
+    pub(super) unservable: BTreeMap<WorkItemId, String>,
+    /// Refused for want of room.
+    pub refused: u64,
+}
+
+impl Items {
+    /// How many have not ended.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether it is one of them.
+    pub fn has(&self, id: WorkItemId) -> bool {
+        self.all.contains_key(&id)
+    }
+
+    /// An item.
+    pub fn get(&self, id: WorkItemId) -> Option<&Item> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: WorkItemId) -> Option<&mut Item> {
+        self.all.get_mut(&id)
+    }
+
+    /// A record that is new here.
+    pub(super) fn insert(&mut self, work: Work) {
+        if work.state == WorkState::Scheduled {
+            self.scheduled.insert((work.waits_from(), work.id));
+        }
+        self.all.insert(work.id, Item { work, offer: None, stale: false, escalates: false });
+    }
+
+    /// The offer is over.
+    pub(super) fn end_offer(&mut self, id: WorkItemId) {
+        if let Some(offer) = self.all.get_mut(&id).and_then(|item| item.offer.take()) {
+            self.by_offer.remove(&offer);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: WorkItemId) -> Option<Item> {
+        self.end_offer(id);
+        let item = self.all.remove(&id)?;
+        self.scheduled.remove(&(item.work.waits_from(), id));
+        Some(item)
+    }
+}
+
+/// Checks a text from outside.
+pub(super) fn check_text(what: &str, text: &str, chars_max: usize) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err(format!("{what} is empty"));
+    }
+    if text.chars().count() > chars_max {
+        return Err(format!("{what} has more than {chars_max} characters"));
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(format!("{what} has control characters"));
+    }
+    Ok(())
+}
+
+impl Switch {
+    /// A record of a described item and what the queue needs of it.
+    pub(super) fn read_spec(&self, now: Now, id: WorkItemId, spec: WorkSpec) -> Result<(Work, Entry), String> {
+        let tenant = &spec.tenant;
+        let tenant_id = self.tenant_named(tenant)?;
+        self.queue_named(tenant_id, tenant, &spec.queue)?;
+        if let Some(client) = &spec.client {
+            check_text("the client", client.expose(), CLIENT_CHARS_MAX)?;
+        }
+        if let Some(subject) = &spec.subject {
+            check_text("the subject", subject.expose(), SUBJECT_CHARS_MAX)?;
+        }
+        let due_max = now.wall.0.saturating_add(i64::try_from(DUE_WITHIN.as_millis()).unwrap_or(i64::MAX));
+        if spec.due_at.is_some_and(|due| due.0 > due_max) {
+            return Err("a time is agreed on for at most a year ahead".into());
+        }
+        if spec.attributes.len() > ATTRIBUTES_MAX {
+            return Err(format!("a work item has at most {ATTRIBUTES_MAX} attributes"));
+        }
+        let mut attributes = Attributes::new();
+        for (name, text) in &spec.attributes {
+            attributes.insert(name.clone(), self.read_value(tenant_id, name, text)?);
+        }
+        let found = attributes.iter().map(|(attribute, value)| Discovery {
+            at: now.wall,
+            origin: Origin::Operator,
+            attribute: attribute.clone(),
+            value: value.clone(),
+        });
+        let due_at = spec.due_at.filter(|due| *due > now.wall);
+        let work = Work {
+            id,
+            discoveries: found.collect(),
+            tenant: spec.tenant,
+            medium: spec.medium,
+            queue: spec.queue,
+            client: spec.client,
+            subject: spec.subject,
+            attributes,
+            modifiers: spec.modifiers,
+            arrived_at: now.wall,
+            due_at,
+            state: if due_at.is_some() { WorkState::Scheduled } else { WorkState::Waiting },
+            agent: None,
+            accepted_at: None,
+            ended_at: None,
+            outcome: None,
+            disposition: None,
+            note: None,
+            events: vec![],
+        };
+        let entry = self.entry(now, &work)?;
+        Ok((work, entry))
+    }
+
+    /// Adds an item.
+    pub(crate) fn work_add(&mut self, now: Now, spec: WorkSpec) -> Result<WorkItemId, String> {
+        if self.stopping {
+            return Err("the appliance is stopping; add it after the next start".into());
+        }
+        if self.store_is_behind || self.works.len() >= WORKS_MAX {
+            self.works.refused += 1;
+            let what = if self.store_is_behind { "the disk is behind" } else { "there is room for no more work items" };
+            return Err(format!("{what}; try again later"));
+        }
+        let id = self.fresh_work();
+        let (mut work, entry) = self.read_spec(now, id, spec)?;
+        work.record(now.wall, "added", work.queue.clone());
+        if work.state == WorkState::Waiting {
+            self.queue.enqueue(now, id, entry).map_err(|error| refusal(&work, error))?;
+        }
+        self.works.insert(work);
+        self.save_work(id);
+        self.look_at_clock(now);
+        Ok(id)
+    }
+
+    /// Why an item that was just added waits for nobody.
+    pub(crate) fn work_warning(&self, id: WorkItemId) -> Option<String> {
+        self.works
+            .unservable
+            .contains_key(&id)
+            .then(|| format!("no agent there is could ever take it; `cordboard work explain {id}` says why of each"))
+    }
+
+    /// An agent takes an item that is offered.
+    pub(crate) fn work_accept(&mut self, now: Now, tenant: &str, agent: &str, id: WorkItemId) -> Result<(), String> {
+        let offer = self.live_offer(tenant, agent, id)?;
+        if !self.queue.accepted(now, offer) {
+            return Err(not_offered(tenant, agent, id));
+        }
+        self.works.end_offer(id);
+        self.work_left(now, id);
+        self.work_met(now, id);
+        self.change_work(id, |work| {
+            work.state = WorkState::Handled;
+            work.accepted_at.get_or_insert(now.wall);
+            work.record(now.wall, "accepted", agent);
+        });
+        Ok(())
+    }
+
+    /// The client met the agent: next time again, where the queue wants so.
+    fn work_met(&mut self, now: Now, id: WorkItemId) {
+        let Some(work) = self.works.get(id).map(|item| &item.work) else { return };
+        let Some(client) = work.client.as_ref().map(|client| client.expose().clone()) else { return };
+        let tenant = self.directory.tenant_by_name(&work.tenant).map(|tenant| tenant.id);
+        let queue = tenant.and_then(|tenant| self.directory.queue_by_name(tenant, &work.queue)).map(|queue| queue.id);
+        if let Some((queue, agent)) = queue.zip(self.queue.handler(id)) {
+            self.remember_agent(now, queue, &client, agent);
+        }
+    }
+
+    /// An agent refuses an item that is offered, and is not ready afterwards.
+    pub(crate) fn work_decline(&mut self, now: Now, tenant: &str, agent: &str, id: WorkItemId) -> Result<(), String> {
+        let offer = self.live_offer(tenant, agent, id)?;
+        self.work_returns(now, id, "declined");
+        self.queue.refused(now, offer, OfferEnd::Declined);
+        self.after_return(now, id);
+        Ok(())
+    }
+
+    fn live_offer(&self, tenant: &str, agent: &str, id: WorkItemId) -> Result<OfferId, String> {
+        let tenant_id = self.tenant_named(tenant)?;
+        self.agent_named(tenant_id, tenant, agent)?;
+        let item = self.open_item(id)?;
+        let is_theirs = item.work.tenant == tenant && item.work.agent.as_deref() == Some(agent);
+        item.offer.filter(|_| is_theirs).ok_or_else(|| not_offered(tenant, agent, id))
+    }
+
+    /// An agent is through with an item.
+    pub(crate) fn work_complete(
+        &mut self,
+        now: Now,
+        id: WorkItemId,
+        disposition: Option<String>,
+        note: Option<Redacted<String>>,
+    ) -> Result<(), String> {
+        let work = &self.open_item(id)?.work;
+        if work.state != WorkState::Handled {
+            let state = work.state.as_str();
+            return Err(format!("work item {id} is {state}: an agent accepts it before completing it"));
+        }
+        let disposition = self.read_disposition(&work.tenant, disposition)?;
+        let note = joined_note(work, note)?;
+        self.queue.finished(now, id);
+        self.change_quietly(id, |work| {
+            work.disposition = disposition;
+            work.note = note;
+            let said = work.disposition.clone().unwrap_or_default();
+            work.record(now.wall, "completed", said);
+        });
+        self.end_work(now, id, Outcome::Completed);
+        Ok(())
+    }
+
+    /// The operator takes an item back.
+    pub(crate) fn work_cancel(&mut self, now: Now, id: WorkItemId, reason: &str) -> Result<(), String> {
+        self.open_item(id)?;
+        if !reason.is_empty() {
+            check_text("the reason", reason, WORD_CHARS_MAX)?;
+        }
+        self.change_quietly(id, |work| work.record(now.wall, "cancelled", reason));
+        self.take_from_queue(now, id);
+        self.end_work(now, id, Outcome::Cancelled);
+        Ok(())
+    }
+
+    /// An item goes to another queue, to one agent, or both; it keeps its history and the time that it has waited.
+    pub(crate) fn work_transfer(
+        &mut self,
+        now: Now,
+        id: WorkItemId,
+        to: (Option<String>, Option<String>),
+        note: Option<Redacted<String>>,
+    ) -> Result<(), String> {
+        let (queue, agent) = to;
+        if queue.is_none() && agent.is_none() {
+            return Err("a transfer names a queue, an agent, or both".into());
+        }
+        let mut work = self.open_item(id)?.work.clone();
+        let tenant = self.tenant_named(&work.tenant)?;
+        work.note = joined_note(&work, note)?;
+        work.modifiers.retain(|modifier| !is_for_agent(modifier));
+        if let Some(agent) = &agent {
+            self.agent_named(tenant, &work.tenant, agent)?;
+            work.modifiers.push(for_agent(agent));
+        }
+        let moves = queue.as_ref().is_some_and(|queue| *queue != work.queue);
+        work.queue = queue.unwrap_or(work.queue);
+        let queue = self.queue_named(tenant, &work.tenant, &work.queue)?;
+        let entry = self.entry(now, &work)?;
+        if moves && work.state != WorkState::Scheduled && !self.queue.has_room(queue) {
+            return Err(refusal(&work, EnqueueError::Full));
+        }
+        let to = agent.map_or(work.queue.clone(), |agent| format!("{} for {agent}", work.queue));
+        work.record(now.wall, "transferred", to);
+        let waited = self.queue.waited(now, id).unwrap_or_else(|| work.waited(now.wall));
+        if work.state != WorkState::Scheduled {
+            self.take_from_queue(now, id);
+            work.state = WorkState::Waiting;
+            work.agent = None;
+            // The queue was looked up, and nothing holds the item.
+            let _ = self.queue.bring_back(now, id, Entry { waited, ..entry });
+        }
+        self.change_work(id, |old| *old = work);
+        Ok(())
+    }
+
+    /// Something becomes known of an item.
+    pub(crate) fn work_discover(
+        &mut self,
+        now: Now,
+        id: WorkItemId,
+        (attribute, text): (String, &str),
+        origin: Origin,
+    ) -> Result<(), String> {
+        let mut work = self.open_item(id)?.work.clone();
+        let value = self.read_value(self.tenant_named(&work.tenant)?, &attribute, text)?;
+        if work.attributes.len() >= ATTRIBUTES_MAX && !work.attributes.contains_key(&attribute) {
+            return Err(format!("a work item has at most {ATTRIBUTES_MAX} attributes"));
+        }
+        work.record(now.wall, "discovered", format!("{attribute}={value}"));
+        if work.discoveries.len() < DISCOVERIES_MAX {
+            let (attribute, value) = (attribute.clone(), value.clone());
+            work.discoveries.push(Discovery { at: now.wall, origin, attribute, value });
+        }
+        work.attributes.insert(attribute, value);
+        self.entry(now, &work)?;
+        let state = work.state;
+        self.change_work(id, |old| *old = work);
+        match state {
+            WorkState::Waiting => self.requeue_work(now, id),
+            WorkState::Offered => self.works.get_mut(id).into_iter().for_each(|item| item.stale = true),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The item's queue forgets it, or the agent who has it does.
+    fn take_from_queue(&mut self, now: Now, id: WorkItemId) {
+        self.works.end_offer(id);
+        if !self.queue.take_out(now, id) {
+            self.queue.finished(now, id);
+        }
+        self.work_left(now, id);
+    }
+
+    /// The one way in which an item ends. The queue has forgotten it.
+    pub(super) fn end_work(&mut self, now: Now, id: WorkItemId, outcome: Outcome) {
+        self.work_left(now, id);
+        let Some(mut item) = self.works.remove(id) else { return };
+        item.work.state = WorkState::Ended;
+        item.work.outcome = Some(outcome);
+        // The clock may have been set back.
+        item.work.ended_at = Some(now.wall.max(item.work.arrived_at));
+        self.journal(Change::WorkChanged { work: Box::new(item.work) });
+    }
+
+    /// Changes a record and says so.
+    pub(super) fn change_work(&mut self, id: WorkItemId, change: impl FnOnce(&mut Work)) {
+        self.change_quietly(id, change);
+        self.save_work(id);
+    }
+
+    fn change_quietly(&mut self, id: WorkItemId, change: impl FnOnce(&mut Work)) {
+        if let Some(item) = self.works.get_mut(id) {
+            change(&mut item.work);
+        }
+    }
+
+    pub(super) fn save_work(&mut self, id: WorkItemId) {
+        if let Some(work) = self.works.get(id).map(|item| Box::new(item.work.clone())) {
+            self.journal(Change::WorkChanged { work });
+        }
+    }
+
+    /// An item that has not ended, or what to say of the id instead.
+    pub(super) fn open_item(&self, id: WorkItemId) -> Result<&Item, String> {
+        self.works.get(id).ok_or_else(|| match self.call_of_work(id) {
+            Some(call) => format!("work item {id} is call {call}, which is answered and ended by phone"),
+            None => format!("no work item {id} is open; `cordboard work list` shows those that are"),
+        })
+    }
+}
+
+/// What makes an item one agent's.
+fn for_agent(agent: &str) -> Modifier {
+    Modifier {
+        attribute: AGENT_ATTRIBUTE.into(),
+        value: Some(agent.into()),
+        mode: Mode::Required,
+        level: None,
+        importance: None,
+        schedule: vec![],
+        credit_s: 0,
+    }
+}
+
+/// Whether a modifier makes an item one agent's.
+fn is_for_agent(modifier: &Modifier) -> bool {
+    modifier.attribute == AGENT_ATTRIBUTE && modifier.mode == Mode::Required
+}
+
+fn not_offered(tenant: &str, agent: &str, id: WorkItemId) -> String {
+    format!("work item {id} is not offered to {tenant}/{agent}; `cordboard work show {id}` says where it is")
+}
+
+fn refusal(work: &Work, error: EnqueueError) -> String {
+    let (tenant, queue) = (&work.tenant, &work.queue);
+    match error {
+        EnqueueError::Full => format!("queue {tenant}/{queue} is full; try again later, or another queue"),
+        error => format!("queue {tenant}/{queue}: {error}"),
+    }
+}
+
+/// The notes of an item with one more.
+fn joined_note(work: &Work, note: Option<Redacted<String>>) -> Result<Option<Redacted<String>>, String> {
+    let Some(note) = note else { return Ok(work.note.clone()) };
+    check_text("the note", note.expose(), NOTE_CHARS_MAX)?;
+    let joined = match &work.note {
+        Some(before) => format!("{}\n{}", before.expose(), note.expose()),
+        None => note.into_inner(),
+    };
+    check_text("the notes together", &joined, NOTE_CHARS_MAX)?;
+    Ok(Some(joined.into()))
+}
+
+impl Switch {
+    /// What an agent says came of an item: one of the tenant's dispositions, or any word where there are none.
+    fn read_disposition(&self, tenant: &str, given: Option<String>) -> Result<Option<String>, String> {
+        let known = self.dispositions(tenant);
+        match given {
+            Some(word) if known.is_empty() => check_text("the disposition", &word, WORD_CHARS_MAX).map(|()| Some(word)),
+            Some(word) if known.contains(&word) => Ok(Some(word)),
+            Some(word) => Err(format!("{tenant} has no disposition {word:?}; expected one of: {}", known.join(", "))),
+            None if known.is_empty() => Ok(None),
+            None => Err(format!("say what came of it by --disposition; one of: {}", known.join(", "))),
+        }
+    }
+
+    fn read_value(&self, tenant: crate::base::TenantId, name: &str, text: &str) -> Result<Value, String> {
+        let kind = self.attribute_kind(tenant, name)?;
+        Value::parse(kind, text).map_err(|error| format!("attribute {name:?}: {error}"))
+    }
+}

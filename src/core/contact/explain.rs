@@ -1,0 +1,239 @@
+//! Where work items are, why, and where one would go.
+
+use std::collections::BTreeMap;
+
+use super::view::{CandidateView, Explanation, WorkSpec, WorkView};
+use super::work::{Outcome, Work, WorkEvent, WorkState};
+use crate::base::{CallId, Medium, Now, Redacted, WorkItemId};
+use crate::core::call::{Call, CallState};
+use crate::core::journal::AgentStatus;
+use crate::core::queue::{Candidate, Unfit, Verdict};
+use crate::core::switch::Switch;
+
+/// Most items in one answer.
+pub(crate) const VIEWS_MAX: usize = 1_000;
+
+/// Most agents in one explanation.
+const CANDIDATES_MAX: usize = 200;
+
+impl Switch {
+    /// Open items by id, calls in queues and in the hands of agents among them; and whether there are more.
+    pub(crate) fn work_views(
+        &self,
+        now: Now,
+        (tenant, queue, state): (Option<&str>, Option<&str>, Option<WorkState>),
+        after: Option<WorkItemId>,
+    ) -> (Vec<WorkView>, bool) {
+        let after = after.unwrap_or(WorkItemId(0));
+        let passes = |work: &Work| {
+            tenant.is_none_or(|name| work.tenant == name)
+                && queue.is_none_or(|name| work.queue == name)
+                && state.is_none_or(|state| work.state == state)
+        };
+        let calls: BTreeMap<WorkItemId, &Call> = self.works_of_calls().filter(|(id, _)| *id > after).collect();
+        let mut calls = calls.into_iter().map(|(id, call)| self.work_of_call(id, call)).filter(passes).peekable();
+        let mut views = Vec::new();
+        let others = self.works.all.range(after..).map(|(_, item)| &item.work);
+        let mut others = others.filter(|work| work.id > after && passes(work)).peekable();
+        loop {
+            let call_first = match (calls.peek(), others.peek()) {
+                (None, None) => return (views, false),
+                (Some(call), Some(other)) => call.id < other.id,
+                (call, _) => call.is_some(),
+            };
+            if views.len() >= VIEWS_MAX {
+                return (views, true);
+            }
+            if call_first {
+                views.extend(calls.next().map(|work| self.work_view(now, &work)));
+            } else {
+                views.extend(others.next().map(|work| self.work_view(now, work)));
+            }
+        }
+    }
+
+    fn work_view(&self, now: Now, work: &Work) -> WorkView {
+        let in_queue = self.queue.waited(now, work.id);
+        let waited = match (in_queue, work.accepted_at) {
+            (Some(waited), _) => waited,
+            (None, Some(accepted)) => work.waited(accepted),
+            _ => work.waited(now.wall),
+        };
+        WorkView {
+            id: work.id,
+            tenant: work.tenant.clone(),
+            medium: work.medium,
+            queue: work.queue.clone(),
+            state: work.state,
+            agent: work.agent.clone(),
+            client: work.client.as_ref().map(|client| client.expose().clone()),
+            arrived_at: work.arrived_at,
+            due_at: work.due_at,
+            waited_s: waited.as_secs(),
+            position: self.queue.position(work.id),
+            expected_wait_s: self.queue.expected_wait(work.id).map(|wait| wait.as_secs()),
+        }
+    }
+
+    /// The record of an open item; of a call, what would be one.
+    pub(crate) fn work_record(&self, id: WorkItemId) -> Result<Work, String> {
+        match self.call_of_work(id).and_then(|call| self.calls.get(&call)) {
+            Some(call) => Ok(self.work_of_call(id, call)),
+            None => self.open_item(id).map(|item| item.work.clone()),
+        }
+    }
+
+    /// Why an open item is where it is.
+    pub(crate) fn explain_work(&self, now: Now, id: WorkItemId) -> Result<Explanation, String> {
+        let work = self.work_record(id)?;
+        let candidates = self.queue.explain(now, id).unwrap_or_default();
+        let view = self.work_view(now, &work);
+        Ok(Explanation {
+            waited_s: view.waited_s as f64,
+            position: view.position,
+            expected_wait_s: view.expected_wait_s,
+            held: self.queue.is_on_hold(id),
+            left_out: candidates.len().saturating_sub(CANDIDATES_MAX),
+            candidates: self.candidate_views(candidates),
+            work: Box::new(work),
+        })
+    }
+
+    /// Where an item would go if it came now. Nothing changes.
+    pub(crate) fn what_if(&self, now: Now, spec: WorkSpec) -> Result<Explanation, String> {
+        let (work, entry) = self.read_spec(now, WorkItemId(0), spec)?;
+        let candidates = self.queue.consider(now, &entry).map_err(|error| error.to_string())?;
+        Ok(Explanation {
+            work: Box::new(work),
+            waited_s: entry.credit.as_secs_f64(),
+            position: None,
+            expected_wait_s: None,
+            held: false,
+            left_out: candidates.len().saturating_sub(CANDIDATES_MAX),
+            candidates: self.candidate_views(candidates),
+        })
+    }
+
+    fn candidate_views(&self, candidates: Vec<Candidate>) -> Vec<CandidateView> {
+        let view = |candidate: Candidate| CandidateView {
+            agent: self.directory.agent(candidate.agent).map_or(String::new(), |agent| agent.name.clone()),
+            verdict: self.verdict_text(&candidate.verdict),
+            terms: match candidate.verdict {
+                Verdict::Scores(terms) => Some(terms),
+                _ => None,
+            },
+        };
+        candidates.into_iter().take(CANDIDATES_MAX).map(view).collect()
+    }
+
+    fn verdict_text(&self, verdict: &Verdict) -> String {
+        match verdict {
+            Verdict::Scores(_) => "could take it".into(),
+            Verdict::Occupied(AgentStatus::WrapUp) => "in wrap-up".into(),
+            Verdict::Occupied(_) => "has no free slot for it".into(),
+            Verdict::Away(AgentStatus::Null) => "signed out".into(),
+            Verdict::Away(_) => "not ready".into(),
+            Verdict::Unreachable => "the phone cannot be reached".into(),
+            Verdict::Unfit(Unfit::Tenant) => "of another tenant".into(),
+            Verdict::Unfit(Unfit::Lacks { what, have, need }) => {
+                format!("has {} at {have}, {need} is required", self.trait_text(*what))
+            }
+            Verdict::Unfit(Unfit::Has { what }) => format!("has {}, which is forbidden", self.trait_text(*what)),
+            Verdict::Unfit(Unfit::Wants { what }) => format!("takes only items with {}", self.trait_text(*what)),
+            Verdict::Unfit(Unfit::Refuses { what }) => format!("takes no items with {}", self.trait_text(*what)),
+            Verdict::Unfit(Unfit::Medium) => "has no slot for the medium".into(),
+        }
+    }
+
+    /// Calls that wait for an agent or that an agent has, by their items.
+    fn works_of_calls(&self) -> impl Iterator<Item = (WorkItemId, &Call)> {
+        self.calls.values().filter_map(|call| {
+            let waits = match &call.state {
+                CallState::Waiting(wait) => Some(wait.item),
+                _ => None,
+            };
+            Some((waits.or(call.work)?, call))
+        })
+    }
+
+    /// The call that an item is.
+    pub(super) fn call_of_work(&self, id: WorkItemId) -> Option<CallId> {
+        let waits = self.by_item.get(&id).copied();
+        waits.or_else(|| self.calls.values().find(|call| call.work == Some(id)).map(|call| call.id))
+    }
+
+    /// A call's item in the words of a record.
+    fn work_of_call(&self, id: WorkItemId, call: &Call) -> Work {
+        let queue = call.queue.and_then(|queue| self.directory.queue(queue));
+        let offered = self.queue.offer_of(id);
+        let name = |agent| self.directory.agent(agent).map(|entry| entry.name.clone());
+        let (state, agent) = match (offered, call.work) {
+            (Some((_, agent)), _) => (WorkState::Offered, name(agent)),
+            (None, Some(_)) => (WorkState::Handled, self.queue.handler(id).and_then(name)),
+            (None, None) => (WorkState::Waiting, None),
+        };
+        let mut events: Vec<WorkEvent> = (call.cdr.events.iter())
+            .map(|e| WorkEvent { at: e.at, what: e.what.clone(), detail: e.detail.clone(), reason: None })
+            .collect();
+        if let Some((offer, _)) = offered
+            && let Some(last) = events.iter_mut().rev().find(|event| event.what == "offered")
+        {
+            last.reason = self.match_of(offer).map(Box::new);
+        }
+        Work {
+            id,
+            tenant: call.cdr.tenant.clone(),
+            medium: Medium::Voice,
+            queue: queue.map_or(String::new(), |queue| queue.name.clone()),
+            client: Some(Redacted::new(call.cdr.from.as_str().to_owned())),
+            subject: None,
+            attributes: BTreeMap::new(),
+            discoveries: vec![],
+            modifiers: vec![],
+            arrived_at: call.cdr.started_at,
+            due_at: None,
+            state,
+            agent,
+            accepted_at: call.cdr.answered_at.filter(|_| state == WorkState::Handled),
+            ended_at: None,
+            outcome: None::<Outcome>,
+            disposition: None,
+            note: None,
+            events,
+        }
+    }
+
+    /// Asserts that each open item is just where its record says, and that the queue holds none that nobody knows.
+    pub(crate) fn check_works(&self) {
+        let mut in_queue = self.by_item.len();
+        for (id, item) in &self.works.all {
+            let (work, offered) = (&item.work, self.queue.offer_of(*id));
+            assert_eq!(*id, work.id);
+            assert_eq!(offered.map(|(offer, _)| offer), item.offer, "{id}: its offer");
+            let waits = self.queue.queue_of(*id).is_some();
+            in_queue += usize::from(waits);
+            match work.state {
+                WorkState::Waiting => assert!(waits && item.offer.is_none(), "{id} waits"),
+                WorkState::Offered => {
+                    assert!(waits && item.offer.is_some(), "{id} is offered");
+                    assert_eq!(item.offer.and_then(|offer| self.works.by_offer.get(&offer)), Some(id));
+                }
+                WorkState::Handled => assert!(!waits && work.agent.is_some(), "{id} is in hand"),
+                WorkState::Scheduled => {
+                    assert!(!self.queue.is_in_work(*id), "{id} is not yet due");
+                    assert!(self.works.scheduled.contains(&(work.waits_from(), *id)), "{id} comes due");
+                }
+                WorkState::Ended => unreachable!("{id} has ended and is open"),
+            }
+        }
+        let scheduled = self.works.all.values().filter(|item| item.work.state == WorkState::Scheduled).count();
+        assert_eq!(scheduled, self.works.scheduled.len(), "scheduled items");
+        assert!(scheduled == 0 || self.works.look_at.is_some(), "the clock is looked at");
+        let offered = self.works.all.values().filter(|item| item.offer.is_some()).count();
+        assert_eq!(offered, self.works.by_offer.len(), "offers of items");
+        assert_eq!(in_queue, self.queue.counters().waiting, "whatever waits is known");
+        for id in self.works.unservable.keys() {
+            assert!(self.queue.queue_of(*id).is_some(), "{id} is unservable and waits");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What the queue says of work items that are no calls: offers made and ended, ways that end or lead elsewhere.
+
+use super::work::{Match, Outcome, Rival, WorkState};
+use crate::base::{AgentId, Now, OfferId, QueueId, WorkItemId};
+use crate::core::queue::{Entry, OfferEnd};
+use crate::core::switch::Switch;
+use crate::core::tenant::provision::Unservable;
+
+impl Switch {
+    /// An agent is asked to take an item.
+    pub(crate) fn work_offered(&mut self, now: Now, offer: OfferId, id: WorkItemId, agent: AgentId) {
+        // An offer that is over already was withdrawn before anybody knew of it.
+        if self.queue.offered(offer) != Some(id) {
+            return;
+        }
+        let reason = self.match_of(offer);
+        let name = self.directory.agent(agent).map_or(String::new(), |entry| entry.name.clone());
+        if let Some(item) = self.works.get_mut(id) {
+            item.offer = Some(offer);
+            self.works.by_offer.insert(offer, id);
+        }
+        self.change_work(id, |work| {
+            work.state = WorkState::Offered;
+            work.record_offer(now.wall, &name, reason);
+            work.agent = Some(name);
+        });
+    }
+
+    /// Why an offer was made, by names.
+    pub(crate) fn match_of(&self, offer: OfferId) -> Option<Match> {
+        let reason = self.queue.reason(offer)?;
+        let name = |agent: AgentId| self.directory.agent(agent).map_or(String::new(), |entry| entry.name.clone());
+        // As the record keeps them: as text, exactly.
+        let others = reason.others.iter().map(|&(agent, work, terms)| Rival {
+            agent: name(agent),
+            work,
+            terms: terms.rounded(),
+        });
+        Some(Match {
+            trigger: reason.trigger,
+            waited_s: reason.waited.as_millis() as f64 / 1_000.0,
+            terms: reason.terms.rounded(),
+            compared: reason.compared,
+            others: others.collect(),
+        })
+    }
+
+    /// The queue took an offer back. False when it was none of a work item's.
+    pub(crate) fn work_withdrawn(&mut self, now: Now, offer: OfferId, why: OfferEnd) -> bool {
+        let Some(&id) = self.works.by_offer.get(&offer) else { return false };
+        self.work_returns(now, id, why.as_str());
+        self.after_return(now, id);
+        true
+    }
+
+    /// An offer came to nothing: the item waits at its place.
+    pub(super) fn work_returns(&mut self, now: Now, id: WorkItemId, why: &str) {
+        self.works.end_offer(id);
+        self.change_work(id, |work| {
+            work.state = WorkState::Waiting;
+            let agent = work.agent.take().unwrap_or_default();
+            work.record(now.wall, why, agent);
+        });
+    }
+
+    /// What was put off while the item was offered.
+    pub(super) fn after_return(&mut self, now: Now, id: WorkItemId) {
+        let Some(item) = self.works.get_mut(id) else { return };
+        let (escalates, stale) = (std::mem::take(&mut item.escalates), std::mem::take(&mut item.stale));
+        if escalates {
+            self.work_escalates(now, id);
+        } else if stale {
+            self.requeue_work(now, id);
+        }
+    }
+
+    /// An item waits at the place that its whole wait gives it, as what is known of it says now.
+    pub(super) fn requeue_work(&mut self, now: Now, id: WorkItemId) {
+        let in_queue = self.queue.waited(now, id);
+        self.works.end_offer(id);
+        self.queue.take_out(now, id);
+        self.work_left(now, id);
+        let Some(entry) = self.entry_of(now, id) else { return self.queue_gone(now, id) };
+        let Some(work) = self.works.get(id).map(|item| &item.work) else { return };
+        let waited = in_queue.unwrap_or_else(|| work.waited(now.wall));
+        if self.queue.bring_back(now, id, Entry { waited, ..entry }).is_err() {
+            self.queue_gone(now, id);
+        }
+    }
+
+    /// The item's queue is not provisioned any more.
+    pub(super) fn queue_gone(&mut self, now: Now, id: WorkItemId) {
+        if let Some(item) = self.works.get_mut(id) {
+            let queue = item.work.queue.clone();
+            item.work.record(now.wall, "queue-gone", queue);
+        }
+        self.end_work(now, id, Outcome::Unservable);
+    }
+
+    /// The item is out of its queue: it has waited too long, or the queue is gone.
+    pub(crate) fn work_overflows(&mut self, now: Now, id: WorkItemId) {
+        let Some(item) = self.works.get(id) else { return };
+        let tenant = self.directory.tenant_by_name(&item.work.tenant).map(|tenant| tenant.id);
+        if tenant.and_then(|tenant| self.directory.queue_by_name(tenant, &item.work.queue)).is_none() {
+            return self.queue_gone(now, id);
+        }
+        self.end_with(now, id, "overflowed", Outcome::Overflowed);
+    }
+
+    fn end_with(&mut self, now: Now, id: WorkItemId, what: &str, outcome: Outcome) {
+        if let Some(item) = self.works.get_mut(id) {
+            let queue = item.work.queue.clone();
+            item.work.record(now.wall, what, queue);
+        }
+        self.end_work(now, id, outcome);
+    }
+
+    /// The item has waited so long that it goes to another queue, if there is one. An offer comes first.
+    pub(crate) fn work_escalates(&mut self, now: Now, id: WorkItemId) {
+        let Some(item) = self.works.get_mut(id) else { return };
+        if item.work.state == WorkState::Offered {
+            item.escalates = true;
+            return;
+        }
+        let (tenant, queue) = (item.work.tenant.clone(), item.work.queue.clone());
+        if item.work.state != WorkState::Waiting {
+            return;
+        }
+        let Some(to) = self.escalates_to(&tenant, &queue) else { return };
+        let Some(to) = self.directory.queue(to).map(|entry| entry.name.clone()) else { return };
+        // Queues that lead to each other do not pass it on for ever.
+        if self.works.get(id).is_none_or(|item| item.work.was_in(&to)) {
+            return;
+        }
+        self.change_work(id, |work| {
+            work.queue.clone_from(&to);
+            work.record(now.wall, "escalated", to);
+        });
+        self.requeue_work(now, id);
+    }
+
+    /// The agent who had the item is not provisioned any more.
+    pub(crate) fn work_orphaned(&mut self, now: Now, id: WorkItemId) {
+        if self.works.has(id) {
+            self.work_returns(now, id, "agent-gone");
+            self.requeue_work(now, id);
+        }
+    }
+
+    /// No agent there is could take the item, a call's too; or one could again.
+    pub(crate) fn work_unservable(&mut self, now: Now, id: WorkItemId, is_unservable: bool) {
+        if !is_unservable {
+            return self.work_left(now, id);
+        }
+        let Some(queue) = self.queue.queue_of(id) else { return };
+        let Some(entry) = self.directory.queue(queue) else { return };
+        let tenant = self.directory.tenant(entry.tenant).map_or("", |tenant| tenant.name.as_str());
+        let subject = format!("{tenant}/{}", entry.name);
+        self.alarms.set(now, "unservable", subject.clone(), true);
+        self.works.unservable.insert(id, subject);
+        // What it asks for may not be provisioned any more, the agent whose it was to be among it.
+        let of_its_own = |item: &super::desk::Item| {
+            self.directory.resolve(queue, &item.work.attributes, &item.work.modifiers).is_err()
+        };
+        if self.works.get(id).is_some_and(of_its_own) {
+            return self.requeue_work(now, id);
+        }
+        self.follow_rule(now, id, queue);
+    }
+
+    /// What the queue says of an item that nobody could take.
+    fn follow_rule(&mut self, now: Now, id: WorkItemId, queue: QueueId) {
+        let Some(medium) = self.works.get(id).map(|item| item.work.medium) else { return };
+        match self.unservable_rule(queue, medium) {
+            Unservable::Hold => {}
+            Unservable::Escalate => self.work_escalates(now, id),
+            Unservable::Overflow => {
+                self.queue.take_out(now, id);
+                self.end_with(now, id, "unservable", Outcome::Unservable);
+            }
+        }
+    }
+
+    /// An item left the queue, or somebody could take it: the alarm ends with the last one of its queue.
+    pub(crate) fn work_left(&mut self, now: Now, id: WorkItemId) {
+        let Some(subject) = self.works.unservable.remove(&id) else { return };
+        if !self.works.unservable.values().any(|other| *other == subject) {
+            self.alarms.set(now, "unservable", subject, false);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Work items as consoles describe them and see them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::modifier::Modifier;
+use super::work::{Work, WorkState};
+use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
+use crate::core::queue::Terms;
+
+/// A work item as somebody describes it who adds it, or asks where it would go.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkSpec {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Its medium.
+    pub medium: Medium,
+    /// Queue's name.
+    pub queue: String,
+    /// The client: a number or an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Redacted<String>>,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Redacted<String>>,
+    /// Attributes by name: a symbol, symbols with commas, or a level.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// How attributes count, beside what the queue says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modifiers: Vec<Modifier>,
+    /// When its time comes; at once without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+}
+
+/// A work item in a list.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorkView {
+    /// Its id.
+    pub id: WorkItemId,
+    /// Tenant's name.
+    pub tenant: String,
+    /// Its medium.
+    pub medium: Medium,
+    /// Queue's name.
+    pub queue: String,
+    /// Where it stands.
+    pub state: WorkState,
+    /// The agent to whom it is offered, or who has it.
+    pub agent: Option<String>,
+    /// The client.
+    pub client: Option<String>,
+    /// When the client made contact.
+    pub arrived_at: Timestamp,
+    /// When its time comes.
+    pub due_at: Option<Timestamp>,
+    /// How long it has waited, in seconds; of one that an agent has, how long it did.
+    pub waited_s: u64,
+    /// Its place in its queue, from 1.
+    pub position: Option<usize>,
+    /// How long an agent will take to answer, in seconds, as far as that can be foretold.
+    pub expected_wait_s: Option<u64>,
+}
+
+/// What an agent is to a work item.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CandidateView {
+    /// The agent's name.
+    pub agent: String,
+    /// `could take it`, or why not.
+    pub verdict: String,
+    /// The score now, of who could take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+}
+
+/// Why a work item is where it is, or where it would go.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The item, with what happened to it: each offer with its reason.
+    pub work: Box<Work>,
+    /// How long it has waited, in seconds, credit included.
+    pub waited_s: f64,
+    /// Its place in its queue, from 1.
+    pub position: Option<usize>,
+    /// How long an agent will take to answer, in seconds.
+    pub expected_wait_s: Option<u64>,
+    /// It is held for a better agent who is likely to be free soon.
+    pub held: bool,
+    /// What the tenant's agents are to it, the best first; only of an item that waits or would.
+    pub candidates: Vec<CandidateView>,
+    /// Agents that are left out of the list.
+    pub left_out: usize,
+}

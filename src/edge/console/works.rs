@@ -1,0 +1,175 @@
+//! Work items as text: lists, records, and why one is where it is.
+
+use super::Table;
+use super::render::{ago, span};
+use crate::base::Timestamp;
+use crate::core::contact::{Match, Work, WorkState};
+use crate::core::control::{CandidateView, Explanation, WorkView};
+use crate::core::queue::{Terms, Trigger};
+
+/// Open work items.
+pub fn works(works: &[WorkView]) -> Table {
+    let mut table = Table::new(["work", "tenant", "queue", "medium", "state", "agent", "waited", "place", "expected"]);
+    for work in works {
+        table.row([
+            work.id.to_string(),
+            work.tenant.clone(),
+            work.queue.clone(),
+            work.medium.to_string(),
+            work.state.as_str().into(),
+            work.agent.clone().unwrap_or_default(),
+            if work.state == WorkState::Scheduled { String::new() } else { span(work.waited_s) },
+            work.position.map_or(String::new(), |n| n.to_string()),
+            work.expected_wait_s.map_or(String::new(), span),
+        ]);
+    }
+    table
+}
+
+/// Ended work items.
+pub fn ended(works: &[Work], now: Timestamp) -> Table {
+    let mut table = Table::new(["work", "tenant", "queue", "medium", "outcome", "disposition", "agent", "ended"]);
+    for work in works {
+        table.row([
+            work.id.to_string(),
+            work.tenant.clone(),
+            work.queue.clone(),
+            work.medium.to_string(),
+            work.outcome.map_or("", |outcome| outcome.as_str()).into(),
+            work.disposition.clone().unwrap_or_default(),
+            work.agent.clone().unwrap_or_default(),
+            work.ended_at.map_or(String::new(), |at| ago(at, now)),
+        ]);
+    }
+    table
+}
+
+/// A record.
+pub fn work(work: &Work, now: Timestamp) -> String {
+    let mut text = head(work, now);
+    let mut table = Table::new(["event", "at", "detail"]);
+    for event in &work.events {
+        let score = event.reason.as_ref().map_or(String::new(), |reason| format!(" ({:.1})", reason.terms.total()));
+        table.row([event.what.clone(), event.at.to_string(), format!("{}{score}", event.detail)]);
+    }
+    text.push_str(&format!("\n{table}"));
+    text
+}
+
+fn head(work: &Work, now: Timestamp) -> String {
+    let mut lines = vec![
+        ("work", work.id.to_string()),
+        ("medium", work.medium.to_string()),
+        ("queue", format!("{}/{}", work.tenant, work.queue)),
+        ("state", work.state.as_str().to_owned()),
+        ("came", format!("{} ({} ago)", work.arrived_at, ago(work.arrived_at, now))),
+    ];
+    let mut add = |name, value: Option<String>| lines.extend(value.map(|value| (name, value)));
+    add("due", work.due_at.map(|at| at.to_string()));
+    add("client", work.client.as_ref().map(|client| client.expose().clone()));
+    add("subject", work.subject.as_ref().map(|subject| subject.expose().clone()));
+    let attributes: Vec<String> = work.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    add("attributes", (!attributes.is_empty()).then(|| attributes.join(" ")));
+    let modifiers: Vec<String> = work
+        .modifiers
+        .iter()
+        .map(|modifier| {
+            let value = modifier.value.as_ref().map_or(String::new(), |value| format!("={value}"));
+            format!("{} {}{value}", modifier.mode.as_str(), modifier.attribute)
+        })
+        .collect();
+    add("modifiers", (!modifiers.is_empty()).then(|| modifiers.join(", ")));
+    add("agent", work.agent.clone());
+    add("ended", work.ended_at.map(|at| at.to_string()));
+    add("outcome", work.outcome.map(|outcome| outcome.as_str().to_owned()));
+    add("disposition", work.disposition.clone());
+    add("note", work.note.as_ref().map(|note| note.expose().clone()));
+    let printable = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    let line = |(name, value): &(&str, String)| {
+        let value: String = value.chars().map(printable).collect();
+        format!("{name:<13}{}\n", value.replace('\n', &format!("\n{:13}", "")))
+    };
+    lines.iter().map(line).collect()
+}
+
+/// The head and cells of a score's terms.
+const TERMS: [&str; 9] = ["match", "urgency", "in time", "fairness", "flex", "idle", "blend", "cost", "total"];
+
+fn terms(terms: &Terms) -> [String; 9] {
+    let t = terms;
+    [t.matched, t.urgency, t.in_time, t.fairness, t.flex, t.idle, t.blend, t.cost, t.total()].map(|points| {
+        let text = format!("{points:.1}");
+        if text == "-0.0" { "0.0".into() } else { text }
+    })
+}
+
+/// Why a work item is where it is, or where one would go.
+pub fn explanation(explanation: &Explanation, now: Timestamp) -> String {
+    let work = &explanation.work;
+    let is_open = work.state != WorkState::Ended;
+    let mut text = if work.id.0 == 0 { would(explanation) } else { head(work, now) };
+    if let Some(position) = explanation.position {
+        let expected = explanation.expected_wait_s.map_or("not known".into(), span);
+        let held = if explanation.held { "; held for a better agent who is likely to be free soon" } else { "" };
+        text.push_str(&format!("{:<13}{position}, expected wait {expected}{held}\n", "place"));
+    }
+    if !explanation.candidates.is_empty() {
+        text.push_str(&format!("\n{}", candidates(&explanation.candidates)));
+        if explanation.left_out > 0 {
+            text.push_str(&format!("and {} more agents\n", explanation.left_out));
+        }
+    } else if is_open && matches!(work.state, WorkState::Waiting) {
+        text.push_str("\nthe tenant has no agents\n");
+    }
+    for event in &work.events {
+        if let Some(reason) = &event.reason {
+            text.push_str(&format!("\n{} offered to {}, {}\n", event.at, event.detail, why(reason)));
+            text.push_str(&matched(work, &event.detail, reason).to_string());
+        }
+    }
+    text
+}
+
+/// Where an item would go now.
+fn would(explanation: &Explanation) -> String {
+    let work = &explanation.work;
+    let best = explanation.candidates.iter().find(|candidate| candidate.terms.is_some());
+    let never = explanation.left_out == 0 && explanation.candidates.iter().all(|c| is_unfit(&c.verdict));
+    let place = match best {
+        Some(best) => format!("would be offered to {}", best.agent),
+        None if never => "would wait, and none of the agents can take it".into(),
+        None => "would wait: who fits is not free".into(),
+    };
+    format!("{} in {}/{} {place}\n", work.medium, work.tenant, work.queue)
+}
+
+/// Whether a verdict says that the agent does not fit, whatever the agent does.
+fn is_unfit(verdict: &str) -> bool {
+    ["has ", "takes ", "of another"].iter().any(|start| verdict.starts_with(start)) && !verdict.contains("free slot")
+}
+
+fn candidates(candidates: &[CandidateView]) -> Table {
+    let mut table = Table::new(["agent"].into_iter().chain(TERMS).chain(["verdict"]));
+    for candidate in candidates {
+        let cells = candidate.terms.as_ref().map_or_else(|| [const { String::new() }; 9], terms);
+        table.row([candidate.agent.clone()].into_iter().chain(cells).chain([candidate.verdict.clone()]));
+    }
+    table
+}
+
+fn why(reason: &Match) -> String {
+    let of = match reason.trigger {
+        Trigger::Item => "the best of the agents who could take it",
+        Trigger::Agent => "the best of the items that the agent could take",
+    };
+    format!("{of}; {} compared, waited {}", reason.compared, span(reason.waited_s as u64))
+}
+
+fn matched(work: &Work, agent: &str, reason: &Match) -> Table {
+    let mut table = Table::new(["agent", "work"].into_iter().chain(TERMS));
+    table.row([agent.to_owned(), work.id.to_string()].into_iter().chain(terms(&reason.terms)));
+    for other in &reason.others {
+        table.row([other.agent.clone(), other.work.to_string()].into_iter().chain(terms(&other.terms)));
+    }
+    table
+}
