@@ -72,6 +72,11 @@ pub(super) struct Front {
 }
 
 impl Front {
+    /// Whether the place is that of the longest wait and all who wait behind are alike.
+    pub(super) fn leads(&self, place: Place) -> bool {
+        self.rows.len() == 1 && self.waits.is_some_and(|(first, _)| first == place)
+    }
+
     /// The preferences of a row that is there already, to share.
     pub(super) fn shared(&self, prefers: &[Want]) -> Option<Arc<[Want]>> {
         self.rows.shared(prefers)

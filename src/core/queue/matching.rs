@@ -230,7 +230,8 @@ impl Engine {
         }
     }
 
-    /// Finds an item for an agent who can take something: the one of the highest score. Nothing is held back from who is free.
+    /// Finds an item for an agent who can take something: the one of the highest score. It is held for a better agent only where
+    /// nothing else waits that this one could take: of several kinds one at least is served at once.
     pub(super) fn match_agent(&mut self, now: Now, id: AgentId) {
         let Some(agent) = self.agents.get(&id) else { return };
         let Some((posture, idle_since)) = agent.footing().open else { return };
@@ -240,9 +241,32 @@ impl Engine {
         }
         let best = self.best_item(now, id, (posture, idle_since), &levels);
         self.levels = levels;
-        if let Some((best, reason)) = best {
+        let Some((best, reason)) = best else { return };
+        if !(self.is_alone(best, posture) && self.hold_for_better(now, best)) {
             self.make_offer(now, best, reason);
         }
+    }
+
+    /// Whether all that waits for an agent of the pair's class is like the pair's item, which has waited longest.
+    fn is_alone(&self, pair: Pair, posture: Posture) -> bool {
+        let (Some(class), Some(item)) = (self.fits.class(pair.class), self.items.get(&pair.item)) else { return false };
+        let mut fronts =
+            self.fits.gates_for(pair.class).filter(|(_, front)| posture.takes(front.medium, class.kind.slots));
+        fronts.next().is_some_and(|(gate, front)| gate == item.gate && front.leads(item.rank()))
+            && fronts.next().is_none()
+    }
+
+    /// Holds the pair's item, where a better agent is worth waiting for.
+    fn hold_for_better(&mut self, now: Now, pair: Pair) -> bool {
+        let Some(item) = self.items.get(&pair.item) else { return false };
+        let Some(gate) = self.fits.gate(item.gate) else { return false };
+        let routing = self.fits.routing(gate.ask.tenant);
+        let head = Head::new(now.mono, item.rank(), pair.item, gate, &item.prefers);
+        let held = self.is_held(now.mono, &routing, head, pair.class);
+        if held {
+            self.hold(now, pair.item, &routing);
+        }
+        held
     }
 
     /// The best item for an agent who can take something, and why it is.
@@ -293,15 +317,10 @@ impl Engine {
 
     /// Offers a pair that was chosen, unless its item is held for a better agent.
     pub(super) fn take(&mut self, now: Now, pair: Pair, choice: Choice) {
-        let Some(item) = self.items.get(&pair.item) else { return };
-        let Some(gate) = self.fits.gate(item.gate) else { return };
-        let routing = self.fits.routing(gate.ask.tenant);
-        let head = Head::new(now.mono, item.rank(), pair.item, gate, &item.prefers);
-        if self.is_held(now.mono, &routing, head, pair.class) {
-            return self.hold(now, pair.item, &routing);
+        if !self.hold_for_better(now, pair) {
+            let reason = choice.reason(now, pair);
+            self.make_offer(now, pair, reason);
         }
-        let reason = choice.reason(now, pair);
-        self.make_offer(now, pair, reason);
     }
 
     /// Whether it is better to wait for a busy agent than to take an idle one of this class: the gain is more than what the

@@ -587,6 +587,30 @@ fn an_item_is_held_for_a_better_agent_who_is_likely_to_be_free_soon() {
 }
 
 #[test]
+fn an_item_is_held_from_a_freed_agent_only_where_nothing_else_waits() {
+    for another in [false, true] {
+        let mut b = seasoned(Policy::ScoreHold);
+        let agents = vec![agent(1, &[(1, 1.0)]), agent(2, &[(1, 0.3)])];
+        let queues = [1, 2].map(|id| QueueProfile { targets: [s(60); 6], ..queue(id, &[(1, 0.1)]) });
+        b.engine.provision(b.now, vec![], agents, queues.into());
+        b.engine.pause(b.now, AgentId(2), "tea").unwrap();
+        b.enqueue(1, 1);
+        let live = b.engine.agent(AgentId(1)).and_then(|a| a.offer).unwrap();
+        b.engine.accepted(b.now, live);
+        b.pass(130);
+        b.enqueue(2, 1);
+        if another {
+            b.enqueue(3, 2);
+        }
+        b.outputs();
+        // The novice is back from tea.
+        b.engine.resume(b.now, AgentId(2)).unwrap();
+        let offered = b.outputs().iter().any(|output| matches!(output, Output::Offer { .. }));
+        assert_eq!((offered, b.engine.is_on_hold(WorkItemId(2))), (another, !another));
+    }
+}
+
+#[test]
 fn an_offer_says_why_and_an_item_that_waits_why_not() {
     let agents = vec![agent(1, &[(1, 0.5)]), agent(2, &[(1, 0.9)]), agent(3, &[]), agent(4, &[(1, 1.0)])];
     let mut b = Bench::new(agents, vec![queue(1, &[(1, 0.4)])]);
