@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use cordboard::base::{Cause, DialString};
-use cordboard::core::control::Command;
+use cordboard::base::{CallId, Cause, DialString};
+use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::media::{Answerer, DigitSource, HeardTone, MediaEvent};
 use cordboard::core::tenant::Provision;
 use cordboard::core::trunk::CardInput;
@@ -145,7 +145,8 @@ impl Walk {
 
     fn order(&mut self) {
         let (tenant, agent) = ("acme".to_owned(), self.pick(&AGENTS).unwrap_or("ana").to_owned());
-        let call = cordboard::base::CallId(1 + self.below(self.desk.started.max(1)) as u64);
+        // Work items are numbered by the same counter: every other one may be none of a call.
+        let call = CallId(1 + self.below(2 * self.desk.started.max(1)) as u64);
         let command = match self.below(8) {
             0 => Command::SignOut { tenant, agent },
             1 => Command::Pause { tenant, agent, reason: "walk".into() },
@@ -223,8 +224,9 @@ impl Walk {
                 self.desk.hangup(party, session);
             }
         }
-        for call in 1..=self.desk.started as u64 {
-            self.desk.command(Command::Hangup { call: cordboard::base::CallId(call) });
+        let Reply::Calls { calls } = self.desk.query(Query::Calls) else { panic!("calls are listed") };
+        for call in calls {
+            self.desk.command(Command::Hangup { call: call.call_id });
         }
         self.desk.seconds(700);
         self.desk.check_over();
