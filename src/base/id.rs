@@ -53,6 +53,16 @@ ids! {
 impl TraitId {
     /// A trait that nobody has: what is required of it, nobody meets.
     pub const NOBODYS: TraitId = TraitId(u32::MAX);
+
+    /// The trait of being this agent.
+    pub const fn of_agent(agent: AgentId) -> Self {
+        Self(agent.0 | 1 << 31)
+    }
+
+    /// Whose trait it is to be somebody.
+    pub const fn agent(self) -> Option<AgentId> {
+        if self.0 >> 31 == 1 && self.0 != Self::NOBODYS.0 { Some(AgentId(self.0 & !(1 << 31))) } else { None }
+    }
 }
 
 macro_rules! lasting_ids {

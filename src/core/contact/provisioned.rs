@@ -25,7 +25,8 @@ fn agent_profile(agent: &AgentEntry) -> AgentProfile {
     AgentProfile {
         id: agent.id,
         tenant: agent.tenant,
-        traits: agent.traits.clone(),
+        // Who an agent is, the engine knows: agents who differ in nothing else are alike to it.
+        traits: agent.traits.iter().copied().filter(|(what, _)| what.agent().is_none()).collect(),
         minds: agent.minds.clone(),
         slots: agent.slots,
         ring: seconds(agent.ring_s),

@@ -66,7 +66,7 @@ impl FromStr for Policy {
 ///
 /// `S = match * m + urgency * importance * u(w) + in_time * t + fairness * h - flex * f + idle * min(idle_s, idle_full_s) /
 /// idle_full_s - blend * b`. There m (0 to 1) says how well the agent matches; w is the wait, and u(w) is w / target up to 1 and
-/// grows by `late_slope` with each further target; t is 1 while a contact can still be taken in time; h is by how much the
+/// grows by `late_slope` with each further target; t is 1 while a contact can still be taken in time, and again when it is very late; h is by how much the
 /// contact's queue was taken in time less often than the tenant's others of late; f is the load of other contacts that each agent
 /// like this one bears, where few others idle who could; b says how much other work of the agent's has to step aside.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -77,8 +77,11 @@ pub struct Weights {
     pub fit: f64,
     /// Points of a contact of importance 1 that has waited as long as its target.
     pub urgency: f64,
-    /// Points of a contact that can still be taken in time: a live one within its target, another in the last quarter of it.
+    /// Points of a contact that is best taken now: a live one that can still be taken in time, or is late by so much that it
+    /// shall wait no longer; another from the last quarter of its target on.
     pub in_time: f64,
+    /// Targets after which a live contact is that late.
+    pub late_max: f64,
     /// Points of a contact whose queue was never taken in time of late, where all others always were.
     pub fairness: f64,
     /// Points lost for each unit of load that the agent is needed for elsewhere, when a contact chooses an agent.
@@ -107,6 +110,7 @@ impl Default for Weights {
             fit: 80.0,
             urgency: 11.0,
             in_time: 100.0,
+            late_max: 5.0,
             fairness: 100.0,
             flex: 300.0,
             scarcity: 0.6,
@@ -123,10 +127,11 @@ impl Default for Weights {
 
 impl Weights {
     /// Each weight as it is written, with its least and greatest value.
-    pub const BOUNDS: [(&'static str, f64, f64); 13] = [
+    pub const BOUNDS: [(&'static str, f64, f64); 14] = [
         ("match", 0.0, 10_000.0),
         ("urgency", 0.0, 10_000.0),
         ("in_time", 0.0, 10_000.0),
+        ("late_max", 1.0, 10_000.0),
         ("fairness", 0.0, 10_000.0),
         ("flex", 0.0, 100_000.0),
         ("scarcity", 0.0, 1.0),
@@ -140,11 +145,12 @@ impl Weights {
     ];
 
     /// The values, in the order of [`BOUNDS`](Self::BOUNDS).
-    pub const fn values(&self) -> [f64; 13] {
+    pub const fn values(&self) -> [f64; 14] {
         [
             self.fit,
             self.urgency,
             self.in_time,
+            self.late_max,
             self.fairness,
             self.flex,
             self.scarcity,

@@ -6,15 +6,19 @@
 
 use crate::base::QueueId;
 
-use super::class::Class;
+use super::class::{Class, Use};
 
 /// One queue's burden.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Burden {
     /// The queue.
     pub(super) queue: QueueId,
-    /// Load for each agent at work.
+    /// Agents that its live items keep busy.
+    pub(super) load: f64,
+    /// The same for each agent at work.
     pub(super) share: f64,
+    /// Agents at work, each counted by the part of its work that comes from this queue.
+    pub(super) staffed: f64,
     /// Agents at work who could take its items.
     pub(super) staff: u32,
     /// Those of them who idle.
@@ -28,7 +32,7 @@ pub(super) struct Burdens(Vec<Burden>);
 impl Burdens {
     /// A queue without load; gives its number.
     pub(super) fn add(&mut self, queue: QueueId) -> usize {
-        self.0.push(Burden { queue, share: 0.0, staff: 0, idle: 0 });
+        self.0.push(Burden { queue, load: 0.0, share: 0.0, staffed: 0.0, staff: 0, idle: 0 });
         self.0.len() - 1
     }
 
@@ -40,6 +44,25 @@ impl Burdens {
     /// To set the shares.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Burden> {
         self.0.iter_mut()
+    }
+
+    /// Works out shares and staff anew, from the loads.
+    pub(super) fn settle<'a>(&mut self, classes: impl Iterator<Item = &'a Class>) {
+        for burden in &mut self.0 {
+            burden.share = burden.load / f64::from(burden.staff.max(1));
+            burden.staffed = 0.0;
+        }
+        for class in classes.filter(|class| class.staff > 0) {
+            // Queues that are all unknown yet share their agents evenly.
+            let weight = |burdens: &[Burden], each: &Use| burdens.get(each.burden).map_or(0.0, |b| b.load.max(1e-6));
+            let all: f64 = class.uses.iter().map(|each| weight(&self.0, each)).sum();
+            for each in &class.uses {
+                let part = weight(&self.0, each) / all;
+                if let Some(burden) = self.0.get_mut(each.burden) {
+                    burden.staffed += f64::from(class.staff) * part;
+                }
+            }
+        }
     }
 
     /// An agent of the class begins to idle, or ends.
@@ -68,7 +91,7 @@ impl Burdens {
     /// What each agent of the class is needed for but for the queue; `scarcity` is what is left of a burden for each other idle
     /// agent, of whom `counted` are not others.
     pub(super) fn flex(&self, class: &Class, queue: QueueId, scarcity: f64, counted: u32) -> f64 {
-        let each = |each: &super::class::Use| {
+        let each = |each: &Use| {
             let burden = self.0.get(each.burden).filter(|burden| burden.queue != queue && burden.share > 0.0)?;
             let others = i32::try_from(burden.idle.saturating_sub(counted)).unwrap_or(i32::MAX);
             Some(burden.share * each.level.get() * scarcity.powi(others))

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{AgentId, Instant, QueueId, TenantId, TraitId};
-use crate::core::contact::{Level, Mind, Slots, Want};
+use crate::core::contact::{Level, Mind, Slots};
 
 use super::gate::GateId;
 use super::posture::Posture;
@@ -61,16 +61,6 @@ impl Kind {
         let (tenant, slots) = (profile.tenant, profile.slots);
         Self { tenant, traits: Traits::new(&profile.traits), minds: minds.into(), slots }
     }
-
-    /// The least level of what is wanted, all steps apart: how good the agent is at such items. 1 where nothing is.
-    pub(super) fn level<'a>(&self, wants: impl Iterator<Item = &'a Want>) -> Level {
-        use crate::core::contact::Mode;
-        wants
-            .filter(|want| want.mode != Mode::Forbidden)
-            .map(|want| self.traits.level(want.what))
-            .min()
-            .unwrap_or(Level::FULL)
-    }
 }
 
 /// What an agent is busy with, as far as it foretells when the agent will be free.
@@ -111,6 +101,8 @@ pub(super) struct Class {
     pub(super) busy: BTreeMap<AgentId, Busy>,
     /// Queues whose items its agents can take.
     pub(super) uses: Vec<Use>,
+    /// How many work: ready, busy or in wrap-up.
+    pub(super) staff: u32,
     /// Gates that its agents fit and where somebody waits; some stamps are void.
     pub(super) waiting: Vec<Stamp>,
     /// Length of `waiting` at which void stamps are swept.
@@ -120,7 +112,15 @@ pub(super) struct Class {
 impl Class {
     /// A class without agents.
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, open: BTreeMap::new(), busy: BTreeMap::new(), uses: vec![], waiting: vec![], sweep_at: 64 }
+        Self {
+            kind,
+            open: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            uses: vec![],
+            staff: 0,
+            waiting: vec![],
+            sweep_at: 64,
+        }
     }
 
     /// An agent may take something, or something else than before.

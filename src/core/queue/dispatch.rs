@@ -60,6 +60,7 @@ impl Engine {
         }
         if let Some(class) = self.fits.class_mut(class) {
             if before.works != after.works {
+                class.staff = if after.works { class.staff + 1 } else { class.staff.saturating_sub(1) };
                 self.burdens.works(class, after.works);
             }
             if before.busy != after.busy {
@@ -275,10 +276,13 @@ impl Engine {
             if item.entry.medium.is_live() {
                 queue.forecast.waited(wait, exit == Exit::Abandoned);
             }
-            let taken = exit == Exit::Answered && in_target;
-            queue.in_time += (f64::from(u8::from(taken)) - queue.in_time) / IN_TIME_MEMORY;
-            let tenant = queue.tenant();
-            self.fits.count_in_time(tenant, taken);
+            // Who leaves while in time says nothing of how the queue fares.
+            if exit != Exit::Abandoned || !in_target {
+                let taken = exit == Exit::Answered && in_target;
+                queue.in_time += (f64::from(u8::from(taken)) - queue.in_time) / IN_TIME_MEMORY;
+                let tenant = queue.tenant();
+                self.fits.count_in_time(tenant, taken);
+            }
         }
         Some(item)
     }

@@ -376,15 +376,11 @@ impl Engine {
     pub fn expected_wait(&self, item: WorkItemId) -> Option<Duration> {
         let entry = self.items.get(&item)?;
         let queue = self.queues.get(&entry.entry.queue)?;
-        // Queues whose items the same agents take: each of them is ahead in proportion to its length.
-        let rivals = queue.rivals.iter().filter_map(|q| self.queues.get(q)).map(|q| q.line.len()).sum::<usize>();
-        let own = queue.line.len().max(1);
-        let ahead = queue.line.ahead(entry.place, item).saturating_mul(rivals.max(own)) / own;
-        queue.forecast.expected_wait(ahead, self.staff(queue))
-    }
-
-    /// Agents who work and can take the queue's items.
-    pub(super) fn staff(&self, queue: &Queue) -> usize {
-        self.burdens.get(queue.burden).map_or(0, |burden| burden.staff as usize)
+        let ahead = queue.line.ahead(entry.place, item);
+        let burden = self.burdens.get(queue.burden).filter(|burden| burden.staff > 0)?;
+        // Agents who serve other queues as well count by what this one has of them; those who came since that was worked
+        // out count with the next time.
+        let staffed = if burden.staffed > 0.0 { burden.staffed } else { f64::from(burden.staff) };
+        queue.forecast.expected_wait(ahead, staffed)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AgentId, Now, WorkItemId};
-use crate::core::contact::Want;
+use crate::core::contact::{Mode, Want};
 use crate::core::journal::AgentStatus;
 
 use super::class::Kind;
@@ -88,6 +88,9 @@ impl Choice {
     /// Takes in a pair.
     pub(super) fn consider(&mut self, pair: Option<Pair>) {
         let Some(pair) = pair else { return };
+        if self.best.contains(&pair) {
+            return;
+        }
         self.compared += 1;
         if self.best.len() > OTHERS_MAX {
             if self.best.last().is_some_and(|last| *last >= pair) {
@@ -164,10 +167,12 @@ impl Engine {
     pub(super) fn ask(&self, queue: &Queue, entry: &Entry) -> (Ask, Vec<Want>) {
         let wants = queue.profile.wants.iter().chain(&entry.wants);
         // Agents may mind the skills that an item needs as well as its attributes.
-        let traits = entry.traits.iter().copied().chain(wants.clone().map(|want| want.what));
+        let needed = wants.clone().filter(|want| want.mode == Mode::Required).map(|want| want.what);
+        let traits = entry.traits.iter().copied().chain(needed);
         let traits = self.fits.minded(queue.tenant(), traits);
         let (gates, prefers) = part(wants.cloned());
-        (Ask { tenant: queue.tenant(), queue: queue.profile.id, medium: entry.medium, gates, traits }, prefers)
+        let (tenant, queue, credit) = (queue.tenant(), queue.profile.id, entry.credit);
+        (Ask { tenant, queue, medium: entry.medium, credit, gates, traits }, prefers)
     }
 
     fn candidates(&self, now: Now, head: Head<'_>) -> Vec<Candidate> {
@@ -176,7 +181,7 @@ impl Engine {
         let mut list: Vec<Candidate> = agents
             .filter_map(|(&id, agent)| {
                 let class = self.fits.class(agent.class)?;
-                let verdict = match judge(&class.kind, &head.gate.ask, head.prefers, head.waited) {
+                let verdict = match judge(&class.kind, Some(id), &head.gate.ask, head.prefers, head.waited) {
                     Err(unfit) => Verdict::Unfit(unfit),
                     Ok(_) => self.standing(now, head, id),
                 };

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{AgentId, Instant, TenantId, TraitId, WorkItemId};
+use crate::base::{AgentId, Instant, Medium, TenantId, TraitId, WorkItemId};
 use crate::core::contact::routing::Routing;
 use crate::core::contact::{Level, Mode, Want};
 
@@ -27,9 +27,12 @@ const UNUSED_MAX: usize = 1_024;
 struct Tenant {
     routing: Routing,
     classes: Vec<ClassId>,
+    /// Those with agents who can take something.
+    open: BTreeSet<ClassId>,
     holders: BTreeMap<TraitId, Vec<ClassId>>,
     minded: BTreeSet<TraitId>,
     wide: BTreeSet<GateId>,
+    /// Agents who have nothing in hand and could take a chat.
     idle: usize,
     /// Share of items taken in time, of late.
     in_time: Option<f64>,
@@ -47,6 +50,7 @@ pub(super) struct Fits {
     vacant: Vec<GateId>,
     gate_ids: HashMap<Ask, GateId>,
     unused: usize,
+    class_of: BTreeMap<AgentId, ClassId>,
     tenants: BTreeMap<TenantId, Tenant>,
     epoch: u32,
 }
@@ -67,6 +71,16 @@ impl Fits {
         self.tenants.get(&tenant).and_then(|t| t.in_time).unwrap_or(IN_TIME_FIRST)
     }
 
+    /// The same of all tenants, as far as it was measured.
+    pub(super) fn in_times(&self) -> impl Iterator<Item = (TenantId, f64)> {
+        self.tenants.iter().filter_map(|(&id, tenant)| Some((id, tenant.in_time?)))
+    }
+
+    /// The same as of before.
+    pub(super) fn set_in_time(&mut self, tenant: TenantId, share: f64) {
+        self.tenants.entry(tenant).or_default().in_time = Some(share);
+    }
+
     /// One more queue has a say in that.
     pub(super) fn add_queue(&mut self, tenant: TenantId) {
         self.tenants.entry(tenant).or_default().queues += 1;
@@ -80,8 +94,14 @@ impl Fits {
         own.in_time = Some(before + (f64::from(u8::from(in_time)) - before) / memory);
     }
 
-    /// The class of such agents. Name all classes before the first gate.
-    pub(super) fn class_of(&mut self, kind: Kind) -> ClassId {
+    /// The class of an agent. Name all agents before the first gate.
+    pub(super) fn class_of(&mut self, agent: AgentId, kind: Kind) -> ClassId {
+        let class = self.class_named(kind);
+        self.class_of.insert(agent, class);
+        class
+    }
+
+    fn class_named(&mut self, kind: Kind) -> ClassId {
         let next = ClassId(u32::try_from(self.classes.len()).unwrap_or(u32::MAX));
         let id = *self.class_ids.entry(kind.clone()).or_insert(next);
         if id == next {
@@ -109,6 +129,11 @@ impl Fits {
     /// A gate.
     pub(super) fn gate(&self, id: GateId) -> Option<&Gate> {
         self.gates.get(id.0 as usize)?.as_ref()
+    }
+
+    /// The longest wait of a row of a gate.
+    pub(super) fn first(&self, id: GateId, prefers: &[Want]) -> Option<(Place, WorkItemId)> {
+        self.fronts.get(id.0 as usize)?.first(prefers)
     }
 
     /// What a row of a gate that is there already prefers, to share.
@@ -185,9 +210,11 @@ impl Fits {
         let always = |want: &&Want| {
             want.mode == Mode::Required && want.schedule.steps().iter().all(|step| step.level > Level::NONE)
         };
-        let none: &[ClassId] = &[];
-        let holders =
-            ask.gates.iter().filter(always).map(|want| tenant.holders.get(&want.what).map_or(none, Vec::as_slice));
+        let holders_of = |what: TraitId| match what.agent() {
+            Some(agent) => self.class_of.get(&agent).map_or(&[][..], std::slice::from_ref),
+            None => tenant.holders.get(&what).map_or(&[][..], Vec::as_slice),
+        };
+        let holders = ask.gates.iter().filter(always).map(|want| holders_of(want.what));
         let mut holders: Vec<&[ClassId]> = holders.collect();
         holders.sort_unstable_by_key(|classes| classes.len());
         let (first, others) =
@@ -216,6 +243,27 @@ impl Fits {
             Fit::Few(few) => few,
             Fit::Many => self.tenants.get(&gate.ask.tenant).map_or(&[], |t| &t.classes),
         }
+    }
+
+    /// Those of them with agents who can take something.
+    pub(super) fn open_for<'a>(&'a self, gate: &'a Gate) -> impl Iterator<Item = (ClassId, &'a Class)> {
+        let open = self.tenants.get(&gate.ask.tenant).map(|t| &t.open);
+        let (few, many) = match &gate.fit {
+            Fit::Few(few) => (Some(few), None),
+            Fit::Many => (None, open),
+        };
+        let ids = few.into_iter().flatten().chain(many.into_iter().flatten()).copied();
+        ids.filter_map(|id| Some((id, self.class(id)?))).filter(|(_, class)| !class.open.is_empty())
+    }
+
+    /// Tenants with agents who can take something.
+    pub(super) fn tenants_open(&self) -> impl Iterator<Item = TenantId> {
+        self.tenants.iter().filter(|(_, tenant)| !tenant.open.is_empty()).map(|(&id, _)| id)
+    }
+
+    /// All classes.
+    pub(super) fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.classes.iter()
     }
 
     /// All classes of a tenant.
@@ -287,27 +335,31 @@ impl Fits {
 
     /// An agent can take something.
     pub(super) fn add_open(&mut self, class: ClassId, posture: Posture, idle_since: Instant, agent: AgentId) {
-        let Some(class) = self.class_mut(class) else { return };
+        let id = class;
+        let Some(class) = self.class_mut(id) else { return };
         class.add_open(posture, idle_since, agent);
+        let chats = posture.is_idle() && posture.takes(Medium::Chat, class.kind.slots);
         let tenant = class.kind.tenant;
-        if posture.is_idle() {
-            self.tenants.entry(tenant).or_default().idle += 1;
-        }
+        let tenant = self.tenants.entry(tenant).or_default();
+        tenant.open.insert(id);
+        tenant.idle += usize::from(chats);
     }
 
     /// Undoes [`add_open`](Self::add_open).
     pub(super) fn remove_open(&mut self, class: ClassId, posture: Posture, idle_since: Instant, agent: AgentId) {
-        let Some(class) = self.class_mut(class) else { return };
+        let id = class;
+        let Some(class) = self.class_mut(id) else { return };
         class.remove_open(posture, idle_since, agent);
-        let tenant = class.kind.tenant;
-        if posture.is_idle()
-            && let Some(tenant) = self.tenants.get_mut(&tenant)
-        {
-            tenant.idle = tenant.idle.saturating_sub(1);
+        let chats = posture.is_idle() && posture.takes(Medium::Chat, class.kind.slots);
+        let (tenant, none_left) = (class.kind.tenant, class.open.is_empty());
+        let Some(tenant) = self.tenants.get_mut(&tenant) else { return };
+        tenant.idle = tenant.idle.saturating_sub(usize::from(chats));
+        if none_left {
+            tenant.open.remove(&id);
         }
     }
 
-    /// Agents of the tenant who have nothing in hand and could take something.
+    /// Agents of the tenant who have nothing in hand and could take a chat.
     pub(super) fn idle(&self, tenant: TenantId) -> usize {
         self.tenants.get(&tenant).map_or(0, |t| t.idle)
     }

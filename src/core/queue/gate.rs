@@ -4,6 +4,7 @@
 //! the longest wait of each step of the schedules can be the next.
 
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(super) struct Ask {
     pub(super) queue: QueueId,
     /// Their medium.
     pub(super) medium: Medium,
+    /// By how much they count as having waited longer.
+    pub(super) credit: Duration,
     /// What is required and forbidden.
     pub(super) gates: Box<[Want]>,
     /// What agents may mind.
@@ -66,6 +69,8 @@ pub(super) struct Front {
     pub(super) importance: f64,
     /// Taken within this time, in seconds.
     pub(super) target_s: f64,
+    /// Their credit, in seconds.
+    pub(super) credit_s: f64,
     /// The weight of what is required, where it stays the same: whoever fits meets it in full.
     pub(super) required: Option<f64>,
     rows: Rows,
@@ -82,19 +87,32 @@ impl Front {
         self.rows.shared(prefers)
     }
 
-    /// Every item that can be the next one, with what it prefers where that is at hand: no other of its row waits longer at
-    /// the same step of the schedules. Where more preferences differ than [`ROWS_MAX`], the [`WAITS_MAX`] longest waits:
-    /// whoever is left out waits behind so many others. Rows that are not `worth` it are passed over.
+    /// Whether no other of its row waits longer.
+    pub(super) fn is_first(&self, at: (Place, WorkItemId), prefers: &[Want]) -> bool {
+        self.first(prefers).is_none_or(|first| first == at)
+    }
+
+    /// The longest wait of a row.
+    pub(super) fn first(&self, prefers: &[Want]) -> Option<(Place, WorkItemId)> {
+        self.rows.first(prefers)
+    }
+
+    /// Of each row the items that can be the next one, the longest wait first, until one is taken: `each` says whether it
+    /// was. No other of the row waits longer at the same step of the schedules. Where more preferences differ than
+    /// [`ROWS_MAX`], the [`WAITS_MAX`] longest waits of each step, without what they prefer. Rows that are not `worth` it
+    /// are passed over.
     pub(super) fn heads<'a>(
         &'a self,
         gate: impl FnOnce() -> Option<&'a Gate>,
         now: Instant,
         worth: impl Fn(&Lead) -> bool,
-        mut each: impl FnMut(&'a Gate, Place, WorkItemId, Option<&'a Arc<[Want]>>),
+        mut each: impl FnMut(&'a Gate, Place, WorkItemId, Option<&'a Arc<[Want]>>) -> bool,
     ) {
         if self.rows.len() > ROWS_MAX {
             let Some(gate) = gate() else { return };
-            return gate.all.iter().take(WAITS_MAX).for_each(|&(place, item)| each(gate, place, item, None));
+            return gate.longest(now, |place, item| {
+                each(gate, place, item, None);
+            });
         }
         let mut rows = self.rows.worth(worth).peekable();
         if rows.peek().is_none() {
@@ -143,6 +161,7 @@ impl Gate {
             medium: self.ask.medium,
             importance: self.importance,
             target_s: self.target.as_secs_f64().max(1e-6),
+            credit_s: self.ask.credit.as_secs_f64(),
             required: self.turns.is_empty().then_some(required),
             rows: Rows::default(),
         }
@@ -165,6 +184,17 @@ impl Gate {
         self.all.remove(&at);
         front.rows.remove(at, prefers);
         front.waits = self.waits();
+    }
+
+    /// The longest waits of each step of what is required and forbidden.
+    fn longest(&self, now: Instant, mut each: impl FnMut(Place, WorkItemId)) {
+        let steps = || std::iter::once(None).chain(self.turns.iter().map(|&turn| Some(Place::new(now, turn))));
+        for (until, from) in steps().zip(steps().skip(1).chain([None])) {
+            // From this step's turn on, and not yet at the next one.
+            let from = from.map_or(Unbounded, |from| Excluded((from, WorkItemId(u64::MAX))));
+            let until = until.map_or(Unbounded, |until| Included((until, WorkItemId(u64::MAX))));
+            self.all.range((from, until)).take(WAITS_MAX).for_each(|&(place, item)| each(place, item));
+        }
     }
 
     fn waits(&self) -> Option<(Place, Place)> {
@@ -202,6 +232,7 @@ mod tests {
             tenant: TenantId(1),
             queue: QueueId(1),
             medium: Medium::Voice,
+            credit: Duration::ZERO,
             gates: gates.into(),
             traits: Box::default(),
         };
@@ -218,7 +249,15 @@ mod tests {
 
     fn heads((gate, front): &(Gate, Front), now: Instant) -> Vec<u64> {
         let mut heads = vec![];
-        front.heads(|| Some(gate), now, |_| true, |_, _, item, _| heads.push(item.0));
+        front.heads(
+            || Some(gate),
+            now,
+            |_| true,
+            |_, _, item, _| {
+                heads.push(item.0);
+                false
+            },
+        );
         heads.sort_unstable();
         heads
     }

@@ -140,7 +140,7 @@ impl Engine {
             let Some(item) = self.items.get(&id) else { unreachable!("{id} is behind a gate and nowhere else") };
             // What has turned at this very moment is matched when its timer is due.
             let waited = item.rank().waited(self.seen);
-            let fits = judge(kind, &gate.ask, &item.prefers, waited).is_ok();
+            let fits = judge(kind, None, &gate.ask, &item.prefers, waited).is_ok();
             let turns = item.turn_at.is_some_and(|at| at <= self.seen);
             assert!(
                 !fits || item.hold_at.is_some() || turns || self.is_behind_held(gate, id),

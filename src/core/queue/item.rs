@@ -125,8 +125,6 @@ pub(super) struct Queue {
     pub(super) classes: Vec<ClassId>,
     /// Its number among the burdens.
     pub(super) burden: usize,
-    /// Queues whose items the same agents take, itself among them.
-    pub(super) rivals: Vec<QueueId>,
     /// Who waits.
     pub(super) line: Line,
     /// Counts since start.
@@ -138,17 +136,16 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// A new, empty queue.
-    pub(super) fn new(profile: QueueProfile) -> Self {
+    /// A new, empty queue, which fares as its tenant's others at first.
+    pub(super) fn new(profile: QueueProfile, in_time: f64) -> Self {
         let mut queue = Self {
             profile,
             classes: vec![],
             burden: usize::MAX,
-            rivals: vec![],
             line: Line::default(),
             tally: Tally::default(),
             forecast: Forecast::default(),
-            in_time: IN_TIME_FIRST,
+            in_time,
         };
         queue.tame();
         queue

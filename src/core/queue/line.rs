@@ -37,16 +37,24 @@ impl Place {
     fn block(self) -> i64 {
         self.0 >> BLOCK_BITS
     }
+
+    fn stretch(self) -> i64 {
+        self.0 >> (BLOCK_BITS + STRETCH_BITS)
+    }
 }
 
 /// Places within 2 to this power microseconds, some 2 s, are counted together.
 const BLOCK_BITS: u32 = 21;
+
+/// So many blocks (2 to this power) are counted together once more.
+const STRETCH_BITS: u32 = 6;
 
 /// One queue's items by how long they have waited.
 #[derive(Default, Debug)]
 pub(super) struct Line {
     present: BTreeSet<(Place, WorkItemId)>,
     blocks: BTreeMap<i64, usize>,
+    stretches: BTreeMap<i64, usize>,
 }
 
 impl Line {
@@ -54,18 +62,15 @@ impl Line {
     pub(super) fn join(&mut self, place: Place, item: WorkItemId) {
         if self.present.insert((place, item)) {
             *self.blocks.entry(place.block()).or_default() += 1;
+            *self.stretches.entry(place.stretch()).or_default() += 1;
         }
     }
 
     /// Leaves.
     pub(super) fn leave(&mut self, place: Place, item: WorkItemId) {
-        if self.present.remove(&(place, item))
-            && let Some(count) = self.blocks.get_mut(&place.block())
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.blocks.remove(&place.block());
-            }
+        if self.present.remove(&(place, item)) {
+            one_less(&mut self.blocks, place.block());
+            one_less(&mut self.stretches, place.stretch());
         }
     }
 
@@ -86,7 +91,13 @@ impl Line {
 
     /// How many have waited longer.
     pub(super) fn ahead(&self, place: Place, item: WorkItemId) -> usize {
-        let before: usize = self.blocks.range(..place.block()).map(|(_, count)| count).sum();
+        // Who joins last is asked about most.
+        if self.present.last().is_some_and(|&last| last <= (place, item)) {
+            return self.present.len() - usize::from(self.present.contains(&(place, item)));
+        }
+        let before: usize = self.stretches.range(..place.stretch()).map(|(_, count)| count).sum();
+        let first = place.stretch() << STRETCH_BITS;
+        let before = before + self.blocks.range(first..place.block()).map(|(_, count)| count).sum::<usize>();
         let start = (Place(place.block() << BLOCK_BITS), WorkItemId(0));
         before + self.present.range(start..(place, item)).count()
     }
@@ -94,6 +105,15 @@ impl Line {
     /// Whether the item is there: for checks.
     pub(super) fn has(&self, place: Place, item: WorkItemId) -> bool {
         self.present.contains(&(place, item))
+    }
+}
+
+fn one_less(counts: &mut BTreeMap<i64, usize>, at: i64) {
+    if let Some(count) = counts.get_mut(&at) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&at);
+        }
     }
 }
 
@@ -105,7 +125,7 @@ mod tests {
     fn places_are_counted_across_blocks_and_gaps() {
         let mut line = Line::default();
         let now = Instant::from_micros(0);
-        let place = |n: u64| Place::new(now, Duration::from_millis(100_000 - n * 100));
+        let place = |n: u64| Place::new(now, Duration::from_millis(1_000_000 - n * 1_000));
         (0..1_000).for_each(|n| line.join(place(n), WorkItemId(n)));
         let mut gone = 0;
         for n in 0..1_000 {
@@ -119,6 +139,7 @@ mod tests {
         assert_eq!(line.len(), 1_000 - gone);
         assert_eq!(line.blocks.values().sum::<usize>(), line.len());
         assert!(line.blocks.values().all(|&count| count > 0));
+        assert_eq!(line.stretches.values().sum::<usize>(), line.len());
     }
 
     #[test]

@@ -6,12 +6,16 @@
 //! worth at most [`RAISE`] points a pair less than the best assignment there is.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
 
-use crate::base::{Now, WorkItemId};
+use crate::base::{Now, TenantId, WorkItemId};
+use crate::core::contact::Want;
 use crate::core::contact::routing::Policy;
 
+use super::class::Class;
 use super::engine::Engine;
 use super::explain::{Choice, OTHERS_MAX, Trigger};
+use super::gate::GateId;
 use super::item::Urgency;
 use super::line::Place;
 use super::matching::{Head, Pair, Seat};
@@ -68,22 +72,28 @@ fn auction(worth: &[Vec<f64>], columns: usize) -> Vec<Option<usize>> {
 impl Engine {
     /// Matches all that can be matched: for changes that concern many at once.
     pub(super) fn match_all(&mut self, now: Now) {
-        let urgent = self.urgent(now);
-        for (pair, others) in self.weigh(now, &urgent) {
-            let mut choice = Choice::new(Trigger::Item);
-            others.into_iter().chain([pair]).for_each(|pair| choice.consider(Some(pair)));
-            self.take(now, pair, choice);
-        }
-        for item in urgent {
-            self.match_item(now, item);
+        let tenants: Vec<TenantId> = self.fits.tenants_open().collect();
+        for tenant in tenants {
+            let urgent = self.urgent(now, tenant);
+            for (pair, others) in self.weigh(now, tenant, &urgent) {
+                let mut choice = Choice::new(Trigger::Item);
+                others.into_iter().chain([pair]).for_each(|pair| choice.consider(Some(pair)));
+                self.take(now, pair, choice);
+            }
+            for item in urgent {
+                self.match_item(now, item);
+            }
         }
     }
 
-    /// Items that some agent might take now, the most urgent first.
-    fn urgent(&self, now: Now) -> Vec<WorkItemId> {
+    /// Items of the tenant that some agent could take now, the most urgent first.
+    fn urgent(&self, now: Now, tenant: TenantId) -> Vec<WorkItemId> {
         let mut urgent: Vec<(Urgency, WorkItemId)> = vec![];
-        for gate in self.fits.waited_at() {
-            if self.fits.classes_for(gate).iter().any(|&c| self.fits.class(c).is_some_and(|c| !c.open.is_empty())) {
+        for gate in self.fits.waited_at().filter(|gate| gate.ask.tenant == tenant) {
+            let mut open = self.fits.open_for(gate);
+            let takes =
+                |class: &Class| class.open.keys().any(|posture| posture.takes(gate.ask.medium, class.kind.slots));
+            if open.any(|(_, class)| takes(class)) {
                 let of = |(rank, item): (Place, _)| (Urgency::new(item, rank.waited(now.mono), gate.target), item);
                 urgent.extend(gate.items().map(of));
             }
@@ -93,26 +103,26 @@ impl Engine {
     }
 
     /// Which pairs are best together, each with the others that its item could have had.
-    fn weigh(&self, now: Now, urgent: &[WorkItemId]) -> Vec<(Pair, Vec<Pair>)> {
-        let open = |(&id, agent): (&_, &super::agent::Agent)| {
-            let (posture, idle_since) = agent.footing().open?;
-            let class = self.fits.class(agent.class)?;
-            Some(Seat { agent: id, id: agent.class, class, posture, idle_since })
-        };
-        let seats: Vec<Seat<'_>> = self.agents.iter().filter_map(open).take(AGENTS_MAX).collect();
+    fn weigh(&self, now: Now, tenant: TenantId, urgent: &[WorkItemId]) -> Vec<(Pair, Vec<Pair>)> {
+        let routing = self.fits.routing(tenant);
+        if !matches!(routing.policy, Policy::Score | Policy::ScoreHold) {
+            return vec![];
+        }
+        let of_tenant = self.agents.iter().filter(|(_, agent)| agent.tenant == tenant);
+        let seats: Vec<Seat<'_>> = of_tenant.filter_map(|(&id, _)| self.seat(id)).take(AGENTS_MAX).collect();
         let pair = |id: WorkItemId, seat: Seat<'_>| {
             let item = self.items.get(&id)?;
             let gate = self.fits.gate(item.gate)?;
-            let routing = self.fits.routing(gate.ask.tenant);
             let head = Head { item: id, gate, prefers: &item.prefers, waited: item.rank().waited(now.mono) };
-            let scored = matches!(routing.policy, Policy::Score | Policy::ScoreHold);
-            if scored { self.pair(now.mono, &routing, Trigger::Item, head, seat) } else { None }
+            self.pair(now.mono, &routing, Trigger::Item, head, seat)
         };
         let urgent = urgent.get(..seats.len() * ITEMS_EACH).unwrap_or(urgent);
         let points = |id| seats.iter().map(|&seat| pair(id, seat).map_or(0.0, |p| p.terms.total())).collect();
         let worth: Vec<Vec<f64>> = urgent.iter().map(|&id| points(id)).collect();
+        let mut won = auction(&worth, seats.len());
+        self.in_turn(urgent, &mut won);
         let mut chosen = vec![];
-        for ((&id, row), won) in urgent.iter().zip(&worth).zip(auction(&worth, seats.len())) {
+        for ((&id, row), won) in urgent.iter().zip(&worth).zip(won) {
             let Some(best) = won.and_then(|n| pair(id, *seats.get(n)?)) else { continue };
             let mut order: Vec<usize> = (0..row.len()).filter(|&n| Some(n) != won).collect();
             order
@@ -121,6 +131,25 @@ impl Engine {
             chosen.push((best, others));
         }
         chosen
+    }
+
+    /// What alike items have won goes to those of them that have waited longest: `urgent` has them in that order.
+    fn in_turn(&self, urgent: &[WorkItemId], won: &mut [Option<usize>]) {
+        let mut alike: BTreeMap<(GateId, &[Want]), Vec<usize>> = BTreeMap::new();
+        for (n, id) in urgent.iter().enumerate() {
+            if let Some(item) = self.items.get(id) {
+                alike.entry((item.gate, &item.prefers)).or_default().push(n);
+            }
+        }
+        for group in alike.into_values() {
+            let agents: Vec<usize> = group.iter().filter_map(|&n| won.get(n).copied().flatten()).collect();
+            let mut agents = agents.into_iter();
+            for n in group {
+                if let Some(place) = won.get_mut(n) {
+                    *place = agents.next();
+                }
+            }
+        }
     }
 }
 

@@ -4,12 +4,11 @@
 //! longest idle, then to the lower id.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::{AgentId, Instant, Medium, Now, QueueId, WorkItemId};
 use crate::core::contact::Want;
-use crate::core::contact::routing::{Policy, Routing};
+use crate::core::contact::routing::{Policy, Routing, Weights};
 
 use super::class::{Class, ClassId};
 use super::engine::Engine;
@@ -19,7 +18,7 @@ use super::item::Stage;
 use super::line::Place;
 use super::posture::Posture;
 use super::row::{Lead, Levels};
-use super::score::{Terms, is_in_time, judge, urgency};
+use super::score::{Terms, is_in_time, judge, skill, urgency};
 use super::timer::Timer;
 
 /// With more idle agents than this a chat gets one of them to itself.
@@ -109,9 +108,10 @@ impl Engine {
     fn standing_of(&self, routing: &Routing, gate: &Gate, waited: Duration) -> Terms {
         let weights = &routing.weights;
         let (waited_s, target_s, live) = (waited.as_secs_f64(), gate.target.as_secs_f64(), gate.ask.medium.is_live());
+        let in_time = is_in_time(waited_s, gate.ask.credit.as_secs_f64(), target_s, live, weights);
         Terms {
             urgency: weights.urgency * gate.importance * urgency(waited_s, target_s, weights),
-            in_time: if is_in_time(waited_s, target_s, live) { weights.in_time } else { 0.0 },
+            in_time: if in_time { weights.in_time } else { 0.0 },
             fairness: weights.fairness * self.arrears(gate.ask.queue),
             ..Terms::default()
         }
@@ -130,7 +130,7 @@ impl Engine {
         if !seat.posture.takes(ask.medium, seat.class.kind.slots) {
             return None;
         }
-        let fit = judge(&seat.class.kind, ask, head.prefers, head.waited).ok()?;
+        let fit = judge(&seat.class.kind, Some(seat.agent), ask, head.prefers, head.waited).ok()?;
         let burden = seat.posture.burden(ask.medium, seat.class.kind.slots, self.fits.idle(ask.tenant) > PLENTY_IDLE);
         let flex = weights.flex
             * match trigger {
@@ -154,7 +154,7 @@ impl Engine {
         let key = match (routing.policy, trigger) {
             (Policy::Fifo, Trigger::Item) => -f64::from(burden),
             (Policy::Fifo, Trigger::Agent) => targets(head.waited, head.gate.target),
-            (Policy::BestSkill, _) => seat.class.kind.level(head.wants()).get() - f64::from(burden),
+            (Policy::BestSkill, _) => skill(&seat.class.kind, Some(seat.agent), head.wants()).get() - f64::from(burden),
             (Policy::Score | Policy::ScoreHold, _) => terms.total(),
         };
         let (item, agent, class) = (head.item, seat.agent, seat.id);
@@ -163,7 +163,7 @@ impl Engine {
 
     /// What keys of items behind a gate can be at most, for an agent who got free and who counts so many points for being
     /// idle.
-    fn ceiling(&self, routing: &Routing, front: &Front, idle: f64) -> Ceiling {
+    fn ceiling<'a>(&self, routing: &'a Routing, front: &Front, idle: f64) -> Ceiling<'a> {
         let weights = &routing.weights;
         let urgency_only = Ceiling {
             base: 0.0,
@@ -171,6 +171,8 @@ impl Engine {
             late_slope: 1.0,
             in_time: 0.0,
             live: true,
+            weights,
+            credit_s: front.credit_s,
             target_s: front.target_s,
             per_target: 1.0 / front.target_s,
         };
@@ -194,12 +196,10 @@ impl Engine {
             return;
         }
         self.shares_at = Some(now);
-        let shares: BTreeMap<QueueId, f64> = (self.queues.iter())
-            .map(|(&id, queue)| (id, queue.forecast.load(now) / self.staff(queue).max(1) as f64))
-            .collect();
         for burden in self.burdens.iter_mut() {
-            burden.share = shares.get(&burden.queue).copied().unwrap_or(0.0);
+            burden.load = self.queues.get(&burden.queue).map_or(0.0, |queue| queue.forecast.load(now));
         }
+        self.burdens.settle(self.fits.classes());
     }
 
     /// By how much a queue's items were taken in time less often of late than all of the tenant's.
@@ -210,19 +210,38 @@ impl Engine {
 
     /// Finds an agent for an item that waits free, or holds it for a better one.
     pub(super) fn match_item(&mut self, now: Now, id: WorkItemId) {
+        if let Some(elder) = self.held_elder(id) {
+            self.match_alone(now, elder);
+        }
+        self.match_alone(now, id);
+    }
+
+    /// An item that is alike, has waited longer, and is held: it is looked at again before this one can pass it.
+    fn held_elder(&self, id: WorkItemId) -> Option<WorkItemId> {
+        let item = self.items.get(&id)?;
+        let (_, elder) = self.fits.first(item.gate, &item.prefers)?;
+        let held = self.items.get(&elder)?.hold_at.is_some();
+        (held && elder != id).then_some(elder)
+    }
+
+    fn match_alone(&mut self, now: Now, id: WorkItemId) {
         let Some(item) = self.items.get(&id).filter(|item| item.stage == Stage::Waiting) else { return };
         let Some(gate) = self.fits.gate(item.gate) else { return };
         let routing = self.fits.routing(gate.ask.tenant);
         let head = Head::new(now.mono, item.rank(), id, gate, &item.prefers);
         let mut choice = Choice::new(Trigger::Item);
-        for &class_id in self.fits.classes_for(gate) {
-            let Some(class) = self.fits.class(class_id) else { continue };
+        for (class_id, class) in self.fits.open_for(gate) {
             for (&posture, agents) in &class.open {
                 // Those of one class and posture differ only in how long they have been idle.
                 let Some(&(idle_since, agent)) = agents.first() else { continue };
                 let seat = Seat { agent, id: class_id, class, posture, idle_since };
                 choice.consider(self.pair(now.mono, &routing, Trigger::Item, head, seat));
             }
+        }
+        // Whom it wants in person need not be the one who has been idle longest.
+        for agent in head.wants().filter_map(|want| want.what.agent()) {
+            let seat = self.seat(agent);
+            choice.consider(seat.and_then(|seat| self.pair(now.mono, &routing, Trigger::Item, head, seat)));
         }
         match choice.best() {
             Some(best) => self.take(now, best, choice),
@@ -262,7 +281,7 @@ impl Engine {
         let Some(gate) = self.fits.gate(item.gate) else { return false };
         let routing = self.fits.routing(gate.ask.tenant);
         let head = Head::new(now.mono, item.rank(), pair.item, gate, &item.prefers);
-        let held = self.is_held(now.mono, &routing, head, pair.class);
+        let held = self.is_held(now.mono, &routing, head, pair);
         if held {
             self.hold(now, pair.item, &routing);
         }
@@ -296,7 +315,9 @@ impl Engine {
                 continue;
             }
             let worth = |lead: &Lead| {
-                let most = ceiling.of(lead.place.waited_s(now.mono));
+                let waited_s = lead.place.waited_s(now.mono);
+                let one = lead.is_plain() && front.required.is_some();
+                let most = if one { ceiling.of(waited_s) } else { ceiling.of_any(waited_s) };
                 most >= floor && (!by_score || most - fit * (1.0 - lead.share_max(levels, front.required)) >= floor)
             };
             front.heads(
@@ -304,10 +325,16 @@ impl Engine {
                 now.mono,
                 worth,
                 |gate, rank, item, prefers| {
+                    let among_many = prefers.is_none();
                     let prefers = prefers.or_else(|| self.items.get(&item).map(|i| &i.prefers));
-                    let Some(prefers) = prefers else { return };
+                    let Some(prefers) = prefers else { return false };
+                    if among_many && !front.is_first((rank, item), prefers) {
+                        return false;
+                    }
                     let head = Head::new(now.mono, rank, item, gate, prefers);
-                    choice.consider(self.pair(now.mono, &routing, Trigger::Agent, head, seat));
+                    let pair = self.pair(now.mono, &routing, Trigger::Agent, head, seat);
+                    choice.consider(pair);
+                    pair.is_some()
                 },
             );
         }
@@ -326,49 +353,62 @@ impl Engine {
     /// Whether it is better to wait for a busy agent than to take an idle one of this class: the gain is more than what the
     /// item's urgency grows by until then, and it would still be taken in time. An agent who is better for the item but is needed
     /// more elsewhere is not better. E is one over the sum of the rates at which better agents get free.
-    fn is_held(&self, now: Instant, routing: &Routing, head: Head<'_>, class: ClassId) -> bool {
+    fn is_held(&self, now: Instant, routing: &Routing, head: Head<'_>, pair: Pair) -> bool {
         let (weights, target) = (&routing.weights, head.gate.target);
         let margin = Duration::from_secs_f64(weights.hold_margin_s.clamp(0.0, 1e6));
         let spoken = matches!(head.gate.ask.medium, Medium::Voice | Medium::Video);
         if routing.policy != Policy::ScoreHold || !spoken || head.waited + margin >= target {
             return false;
         }
-        let Some((rate, gain)) = self.better(now, routing, head, class) else { return false };
+        let Some((rate, gain)) = self.better(now, routing, head, pair) else { return false };
         let until = head.waited + Duration::from_secs_f64((1.0 / rate).min(1e6));
         let urgency = |waited: Duration| urgency(waited.as_secs_f64(), target.as_secs_f64(), weights);
         let loss = urgency(until) - urgency(head.waited);
         until + margin < target && gain > weights.urgency * head.gate.importance * loss
     }
 
-    /// At what rate, per second, better agents than those of the class get free, and how many points are gained by waiting;
-    /// none when nobody is better.
-    fn better(&self, now: Instant, routing: &Routing, head: Head<'_>, class: ClassId) -> Option<(f64, f64)> {
+    /// At what rate, per second, better agents than this one get free, and how many points are gained by waiting; none when
+    /// nobody is better.
+    fn better(&self, now: Instant, routing: &Routing, head: Head<'_>, pair: Pair) -> Option<(f64, f64)> {
         let weights = &routing.weights;
-        let worth = |class: &Class| {
+        let worth = |class: &Class, agent| {
             let flex = self.burdens.flex(class, head.gate.ask.queue, 1.0, 0);
-            (class.kind.level(head.wants()), weights.flex * flex)
+            weights.fit * skill(&class.kind, Some(agent), head.wants()).get() - weights.flex * flex
         };
-        let own = worth(self.fits.class(class)?);
+        let own = worth(self.fits.class(pair.class)?, pair.agent);
+        let own_skill = skill(&self.fits.class(pair.class)?.kind, Some(pair.agent), head.wants());
+        let in_person = head.wants().any(|want| want.what.agent().is_some());
         let (mut rate, mut gain, mut asked, mut there) = (0.0, 0.0, 0_usize, 0_usize);
         for class in self.fits.classes_for(head.gate).iter().filter_map(|&id| self.fits.class(id)) {
-            if class.busy.is_empty() || class.kind.level(head.wants()) <= own.0 {
-                continue;
-            }
-            let (level, flex) = worth(class);
-            let points = weights.fit * (level.get() - own.0.get()) - (flex - own.1);
-            if points <= 0.0 || judge(&class.kind, &head.gate.ask, head.prefers, head.waited).is_err() {
+            let Some(&any) = class.busy.keys().next() else { continue };
+            let is_better = |agent| {
+                let more = skill(&class.kind, Some(agent), head.wants()) > own_skill && worth(class, agent) > own;
+                more && judge(&class.kind, Some(agent), &head.gate.ask, head.prefers, head.waited).is_ok()
+            };
+            // Where nobody is wanted in person, all of a class are alike.
+            if !in_person && !is_better(any) {
                 continue;
             }
             there += class.busy.len();
-            for busy in class.busy.values().take(BUSY_MAX.saturating_sub(asked)) {
+            for (&agent, busy) in class.busy.iter().take(BUSY_MAX.saturating_sub(asked)) {
                 asked += 1;
+                if in_person && !is_better(agent) {
+                    continue;
+                }
                 let law = self.queues.get(&busy.queue).and_then(|queue| queue.forecast.law());
                 let hazard = law.map_or(0.0, |law| law.hazard(now.since(busy.since).as_secs_f64()));
                 rate += hazard;
-                gain += hazard * points;
+                gain += hazard * (worth(class, agent) - own);
             }
         }
         (rate > 0.0).then(|| (rate * there as f64 / asked.max(1) as f64, gain / rate))
+    }
+
+    /// An agent who can take something, as the score looks at one.
+    pub(super) fn seat(&self, id: AgentId) -> Option<Seat<'_>> {
+        let agent = self.agents.get(&id)?;
+        let (posture, idle_since) = agent.footing().open?;
+        Some(Seat { agent: id, id: agent.class, class: self.fits.class(agent.class)?, posture, idle_since })
     }
 
     /// Keeps an item for a better agent, and looks again before long.
@@ -397,32 +437,40 @@ impl Engine {
 
 /// The most that keys of the items behind a gate can be, by wait.
 #[derive(Clone, Copy)]
-struct Ceiling {
+struct Ceiling<'a> {
+    weights: &'a Weights,
     base: f64,
     urgency: f64,
     late_slope: f64,
     in_time: f64,
     live: bool,
+    credit_s: f64,
     target_s: f64,
     per_target: f64,
 }
 
-impl Ceiling {
+impl Ceiling<'_> {
     /// For an item that has waited so long.
     fn of(&self, waited_s: f64) -> f64 {
         let targets = waited_s * self.per_target;
         let urgency = if targets <= 1.0 { targets } else { 1.0 + self.late_slope * (targets - 1.0) };
-        let in_time = if is_in_time(waited_s, self.target_s, self.live) { self.in_time } else { 0.0 };
+        let in_time = is_in_time(waited_s, self.credit_s, self.target_s, self.live, self.weights);
+        let in_time = if in_time { self.in_time } else { 0.0 };
         // A hair more than the score itself, which is added up in another order.
         self.base + self.urgency * urgency + in_time + 1e-9
     }
 
-    /// For all that wait: those in time are not more urgent than at their target.
+    /// For whoever has waited so long at most, and may have waited less: those in time are not more urgent than at their target.
+    fn of_any(&self, oldest_s: f64) -> f64 {
+        self.of(oldest_s).max(self.of(oldest_s.min(self.target_s + self.credit_s)))
+    }
+
+    /// For all that wait.
     fn of_all(&self, front: &Front, now: Instant) -> f64 {
         let Some((oldest, youngest)) = front.waits else { return f64::NEG_INFINITY };
-        let (oldest_s, youngest_s) = (oldest.waited_s(now), youngest.waited_s(now));
-        let all = self.of(oldest_s);
-        if youngest_s <= self.target_s { all.max(self.of(oldest_s.min(self.target_s))) } else { all }
+        let oldest_s = oldest.waited_s(now);
+        let any_in_time = youngest.waited_s(now) <= self.target_s + self.credit_s;
+        if any_in_time { self.of_any(oldest_s) } else { self.of(oldest_s) }
     }
 }
 

@@ -85,11 +85,11 @@ impl Forecast {
 
     /// Expected wait with `ahead` items before and `staff` agents at work; none until one service was measured, or
     /// when nobody works.
-    pub(super) fn expected_wait(&self, ahead: usize, staff: usize) -> Option<Duration> {
-        if self.services < 1.0 || staff == 0 {
+    pub(super) fn expected_wait(&self, ahead: usize, staff: f64) -> Option<Duration> {
+        if self.services < 1.0 || staff <= 0.0 {
             return None;
         }
-        let served_per_s = staff as f64 / self.service_s_mean.max(0.001);
+        let served_per_s = staff / self.service_s_mean.max(0.001);
         // Maximum likelihood of an exponential patience, waits that ended otherwise counting as censored.
         let theta = if self.waited_s > 0.0 { self.abandoned / self.waited_s } else { 0.0 };
         let summed = ahead.min(EXACT_TERMS - 1);
@@ -145,16 +145,16 @@ mod tests {
 
     #[test]
     fn unknown_until_measured_and_staffed() {
-        assert_eq!(Forecast::default().expected_wait(3, 4), None);
-        assert_eq!(after(1, 60).expected_wait(3, 0), None);
+        assert_eq!(Forecast::default().expected_wait(3, 4.0), None);
+        assert_eq!(after(1, 60).expected_wait(3, 0.0), None);
     }
 
     #[test]
     fn without_abandonment_it_is_places_times_service_over_staff() {
         let forecast = after(5, 120);
-        assert_eq!(forecast.expected_wait(0, 4), Some(Duration::from_secs(30)));
-        assert_eq!(forecast.expected_wait(3, 4), Some(Duration::from_secs(120)));
-        let far = forecast.expected_wait(99, 4).map(|d| d.as_secs_f64().round());
+        assert_eq!(forecast.expected_wait(0, 4.0), Some(Duration::from_secs(30)));
+        assert_eq!(forecast.expected_wait(3, 4.0), Some(Duration::from_secs(120)));
+        let far = forecast.expected_wait(99, 4.0).map(|d| d.as_secs_f64().round());
         assert_eq!(far, Some(3_000.0));
     }
 
@@ -167,7 +167,7 @@ mod tests {
         let theta = 5.0 / 1_500.0;
         for ahead in [0, 1, 31, 32, 33, 200, 5_000] {
             let sum: f64 = (0..=ahead).map(|k| 1.0 / (4.0 / 120.0 + f64::from(k) * theta)).sum();
-            let got = forecast.expected_wait(ahead as usize, 4).map_or(0.0, |d| d.as_secs_f64());
+            let got = forecast.expected_wait(ahead as usize, 4.0).map_or(0.0, |d| d.as_secs_f64());
             assert!((got - sum).abs() <= sum * 0.001, "{ahead} ahead: {got} against {sum}");
         }
     }
@@ -188,7 +188,7 @@ mod tests {
     fn the_mean_follows_a_change() {
         let mut forecast = after(1_000, 60);
         (0..3_000).for_each(|_| forecast.served(Duration::from_secs(180)));
-        let wait = forecast.expected_wait(0, 1).map_or(0.0, |d| d.as_secs_f64());
+        let wait = forecast.expected_wait(0, 1.0).map_or(0.0, |d| d.as_secs_f64());
         assert!((wait - 180.0).abs() < 1.0, "{wait}");
     }
 }

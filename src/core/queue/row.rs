@@ -80,6 +80,11 @@ pub(super) struct Lead {
 }
 
 impl Lead {
+    /// Whether nothing that it prefers changes, so that its longest wait is the only one that can be next.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain.is_some()
+    }
+
     /// How well agents with these levels match, at most; `required` is the weight of what they meet in full.
     pub(super) fn share_max(&self, levels: &Levels, required: Option<f64>) -> f64 {
         let (Some(plain), Some(required)) = (&self.plain, required) else { return 1.0 };
@@ -112,10 +117,12 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Items of which each is the longest wait at its step of the schedules, `turns` being when those of the gate change.
-    pub(super) fn heads(&self, now: Instant, gate_turns: &[Duration], mut each: impl FnMut(Place, WorkItemId)) {
+    /// Items of which each is the longest wait at its step of the schedules, the longest of all first, until one is taken;
+    /// `gate_turns` is when those of the gate change.
+    pub(super) fn heads(&self, now: Instant, gate_turns: &[Duration], mut each: impl FnMut(Place, WorkItemId) -> bool) {
         if !self.turns && gate_turns.is_empty() {
-            return each(self.first.0, self.first.1);
+            each(self.first.0, self.first.1);
+            return;
         }
         let mut turns = turns(&self.prefers);
         turns.extend_from_slice(gate_turns);
@@ -129,8 +136,9 @@ impl Row {
             let next = first.or_else(|| self.rest.range((from.0, Unbounded)).next().copied());
             if let Some((place, item)) = next
                 && ends.is_none_or(|ends| place <= ends)
+                && each(place, item)
             {
-                each(place, item);
+                return;
             }
             if let Some(ends) = ends {
                 from = After(Excluded((ends, WorkItemId(u64::MAX))));
@@ -177,6 +185,11 @@ impl Rows {
     /// Those that are `worth` a closer look.
     pub(super) fn worth(&self, worth: impl Fn(&Lead) -> bool) -> impl Iterator<Item = &Row> {
         self.leads.iter().zip(&self.rows).filter(move |(lead, _)| worth(lead)).map(|(_, row)| row)
+    }
+
+    /// The longest wait of the row that prefers this.
+    pub(super) fn first(&self, prefers: &[Want]) -> Option<(Place, WorkItemId)> {
+        self.numbers.get(prefers).and_then(|&n| self.rows.get(n)).map(|row| row.first)
     }
 
     /// What a row that is there already prefers, to share.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::TraitId;
+use crate::base::{AgentId, TraitId};
 use crate::core::contact::routing::Weights;
 use crate::core::contact::{Level, Mode, Step, Want};
 
@@ -127,9 +127,29 @@ pub(super) struct Match {
     pub(super) cost: f64,
 }
 
-/// Whether a want that is no preference is met at this step.
-fn meets(kind: &Kind, want: &Want, step: Step) -> Result<(), Unfit> {
-    let (what, have) = (want.what, kind.traits.level(want.what));
+/// At what level agents of the class have a trait; `own` is the agent that is looked at, who alone is that agent.
+fn level(kind: &Kind, own: Option<AgentId>, what: TraitId) -> Level {
+    match what.agent() {
+        Some(agent) => {
+            if own == Some(agent) {
+                Level::FULL
+            } else {
+                Level::NONE
+            }
+        }
+        None => kind.traits.level(what),
+    }
+}
+
+/// The least level of what is required, all steps apart: how good the agent is at such items. 1 where nothing is.
+pub(super) fn skill<'a>(kind: &Kind, own: Option<AgentId>, wants: impl Iterator<Item = &'a Want>) -> Level {
+    let required = wants.filter(|want| want.mode == Mode::Required);
+    required.map(|want| level(kind, own, want.what)).min().unwrap_or(Level::FULL)
+}
+
+/// Whether a want that is no preference is met at this step by who has it at that level.
+fn meets(have: Level, want: &Want, step: Step) -> Result<(), Unfit> {
+    let what = want.what;
     match want.mode {
         Mode::Required if have < step.level => Err(Unfit::Lacks { what, have, need: step.level }),
         // A step without weight lifts the ban.
@@ -159,17 +179,27 @@ fn suits(kind: &Kind, ask: &Ask) -> Result<(), Unfit> {
 
 /// Whether agents of the class can be offered items of the gate at some step of the schedules at least.
 pub(super) fn could_ever(kind: &Kind, ask: &Ask) -> bool {
-    let met = |want: &Want| want.schedule.steps().iter().any(|&step| meets(kind, want, step).is_ok());
+    let met = |want: &Want| {
+        let have = kind.traits.level(want.what);
+        // Any of them may be the one agent, or be another.
+        want.what.agent().is_some() || want.schedule.steps().iter().any(|&step| meets(have, want, step).is_ok())
+    };
     suits(kind, ask).is_ok() && ask.gates.iter().all(met)
 }
 
-/// How an item and agents of a class match after this wait.
-pub(super) fn judge(kind: &Kind, ask: &Ask, prefers: &[Want], waited: Duration) -> Result<Match, Unfit> {
+/// How an item and an agent of the class match after this wait.
+pub(super) fn judge(
+    kind: &Kind,
+    own: Option<AgentId>,
+    ask: &Ask,
+    prefers: &[Want],
+    waited: Duration,
+) -> Result<Match, Unfit> {
     suits(kind, ask)?;
     let (mut sum, mut weight) = (0.0, 0.0);
     for want in &ask.gates {
         let step = want.schedule.at(waited);
-        meets(kind, want, step)?;
+        meets(level(kind, own, want.what), want, step)?;
         if want.mode == Mode::Required {
             // Met in full, since `have >= need`.
             sum += f64::from(step.importance);
@@ -178,7 +208,7 @@ pub(super) fn judge(kind: &Kind, ask: &Ask, prefers: &[Want], waited: Duration) 
     }
     for want in prefers {
         let step = want.schedule.at(waited);
-        let (have, need) = (kind.traits.level(want.what), step.level);
+        let (have, need) = (level(kind, own, want.what), step.level);
         let met = if need == Level::NONE { 1.0 } else { (have.get() / need.get()).min(1.0) };
         sum += f64::from(step.importance) * met;
         weight += f64::from(step.importance);
@@ -202,9 +232,14 @@ pub(super) fn urgency(waited_s: f64, target_s: f64, weights: &Weights) -> f64 {
     if targets <= 1.0 { targets } else { 1.0 + weights.late_slope * (targets - 1.0) }
 }
 
-/// Whether taking the item now is what keeps it in time: a live one within its target, another in the last quarter of it.
-pub(super) fn is_in_time(waited_s: f64, target_s: f64, live: bool) -> bool {
-    waited_s <= target_s && (live || waited_s >= 0.75 * target_s)
+/// Whether an item is best taken now: a live one while it is in time, or when it is very late; another from the last quarter
+/// of its target on. Credit makes nothing late, but counts for what shall wait no longer.
+pub(super) fn is_in_time(waited_s: f64, credit_s: f64, target_s: f64, live: bool, weights: &Weights) -> bool {
+    if live {
+        waited_s - credit_s <= target_s || waited_s >= weights.late_max * target_s
+    } else {
+        waited_s >= 0.75 * target_s
+    }
 }
 
 #[cfg(test)]
@@ -230,13 +265,14 @@ mod tests {
             tenant: TenantId(1),
             queue: QueueId(1),
             medium: Medium::Voice,
+            credit: Duration::ZERO,
             gates: gates.into(),
             traits: traits.iter().map(|&t| TraitId(t)).collect(),
         }
     }
 
     fn share(kind: &Kind, ask: &Ask, prefers: &[Want], waited_s: u64) -> Result<f64, Unfit> {
-        judge(kind, ask, prefers, Duration::from_secs(waited_s)).map(|m| m.share)
+        judge(kind, None, ask, prefers, Duration::from_secs(waited_s)).map(|m| m.share)
     }
 
     #[test]
@@ -271,7 +307,7 @@ mod tests {
     fn agents_mind_what_items_have() {
         let mind = |mode, importance, cost| Mind { what: TraitId(9), mode, importance, cost };
         let (with, without) = (ask(&[], &[9]), ask(&[], &[]));
-        let judged = |minds: &[Mind], ask| judge(&kind(&[], minds), ask, &[], Duration::ZERO);
+        let judged = |minds: &[Mind], ask| judge(&kind(&[], minds), None, ask, &[], Duration::ZERO);
         assert_eq!(judged(&[mind(Mode::Required, 0, 0)], &without), Err(Unfit::Wants { what: TraitId(9) }));
         assert_eq!(judged(&[mind(Mode::Forbidden, 0, 0)], &with), Err(Unfit::Refuses { what: TraitId(9) }));
         assert_eq!(judged(&[mind(Mode::Preferred, 50, 20)], &with), Ok(Match { share: 1.0, cost: 20.0 }));
@@ -295,5 +331,27 @@ mod tests {
         assert_eq!(of(20.0, 20.0), 1.0);
         assert_eq!(of(60.0, 20.0), 2.0);
         assert!(of(1.0, 0.0).is_finite());
+    }
+
+    #[test]
+    fn being_somebody_is_a_trait_of_one_agent_alone() {
+        let want =
+            |mode| Want { what: TraitId::of_agent(AgentId(7)), mode, schedule: Schedule::constant(Level::FULL, 100) };
+        let of = |own, gates: &[Want], prefers: &[Want]| {
+            judge(&kind(&[], &[]), Some(AgentId(own)), &ask(gates, &[]), prefers, Duration::ZERO).map(|m| m.share)
+        };
+        assert_eq!(of(7, &[], &[want(Mode::Preferred)]), Ok(1.0));
+        assert_eq!(of(8, &[], &[want(Mode::Preferred)]), Ok(0.0));
+        assert!(of(7, &[want(Mode::Required)], &[]).is_ok() && of(8, &[want(Mode::Required)], &[]).is_err());
+        assert!(of(7, &[want(Mode::Forbidden)], &[]).is_err() && of(8, &[want(Mode::Forbidden)], &[]).is_ok());
+        assert!(could_ever(&kind(&[], &[]), &ask(&[want(Mode::Required)], &[])));
+    }
+
+    #[test]
+    fn what_is_late_shall_not_wait_for_ever_and_credit_makes_nothing_late() {
+        let of = |waited, credit, live| is_in_time(waited, credit, 20.0, live, &Weights::default());
+        assert!(of(20.0, 0.0, true) && !of(21.0, 0.0, true) && !of(99.0, 0.0, true) && of(100.0, 0.0, true));
+        assert!(of(50.0, 30.0, true) && !of(51.0, 30.0, true));
+        assert!(!of(14.0, 0.0, false) && of(15.0, 0.0, false) && of(1_000.0, 0.0, false));
     }
 }

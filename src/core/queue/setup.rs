@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::base::{AgentId, Medium, Now, QueueId, TenantId, WorkItemId};
+use crate::base::{AgentId, Medium, Now, QueueId, WorkItemId};
 use crate::core::contact::{Mode, Slots};
 
 use super::agent::Agent;
@@ -14,7 +14,7 @@ use super::gate::{Ask, part};
 use super::item::{Exit, Queue, Stage};
 use super::offer::OfferEnd;
 use super::profile::{AgentProfile, QueueProfile, TenantProfile};
-use super::score::could_ever;
+use super::score::{could_ever, skill};
 use super::timer::Timer;
 
 impl Engine {
@@ -31,18 +31,25 @@ impl Engine {
         let agents: BTreeMap<AgentId, AgentProfile> = agents.into_iter().map(|a| (a.id, a)).collect();
         let queues: BTreeMap<QueueId, QueueProfile> = queues.into_iter().map(|q| (q.id, q)).collect();
         // Until the fits are worked out anew nothing is matched.
+        let in_time: Vec<_> = self.fits.in_times().collect();
         self.fits = Fits::default();
+        for (tenant, share) in in_time {
+            self.fits.set_in_time(tenant, share);
+        }
         self.drop_agents(|id| agents.contains_key(&id));
         self.drop_queues(now, |id| queues.contains_key(&id));
         for tenant in tenants {
             self.fits.set_routing(tenant.id, tenant.routing);
         }
         let kinds: BTreeMap<AgentId, ClassId> =
-            agents.iter().map(|(&id, profile)| (id, self.fits.class_of(Kind::new(profile)))).collect();
+            agents.iter().map(|(&id, profile)| (id, self.fits.class_of(id, Kind::new(profile)))).collect();
         for (id, profile) in queues {
             match self.queues.get_mut(&id) {
                 Some(queue) => queue.update(profile),
-                None => drop(self.queues.insert(id, Queue::new(profile))),
+                None => {
+                    let share = self.fits.in_time(profile.tenant);
+                    self.queues.insert(id, Queue::new(profile, share));
+                }
             }
         }
         self.link_queues();
@@ -90,9 +97,8 @@ impl Engine {
         }
     }
 
-    /// Which classes each queue's items can go to, and which queues share them all.
+    /// Which classes each queue's items can go to.
     fn link_queues(&mut self) {
-        let mut alike: BTreeMap<(TenantId, Vec<ClassId>), Vec<QueueId>> = BTreeMap::new();
         self.burdens.clear();
         for (&id, queue) in &mut self.queues {
             let burden = self.burdens.add(id);
@@ -103,6 +109,7 @@ impl Engine {
                 tenant: queue.profile.tenant,
                 queue: id,
                 medium: Medium::Voice,
+                credit: Duration::ZERO,
                 gates,
                 // What agents insist on is of single items.
                 traits: Box::default(),
@@ -115,17 +122,9 @@ impl Engine {
                 // Whoever takes any medium counts: queues have no medium of their own.
                 kind.slots = Slots::default();
                 if could_ever(&kind, &ask) {
-                    let level = kind.level(queue.profile.wants.iter());
+                    let level = skill(&kind, None, queue.profile.wants.iter());
                     class.uses.push(Use { burden, level });
                     queue.classes.push(class_id);
-                }
-            }
-            alike.entry((ask.tenant, queue.classes.clone())).or_default().push(id);
-        }
-        for rivals in alike.into_values() {
-            for id in &rivals {
-                if let Some(queue) = self.queues.get_mut(id) {
-                    queue.rivals.clone_from(&rivals);
                 }
             }
         }
@@ -142,6 +141,7 @@ impl Engine {
             let Some(class) = self.fits.class_mut(agent.class) else { continue };
             class.busy.extend(footing.busy.map(|busy| (id, busy)));
             if footing.works {
+                class.staff += 1;
                 self.burdens.works(class, true);
             }
             if footing.open.is_some_and(|(posture, _)| posture.is_idle()) {

@@ -660,7 +660,7 @@ fn mass(seed: u64) -> (f64, f64) {
     };
     let queues = || (0..8).map(|n| queue(n, &[(n, 0.25)])).collect::<Vec<_>>();
     let mut b = Bench::new(agents(false), queues());
-    let entries: Vec<Entry> = (0..50).map(|_| Entry { waited: s(draw(60)), ..voice(draw(8) as u32) }).collect();
+    let entries: Vec<Entry> = (0..50).map(|_| Entry { waited: s(draw(20)), ..voice(draw(8) as u32) }).collect();
     for (n, entry) in entries.iter().enumerate() {
         b.add(n as u64, entry.clone());
     }
@@ -753,4 +753,69 @@ fn who_had_something_in_hand_before_a_restart_has_it_again_and_takes_what_goes_b
     assert_eq!((b.outputs(), b.status(1).0), (vec![], AgentStatus::Busy));
     assert!(b.engine.finished(b.now, WorkItemId(7)));
     assert_eq!(b.outputs(), [offer(2, 8, 1)]);
+}
+
+#[test]
+fn credit_helps_and_makes_nothing_late() {
+    // The same target; other wants, so that neither is alike.
+    let queues = || vec![queue(1, &[]), queue(2, &[(1, 0.1)])];
+    let mut b = Bench::new(vec![agent(1, &[(1, 1.0)])], queues());
+    b.add(1, voice(1));
+    assert!(b.engine.accepted(b.now, OfferId(1)));
+    b.add(2, voice(2));
+    b.add(3, Entry { credit: s(30), ..voice(1) });
+    b.outputs();
+    b.pass(1);
+    b.finish(1);
+    assert_eq!(b.outputs(), [offer(2, 3, 1)]);
+}
+
+#[test]
+fn who_is_very_late_waits_no_longer_for_those_in_time() {
+    let mut b = Bench::new(vec![agent(1, &[(1, 1.0)])], vec![queue(1, &[]), queue(2, &[(1, 0.1)])]);
+    b.add(1, voice(1));
+    assert!(b.engine.accepted(b.now, OfferId(1)));
+    b.add(2, voice(1));
+    b.outputs();
+    let late = 5 * 20;
+    b.pass(late - 2);
+    b.add(3, voice(2));
+    b.pass(1);
+    b.finish(1);
+    assert_eq!(b.outputs(), [offer(2, 3, 1)], "late, and another still in time");
+    assert!(b.engine.accepted(b.now, OfferId(2)));
+    b.add(4, voice(2));
+    b.pass(1);
+    b.finish(1);
+    assert_eq!(b.outputs(), [offer(3, 2, 1)], "very late");
+}
+
+#[test]
+fn an_agent_wanted_in_person_need_not_be_idle_longest() {
+    let want = |agent| Want {
+        what: TraitId::of_agent(AgentId(agent)),
+        mode: Mode::Preferred,
+        schedule: Schedule::constant(Level::FULL, 40),
+    };
+    let mut b = Bench::new((1..=4).map(|id| agent(id, &[(1, 1.0)])).collect(), vec![queue(1, &[(1, 0.1)])]);
+    b.add(1, Entry { wants: vec![want(3)], ..voice(1) });
+    b.add(2, Entry { wants: vec![Want { mode: Mode::Required, ..want(4) }], ..voice(1) });
+    b.add(3, Entry { wants: vec![want(3)], ..voice(1) });
+    assert_eq!(b.outputs(), [offer(1, 1, 3), offer(2, 2, 4), offer(3, 3, 1)]);
+}
+
+#[test]
+fn a_relaxing_item_is_not_passed_by_a_younger_one_that_is_alike() {
+    let steps =
+        [(0, 0.8), (30, 0.2)].map(|(after_s, level)| Step { after_s, level: Level::new(level), importance: 100 });
+    let want = Want { what: TraitId(1), mode: Mode::Required, schedule: Schedule::new(steps.to_vec()).unwrap() };
+    let mut b = Bench::new(vec![agent(1, &[(1, 0.9)])], vec![queue(1, &[])]);
+    b.add(1, Entry { wants: vec![want.clone()], ..voice(1) });
+    assert!(b.engine.accepted(b.now, OfferId(1)));
+    b.add(2, Entry { wants: vec![want.clone()], ..voice(1) });
+    b.pass(40);
+    b.add(3, Entry { wants: vec![want], ..voice(1) });
+    b.outputs();
+    b.finish(1);
+    assert_eq!(b.outputs(), [offer(2, 2, 1)]);
 }

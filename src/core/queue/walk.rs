@@ -98,7 +98,8 @@ fn matched(agent: &AgentProfile, queue: &QueueProfile, item: &Entry, waited: Dur
     }
     let have = |what| agent.traits.iter().find(|t| t.0 == what).map_or(0.0, |t| t.1.get());
     let wants: Vec<&Want> = queue.wants.iter().chain(&item.wants).collect();
-    let carries = |what| item.traits.contains(&what) || wants.iter().any(|want| want.what == what);
+    let needs = |want: &Want| want.mode == Mode::Required;
+    let carries = |what| item.traits.contains(&what) || wants.iter().any(|want| needs(want) && want.what == what);
     let (mut sum, mut weight) = (0.0, 0.0);
     // One that is written twice counts once.
     let distinct: BTreeSet<&Want> = wants.iter().copied().collect();
@@ -174,20 +175,25 @@ impl Mirror {
         let cost: u32 = (agent.profile.minds.iter())
             .filter(|mind| {
                 item.entry.traits.contains(&mind.what)
-                    || queue.wants.iter().chain(&item.entry.wants).any(|w| w.what == mind.what)
+                    || queue
+                        .wants
+                        .iter()
+                        .chain(&item.entry.wants)
+                        .any(|w| w.mode == Mode::Required && w.what == mind.what)
             })
             .map(|mind| u32::from(mind.cost))
             .sum();
         let target = queue.targets[medium.index()];
         let live = matches!(medium, Medium::Voice | Medium::Video | Medium::Chat);
-        let in_time = waited <= target && (live || 4 * waited >= 3 * target);
+        let late = waited.saturating_sub(item.entry.credit) > target && waited < 5 * target;
+        let in_time = if live { !late } else { 4 * waited >= 3 * target };
         let score = 80.0 * share + if in_time { 100.0 } else { 0.0 } + 11.0 * queue.importance * urgency + 4.0 * idle
             - 20.0 * burden
             - f64::from(cost);
         Some((score, score))
     }
 
-    /// Whether an item that is alike and matches the agent as well has waited longer: that one is first, whatever its score.
+    /// Whether an item that is alike and that the agent could have has waited longer: that one is first, whatever its score.
     fn has_elder(&self, now: Now, (id, item): (WorkItemId, &MirrorItem), agent: &MirrorAgent) -> bool {
         let of_tenant = self.agents.values().filter(|a| a.profile.tenant == agent.profile.tenant);
         let minded: Vec<TraitId> = of_tenant.flat_map(|a| &a.profile.minds).map(|mind| mind.what).collect();
@@ -196,12 +202,12 @@ impl Mirror {
             let wants: BTreeSet<Want> = wants.cloned().collect();
             let traits = i.entry.traits.iter().copied().chain(wants.iter().map(|want| want.what));
             let traits: BTreeSet<TraitId> = traits.filter(|t| minded.contains(t)).collect();
-            (i.entry.queue, i.entry.medium, wants, traits)
+            (i.entry.queue, i.entry.medium, i.entry.credit, wants, traits)
         };
         let share = |i: &MirrorItem| matched(&agent.profile, &self.queues[&i.entry.queue], &i.entry, i.waited(now));
         self.items.iter().any(|(&elder, other)| {
             let first = (other.waited(now), id) > (item.waited(now), elder);
-            other.offer.is_none() && elder != id && first && kind(other) == kind(item) && share(other) == share(item)
+            other.offer.is_none() && elder != id && first && kind(other) == kind(item) && share(other).is_some()
         })
     }
 
@@ -216,6 +222,7 @@ impl Mirror {
         let idle = self.idle(a.profile.tenant);
         assert!(self.takes(a, i.entry.medium), "{agent} has room for {item}");
         let Some(own) = self.keys(now, i, a, idle) else { unreachable!("{agent} fits {item}") };
+        assert!(mass || !self.has_elder(now, (item, i), a), "{item} is taken in turn");
         for (id, other) in &self.agents {
             if !mass
                 && self.takes(other, i.entry.medium)

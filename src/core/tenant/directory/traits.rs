@@ -68,11 +68,8 @@ impl Traits {
         id
     }
 
-    fn intern_agent(&mut self, agent: AgentId, old: &Traits, next: &mut u32) -> TraitId {
-        let id = *self
-            .agents
-            .entry(agent)
-            .or_insert_with(|| old.agents.get(&agent).copied().unwrap_or_else(|| TraitId(take(next))));
+    fn intern_agent(&mut self, agent: AgentId) -> TraitId {
+        let id = *self.agents.entry(agent).or_insert(TraitId::of_agent(agent));
         self.meanings.insert(id, Meaning::Agent(agent));
         id
     }
@@ -158,7 +155,7 @@ impl Directory {
         agent: &Agent,
         old: &Directory,
     ) -> Vec<(TraitId, Level)> {
-        let own = self.traits.intern_agent(id, &old.traits, &mut self.next.traits);
+        let own = self.traits.intern_agent(id);
         let mut traits = vec![(own, Level::FULL)];
         for (skill, level) in &agent.skills {
             // Who has a skill at all has it at the least level.
