@@ -110,7 +110,7 @@ impl Default for Weights {
             fit: 80.0,
             urgency: 11.0,
             in_time: 100.0,
-            late_max: 5.0,
+            late_max: 10.0,
             fairness: 100.0,
             flex: 300.0,
             scarcity: 0.6,

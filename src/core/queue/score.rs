@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn what_is_late_shall_not_wait_for_ever_and_credit_makes_nothing_late() {
         let of = |waited, credit, live| is_in_time(waited, credit, 20.0, live, &Weights::default());
-        assert!(of(20.0, 0.0, true) && !of(21.0, 0.0, true) && !of(99.0, 0.0, true) && of(100.0, 0.0, true));
+        assert!(of(20.0, 0.0, true) && !of(21.0, 0.0, true) && !of(199.0, 0.0, true) && of(200.0, 0.0, true));
         assert!(of(50.0, 30.0, true) && !of(51.0, 30.0, true));
         assert!(!of(14.0, 0.0, false) && of(15.0, 0.0, false) && of(1_000.0, 0.0, false));
     }

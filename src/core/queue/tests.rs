@@ -777,7 +777,7 @@ fn who_is_very_late_waits_no_longer_for_those_in_time() {
     assert!(b.engine.accepted(b.now, OfferId(1)));
     b.add(2, voice(1));
     b.outputs();
-    let late = 5 * 20;
+    let late = 10 * 20;
     b.pass(late - 2);
     b.add(3, voice(2));
     b.pass(1);

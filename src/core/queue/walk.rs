@@ -185,7 +185,7 @@ impl Mirror {
             .sum();
         let target = queue.targets[medium.index()];
         let live = matches!(medium, Medium::Voice | Medium::Video | Medium::Chat);
-        let late = waited.saturating_sub(item.entry.credit) > target && waited < 5 * target;
+        let late = waited.saturating_sub(item.entry.credit) > target && waited < 10 * target;
         let in_time = if live { !late } else { 4 * waited >= 3 * target };
         let score = 80.0 * share + if in_time { 100.0 } else { 0.0 } + 11.0 * queue.importance * urgency + 4.0 * idle
             - 20.0 * burden
