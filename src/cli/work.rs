@@ -1,7 +1,7 @@
 //! Work items: added, taken, completed, handed on, explained.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -402,7 +402,7 @@ fn print(explanation: &Explanation, json: bool) -> Result<(), CliError> {
 }
 
 /// Where a described item would go now.
-pub(super) fn what_if(dir: &Path, file: &PathBuf, json: bool) -> Result<(), CliError> {
+pub(super) fn what_if(dir: &Path, file: &Path, json: bool) -> Result<(), CliError> {
     let item =
         Box::new(describe(&files::read(file)?).map_err(|what| CliError::Usage(format!("{}: {what}", file.display())))?);
     match live::connect(dir)?.query(&Query::WhatIf { item })? {

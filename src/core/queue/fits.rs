@@ -237,6 +237,12 @@ impl Fits {
         Fit::Few(few.into())
     }
 
+    /// Whether whoever is required in person is of the class: for checks.
+    pub(super) fn has_those_wanted(&self, class: ClassId, ask: &Ask) -> bool {
+        let wanted = ask.gates.iter().filter(|want| want.mode == Mode::Required).filter_map(|want| want.what.agent());
+        wanted.into_iter().all(|agent| self.class_of.get(&agent) == Some(&class))
+    }
+
     /// Classes whose agents may fit the gate.
     pub(super) fn classes_for<'a>(&'a self, gate: &'a Gate) -> &'a [ClassId] {
         match &gate.fit {

@@ -121,7 +121,8 @@ impl Engine {
             .collect();
         for gate in self.fits.waited_at() {
             for id in self.fits.classes_of(gate.ask.tenant) {
-                let fits = self.fits.class(*id).is_some_and(|class| could_ever(&class.kind, &gate.ask));
+                let fits = self.fits.class(*id).is_some_and(|class| could_ever(&class.kind, &gate.ask))
+                    && self.fits.has_those_wanted(*id, &gate.ask);
                 let known = self.fits.gates_for(*id).filter_map(|(known, _)| self.fits.gate(known));
                 let knows = known.filter(|known| std::ptr::eq(*known, gate)).count();
                 assert!(!fits || knows == 1, "{id:?} fits a gate and knows it {knows} times");
