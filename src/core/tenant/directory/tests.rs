@@ -429,6 +429,24 @@ fn queues_that_nobody_could_ever_serve_are_told() {
     assert_eq!(unservable(&|p| p.queue[1].modifier = vec![barred.clone()]), ["late"]);
     let later = Modifier { schedule: vec![Step { after_s: 5, ..Step::default() }], ..barred.clone() };
     assert_eq!(unservable(&|p| p.queue[1].modifier = vec![later.clone()]), [""; 0], "at first it bars nobody");
+    let step = |after_s, level, importance| Step { after_s, level, importance };
+    let forbids = |schedule| vec![Modifier { schedule, ..barred.clone() }];
+    let lifted = forbids(vec![step(0, Level::FULL, 100), step(9, Level::FULL, 0)]);
+    assert_eq!(unservable(&|p| p.queue[1].modifier = lifted.clone()), [""; 0], "without weight it bars nobody");
+    let at_all = forbids(vec![step(0, Level::NONE, 100)]);
+    assert_eq!(unservable(&|p| p.queue[1].modifier = at_all.clone()), ["late"], "at level 0 it bars whoever has it");
+    let refuses = provision::AgentModifier {
+        attribute: "billing".into(),
+        value: None,
+        mode: Mode::Forbidden,
+        importance: 0,
+        cost: 0,
+    };
+    assert_eq!(unservable(&|p| p.agent[0].modifier = vec![refuses.clone()]), ["main"], "who could does not want to");
+    let needs_another = provision::AgentModifier { mode: Mode::Required, ..refuses.clone() };
+    assert_eq!(unservable(&|p| p.agent[0].modifier = vec![needs_another.clone()]), [""; 0]);
+    let deaf = |p: &mut Provision| p.agent[0].slots = Medium::ALL.map(|medium| (medium, 0)).into();
+    assert_eq!(unservable(&deaf), ["main"], "who could takes no medium");
 }
 
 #[test]

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::{AttributeEntry, Directory, seconds, take};
+use super::{AgentEntry, AttributeEntry, Directory, seconds, take};
 use crate::base::{AgentId, AttributeId, QueueId, TenantId, TraitId};
 use crate::core::contact::attribute::AGENT_ATTRIBUTE;
 use crate::core::contact::modifier::IMPORTANCE_MAX;
-use crate::core::contact::{Kind, Level, Mind, Mode, Modifier, Schedule, Value, Want};
+use crate::core::contact::{Kind, Level, Mind, Mode, Modifier, Schedule, Slots, Value, Want};
 use crate::core::tenant::provision::{Agent, AgentModifier, Provision, Queue};
 
 /// A modifier whose symbol is the contact's own: resolved when the contact comes.
@@ -102,14 +102,13 @@ impl Directory {
     /// Queues that no agent of their tenant could ever serve, even at the loosest that each of their wants comes to. What a
     /// contact wants of its own is not counted.
     pub fn unservable_queues(&self) -> Vec<QueueId> {
-        let mut agents: HashMap<TenantId, Vec<&[(TraitId, Level)]>> = HashMap::new();
+        let mut agents: HashMap<TenantId, Vec<&AgentEntry>> = HashMap::new();
         for agent in self.agents() {
-            agents.entry(agent.tenant).or_default().push(&agent.traits);
+            agents.entry(agent.tenant).or_default().push(agent);
         }
         let is_unservable = |tenant: TenantId, wants: &[Want]| {
-            let limits: Vec<(&Want, Level)> = wants.iter().filter_map(|want| Some((want, loosest(want)?))).collect();
-            let serves = |traits: &&[(TraitId, Level)]| limits.iter().all(|(want, limit)| admits(want, *limit, traits));
-            !agents.get(&tenant).is_some_and(|agents| agents.iter().any(serves))
+            let wants: Vec<&Want> = wants.iter().filter(|want| want.mode != Mode::Preferred).collect();
+            !agents.get(&tenant).is_some_and(|agents| agents.iter().any(|agent| could_serve(agent, &wants)))
         };
         self.queues().filter(|queue| is_unservable(queue.tenant, &queue.wants)).map(|queue| queue.id).collect()
     }
@@ -226,24 +225,16 @@ impl Directory {
     }
 }
 
-/// The level at which a want asks least, where it bars anybody at any time: what is required at none bars nobody, nor does
-/// what is forbidden from none on, before its schedule begins.
-fn loosest(want: &Want) -> Option<Level> {
-    let levels = want.schedule.steps().iter().map(|step| step.level);
-    match want.mode {
-        Mode::Preferred => None,
-        Mode::Required => levels.min().filter(|level| *level > Level::NONE),
-        Mode::Forbidden if levels.clone().any(|level| level == Level::NONE) => None,
-        Mode::Forbidden => levels.max(),
-    }
-}
-
-fn admits(want: &Want, limit: Level, traits: &[(TraitId, Level)]) -> bool {
-    let at = traits.binary_search_by_key(&want.what, |(id, _)| *id).ok();
-    let have = at.and_then(|at| traits.get(at)).map_or(Level::NONE, |(_, level)| *level);
-    match want.mode {
-        Mode::Required => have >= limit,
-        Mode::Forbidden => have < limit,
-        Mode::Preferred => true,
-    }
+/// Whether the agent could be offered some contact of a queue with these wants, by the rule of the queue engine. What an agent
+/// takes only may be what the contact brings along; whoever refuses what the queue needs takes none.
+fn could_serve(agent: &AgentEntry, wants: &[&Want]) -> bool {
+    let level = |what: TraitId| {
+        let at = agent.traits.binary_search_by_key(&what, |(id, _)| *id).ok();
+        at.and_then(|at| agent.traits.get(at)).map_or(Level::NONE, |(_, level)| *level)
+    };
+    let refuses = |want: &Want| {
+        let is_it = |mind: &Mind| mind.mode == Mode::Forbidden && mind.what == want.what;
+        want.mode == Mode::Required && agent.minds.iter().any(is_it)
+    };
+    agent.slots != Slots::NONE && wants.iter().all(|want| want.could_admit(level(want.what)) && !refuses(want))
 }
