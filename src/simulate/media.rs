@@ -59,7 +59,7 @@ pub struct Run {
 pub struct OfMedium {
     /// How many came.
     pub contacts: f64,
-    /// Share of those taken that were taken within their target, in per cent.
+    /// Share of those taken that were taken within their target, in per cent: 0 where all gave up, 100 where nobody came.
     pub in_target: f64,
     /// Share that gave up, or left a message, in per cent.
     pub abandoned: f64,
@@ -203,15 +203,17 @@ impl World<'_> {
         let _ = self.engine.enqueue(now(self.at), WorkItemId(n as u64), Entry::new(queue_of(medium), medium));
     }
 
-    /// A caller who still waits leaves a message, which comes as a contact of its own.
+    /// A caller who still waits leaves a message, which becomes a contact of its own with a target of its own. It keeps the
+    /// caller's time of arrival: what was waited for an agent counts.
     fn leaves_message(&mut self, n: usize) {
         if !self.engine.leave(now(self.at), WorkItemId(n as u64)) {
             return;
         }
-        let Some((_, left_s)) = self.contacts.get(n).and_then(|contact| contact.voicemail) else { return };
+        let Some(&Contact { came, voicemail: Some((_, left_s)), .. }) = self.contacts.get(n) else { return };
         let (medium, id) = (Medium::Voicemail, self.contacts.len());
-        self.contacts.push(Contact { medium, came: self.at, waited_s: None, left_s, voicemail: None });
-        let _ = self.engine.enqueue(now(self.at), WorkItemId(id as u64), Entry::new(queue_of(medium), medium));
+        self.contacts.push(Contact { medium, came, waited_s: None, left_s, voicemail: None });
+        let entry = Entry { waited: self.at.since(came), ..Entry::new(queue_of(medium), medium) };
+        let _ = self.engine.enqueue(now(self.at), WorkItemId(id as u64), entry);
     }
 
     fn take_offers(&mut self) {
@@ -331,8 +333,8 @@ impl Run {
         let good = waits.iter().filter(|waited_s| **waited_s <= target_s).count();
         OfMedium {
             contacts: contacts.len() as f64,
-            // Where nobody was kept waiting everybody was served in time.
-            in_target: if waits.is_empty() { 100.0 } else { percent(good, waits.len()) },
+            // Where nobody came everybody was served in time; where all who came gave up nobody was.
+            in_target: if contacts.is_empty() { 100.0 } else { percent(good, waits.len()) },
             abandoned: percent(contacts.len() - waits.len(), contacts.len()),
             asa_s: mean(waits.iter().copied()),
             p99_s: quantile(&waits, 0.99),
@@ -357,5 +359,38 @@ mod tests {
         assert_eq!(of(Medium::Chat, &[Medium::Chat, Medium::Email]), 1.0);
         assert_eq!(of(Medium::Chat, &[Medium::Chat; 2]), 0.8);
         assert_eq!(of(Medium::Chat, &[Medium::Chat; 3]), 2.0 / 3.0);
+    }
+
+    fn contact(medium: Medium, came_s: f64, waited_s: Option<f64>) -> Contact {
+        Contact { medium, came: Instant::ZERO + seconds(came_s), waited_s, left_s: 0.0, voicemail: None }
+    }
+
+    #[test]
+    fn nobody_is_in_target_where_all_gave_up() {
+        let contacts = vec![contact(Medium::Voice, 0.0, None), contact(Medium::Chat, 1.0, Some(5.0))];
+        let targets = [Medium::Voice, Medium::Chat, Medium::Email].map(|medium| (medium, 20.0)).into();
+        let run = Run { contacts, targets, until: Instant::ZERO };
+        let in_target = |medium| (run.media()[&medium].in_target, run.in_target()[&medium].mean);
+        assert_eq!(in_target(Medium::Voice), (0.0, 0.0), "came and gave up");
+        assert_eq!(in_target(Medium::Chat), (100.0, 100.0));
+        assert_eq!(in_target(Medium::Email), (100.0, 100.0), "nobody came");
+    }
+
+    #[test]
+    fn a_voicemail_has_waited_since_the_call_came() {
+        let text = serde_json::json!({
+            "kind": "media", "agents": 1, "hours": 2,
+            "media": {"voice": {"per_hour": 60, "patience_mean_s": 1e6, "target_s": 20,
+                                "work": {"law": "exponential", "mean_s": 600},
+                                "voicemail": {"after_s": 60, "share": 1, "work_factor": 0.01, "target_s": 3600}}}
+        });
+        let Ok(super::super::Scenario::Media(scenario)) = super::super::Scenario::read("m.json", &text.to_string())
+        else {
+            panic!("of another kind")
+        };
+        let run = run(&scenario, &Routing::default(), 1, |_| ());
+        let messages: Vec<&Contact> = run.contacts.iter().filter(|of| of.medium == Medium::Voicemail).collect();
+        assert!(messages.len() > 20, "{}", messages.len());
+        assert!(messages.iter().all(|of| of.waited_s.is_some_and(|waited_s| waited_s >= 60.0)));
     }
 }
