@@ -323,4 +323,5 @@ fn a_scenario_is_simulated_and_a_bad_one_refused_where_it_is_bad() {
     let bad = dir.file("bad.json", &mix.replace("\"per_hour\": 180", "\"per_hour\": -180"));
     let told = dir.fails(1, &["simulate", &bad]);
     assert!(told.contains("bad.json:8:") && told.contains("`media.voice.per_hour` is -180; expected 0 to"), "{told}");
+    assert!(told.contains("1 fault; nothing was simulated"), "{told}");
 }

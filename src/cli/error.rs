@@ -10,6 +10,7 @@ use crate::edge::console::ClientError;
 use crate::edge::console::serial::SerialError;
 use crate::edge::privileges::PrivilegeError;
 use crate::edge::store::StoreError;
+use crate::simulate::Refused;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -18,6 +19,10 @@ pub enum CliError {
     Usage(String),
     /// Faults in files, all of them.
     Faults(Vec<Fault>),
+    /// Faults in a scenario.
+    Scenario(Refused),
+    /// A simulated run broke off.
+    BrokeOff,
     /// A file or directory could not be read or written.
     File {
         /// Which.
@@ -108,6 +113,8 @@ impl fmt::Display for CliError {
                 }
                 write!(f, "error: {} fault{}; nothing was changed", faults.len(), plural(faults.len()))
             }
+            Self::Scenario(refused) => refused.fmt(f),
+            Self::BrokeOff => f.write_str("error: a run broke off, so that there is no result"),
             Self::File { path, source } => write!(f, "error: {}: {source}", path.display()),
             Self::Output(source) => write!(f, "error: standard output: {source}"),
             Self::Store(source @ StoreError::Running { .. }) => {

@@ -70,7 +70,7 @@ pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
     let jobs: Vec<(Routing, u64)> = (policies.iter())
         .flat_map(|&policy| seeds.iter().map(move |&seed| (Routing { policy, weights: Weights::default() }, seed)))
         .collect();
-    let digests = run_all(&scenario, &jobs, true);
+    let digests = run_all(&scenario, &jobs, true)?;
     let by_policy: Vec<(Policy, &[Digest])> = policies.into_iter().zip(digests.chunks(seeds.len())).collect();
     if args.json {
         let summary = by_policy.first().map(|(_, digests)| Summary::of(digests).json());
@@ -109,12 +109,12 @@ pub fn tune(args: &TuneArgs) -> Result<(), CliError> {
     let (learn, prove) = (seeds(first), seeds(first.wrapping_add(count)));
     let live = stderr().is_terminal();
     output::line(&format!("{}: {count} runs of {} contacts a move", scenario.name(), scenario.contacts()))?;
-    let fifo = run_weights(&scenario, Policy::Fifo, Weights::default(), &learn, false);
+    let fifo = run_weights(&scenario, Policy::Fifo, Weights::default(), &learn, false)?;
     let worth = |digests: &[Digest], fifo: &[Digest]| -> Vec<f64> {
         digests.iter().zip(fifo).map(|(of, fifo)| tune::worth(of, fifo)).collect()
     };
     let mut search = tune::Search::new(Weights::default());
-    let mut best = worth(&run_weights(&scenario, Policy::ScoreHold, search.best(), &learn, false), &fifo);
+    let mut best = worth(&run_weights(&scenario, Policy::ScoreHold, search.best(), &learn, false)?, &fifo);
     loop {
         let trials = search.trials();
         let (done, all) = search.progress();
@@ -125,8 +125,11 @@ pub fn tune(args: &TuneArgs) -> Result<(), CliError> {
             break;
         }
         let worths: Vec<Vec<f64>> = (trials.iter())
-            .map(|trial| worth(&run_weights(&scenario, Policy::ScoreHold, trial.weights, &learn, false), &fifo))
-            .collect();
+            .map(|trial| {
+                let digests = run_weights(&scenario, Policy::ScoreHold, trial.weights, &learn, false)?;
+                Ok(worth(&digests, &fifo))
+            })
+            .collect::<Result<_, CliError>>()?;
         let gains: Vec<Estimate> = worths.iter().map(|of| tune::gain(of, &best)).collect();
         if let Some(kept) = search.judge(&trials, &gains) {
             let at = trials.iter().position(|trial| *trial == kept).unwrap_or(0);
@@ -149,8 +152,8 @@ fn proved(scenario: &Scenario, weights: &Weights, seeds: &[u64]) -> Result<(), C
         return output::line("nothing gains: the defaults are best here");
     }
     let of = |policy, weights| run_weights(scenario, policy, weights, seeds, true);
-    let fifo = of(Policy::Fifo, Weights::default());
-    let (usual, tuned) = (of(Policy::ScoreHold, Weights::default()), of(Policy::ScoreHold, *weights));
+    let fifo = of(Policy::Fifo, Weights::default())?;
+    let (usual, tuned) = (of(Policy::ScoreHold, Weights::default())?, of(Policy::ScoreHold, *weights)?);
     let rows = [("fifo", fifo.as_slice()), ("defaults", usual.as_slice()), ("tuned", tuned.as_slice())];
     output::line(&format!("\non other contacts\n{}", side_by_side(&rows).trim_end()))?;
     let worth =
@@ -189,50 +192,71 @@ fn side_by_side(rows: &[(&str, &[Digest])]) -> String {
 }
 
 fn read(file: &Path) -> Result<Scenario, CliError> {
-    Scenario::read(&file.display().to_string(), &files::read(file)?).map_err(CliError::Faults)
+    Scenario::read(&file.display().to_string(), &files::read(file)?).map_err(CliError::Scenario)
 }
 
 /// Runs one setting with each of the seeds.
-fn run_weights(scenario: &Scenario, policy: Policy, weights: Weights, seeds: &[u64], told: bool) -> Vec<Digest> {
+fn run_weights(
+    scenario: &Scenario,
+    policy: Policy,
+    weights: Weights,
+    seeds: &[u64],
+    told: bool,
+) -> Result<Vec<Digest>, CliError> {
     let jobs: Vec<_> = seeds.iter().map(|&seed| (Routing { policy, weights }, seed)).collect();
     run_all(scenario, &jobs, told)
 }
 
-/// Runs all jobs on as many threads as there are processors; the results are in the order of the jobs.
-fn run_all(scenario: &Scenario, jobs: &[(Routing, u64)], told: bool) -> Vec<Digest> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-    let (next, come, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+/// Runs all jobs; the results are in the order of the jobs.
+fn run_all(scenario: &Scenario, jobs: &[(Routing, u64)], told: bool) -> Result<Vec<Digest>, CliError> {
+    let come = AtomicUsize::new(0);
     let expected = jobs.len() * scenario.contacts() as usize;
-    let work = || {
+    let work = |(routing, seed): &(Routing, u64)| {
+        let mut before = 0;
+        run(scenario, routing, *seed, |contacts| {
+            come.fetch_add(contacts - before, Ordering::Relaxed);
+            before = contacts;
+        })
+    };
+    let live = told && stderr().is_terminal();
+    let look = || eprint!("\r{:>3} % ", (100 * come.load(Ordering::Relaxed) / expected.max(1)).min(100));
+    let digests = in_parallel(jobs, work, live.then_some(look));
+    if live {
+        eprint!("\r      \r");
+    }
+    digests.ok_or(CliError::BrokeOff)
+}
+
+/// Does all jobs on as many threads as there are processors, and meanwhile looks at them now and then if there is a `look`; the
+/// results are in the order of the jobs. None if a job panicked: without its result others would be taken for it.
+fn in_parallel<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync, look: Option<impl Fn()>) -> Option<Vec<R>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+    let next = AtomicUsize::new(0);
+    let several = || {
         let mut results = vec![];
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
-            let Some((routing, seed)) = jobs.get(n) else { break };
-            let mut before = 0;
-            let digest = run(scenario, routing, *seed, |contacts| {
-                come.fetch_add(contacts - before, Ordering::Relaxed);
-                before = contacts;
-            });
-            results.push((n, digest));
+            let Some(job) = jobs.get(n) else { break };
+            results.push((n, work(job)));
         }
-        done.fetch_add(1, Ordering::Relaxed);
         results
     };
-    let mut results: Vec<(usize, Digest)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        if told && stderr().is_terminal() {
-            while done.load(Ordering::Relaxed) < threads {
-                let share = 100 * come.load(Ordering::Relaxed) / expected.max(1);
-                eprint!("\r{:>3} % ", share.min(100));
+    let results = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(several)).collect();
+        if let Some(look) = look {
+            // One that panicked is finished, too.
+            while workers.iter().any(|worker| !worker.is_finished()) {
+                look();
                 thread::sleep(LOOK);
             }
-            eprint!("\r      \r");
         }
-        // A run does not panic; if one did, the others still count.
-        workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
-    });
+        // All are joined, lest the scope panics itself.
+        let joined: Vec<_> = workers.into_iter().map(|worker| worker.join().ok()).collect();
+        joined.into_iter().collect::<Option<Vec<Vec<(usize, R)>>>>()
+    })?;
+    let mut results: Vec<(usize, R)> = results.into_iter().flatten().collect();
     results.sort_unstable_by_key(|(n, _)| *n);
-    results.into_iter().map(|(_, digest)| digest).collect()
+    Some(results.into_iter().map(|(_, result)| result).collect())
 }
 
 /// The unit of a measure, for people.
@@ -307,4 +331,29 @@ fn gains(by_policy: &[(Policy, &[Digest])]) -> String {
         table.row([name].into_iter().chain(cells));
     }
     table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_done_in_order_and_one_that_breaks_off_leaves_no_result() {
+        let jobs: Vec<u32> = (0..50).collect();
+        let looked = AtomicUsize::new(0);
+        let look = || {
+            looked.fetch_add(1, Ordering::Relaxed);
+        };
+        assert_eq!(in_parallel(&jobs, |n| n * 2, None::<fn()>), Some((0..50).map(|n| n * 2).collect()));
+        let broken = in_parallel(
+            &jobs,
+            |n| {
+                assert_ne!(*n, 7, "breaks off");
+                thread::sleep(Duration::from_millis(1));
+            },
+            Some(look),
+        );
+        assert_eq!(broken, None);
+        assert!(looked.load(Ordering::Relaxed) < 50, "the looking ends");
+    }
 }

@@ -21,6 +21,7 @@ mod tests;
 pub mod tune;
 
 pub use measure::Estimate;
+pub use place::Refused;
 pub use scenario::Scenario;
 pub use summary::{Digest, Summary};
 

@@ -1,6 +1,11 @@
 //! Where in a JSON text something stands, so that a fault can say its line and column.
 
-use crate::core::fault::Fault;
+use std::fmt;
+
+use crate::core::fault::{Fault, Lines, did_you_mean};
+
+/// Faults of one file that are told; of more only how many.
+pub(super) const FAULTS_MAX: usize = 20;
 
 /// One step from a value to a value in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,24 +16,76 @@ pub(super) enum Step<'a> {
     Index(usize),
 }
 
+/// Why a scenario was not read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// The first faults, each with its place.
+    pub faults: Vec<Fault>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for fault in &self.faults {
+            writeln!(f, "{fault}")?;
+        }
+        let count = self.faults.len() + self.more;
+        let told = if self.more > 0 { format!(", the first {} told", self.faults.len()) } else { String::new() };
+        write!(f, "error: {count} fault{}{told}; nothing was simulated", if count == 1 { "" } else { "s" })
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// Faults of one text.
 #[derive(Debug)]
 pub(super) struct Faults<'a> {
     file: &'a str,
     text: &'a str,
-    /// All that were found.
-    pub(super) found: Vec<Fault>,
+    lines: Lines<'a>,
+    told: Vec<Fault>,
+    /// How many there are beyond those told.
+    more: usize,
 }
 
 impl<'a> Faults<'a> {
     /// None yet.
     pub(super) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, found: vec![] }
+        Self { file, text, lines: Lines::new(text), told: vec![], more: 0 }
+    }
+
+    /// Whether as many as are told were found: of any more nobody asks where it is, which means reading the text again.
+    pub(super) fn is_full(&self) -> bool {
+        self.told.len() >= FAULTS_MAX
+    }
+
+    /// What was found, if anything.
+    pub(super) fn refused(self) -> Option<Refused> {
+        (!self.told.is_empty()).then_some(Refused { faults: self.told, more: self.more })
     }
 
     /// A fault in the value at the end of a path.
     pub(super) fn add(&mut self, path: &[Step<'_>], what: impl Into<String>, expected: impl Into<String>) {
-        self.found.push(Fault::at(self.file, self.text, offset(self.text, path), what, expected));
+        if self.is_full() {
+            self.more += 1;
+            return;
+        }
+        let (line, column) = self.lines.position(offset(self.text, path));
+        let (what, expected) = (what.into(), expected.into());
+        self.told.push(Fault { file: self.file.to_owned(), line, column, what, expected });
+    }
+
+    /// A name that is none of those known, with the one that was probably meant.
+    pub(super) fn unknown<'c>(
+        &mut self,
+        path: &[Step<'_>],
+        what: impl Into<String>,
+        word: &str,
+        known: impl IntoIterator<Item = &'c str>,
+    ) {
+        let nearest = if self.is_full() { None } else { did_you_mean(word, known) };
+        self.add(path, what, nearest.map_or(String::new(), |nearest| format!("`{nearest}`")));
     }
 
     /// A number that must lie between two bounds, both included.
@@ -52,7 +109,11 @@ impl<'a> Faults<'a> {
         let text = error.to_string();
         let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
         let (what, expected) = what.split_once(", expected ").unwrap_or((what, ""));
-        self.found.push(Fault {
+        if self.is_full() {
+            self.more += 1;
+            return;
+        }
+        self.told.push(Fault {
             file: self.file.to_owned(),
             line: u32::try_from(error.line()).unwrap_or(u32::MAX),
             column: u32::try_from(error.column().max(1)).unwrap_or(u32::MAX),
@@ -178,7 +239,9 @@ mod tests {
         let text = "{\n \"types\": [\n  {\"rate\": -3}\n ]\n}";
         let mut faults = Faults::new("r.json", text);
         faults.within(&[Key("types"), Index(0), Key("rate")], -3.0, 0.0, 10.0);
-        let said: Vec<String> = faults.found.iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["r.json:3:12: `types[0].rate` is -3; expected 0 to 10"]);
+        let refused = faults.refused().map(|refused| refused.to_string());
+        let said: Vec<&str> = refused.as_deref().unwrap_or_default().lines().collect();
+        assert_eq!(said[0], "r.json:3:12: `types[0].rate` is -3; expected 0 to 10");
+        assert_eq!(said[1], "error: 1 fault; nothing was simulated");
     }
 }

@@ -1,16 +1,18 @@
 //! Scenario files: strict to read, so that a slip of the pen does not quietly simulate something else.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::place::Step::{Index, Key};
-use super::place::{Faults, Step};
+use super::place::{Faults, Refused, Step};
 use super::random::Law;
 use crate::base::Medium;
 use crate::core::contact::slots::SLOTS_MAX;
-use crate::core::fault::Fault;
 
 /// Most agents.
 pub const AGENTS_MAX: usize = 20_000;
@@ -28,8 +30,6 @@ const RATE_MAX: f64 = 1_000_000.0;
 const MEAN_S_MAX: f64 = 1_000_000.0;
 /// Largest deviation of a logarithm: beyond this a mean says nothing.
 const LOG_SD_MAX: f64 = 3.0;
-/// Faults of arrivals that are told.
-const ARRIVAL_FAULTS_MAX: usize = 20;
 /// Highest importance.
 const IMPORTANCE_MAX: f64 = 1_000.0;
 
@@ -43,8 +43,12 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// Reads a file's text; all faults at once.
-    pub fn read(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+    /// Reads a file's text, with or without a byte order mark.
+    ///
+    /// # Errors
+    /// All faults at once, the first of them with their places.
+    pub fn read(file: &str, text: &str) -> Result<Self, Refused> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         #[derive(Deserialize)]
         struct Head {
             kind: String,
@@ -64,9 +68,9 @@ impl Scenario {
                 }
             },
         };
-        match scenario {
-            Some(scenario) if faults.found.is_empty() => Ok(scenario),
-            _ => Err(faults.found),
+        match (scenario, faults.refused()) {
+            (Some(scenario), None) => Ok(scenario),
+            (_, refused) => Err(refused.unwrap_or(Refused { faults: vec![], more: 0 })),
         }
     }
 
@@ -242,9 +246,44 @@ pub struct Routing {
 struct Ignored;
 
 impl<'de> Deserialize<'de> for Ignored {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(from).map(|_| Self)
     }
+}
+
+/// A map that has each key once: of two the first would be lost unseen.
+fn once_each<'de, D, K, V>(from: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+{
+    struct Once<K, V>(PhantomData<(K, V)>);
+
+    impl<'de, K: Deserialize<'de> + Ord + fmt::Display, V: Deserialize<'de>> Visitor<'de> for Once<K, V> {
+        type Value = BTreeMap<K, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some(key) = from.next_key::<K>()? {
+                match map.entry(key) {
+                    Entry::Occupied(known) => {
+                        return Err(A::Error::custom(format!("there is `{}` already, expected it once", known.key())));
+                    }
+                    Entry::Vacant(free) => {
+                        free.insert(from.next_value()?);
+                    }
+                }
+            }
+            Ok(map)
+        }
+    }
+
+    from.deserialize_map(Once(PhantomData))
 }
 
 fn one() -> u64 {
@@ -300,7 +339,7 @@ pub struct CallType {
     pub calls_per_hour: f64,
     /// How long an agent of middling skill talks.
     pub talk: Lasts,
-    /// Mean of the exponential part of the patience.
+    /// Mean of the exponential part of the patience; 0 for none.
     pub patience_mean_s: f64,
     /// How much such a call weighs; 1 is usual.
     #[serde(default = "unit")]
@@ -314,6 +353,7 @@ pub struct Agent {
     /// For people.
     pub name: String,
     /// Skills with levels, 0 to 1.
+    #[serde(deserialize_with = "once_each")]
     pub skills: BTreeMap<String, f64>,
 }
 
@@ -356,23 +396,31 @@ fn check_routing(scenario: &Routing, faults: &mut Faults<'_>) {
             faults.add(&at("name"), format!("there is a type `{}` already", of.name), "another name");
         }
         faults.within(&at("calls_per_hour"), of.calls_per_hour, 0.0, RATE_MAX);
-        faults.positive(&at("patience_mean_s"), of.patience_mean_s, MEAN_S_MAX);
+        faults.within(&at("patience_mean_s"), of.patience_mean_s, 0.0, MEAN_S_MAX);
         faults.within(&at("importance"), of.importance, 0.0, IMPORTANCE_MAX);
         of.talk.check(&at("talk"), faults);
         at_most(&at("needs"), of.needs.len(), SKILLS_MAX, faults);
+        let mut asked = BTreeSet::new();
+        for (k, skill) in of.needs.iter().enumerate().filter(|(_, skill)| !asked.insert(skill.as_str())) {
+            let path = [Key("types"), Index(n), Key("needs"), Index(k)];
+            faults.add(&path, format!("the skill `{skill}` is needed already"), "each skill once");
+        }
         let mut missing = false;
         for (k, skill) in of.needs.iter().enumerate().filter(|(_, skill)| staffed && !held.contains(skill.as_str())) {
             missing = true;
-            let nearest = crate::core::fault::did_you_mean(skill, held.iter().copied());
-            let expected = nearest.map_or(String::new(), |nearest| format!("`{nearest}`"));
             let path = [Key("types"), Index(n), Key("needs"), Index(k)];
-            faults.add(&path, format!("no agent has the skill `{skill}`"), expected);
+            faults.unknown(&path, format!("no agent has the skill `{skill}`"), skill, held.iter().copied());
         }
         if !missing && staffed && !scenario.agents.iter().any(|agent| agent.level(of) > 0.0) {
             faults.add(&at("needs"), format!("no agent has all that calls of type `{}` need", of.name), "");
         }
     }
+    let mut names = BTreeSet::new();
     for (n, agent) in scenario.agents.iter().enumerate() {
+        if !names.insert(agent.name.as_str()) {
+            let path = [Key("agents"), Index(n), Key("name")];
+            faults.add(&path, format!("there is an agent `{}` already", agent.name), "another name");
+        }
         at_most(&[Key("agents"), Index(n), Key("skills")], agent.skills.len(), SKILLS_MAX, faults);
         for (skill, &level) in &agent.skills {
             faults.within(&[Key("agents"), Index(n), Key("skills"), Key(skill)], level, 0.0, 1.0);
@@ -408,14 +456,9 @@ fn check_arrivals(scenario: &Routing, faults: &mut Faults<'_>) {
     let mut before_s = 0.0;
     for (n, arrival) in scenario.arrivals.iter().enumerate() {
         let at = |key| [Key("arrivals"), Index(n), Key(key)];
-        // One fault of this kind says enough.
-        if faults.found.len() > ARRIVAL_FAULTS_MAX {
-            break;
-        }
         if !names.contains(arrival.of.as_str()) {
-            let nearest = crate::core::fault::did_you_mean(&arrival.of, names.iter().copied());
-            let expected = nearest.map_or(String::new(), |nearest| format!("`{nearest}`"));
-            faults.add(&at("type"), format!("there is no type `{}`", arrival.of), expected);
+            let what = format!("there is no type `{}`", arrival.of);
+            faults.unknown(&at("type"), what, &arrival.of, names.iter().copied());
         }
         faults.within(&at("at_s"), arrival.at_s, before_s, HOURS_MAX * 3_600.0);
         before_s = arrival.at_s.max(before_s);
@@ -464,12 +507,13 @@ pub struct Media {
     /// How many agents.
     pub agents: u32,
     /// How many contacts of each medium at once; what is left out is as usual.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "once_each")]
     pub slots: BTreeMap<Medium, u8>,
     /// At what rate chats progress in total, one, two, three at once.
     #[serde(default = "alone")]
     pub chat_rates: Vec<f64>,
     /// What comes.
+    #[serde(deserialize_with = "once_each")]
     pub media: BTreeMap<Medium, Contacts>,
     /// How long a run is, in hours of virtual time.
     pub hours: f64,
@@ -492,7 +536,7 @@ pub struct Contacts {
     pub per_hour: f64,
     /// How long one keeps an agent who has nothing else.
     pub work: Lasts,
-    /// Mean of the exponential patience; without it nobody gives up.
+    /// Mean of the exponential patience; at 0 whoever is not taken at once leaves; without it nobody gives up.
     pub patience_mean_s: Option<f64>,
     /// Service level: taken within so many seconds.
     pub target_s: f64,
@@ -536,7 +580,7 @@ fn check_media(scenario: &Media, faults: &mut Faults<'_>) {
         faults.positive(&at("target_s"), contacts.target_s, MEAN_S_MAX);
         contacts.work.check(&at("work"), faults);
         if let Some(patience) = contacts.patience_mean_s {
-            faults.positive(&at("patience_mean_s"), patience, MEAN_S_MAX);
+            faults.within(&at("patience_mean_s"), patience, 0.0, MEAN_S_MAX);
         }
         if scenario.slots_of(medium) == 0 {
             faults.add(&[Key("slots"), Key(medium.as_str())], format!("no agent takes {medium}"), "1 or more");

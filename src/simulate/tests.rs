@@ -12,7 +12,7 @@ const R3: &str = include_str!("../../tests/vectors/routing/r3.json");
 const M1: &str = include_str!("../../tests/vectors/routing/m1.json");
 
 fn read(text: &str) -> Scenario {
-    Scenario::read("s.json", text).unwrap_or_else(|faults| panic!("{faults:?}"))
+    Scenario::read("s.json", text).unwrap_or_else(|refused| panic!("{refused}"))
 }
 
 /// The same scenario with some values changed.
@@ -23,7 +23,8 @@ fn with(text: &str, change: impl FnOnce(&mut Value)) -> String {
 }
 
 fn faults(text: &str) -> Vec<String> {
-    Scenario::read("s.json", text).map_or_else(|faults| faults.iter().map(ToString::to_string).collect(), |_| vec![])
+    let refused = Scenario::read("s.json", text).map_or_else(|refused| refused.faults, |_| vec![]);
+    refused.iter().map(ToString::to_string).collect()
 }
 
 /// The one fault of a scenario that has been changed.
@@ -59,7 +60,15 @@ fn what_is_wrong_is_refused_with_place_and_reason() {
         (r3(|v| v["types"][1]["talk"]["log_mean"] = json!(99)), "the mean is too long; expected a mean of at most"),
         (r3(|v| v["types"][1]["needs"] = json!(["stb"])), "no agent has the skill `stb`; expected `std`"),
         (r3(|v| v["types"][1]["name"] = json!("vip")), "there is a type `vip` already"),
-        (r3(|v| v["types"][0]["patience_mean_s"] = json!(0)), "`types[0].patience_mean_s` is 0; expected more than 0"),
+        (
+            r3(|v| v["types"][0]["patience_mean_s"] = json!(-1)),
+            "`types[0].patience_mean_s` is -1; expected 0 to 1000000",
+        ),
+        (
+            r3(|v| v["types"][1]["needs"] = json!(["std", "std"])),
+            "the skill `std` is needed already; expected each skill",
+        ),
+        (r3(|v| v["agents"][2]["name"] = v["agents"][0]["name"].clone()), "there is an agent `"),
         (r3(|v| v["types"][0]["importance"] = json!(1e9)), "`types[0].importance` is 1000000000; expected 0 to 1000"),
         (r3(|v| v["agents"][2]["skills"]["std"] = json!(1.01)), "`agents[2].skills.std` is 1.01; expected 0 to 1"),
         (r3(|v| v["agents"] = json!([])), "there are none; expected 1 to 20000"),
@@ -257,4 +266,84 @@ fn waits_are_foretold_well_enough() {
     let digest = run(&read(&text.to_string()), &routing(Policy::ScoreHold), 1, |_| ());
     let Digest::Routing { foretold_error: Some(error), .. } = digest else { panic!("{digest:?}") };
     assert!(error <= 0.10, "{error}");
+}
+
+#[test]
+fn keys_stand_once_in_each_map() {
+    let said = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        faults(&text.replacen(from, to, 1)).concat()
+    };
+    let slots = said(M1, "\"slots\": {", "\"slots\": {\"email\": 1, \"email\": 1, ");
+    assert!(slots.contains("there is `email` already; expected it once"), "{slots}");
+    let media = with(M1, |v| v["media"] = json!({"fax": v["media"]["email"]}));
+    let fax = serde_json::to_string(&serde_json::from_str::<Value>(M1).unwrap()["media"]["email"]).unwrap();
+    let media = said(&media, "\"media\": {", &format!("\"media\": {{ \"fax\": {fax},\n"));
+    assert!(media.contains("there is `fax` already"), "{media}");
+    let skills = said(R3, "\"skills\": {", "\"skills\": {\"std\": 0.5, \"std\": 0.5, ");
+    assert!(skills.starts_with("s.json:") && skills.contains("there is `std` already"), "{skills}");
+}
+
+#[test]
+fn the_first_faults_are_told_and_the_others_counted() {
+    let agents: Vec<Value> =
+        (0..20_000).map(|n| json!({"name": n.to_string(), "skills": {"vip": 2.0, "std": 1.0}})).collect();
+    let text = with(R3, |v| v["agents"] = json!(agents));
+    let refused = Scenario::read("s.json", &text).err().unwrap();
+    assert_eq!((refused.faults.len(), refused.more), (20, 19_980));
+    let told = refused.to_string();
+    assert!(told.ends_with("error: 20000 faults, the first 20 told; nothing was simulated"), "{told}");
+    let twentieth = &refused.faults[19];
+    assert!(twentieth.what.starts_with("`agents[19].skills.vip` is 2"), "{twentieth}");
+    assert!(text.lines().nth(twentieth.line as usize - 1).is_some_and(|line| line.contains("2.0")), "{twentieth}");
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    assert_eq!(read(&format!("\u{feff}{R3}")), read(R3));
+    assert_eq!(faults("\u{feff}{}"), faults("{}"));
+}
+
+/// Without the exponential part everybody leaves within 20 s, and some bear that long.
+#[test]
+fn who_has_no_patience_leaves_after_the_uniform_part_or_at_once() {
+    let calls = json!({
+        "kind": "routing", "target_s": 20, "calls": 400,
+        "types": [{"name": "a", "needs": [], "calls_per_hour": 3600, "patience_mean_s": 0,
+                   "talk": {"law": "exponential", "mean_s": 600}}],
+        "agents": [{"name": "a", "skills": {}}]
+    });
+    let digest = run(&read(&calls.to_string()), &routing(Policy::Fifo), 1, |_| ());
+    let of = |name| digest.measures().map_or(0.0, |of| of[place(name)]);
+    assert!(of("abandon") > 90.0 && of("p99") <= 20.0, "{digest:?}");
+    let mut media = json!({
+        "kind": "media", "agents": 1, "hours": 10,
+        "media": {"voice": {"per_hour": 60, "patience_mean_s": 0, "target_s": 20,
+                            "work": {"law": "exponential", "mean_s": 600}}}
+    });
+    let voice = |scenario: &Value| {
+        let digest = run(&read(&scenario.to_string()), &routing(Policy::Fifo), 1, |_| ());
+        let Digest::Media { media, .. } = digest else { panic!("of another kind") };
+        media[&crate::base::Medium::Voice]
+    };
+    let at_once = voice(&media);
+    assert!(at_once.abandoned > 50.0 && at_once.abandoned < 100.0 && at_once.p99_s == 0.0, "{at_once:?}");
+    assert_eq!(at_once.in_target, 100.0, "those taken were taken at once");
+    media["media"]["voice"]["per_hour"] = json!(0);
+    media["media"]["fax"] = json!({"per_hour": 9, "target_s": 20, "work": {"law": "exponential", "mean_s": 6}});
+    let nobody = voice(&media);
+    assert_eq!((nobody.contacts, nobody.in_target), (0.0, 100.0));
+}
+
+/// A skill below what the engine tells apart is a skill all the same.
+#[test]
+fn the_least_skill_is_a_skill() {
+    let text = json!({
+        "kind": "routing", "target_s": 20, "calls": 20,
+        "types": [{"name": "a", "needs": ["x"], "calls_per_hour": 10, "patience_mean_s": 1000,
+                   "talk": {"law": "exponential", "mean_s": 6}}],
+        "agents": [{"name": "a", "skills": {"x": 0.000_01}}]
+    });
+    let digest = run(&read(&text.to_string()), &routing(Policy::Fifo), 1, |_| ());
+    assert!(digest.measures().is_some_and(|of| of[place("abandon")] < 50.0), "{digest:?}");
 }
