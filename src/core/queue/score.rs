@@ -149,12 +149,10 @@ pub(super) fn skill<'a>(kind: &Kind, own: Option<AgentId>, wants: impl Iterator<
 
 /// Whether a want that is no preference is met at this step by who has it at that level.
 fn meets(have: Level, want: &Want, step: Step) -> Result<(), Unfit> {
-    let what = want.what;
-    match want.mode {
-        Mode::Required if have < step.level => Err(Unfit::Lacks { what, have, need: step.level }),
-        // A step without weight lifts the ban.
-        Mode::Forbidden if step.importance > 0 && have > Level::NONE && have >= step.level => Err(Unfit::Has { what }),
-        _ => Ok(()),
+    match (want.admits(have, step), want.mode) {
+        (true, _) => Ok(()),
+        (false, Mode::Required) => Err(Unfit::Lacks { what: want.what, have, need: step.level }),
+        (false, _) => Err(Unfit::Has { what: want.what }),
     }
 }
 
