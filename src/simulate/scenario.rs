@@ -600,7 +600,9 @@ fn check_media(scenario: &Media, faults: &mut Faults<'_>) {
             }
         }
     }
-    duration(scenario.hours, scenario.media.values().map(|contacts| contacts.per_hour).sum(), faults);
+    if scenario.media.values().all(|contacts| contacts.per_hour >= 0.0) {
+        duration(scenario.hours, scenario.media.values().map(|contacts| contacts.per_hour).sum(), faults);
+    }
 }
 
 impl Media {
