@@ -12,6 +12,7 @@ pub mod backup;
 pub mod cdr;
 pub mod error;
 pub mod lock;
+mod pages;
 mod provisioning;
 pub mod reader;
 mod record;

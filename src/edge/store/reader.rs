@@ -9,13 +9,11 @@ use crate::base::{Timestamp, WorkItemId};
 use crate::core::contact::Work;
 use crate::core::journal::Cdr;
 use crate::core::tenant::Provision;
+use crate::edge::store::pages::{PAGE, Pages};
 use crate::edge::store::record::{self, AgentState, CDR_COLUMNS, Registration, read_cdr};
 use crate::edge::store::secret::SecretKey;
 use crate::edge::store::work::{self, EndedWorks, WorkFilter};
 use crate::edge::store::{StoreError, provisioning, schema};
-
-/// Records read from the database at a time.
-const PAGE: usize = 512;
 
 /// A read-only view of a data folder. It never makes the writer wait, and sees what was committed before each question.
 #[derive(Debug)]
@@ -90,33 +88,35 @@ impl Reader {
     /// The records that pass `filter`, by start and call id, also those of calls that are still up. They are read in
     /// pages: records written meanwhile may appear, none appears twice, and memory does not grow with their number.
     pub fn cdrs(&self, filter: &CdrFilter) -> Cdrs<'_> {
-        Cdrs {
+        let ask = Ask {
             connection: &self.connection,
             tenant: filter.tenant.clone(),
             until: filter.until.map_or(i64::MAX, Timestamp::as_millis),
             after: (filter.since.map_or(i64::MIN, Timestamp::as_millis), String::new()),
-            left: filter.limit.unwrap_or(u64::MAX),
-            page: VecDeque::new(),
-            ended: false,
-        }
+        };
+        Cdrs { ask, pages: Pages::new(filter.limit) }
     }
 }
 
 /// Records, one after the other. After an error it goes on with the next record, or ends when the database refused.
 #[derive(Debug)]
 pub struct Cdrs<'a> {
+    ask: Ask<'a>,
+    pages: Pages<Cdr>,
+}
+
+/// What is read, and how far it has been.
+#[derive(Debug)]
+struct Ask<'a> {
     connection: &'a Connection,
     tenant: Option<String>,
     until: i64,
     /// Start and call id of the last record read.
     after: (i64, String),
-    left: u64,
-    page: VecDeque<Result<Cdr, StoreError>>,
-    ended: bool,
 }
 
-impl Cdrs<'_> {
-    fn read_page(&mut self) -> Result<(), StoreError> {
+impl Ask<'_> {
+    fn read(&mut self, page: &mut VecDeque<Result<Cdr, StoreError>>) -> Result<(), StoreError> {
         let by_tenant = if self.tenant.is_some() { "tenant = ?4 AND" } else { "?4 IS NULL AND" };
         let select = format!(
             "SELECT {CDR_COLUMNS} FROM cdr WHERE {by_tenant} (started_at, call_id) > (?1, ?2) AND started_at < ?3
@@ -126,9 +126,8 @@ impl Cdrs<'_> {
         let mut rows = statement.query(params![self.after.0, self.after.1, self.until, self.tenant])?;
         while let Some(row) = rows.next()? {
             self.after = (row.get(6)?, row.get(0)?);
-            self.page.push_back(read_cdr(row));
+            page.push_back(read_cdr(row));
         }
-        self.ended = self.page.len() < PAGE;
         Ok(())
     }
 }
@@ -137,18 +136,7 @@ impl Iterator for Cdrs<'_> {
     type Item = Result<Cdr, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
-        }
-        if self.page.is_empty()
-            && !self.ended
-            && let Err(error) = self.read_page()
-        {
-            self.left = 0;
-            return Some(Err(error));
-        }
-        let next = self.page.pop_front()?;
-        self.left -= 1;
-        Some(next)
+        let Self { ask, pages } = self;
+        pages.next(|page| ask.read(page))
     }
 }

@@ -7,10 +7,8 @@ use rusqlite::{Connection, params};
 use crate::base::{Timestamp, WorkItemId};
 use crate::core::contact::{Outcome, Work};
 use crate::edge::store::StoreError;
+use crate::edge::store::pages::{PAGE, Pages};
 use crate::edge::store::provisioning::rows;
-
-/// Records read from the database at a time.
-const PAGE: usize = 512;
 
 /// Which ended work items to read. The default is all of them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -79,30 +77,34 @@ fn undecodable(id: &str) -> StoreError {
 /// Ended work items, the latest end first. After an error it goes on with the next record, or ends when the database refused.
 #[derive(Debug)]
 pub struct EndedWorks<'a> {
+    ask: Ask<'a>,
+    pages: Pages<Work>,
+}
+
+/// What is read, and how far it has been.
+#[derive(Debug)]
+struct Ask<'a> {
     connection: &'a Connection,
     tenant: Option<String>,
     since: i64,
     /// End and id of the last record read.
     before: (i64, String),
-    left: u64,
-    page: VecDeque<Result<Work, StoreError>>,
-    ended: bool,
 }
 
 impl<'a> EndedWorks<'a> {
     pub(super) fn new(connection: &'a Connection, filter: &WorkFilter) -> Self {
-        Self {
+        let ask = Ask {
             connection,
             tenant: filter.tenant.clone(),
             since: filter.since.map_or(i64::MIN, Timestamp::as_millis),
             before: (i64::MAX, String::new()),
-            left: filter.limit.unwrap_or(u64::MAX),
-            page: VecDeque::new(),
-            ended: false,
-        }
+        };
+        Self { ask, pages: Pages::new(filter.limit) }
     }
+}
 
-    fn read_page(&mut self) -> Result<(), StoreError> {
+impl Ask<'_> {
+    fn read(&mut self, page: &mut VecDeque<Result<Work, StoreError>>) -> Result<(), StoreError> {
         let by_tenant = if self.tenant.is_some() { "tenant = ?4 AND" } else { "?4 IS NULL AND" };
         let select = format!(
             "SELECT id, ended_at, body FROM work
@@ -113,10 +115,9 @@ impl<'a> EndedWorks<'a> {
         let mut rows = statement.query(params![self.before.0, self.before.1, self.since, self.tenant])?;
         while let Some(row) = rows.next()? {
             let (id, ended_at, body): (String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            self.page.push_back(serde_json::from_str(&body).map_err(|_| undecodable(&id)));
+            page.push_back(serde_json::from_str(&body).map_err(|_| undecodable(&id)));
             self.before = (ended_at, id);
         }
-        self.ended = self.page.len() < PAGE;
         Ok(())
     }
 }
@@ -125,18 +126,7 @@ impl Iterator for EndedWorks<'_> {
     type Item = Result<Work, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
-        }
-        if self.page.is_empty()
-            && !self.ended
-            && let Err(error) = self.read_page()
-        {
-            self.left = 0;
-            return Some(Err(error));
-        }
-        let next = self.page.pop_front()?;
-        self.left -= 1;
-        Some(next)
+        let Self { ask, pages } = self;
+        pages.next(|page| ask.read(page))
     }
 }
