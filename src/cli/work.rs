@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::Scoped;
@@ -89,8 +90,8 @@ pub(super) enum WorkCommand {
         #[arg(value_name = "ATTRIBUTE=VALUE")]
         attribute: Pair,
         /// Where it comes from
-        #[arg(long, value_enum, default_value_t = OriginWord::Operator)]
-        origin: OriginWord,
+        #[arg(long, value_enum, default_value_t = Origin::Operator)]
+        origin: Origin,
     },
     /// Say why an item is where it is: each agent's score term by term, and why not
     Explain {
@@ -143,7 +144,7 @@ pub(super) struct ListArgs {
     queue: Option<String>,
     /// In this state only
     #[arg(long, value_enum)]
-    state: Option<StateWord>,
+    state: Option<WorkState>,
     /// Of ended ones at most so many, the latest first
     #[arg(long, value_name = "N", default_value_t = ENDED_SHOWN)]
     limit: u64,
@@ -152,61 +153,23 @@ pub(super) struct ListArgs {
     json: bool,
 }
 
-/// The states of an item.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum StateWord {
-    Scheduled,
-    Waiting,
-    Offered,
-    Handled,
-    Ended,
-}
+impl ValueEnum for WorkState {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl From<StateWord> for WorkState {
-    fn from(word: StateWord) -> Self {
-        match word {
-            StateWord::Scheduled => Self::Scheduled,
-            StateWord::Waiting => Self::Waiting,
-            StateWord::Offered => Self::Offered,
-            StateWord::Handled => Self::Handled,
-            StateWord::Ended => Self::Ended,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 
-/// Where a value comes from.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum OriginWord {
-    NumberDialled,
-    CallerNumber,
-    MenuDigit,
-    SpokenAnswer,
-    WebForm,
-    EmailHeader,
-    Language,
-    CustomerLookup,
-    Hour,
-    Flow,
-    Agent,
-    Operator,
-}
+impl ValueEnum for Origin {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl From<OriginWord> for Origin {
-    fn from(word: OriginWord) -> Self {
-        match word {
-            OriginWord::NumberDialled => Self::NumberDialled,
-            OriginWord::CallerNumber => Self::CallerNumber,
-            OriginWord::MenuDigit => Self::MenuDigit,
-            OriginWord::SpokenAnswer => Self::SpokenAnswer,
-            OriginWord::WebForm => Self::WebForm,
-            OriginWord::EmailHeader => Self::EmailHeader,
-            OriginWord::Language => Self::Language,
-            OriginWord::CustomerLookup => Self::CustomerLookup,
-            OriginWord::Hour => Self::Hour,
-            OriginWord::Flow => Self::Flow,
-            OriginWord::Agent => Self::Agent,
-            OriginWord::Operator => Self::Operator,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 
@@ -243,7 +206,7 @@ pub(super) fn run(dir: &Path, command: WorkCommand) -> Result<(), CliError> {
         }
         WorkCommand::Cancel { id, reason } => Command::WorkCancel { work: id, reason },
         WorkCommand::Discover { id, attribute: Pair(attribute, value), origin } => {
-            Command::WorkDiscover { work: id, attribute, value, origin: origin.into() }
+            Command::WorkDiscover { work: id, attribute, value, origin }
         }
     };
     live::order(dir, &order)
@@ -294,13 +257,13 @@ fn due(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
 }
 
 fn list(dir: &Path, args: &ListArgs) -> Result<(), CliError> {
-    if args.state == Some(StateWord::Ended) {
+    if args.state == Some(WorkState::Ended) {
         return list_ended(dir, args);
     }
     let mut client = live::connect(dir)?;
     let mut all: Vec<WorkView> = Vec::new();
     loop {
-        let (tenant, queue, state) = (args.tenant.clone(), args.queue.clone(), args.state.map(WorkState::from));
+        let (tenant, queue, state) = (args.tenant.clone(), args.queue.clone(), args.state);
         match client.query(&Query::Works { tenant, queue, state, after: all.last().map(|work| work.id) })? {
             Reply::Works { works, more } => {
                 let more = more && !works.is_empty();

@@ -38,6 +38,42 @@ pub enum Origin {
     Operator,
 }
 
+impl Origin {
+    /// All of them.
+    pub const ALL: [Origin; 12] = [
+        Self::NumberDialled,
+        Self::CallerNumber,
+        Self::MenuDigit,
+        Self::SpokenAnswer,
+        Self::WebForm,
+        Self::EmailHeader,
+        Self::Language,
+        Self::CustomerLookup,
+        Self::Hour,
+        Self::Flow,
+        Self::Agent,
+        Self::Operator,
+    ];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NumberDialled => "number-dialled",
+            Self::CallerNumber => "caller-number",
+            Self::MenuDigit => "menu-digit",
+            Self::SpokenAnswer => "spoken-answer",
+            Self::WebForm => "web-form",
+            Self::EmailHeader => "email-header",
+            Self::Language => "language",
+            Self::CustomerLookup => "customer-lookup",
+            Self::Hour => "hour",
+            Self::Flow => "flow",
+            Self::Agent => "agent",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 /// An attribute got a value.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Discovery {

@@ -34,6 +34,9 @@ pub enum WorkState {
 }
 
 impl WorkState {
+    /// All of them.
+    pub const ALL: [WorkState; 5] = [Self::Scheduled, Self::Waiting, Self::Offered, Self::Handled, Self::Ended];
+
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
