@@ -446,11 +446,16 @@ fn of(medium: Medium) -> Entry {
     Entry::new(QueueId(1), medium)
 }
 
-#[test]
-fn a_want_that_relaxes_is_matched_at_that_moment() {
+/// The first trait at .8, from 30 s on at .2.
+fn relaxing() -> Want {
     let steps =
         [(0, 0.8), (30, 0.2)].map(|(after_s, level)| Step { after_s, level: Level::new(level), importance: 100 });
-    let relaxing = Want { what: TraitId(1), mode: Mode::Required, schedule: Schedule::new(steps.to_vec()).unwrap() };
+    Want { what: TraitId(1), mode: Mode::Required, schedule: Schedule::new(steps.to_vec()).unwrap() }
+}
+
+#[test]
+fn a_want_that_relaxes_is_matched_at_that_moment() {
+    let relaxing = relaxing();
     let mut b = Bench::new(vec![agent(1, &[(1, 0.5)])], vec![queue(1, &[])]);
     b.add(1, Entry { wants: vec![relaxing.clone()], ..voice(1) });
     // Credit counts as waiting.
@@ -747,9 +752,7 @@ fn an_agent_wanted_in_person_need_not_be_idle_longest() {
 
 #[test]
 fn a_relaxing_item_is_not_passed_by_a_younger_one_that_is_alike() {
-    let steps =
-        [(0, 0.8), (30, 0.2)].map(|(after_s, level)| Step { after_s, level: Level::new(level), importance: 100 });
-    let want = Want { what: TraitId(1), mode: Mode::Required, schedule: Schedule::new(steps.to_vec()).unwrap() };
+    let want = relaxing();
     let mut b = Bench::new(vec![agent(1, &[(1, 0.9)])], vec![queue(1, &[])]);
     b.add(1, Entry { wants: vec![want.clone()], ..voice(1) });
     assert!(b.engine.accepted(b.now, OfferId(1)));
