@@ -30,6 +30,8 @@ const RATE_MAX: f64 = 1_000_000.0;
 const MEAN_S_MAX: f64 = 1_000_000.0;
 /// Largest deviation of a logarithm: beyond this a mean says nothing.
 const LOG_SD_MAX: f64 = 3.0;
+/// Slowest work on several chats at once: below this a chat would outlast every run.
+const CHAT_RATE_MIN: f64 = 0.01;
 /// Highest importance.
 const IMPORTANCE_MAX: f64 = 1_000.0;
 
@@ -566,7 +568,7 @@ fn check_media(scenario: &Media, faults: &mut Faults<'_>) {
     }
     at_most(&[Key("chat_rates")], scenario.chat_rates.len(), usize::from(SLOTS_MAX), faults);
     for (n, &rate) in scenario.chat_rates.iter().enumerate() {
-        faults.positive(&[Key("chat_rates"), Index(n)], rate, f64::from(SLOTS_MAX));
+        faults.within(&[Key("chat_rates"), Index(n)], rate, CHAT_RATE_MIN, f64::from(SLOTS_MAX));
     }
     let chats = usize::from(scenario.slots_of(Medium::Chat));
     if scenario.media.contains_key(&Medium::Chat) && scenario.chat_rates.len() < chats {

@@ -84,6 +84,7 @@ fn what_is_wrong_is_refused_with_place_and_reason() {
         (m1(|v| v["slots"]["voice"] = json!(2)), "`slots.voice` is 2; expected 0 to 1"),
         (m1(|v| v["slots"]["email"] = json!(0)), "no agent takes email; expected 1 or more"),
         (m1(|v| v["chat_rates"] = json!([1, 2])), "there are 2 rates for up to 3 chats at once; expected 3"),
+        (m1(|v| v["chat_rates"][2] = json!(1e-300)), "`chat_rates[2]` is "),
         (m1(|v| v["media"]["telex"] = json!({})), "unknown variant `telex`; expected one of"),
         (
             m1(|v| v["media"]["voice"]["voicemail"]["share"] = json!(2)),
