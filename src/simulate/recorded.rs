@@ -7,10 +7,12 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::measure::mean;
-use crate::base::Timestamp;
+use crate::base::{Cause, Timestamp};
 use crate::core::journal::{Cdr, ENQUEUED};
 use crate::core::tenant::Provision;
 
+/// The event of a call that left its queue unserved.
+const OVERFLOW: &str = "overflow";
 /// Talk times that tell a law; of fewer the law of all queues is taken.
 const TALKS_MIN: usize = 20;
 /// The law where nothing is known: mean and deviation of the logarithm, of a bank's regular calls.
@@ -48,6 +50,8 @@ struct Call {
     at_s: f64,
     queue: String,
     waited_s: f64,
+    /// While it waited.
+    gave_up: bool,
     /// As an agent of middling skill would have talked.
     talk_s: Option<f64>,
 }
@@ -84,9 +88,13 @@ pub fn scenario(
         let answered_at = cdr.answered_at.filter(|_| cdr.agent.is_some());
         let factor = 1.3 - 0.4 * level(cdr.agent.as_deref(), &queue);
         let talk_s = answered_at.map(|at| since(at, ended_at) / factor).filter(|talk_s| *talk_s > 0.0);
-        let waited_s = since(entered.at, answered_at.unwrap_or(ended_at)).max(0.0);
+        let gave_up = cdr.cause == Some(Cause::Abandoned);
+        // What came after an overflow, a voicemail perhaps, was no waiting; but who gave up in another queue still waited there.
+        let left = || cdr.events.iter().skip_while(|event| event.what != ENQUEUED).find(|event| event.what == OVERFLOW);
+        let left_at = if gave_up { None } else { left().map(|event| event.at) };
+        let waited_s = since(entered.at, answered_at.or(left_at).unwrap_or(ended_at)).max(0.0);
         took.extend(cdr.agent.filter(|_| answered_at.is_some()));
-        calls.push(Call { at_s: since(from, entered.at).max(0.0), queue, waited_s, talk_s });
+        calls.push(Call { at_s: since(from, entered.at).max(0.0), queue, waited_s, gave_up, talk_s });
     }
     calls.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     let (Some(first), Some(last)) = (calls.first(), calls.last()) else { return Err(NoScenario::NoCalls) };
@@ -120,16 +128,16 @@ pub fn scenario(
         types.push(json!({
             "name": queue.name,
             "needs": queue.skills.iter().map(|(skill, &least)| asked(skill, least)).collect::<Vec<_>>(),
-            "calls_per_hour": rounded(own().count() as f64 / hours),
+            "calls_per_hour": positive(own().count() as f64 / hours),
             "talk": { "law": "lognormal", "log_mean": rounded(log_mean), "log_sd": rounded(log_sd) },
-            "patience_mean_s": rounded(patience_s(own())),
+            "patience_mean_s": positive(patience_s(own())),
         }));
     }
     let agents: Vec<Value> = held.into_iter().map(|(name, skills)| json!({ "name": name, "skills": skills })).collect();
     let targets = queues.iter().filter(|queue| met.contains(queue.name.as_str())).map(|queue| queue.target_s);
     let arrivals: Vec<Value> = (calls.iter())
         .map(|call| match call.talk_s {
-            Some(talk_s) => json!({ "at_s": rounded(call.at_s), "type": call.queue, "talk_s": rounded(talk_s) }),
+            Some(talk_s) => json!({ "at_s": rounded(call.at_s), "type": call.queue, "talk_s": positive(talk_s) }),
             None => json!({ "at_s": rounded(call.at_s), "type": call.queue }),
         })
         .collect();
@@ -149,7 +157,12 @@ fn asked(skill: &str, least: f64) -> String {
 }
 
 fn rounded(x: f64) -> f64 {
-    ((x * 1_000.0).round() / 1_000.0).max(0.001)
+    (x * 1_000.0).round() / 1_000.0
+}
+
+/// What must be above zero.
+fn positive(x: f64) -> f64 {
+    rounded(x).max(0.001)
 }
 
 /// Mean and deviation of the logarithm; none of too few.
@@ -162,8 +175,8 @@ fn law(talks_s: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 
 /// Mean patience: by maximum likelihood of an exponential one, waits that ended otherwise counting as censored.
 fn patience_s<'c>(calls: impl Iterator<Item = &'c Call>) -> f64 {
-    let (waited_s, gave_up) = calls
-        .fold((0.0, 0), |(sum, gave_up), call| (sum + call.waited_s, gave_up + usize::from(call.talk_s.is_none())));
+    let (waited_s, gave_up) =
+        calls.fold((0.0, 0), |(sum, gave_up), call| (sum + call.waited_s, gave_up + usize::from(call.gave_up)));
     let (usual, least, most) = PATIENCE_S;
     if gave_up < GAVE_UP_MIN { usual } else { (waited_s / gave_up as f64).clamp(least, most) }
 }
@@ -207,7 +220,7 @@ target_s = 30
             "call_id": format!("{id:016x}"), "tenant": "acme", "medium": "voice", "direction": "inbound",
             "from": "3001", "to": "100", "started_at": ms(at_s - 4), "queued_ms": ms(waited_s),
             "answered_at": taken.map(|_| ms(at_s + waited_s)), "agent": taken.map(|(agent, _)| agent),
-            "ended_at": ms(at_s + waited_s + taken.map_or(0, |(_, talk_s)| talk_s)), "cause": null, "legs": [],
+            "ended_at": ms(at_s + waited_s + taken.map_or(0, |(_, talk_s)| talk_s)), "cause": if taken.is_some() { "normal" } else { "abandoned" }, "legs": [],
             "events": [{ "at": ms(at_s), "what": "enqueued", "detail": "sales" }],
         }))
         .unwrap()
@@ -232,6 +245,38 @@ target_s = 30
         assert_eq!(read.contacts(), 66);
         let digest = crate::simulate::run(&read, &crate::core::contact::Routing::default(), 1, |_| ());
         assert!(digest.measures().is_some_and(|measures| measures[3] > 0.0), "{digest:?}");
+    }
+
+    #[test]
+    fn calls_that_overflowed_tell_no_patience() {
+        let overflowed = |id: u64| {
+            let mut cdr = call(id, 1_000 + 60 * id as i64, 500, None);
+            let mut event = cdr.events[0].clone();
+            (event.what, event.at) = (OVERFLOW.into(), Timestamp(event.at.as_millis() + 30_000));
+            cdr.events.push(event);
+            cdr.cause = Some(Cause::Normal);
+            cdr
+        };
+        let patience = |gave_up: u64| {
+            let calls = (0..6).map(overflowed).chain((0..gave_up).map(|n| call(100 + n, 1_200, 60, None)));
+            let value = scenario(&provision(), "acme", Timestamp(0), "a day", calls).unwrap();
+            value["types"][0]["patience_mean_s"].clone()
+        };
+        assert_eq!(patience(0), json!(400.0), "nobody gave up");
+        assert_eq!(patience(6), json!((6.0 * 30.0 + 6.0 * 60.0) / 6.0), "they waited until they left");
+    }
+
+    #[test]
+    fn talks_of_less_than_a_second_stay_short() {
+        let calls = (0..30).map(|n| {
+            let mut cdr = call(n, 1_000 + 60 * n as i64, 5, Some(("ana", 1)));
+            cdr.ended_at = cdr.ended_at.map(|at| Timestamp(at.as_millis() - 500));
+            cdr
+        });
+        let value = scenario(&provision(), "acme", Timestamp(0), "a day", calls).unwrap();
+        let log_mean = value["types"][0]["talk"]["log_mean"].as_f64().unwrap();
+        // At level 1: half a second over .9.
+        assert!((log_mean - (0.5_f64 / 0.9).ln()).abs() < 0.001, "{log_mean}");
     }
 
     #[test]
