@@ -127,6 +127,14 @@ fn damaged(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError + use<> {
     }
 }
 
+/// A database with our schema, without a file.
+#[cfg(test)]
+pub(super) fn in_memory() -> Connection {
+    let mut connection = Connection::open_in_memory().expect("database");
+    migrate(&mut connection, MIGRATIONS).expect("schema");
+    connection
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,8 +178,7 @@ mod tests {
 
     #[test]
     fn our_schema_is_whole() {
-        let mut connection = Connection::open_in_memory().expect("database");
-        migrate(&mut connection, MIGRATIONS).expect("schema");
+        let connection = in_memory();
         assert_eq!(tables(&connection).len(), 24);
         assert_eq!(application_id(&connection).expect("id"), APPLICATION_ID);
     }

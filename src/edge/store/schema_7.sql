@@ -17,3 +17,4 @@ CREATE TABLE work (
 -- What a start puts back, and what a list of the latest shows.
 CREATE INDEX work_open ON work (id) WHERE ended_at IS NULL;
 CREATE INDEX work_ended ON work (tenant, ended_at, id) WHERE ended_at IS NOT NULL;
+CREATE INDEX work_ended_all ON work (ended_at, id) WHERE ended_at IS NOT NULL;

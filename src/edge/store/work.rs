@@ -103,15 +103,19 @@ impl<'a> EndedWorks<'a> {
     }
 }
 
+/// Before an end and id, not before a time; of a tenant or of all.
+fn select(of_tenant: bool) -> String {
+    let by_tenant = if of_tenant { "tenant = ?4 AND" } else { "?4 IS NULL AND" };
+    format!(
+        "SELECT id, ended_at, body FROM work
+            WHERE {by_tenant} ended_at IS NOT NULL AND (ended_at, id) < (?1, ?2) AND ended_at >= ?3
+            ORDER BY ended_at DESC, id DESC LIMIT {PAGE}"
+    )
+}
+
 impl Ask<'_> {
     fn read(&mut self, page: &mut VecDeque<Result<Work, StoreError>>) -> Result<(), StoreError> {
-        let by_tenant = if self.tenant.is_some() { "tenant = ?4 AND" } else { "?4 IS NULL AND" };
-        let select = format!(
-            "SELECT id, ended_at, body FROM work
-                WHERE {by_tenant} ended_at IS NOT NULL AND (ended_at, id) < (?1, ?2) AND ended_at >= ?3
-                ORDER BY ended_at DESC, id DESC LIMIT {PAGE}"
-        );
-        let mut statement = self.connection.prepare_cached(&select)?;
+        let mut statement = self.connection.prepare_cached(&select(self.tenant.is_some()))?;
         let mut rows = statement.query(params![self.before.0, self.before.1, self.since, self.tenant])?;
         while let Some(row) = rows.next()? {
             let (id, ended_at, body): (String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -128,5 +132,23 @@ impl Iterator for EndedWorks<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let Self { ask, pages } = self;
         pages.next(|page| ask.read(page))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list goes on page by page: each must begin where the one before ended.
+    #[test]
+    fn ended_items_are_found_by_an_index() {
+        let connection = crate::edge::store::schema::in_memory();
+        for of_tenant in [true, false] {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", select(of_tenant))).unwrap();
+            let read =
+                statement.query_map(params![0, "", 0, of_tenant.then_some("acme")], |row| row.get::<_, String>(3));
+            let plan = read.unwrap().collect::<Result<Vec<_>, _>>().unwrap().join("; ");
+            assert!(plan.contains("SEARCH work USING INDEX work_ended") && !plan.contains("TEMP"), "{plan}");
+        }
     }
 }
