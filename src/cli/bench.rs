@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 use super::{CliError, files, output};
 use crate::base::Codec;
 use crate::proto::sdp::{self, Direction, Local};
+use crate::simulate::measure::quantile;
 
 /// Longest start.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -155,10 +156,10 @@ fn bench_routing(items: &[u32], agents: &[u32], count: u32, json: bool) -> Resul
         items.sort_unstable();
         for items in items {
             let began = Instant::now();
-            let missing = (items as usize).saturating_sub(centre.waiting());
-            centre.fill(missing);
-            let filled = began.elapsed();
-            let more = centre.waiting().saturating_sub(before.1).max(1);
+            let came = centre.fill(items as usize);
+            let filled = began.elapsed().as_secs_f64() * 1e6 / came.max(1) as f64;
+            let items = centre.waiting();
+            let more = items.saturating_sub(before.1).max(1);
             let octets = resident_kib().saturating_sub(before.0) * 1_024 / more as u64;
             let mut times = [vec![], vec![]];
             for _ in 0..count {
@@ -166,18 +167,18 @@ fn bench_routing(items: &[u32], agents: &[u32], count: u32, json: bool) -> Resul
                 times.iter_mut().zip(turn).for_each(|(list, time)| list.push(time.as_secs_f64() * 1e6));
             }
             let [freed, came] = times.map(quantiles);
-            rows.push((items, agents, freed, came, octets, filled.as_secs_f64() * 1e6 / missing.max(1) as f64));
+            rows.push((items, agents, freed, came, octets, filled));
         }
     }
     if json {
-        let row = |(items, agents, freed, came, octets, fill): &(u32, u32, [f64; 3], [f64; 3], u64, f64)| {
+        let row = |(items, agents, freed, came, octets, fill): &(usize, u32, [f64; 3], [f64; 3], u64, f64)| {
             serde_json::json!({
                 "items": items, "agents": agents, "octets_an_item": octets, "fill_us": fill,
                 "freed_us": { "p50": freed[0], "p99": freed[1], "max": freed[2] },
                 "came_us": { "p50": came[0], "p99": came[1], "max": came[2] },
             })
         };
-        return output::line(&serde_json::Value::from(rows.iter().map(row).collect::<Vec<_>>()).to_string());
+        return output::json(&rows.iter().map(row).collect::<Vec<_>>());
     }
     output::line(
         "waiting   agents   agent gets free, us: p50    p99    max   item comes, us: p50    p99    max   octets an item",
@@ -194,8 +195,7 @@ fn bench_routing(items: &[u32], agents: &[u32], count: u32, json: bool) -> Resul
 /// Median, 99th percentile and greatest.
 fn quantiles(mut times: Vec<f64>) -> [f64; 3] {
     times.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| times.get((times.len() as f64 * share) as usize).or(times.last()).copied().unwrap_or(0.0);
-    [at(0.5), at(0.99), at(1.0)]
+    [0.5, 0.99, 1.0].map(|share| quantile(&times, share))
 }
 
 /// Memory that the process has.

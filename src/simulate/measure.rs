@@ -38,7 +38,7 @@ pub(super) fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// The value that a share of all do not exceed; `sorted` is in rising order. 0 of none.
-pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let rank = ((sorted.len() as f64 * share).ceil() as usize).max(1) - 1;
     sorted.get(rank.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0)
 }

@@ -1,8 +1,8 @@
 //! What a match costs: an engine with so many items and agents, and the time of each decision.
 //!
-//! There are 50 skills. An agent has eight of them, at levels by chance; an item requires two and prefers two others. All
-//! agents talk, so everything that comes waits; then one agent after the other gets free, takes the best item, and a new one
-//! comes.
+//! There are 50 skills. An agent has eight of them, at levels by chance; an item requires two and prefers two others. Nearly
+//! all agents talk, so nearly everything that comes waits; then one agent after the other gets free, takes the best item, and
+//! a new one comes.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const QUEUES: u32 = 10;
 const SKILLS: u64 = 50;
 const SKILLS_OF_AGENT: usize = 8;
 
-/// A centre in which every agent talks and every other item waits.
+/// A centre in which as good as every agent talks and every other item waits.
 pub struct Centre {
     engine: Engine,
     now: Now,
@@ -53,9 +53,13 @@ impl Centre {
         centre
     }
 
-    /// So many more items come.
-    pub fn fill(&mut self, items: usize) {
-        (0..items).for_each(|_| self.come());
+    /// Items come until so many wait; agents who were still free take others. Gives how many came.
+    pub fn fill(&mut self, waiting: usize) -> usize {
+        let before = self.item_last;
+        while self.waiting() < waiting {
+            self.come();
+        }
+        usize::try_from(self.item_last - before).unwrap_or(usize::MAX)
     }
 
     /// Items that wait.
