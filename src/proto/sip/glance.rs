@@ -14,6 +14,7 @@ use memchr::memchr;
 use sip_codec::headers::Via;
 
 use super::message::{response_path, split_top, top_via};
+use super::replaces::unescape;
 use super::{Path, Transmit, tolerance, transaction};
 
 /// What a datagram is, by its first line and, for requests, the To tag.
@@ -287,19 +288,7 @@ fn rows(datagram: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// A user part without its escapes (RFC 3261 section 25.1); what only looks like one stays.
 fn unescaped(user: &[u8]) -> Cow<'_, [u8]> {
-    if memchr(b'%', user).is_none() {
-        return Cow::Borrowed(user);
-    }
-    let digit = |octet: Option<&u8>| char::from(*octet?).to_digit(16);
-    let mut out = Vec::with_capacity(user.len());
-    let mut rest = user;
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = digit(after.first()).zip(digit(after.get(1))).filter(|_| first == b'%');
-        let octet = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-        out.push(octet.unwrap_or(first));
-        rest = after.get(if octet.is_some() { 2 } else { 0 }..).unwrap_or_default();
-    }
-    Cow::Owned(out)
+    if memchr(b'%', user).is_none() { Cow::Borrowed(user) } else { Cow::Owned(unescape(user)) }
 }
 
 /// Octets up to and with the next line feed.

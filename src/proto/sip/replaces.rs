@@ -103,7 +103,7 @@ impl Endpoint {
 }
 
 /// Undoes `%HH`; what is no such escape stays.
-fn unescape(value: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(value: &[u8]) -> Vec<u8> {
     let digit = |at: usize| char::from(*value.get(at)?).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let mut out = Vec::with_capacity(value.len());
     let mut at = 0;
