@@ -65,8 +65,7 @@ impl Accounts {
     pub fn wrong(&mut self, now: Instant, wire: &mut Wire, user: &str, source: IpAddr) {
         let account = self.account(now, user);
         if account.locked && account.until <= now {
-            account.locked = false;
-            wire.event(Event::Locked { user: user.to_owned(), stands: false });
+            unlock(user, account, wire);
         }
         if account.locked || account.is_place(now, source) {
             return;
@@ -92,8 +91,7 @@ impl Accounts {
     /// Ends the locks whose time is over.
     pub fn wake(&mut self, now: Instant, wire: &mut Wire) {
         for (user, account) in self.by_user.iter_mut().filter(|(_, a)| a.locked && a.until <= now) {
-            account.locked = false;
-            wire.event(Event::Locked { user: user.clone(), stands: false });
+            unlock(user, account, wire);
         }
     }
 
@@ -117,6 +115,11 @@ impl Accounts {
             places: Vec::new(),
         })
     }
+}
+
+fn unlock(user: &str, account: &mut Account, wire: &mut Wire) {
+    account.locked = false;
+    wire.event(Event::Locked { user: user.to_owned(), stands: false });
 }
 
 impl Account {
