@@ -296,8 +296,9 @@ fn token(reason: Option<String>) -> String {
 /// Why a call was sent on to a URI (RFC 4458 section 2).
 fn cause_parameter(uri: &Uri) -> Option<&'static str> {
     let uri = text(&uri.to_bytes()).to_ascii_lowercase();
-    let (_, cause) = uri.split('?').next()?.split_once(";cause=")?;
-    reason_of(cause.get(..3)?)
+    // A user part has no parameters of the URI's, whatever it looks like.
+    let parameters = uri.rsplit('@').next()?.split('?').next()?.split(';').skip(1);
+    reason_of(parameters.into_iter().find_map(|parameter| parameter.strip_prefix("cause="))?)
 }
 
 fn reason_of(cause: &str) -> Option<&'static str> {
@@ -398,6 +399,20 @@ mod tests {
         let both =
             [("History-Info", "<sip:200@x>;index=1, <sip:9@y>;index=1.1"), ("Diversion", "<sip:200@x>;reason=away")];
         assert_eq!(users(&read("sip:a@b", &both)), [("200", "away")], "a tie");
+    }
+
+    #[test]
+    fn a_cause_is_a_parameter_of_the_uri() {
+        let left = |next: &str| {
+            let value = format!("<sip:300@x>;index=1, <{next}>;index=1.1;mp=1, <sip:9@x>;index=1.1.1;mp=1.1");
+            let origin = read("sip:a@b", &[("History-Info", &value)]);
+            origin.diversions.last().map_or(String::new(), |first| first.reason.clone())
+        };
+        assert_eq!(left("sip:200@x;user=phone;cause=486"), "user-busy");
+        assert_eq!(left("tel:+15550100;cause=486"), "user-busy");
+        for other in ["sip:200;cause=486@x", "sip:200@x;cause=4860", "sip:200@x;because=486", "sip:200@x;cause="] {
+            assert_eq!(left(other), UNKNOWN, "{other}");
+        }
     }
 
     /// A number that sends a call to itself is a circle, which each round must make longer.
