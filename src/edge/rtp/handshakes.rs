@@ -75,8 +75,10 @@ impl Handshakes {
         let generation = self.generation;
         if self.offer(order(generation)).is_err() {
             self.gauges.lost.fetch_add(1, Ordering::Relaxed);
-            // What there was before must bring no keys any more.
-            self.end(port);
+            // What there was before must bring no keys any more. That this has to wait is no second loss.
+            if self.ports.remove(&port).is_some() {
+                self.keep(port, Order::End { port });
+            }
             return false;
         }
         // It ends the one before it.
@@ -119,7 +121,7 @@ impl Handshakes {
     pub fn turn(&mut self, now: Instant) {
         while let Some((port, order)) = self.untold.pop_first() {
             if let Err(order) = self.offer(order) {
-                self.untold.insert(port, order);
+                self.keep(port, order);
                 break;
             }
         }
@@ -134,19 +136,32 @@ impl Handshakes {
         self.untold.remove(&port);
         if let Err(order) = self.offer(order) {
             self.gauges.lost.fetch_add(1, Ordering::Relaxed);
+            self.keep(port, order);
+        }
+    }
+
+    /// Keeps what must be said again, if there is anybody to hear it.
+    fn keep(&mut self, port: PortId, order: Order) {
+        if self.orders.is_some() {
             self.untold.insert(port, order);
         }
     }
 
-    /// Tells the handshake thread; the order comes back when that is too busy, or not there.
-    fn offer(&self, order: Order) -> Result<(), Order> {
+    /// Tells the handshake thread; the order comes back when that is too busy, or not there. One that is gone does not come
+    /// back, so nothing waits for it.
+    fn offer(&mut self, order: Order) -> Result<(), Order> {
         let Some(orders) = &self.orders else { return Err(order) };
         // Counted before it is there to be taken.
         self.gauges.waiting.fetch_add(1, Ordering::Relaxed);
         orders.try_send(order).map_err(|error| {
             self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
             match error {
-                TrySendError::Full(order) | TrySendError::Disconnected(order) => order,
+                TrySendError::Full(order) => order,
+                TrySendError::Disconnected(order) => {
+                    self.orders = None;
+                    self.untold.clear();
+                    order
+                }
             }
         })
     }
@@ -217,10 +232,25 @@ mod tests {
         assert!(begin(&mut handshakes, PORT, 1, 1_000));
         assert!(!begin(&mut handshakes, PORT, 2, 1_000), "the queue is full");
         assert!(!handshakes.is_current(PORT, 1), "its keys would be another certificate's");
+        assert_eq!(handshakes.gauges.lost.load(Ordering::Relaxed), 1, "one handshake, one loss");
         assert_eq!(told(&ordered), Some(Some((1, 1_000))));
         handshakes.turn(Instant::ZERO);
         assert_eq!(told(&ordered), Some(None));
         assert!(!begin(&mut Handshakes::new(None, Arc::default()), PORT, 1, 1_000), "no thread");
+    }
+
+    #[test]
+    fn nothing_waits_for_a_thread_that_is_gone() {
+        let (mut handshakes, ordered) = of_one();
+        assert!(begin(&mut handshakes, PORT, 1, 1_000) && begin(&mut handshakes, PORT, 1, 2_000));
+        assert!(handshakes.has_untold());
+        drop(ordered);
+        handshakes.turn(Instant::ZERO);
+        assert!(!handshakes.has_untold());
+        handshakes.end(PORT);
+        assert!(!handshakes.has_untold());
+        assert!(!begin(&mut handshakes, PORT, 2, 1_000));
+        assert_eq!(handshakes.gauges.waiting.load(Ordering::Relaxed), 1, "what was in the queue, and no more");
     }
 
     #[test]
