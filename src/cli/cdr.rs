@@ -20,13 +20,7 @@ pub fn export(dir: &Path, args: &CdrArgs) -> Result<(), CliError> {
         until: args.until.as_deref().map(|text| time(text, now)).transpose()?,
         limit: args.limit,
     };
-    let reader = match Reader::open(dir) {
-        Ok(reader) => Some(reader),
-        // Nothing was ever recorded here.
-        Err(StoreError::Missing { .. }) if dir.is_dir() => None,
-        Err(StoreError::Missing { .. }) => return Err(CliError::NoData { data_dir: dir.to_owned() }),
-        Err(error) => return Err(error.into()),
-    };
+    let reader = reader(dir)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut line = |text: &str| writeln!(out, "{text}").map_err(CliError::Output);
     if !args.json {
@@ -45,6 +39,16 @@ pub fn export(dir: &Path, args: &CdrArgs) -> Result<(), CliError> {
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
+/// The store of a data folder, if anything was ever recorded there.
+pub(super) fn reader(dir: &Path) -> Result<Option<Reader>, CliError> {
+    match Reader::open(dir) {
+        Ok(reader) => Ok(Some(reader)),
+        Err(StoreError::Missing { .. }) if dir.is_dir() => Ok(None),
+        Err(StoreError::Missing { .. }) => Err(CliError::NoData { data_dir: dir.to_owned() }),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// A time as RFC 3339, a date (its start in UTC), or an age such as `90m`, `24h`, `7d`.
 pub(super) fn time(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
     let wrong = || {
@@ -59,15 +63,21 @@ pub(super) fn time(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
         let midnight = date.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
         return Ok(Timestamp(midnight.timestamp().as_millisecond()));
     }
-    let unit_s: i64 = match text.chars().last() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 3600,
-        Some('d') => 86_400,
-        _ => return Err(wrong()),
+    let ago_ms = age_ms(text).ok_or_else(wrong)?;
+    Ok(Timestamp(now.0.saturating_sub(ago_ms)))
+}
+
+/// A length of time such as `90m`, `24h`, `7d`, in milliseconds.
+pub(super) fn age_ms(text: &str) -> Option<i64> {
+    let unit_s: i64 = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return None,
     };
-    let count: u32 = text.get(..text.len() - 1).and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
-    Ok(Timestamp(now.0.saturating_sub(i64::from(count).saturating_mul(unit_s * 1000))))
+    let count: u32 = text.get(..text.len() - 1)?.parse().ok()?;
+    Some(i64::from(count).saturating_mul(unit_s * 1000))
 }
 
 #[cfg(test)]

@@ -5,17 +5,15 @@ use std::path::Path;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::cdr::reader;
 use super::{CliError, files, output};
 use crate::base::Timestamp;
-use crate::edge::store::{CdrFilter, Reader, StoreError};
+use crate::edge::store::CdrFilter;
 use crate::simulate::recorded;
 
 /// Runs `cordboard export scenario`.
 pub fn export(dir: &Path, day: &str, tenant: &str, to: Option<&Path>) -> Result<(), CliError> {
-    let reader = Reader::open(dir).map_err(|error| match error {
-        StoreError::Missing { .. } => CliError::NoData { data_dir: dir.to_owned() },
-        error => error.into(),
-    })?;
+    let reader = reader(dir)?.ok_or_else(|| CliError::NoData { data_dir: dir.to_owned() })?;
     let provision = reader.provision()?;
     let Some(zone) = provision.tenant.iter().find(|t| t.name == tenant).map(|t| t.timezone.as_str()) else {
         let names = provision.tenant.iter().map(|t| t.name.as_str());

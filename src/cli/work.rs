@@ -8,13 +8,13 @@ use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::Scoped;
-use super::cdr::time;
+use super::cdr::{age_ms, reader, time};
 use super::{CliError, files, live, output};
 use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
 use crate::core::contact::{Modifier, Origin, Work, WorkState};
 use crate::core::control::{Command, Explanation, Query, Reply, WorkSpec, WorkView};
 use crate::edge::console::works;
-use crate::edge::store::{Reader, StoreError, WorkFilter};
+use crate::edge::store::WorkFilter;
 
 /// Ended items that a list shows unless told otherwise.
 const ENDED_SHOWN: u64 = 100;
@@ -251,9 +251,9 @@ fn modifier(text: &str) -> Result<Modifier, CliError> {
 
 /// A time to come, or one from now on.
 fn due(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
-    let Some(age) = text.strip_prefix('+') else { return time(text, now) };
-    let past = time(age, now)?;
-    Ok(Timestamp(now.0.saturating_add(now.0.saturating_sub(past.0))))
+    let Some(ahead) = text.strip_prefix('+') else { return time(text, now) };
+    let wrong = || CliError::Usage(format!("`{text}` is no time to come; expected `+90m`, `+24h` or `+7d`"));
+    Ok(Timestamp(now.0.saturating_add(age_ms(ahead).ok_or_else(wrong)?)))
 }
 
 fn list(dir: &Path, args: &ListArgs) -> Result<(), CliError> {
@@ -293,16 +293,6 @@ fn list_ended(dir: &Path, args: &ListArgs) -> Result<(), CliError> {
         }
     }
     if args.json { output::json(&ended) } else { live::text(&works::ended(&ended, live::now())) }
-}
-
-/// The store of a data folder, if anything was ever recorded there.
-fn reader(dir: &Path) -> Result<Option<Reader>, CliError> {
-    match Reader::open(dir) {
-        Ok(reader) => Ok(Some(reader)),
-        Err(StoreError::Missing { .. }) if dir.is_dir() => Ok(None),
-        Err(StoreError::Missing { .. }) => Err(CliError::NoData { data_dir: dir.to_owned() }),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// What the running appliance says of an open item, else what the store has.
@@ -438,7 +428,9 @@ mod tests {
         let now = Timestamp(1_000_000_000_000);
         assert_eq!(due("+90m", now).unwrap(), Timestamp(now.0 + 5_400_000));
         assert_eq!(due("2033-01-01T00:00:00Z", now).unwrap(), Timestamp(1_988_150_400_000));
-        assert!(due("+soon", now).is_err());
+        for bad in ["+soon", "+2020-01-01", "+2033-01-01T00:00:00Z", "+", "+-1h"] {
+            assert!(due(bad, now).is_err(), "{bad}");
+        }
     }
 
     #[test]
