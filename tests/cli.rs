@@ -318,7 +318,19 @@ fn a_scenario_is_simulated_and_a_bad_one_refused_where_it_is_bad() {
         assert!(table.contains(word), "{word} in {table}");
     }
     let tuned = dir.ok(&["tune", &bank, "--seeds", "2"]);
-    assert!(tuned.contains("defaults"), "{tuned}");
+    let lines: Vec<&str> = tuned.lines().filter(|line| !line.is_empty()).collect();
+    assert!(lines[0].ends_with(" a move"), "{tuned}");
+    let is_end = |line: &&str| {
+        *line == "nothing gains: the defaults are best here"
+            || line.starts_with("that is no sure gain (") && line.ends_with(" points): keep the defaults")
+            || line.starts_with("a gain of +") && line.ends_with(" points; for the tenant's provisioning:")
+    };
+    let ends: Vec<usize> = (0..lines.len()).filter(|n| is_end(&lines[*n])).collect();
+    let [end] = ends[..] else { panic!("one verdict: {tuned}") };
+    match lines[end].starts_with("a gain of") {
+        true => assert!(lines[end + 1] == "[tenant.routing.weights]" && lines[end + 2].contains(" = "), "{tuned}"),
+        false => assert_eq!(end + 1, lines.len(), "{tuned}"),
+    }
     assert!(dir.fails(2, &["simulate", &bank, "--policy", "best"]).contains("best-skill"));
     let bad = dir.file("bad.json", &mix.replace("\"per_hour\": 180", "\"per_hour\": -180"));
     let told = dir.fails(1, &["simulate", &bad]);

@@ -160,12 +160,17 @@ fn proved(scenario: &Scenario, weights: &Weights, seeds: &[u64]) -> Result<(), C
         |digests: &[Digest]| digests.iter().zip(&fifo).map(|(of, fifo)| tune::worth(of, fifo)).collect::<Vec<_>>();
     let gain = tune::gain(&worth(&tuned), &worth(&usual));
     let points = format!("{:+.2} +- {:.2} points", gain.mean, gain.ci95);
-    if gain.mean <= gain.ci95 {
+    if !is_sure(gain) {
         return output::line(&format!("\nthat is no sure gain ({points}): keep the defaults"));
     }
     output::line(&format!(
         "\na gain of {points}; for the tenant's provisioning:\n\n[tenant.routing.weights]\n{snippet}"
     ))
+}
+
+/// Whether a gain is more than chance explains.
+fn is_sure(gain: Estimate) -> bool {
+    gain.mean > gain.ci95
 }
 
 /// Means of several policies or weights beside each other.
@@ -335,25 +340,29 @@ fn gains(by_policy: &[(Policy, &[Digest])]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+
+    #[test]
+    fn a_gain_as_large_as_its_interval_is_not_sure() {
+        assert!(!is_sure(Estimate { mean: 0.5, ci95: 0.5 }));
+        assert!(!is_sure(Estimate { mean: -0.5, ci95: 0.1 }));
+        assert!(is_sure(Estimate { mean: 0.51, ci95: 0.5 }));
+    }
 
     #[test]
     fn jobs_are_done_in_order_and_one_that_breaks_off_leaves_no_result() {
         let jobs: Vec<u32> = (0..50).collect();
-        let looked = AtomicUsize::new(0);
-        let look = || {
-            looked.fetch_add(1, Ordering::Relaxed);
-        };
         assert_eq!(in_parallel(&jobs, |n| n * 2, None::<fn()>), Some((0..50).map(|n| n * 2).collect()));
-        let broken = in_parallel(
-            &jobs,
-            |n| {
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let work = |n: &u32| {
                 assert_ne!(*n, 7, "breaks off");
                 thread::sleep(Duration::from_millis(1));
-            },
-            Some(look),
-        );
-        assert_eq!(broken, None);
-        assert!(looked.load(Ordering::Relaxed) < 50, "the looking ends");
+            };
+            let _ = tell.send(in_parallel(&jobs, work, Some(|| ())));
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(None), "the looking ends");
     }
 }
