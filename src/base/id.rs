@@ -32,7 +32,7 @@ ids! {
     AttributeId(u32) "attribute-";
     /// What an agent can have at a level: a skill, or one symbol of an attribute.
     TraitId(u32) "trait-";
-    /// A queue of a tenant: a named set of required skills, treatment and targets over the one universal queue.
+    /// A queue of a tenant: a named set of wants, treatment and targets over the one universal queue.
     QueueId(u32) "queue-";
     /// A flow (IVR program) of a tenant.
     FlowId(u32) "flow-";

@@ -45,6 +45,16 @@ impl Medium {
         matches!(self, Self::Voice | Self::Video | Self::Chat)
     }
 
+    /// Whether it needs a telephone.
+    pub const fn is_spoken(self) -> bool {
+        matches!(self, Self::Voice | Self::Video)
+    }
+
+    /// Whether whoever handles one handles nothing beside it.
+    pub const fn is_alone(self) -> bool {
+        matches!(self, Self::Voice | Self::Video | Self::Voicemail | Self::Fax)
+    }
+
     /// Its place in [`ALL`](Self::ALL).
     pub const fn index(self) -> usize {
         self as usize

@@ -156,12 +156,13 @@ impl Agent {
     }
 
     fn busy(&self) -> Option<Busy> {
-        let live = self.tasks.iter().find(|task| matches!(task.medium, Medium::Voice | Medium::Video))?;
+        let live = self.tasks.iter().find(|task| task.medium.is_spoken())?;
         let stays = self.standing == Standing::Ready && self.next == Next::Ready;
         stays.then_some(Busy { queue: live.queue, since: live.since })
     }
 
-    fn status(&self) -> (AgentStatus, &str) {
+    /// Its state, and why it is not ready.
+    pub(super) fn status(&self) -> (AgentStatus, &str) {
         if self.offer.is_some() || !self.tasks.is_empty() {
             return (AgentStatus::Busy, "");
         }
@@ -255,7 +256,7 @@ impl Agent {
         let at = self.tasks.iter().position(|task| task.item == item)?;
         let task = self.tasks.remove(at);
         self.idle_since = now;
-        let talked = matches!(task.medium, Medium::Voice | Medium::Video);
+        let talked = task.medium.is_spoken();
         if !self.wrap_up.is_zero() && (talked || self.tasks.is_empty()) {
             self.wrap_up_until = Some(now + self.wrap_up);
         }

@@ -365,6 +365,11 @@ impl Engine {
         self.items.get(&item).map(|item| item.place.waited(now.mono))
     }
 
+    /// The same with its credit: the wait by which its wants and its urgency are judged.
+    pub fn rank_waited(&self, now: Now, item: WorkItemId) -> Option<Duration> {
+        self.items.get(&item).map(|item| item.rank().waited(now.mono))
+    }
+
     /// The item's place in its queue, from 1; those ringing at agents keep theirs. None when it does not wait here.
     pub fn position(&self, item: WorkItemId) -> Option<usize> {
         let entry = self.items.get(&item)?;

@@ -71,10 +71,7 @@ impl Engine {
         assert_eq!(of_agents, self.handled, "items in hand");
         assert_eq!(of_agents.len(), self.agents.values().map(|a| a.tasks().len()).sum::<usize>(), "each in one hand");
         for (id, agent) in &self.agents {
-            let alone = agent.tasks().iter().find(|task| {
-                use crate::base::Medium::{Fax, Video, Voice, Voicemail};
-                matches!(task.medium, Voice | Video | Voicemail | Fax)
-            });
+            let alone = agent.tasks().iter().find(|task| task.medium.is_alone());
             let holds = (agent.offer(), alone.map(|task| task.item));
             assert_eq!(self.audit.holds(*id), holds, "{id}: the audit agrees");
         }
@@ -116,9 +113,8 @@ impl Engine {
 
     /// Nobody who could take an item idles while it waits free, unless it is held; and each class that fits knows its gates.
     fn check_gates(&self) {
-        let open: BTreeMap<_, _> = (self.agents.values())
-            .filter_map(|agent| agent.footing().open.map(|(posture, _)| ((agent.class, posture), ())))
-            .collect();
+        let open = |(&id, agent): (&_, &Agent)| Some((id, agent.class, agent.footing().open?.0));
+        let open: Vec<_> = self.agents.iter().filter_map(open).collect();
         for gate in self.fits.waited_at() {
             for id in self.fits.classes_of(gate.ask.tenant) {
                 let fits = self.fits.class(*id).is_some_and(|class| could_ever(&class.kind, &gate.ask))
@@ -127,21 +123,21 @@ impl Engine {
                 let knows = known.filter(|known| std::ptr::eq(*known, gate)).count();
                 assert!(!fits || knows == 1, "{id:?} fits a gate and knows it {knows} times");
             }
-            for &(class, posture) in open.keys() {
+            for &(agent, class, posture) in &open {
                 let Some(of) = self.fits.class(class) else { continue };
                 if posture.takes(gate.ask.medium, of.kind.slots) {
-                    self.check_nobody_waits_for(gate, &of.kind);
+                    self.check_nobody_waits_for(gate, &of.kind, agent);
                 }
             }
         }
     }
 
-    fn check_nobody_waits_for(&self, gate: &Gate, kind: &super::class::Kind) {
+    fn check_nobody_waits_for(&self, gate: &Gate, kind: &super::class::Kind, agent: crate::base::AgentId) {
         for (_, id) in gate.items() {
             let Some(item) = self.items.get(&id) else { unreachable!("{id} is behind a gate and nowhere else") };
             // What has turned at this very moment is matched when its timer is due.
             let waited = item.rank().waited(self.seen);
-            let fits = judge(kind, None, &gate.ask, &item.prefers, waited).is_ok();
+            let fits = judge(kind, Some(agent), &gate.ask, &item.prefers, waited).is_ok();
             let turns = item.turn_at.is_some_and(|at| at <= self.seen);
             assert!(
                 !fits || item.hold_at.is_some() || turns || self.is_behind_held(gate, id),

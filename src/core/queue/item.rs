@@ -196,7 +196,7 @@ impl Queue {
     }
 }
 
-/// The one order of all waiting items: the greater wait measured against the own target first, then the longer wait,
+/// The order in which items are looked at after a mass event: the greater wait measured against the own target first, then the longer wait,
 /// then the lower id. Exact: fractions are compared by their cross products.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Urgency {

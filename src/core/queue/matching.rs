@@ -6,9 +6,9 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use crate::base::{AgentId, Instant, Medium, Now, QueueId, WorkItemId};
-use crate::core::contact::Want;
+use crate::base::{AgentId, Instant, Now, QueueId, TraitId, WorkItemId};
 use crate::core::contact::routing::{Policy, Routing, Weights};
+use crate::core::contact::{Mode, Want};
 
 use super::class::{Class, ClassId};
 use super::engine::Engine;
@@ -86,6 +86,12 @@ impl<'a> Head<'a> {
     /// An item that stands behind a gate.
     fn new(now: Instant, rank: Place, item: WorkItemId, gate: &'a Gate, prefers: &'a [Want]) -> Self {
         Self { item, gate, prefers, waited: rank.waited(now) }
+    }
+
+    /// Whether the item has a ban on this very agent; it may have been lifted.
+    fn bars(&self, agent: AgentId) -> bool {
+        let own = TraitId::of_agent(agent);
+        self.gate.ask.gates.iter().any(|want| want.mode == Mode::Forbidden && want.what == own)
     }
 
     fn wants(&self) -> impl Iterator<Item = &'a Want> {
@@ -232,8 +238,8 @@ impl Engine {
         let mut choice = Choice::new(Trigger::Item);
         for (class_id, class) in self.fits.open_for(gate) {
             for (&posture, agents) in &class.open {
-                // Those of one class and posture differ only in how long they have been idle.
-                let Some(&(idle_since, agent)) = agents.first() else { continue };
+                // Those of one class and posture differ only in how long they have been idle, and in who they are.
+                let Some(&(idle_since, agent)) = agents.iter().find(|(_, agent)| !head.bars(*agent)) else { continue };
                 let seat = Seat { agent, id: class_id, class, posture, idle_since };
                 choice.consider(self.pair(now.mono, &routing, Trigger::Item, head, seat));
             }
@@ -356,7 +362,7 @@ impl Engine {
     fn is_held(&self, now: Instant, routing: &Routing, head: Head<'_>, pair: Pair) -> bool {
         let (weights, target) = (&routing.weights, head.gate.target);
         let margin = Duration::from_secs_f64(weights.hold_margin_s.clamp(0.0, 1e6));
-        let spoken = matches!(head.gate.ask.medium, Medium::Voice | Medium::Video);
+        let spoken = head.gate.ask.medium.is_spoken();
         if routing.policy != Policy::ScoreHold || !spoken || head.waited + margin >= target {
             return false;
         }

@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] is driven by orders and facts, each with the time, and drained by [`Engine::poll_output`].
 //!
-//! - **One order.** Items of all media and queues stand in one order, wait measured against each medium's own target.
+//! - **One queue.** Items of all media and queues compete by one score, wait measured against each medium's own target.
 //! - **Fitting.** An item wants traits of agents, required, preferred or forbidden, each by a schedule that changes as it
 //!   waits; agents mind traits of items. Each pair that fits has a [score](Terms), and the best pair is offered.
 //! - **In turn.** Of items that are alike, in queue, medium and all they want, the one that has waited longest is first.

@@ -1,4 +1,4 @@
-//! Offers: a work item reserved for one agent's slot.
+//! Offers: a work item that waits for one agent's answer.
 
 use std::collections::BTreeMap;
 

@@ -747,7 +747,26 @@ fn an_agent_wanted_in_person_need_not_be_idle_longest() {
     b.add(1, Entry { wants: vec![want(3)], ..voice(1) });
     b.add(2, Entry { wants: vec![Want { mode: Mode::Required, ..want(4) }], ..voice(1) });
     b.add(3, Entry { wants: vec![want(3)], ..voice(1) });
-    assert_eq!(b.outputs(), [offer(1, 1, 3), offer(2, 2, 4), offer(3, 3, 1)]);
+    // One who is forbidden does not stand before the others of her class.
+    let barred = Want { mode: Mode::Forbidden, ..want(1) };
+    b.add(4, Entry { wants: vec![barred.clone()], ..voice(1) });
+    b.add(5, Entry { wants: vec![barred], ..voice(1) });
+    assert_eq!(b.outputs(), [offer(1, 1, 3), offer(2, 2, 4), offer(3, 3, 1), offer(4, 4, 2)]);
+}
+
+#[test]
+fn an_item_that_forbids_the_only_agent_free_waits() {
+    let barred = Want {
+        what: TraitId::of_agent(AgentId(1)),
+        mode: Mode::Forbidden,
+        schedule: Schedule::constant(Level::FULL, 100),
+    };
+    let mut b = Bench::new(vec![agent(1, &[]), agent(2, &[])], vec![queue(1, &[])]);
+    assert_eq!(b.engine.pause(b.now, AgentId(2), "tea"), Ok(()));
+    b.add(1, Entry { wants: vec![barred], ..voice(1) });
+    assert_eq!(b.outputs(), []);
+    assert_eq!(b.engine.resume(b.now, AgentId(2)), Ok(()));
+    assert_eq!(b.outputs(), [offer(1, 1, 2)]);
 }
 
 #[test]

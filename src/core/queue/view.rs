@@ -113,6 +113,11 @@ impl Engine {
 
     /// Counts since start and totals now.
     pub fn counters(&self) -> Counters {
+        let (mut held, mut unservable) = (0, 0);
+        for item in self.items.values() {
+            held += usize::from(item.hold_at.is_some());
+            unservable += usize::from(item.unservable);
+        }
         let mut counters = Counters {
             offers: self.audit.offers,
             double_offers: self.audit.double_offers,
@@ -124,14 +129,14 @@ impl Engine {
             abandoned: self.tally.abandoned,
             overflowed: self.tally.overflowed,
             in_target: self.tally.in_target,
-            held: self.items.values().filter(|item| item.hold_at.is_some()).count(),
-            unservable: self.items.values().filter(|item| item.unservable).count(),
+            held,
+            unservable,
             foretold: self.accuracy.count(),
             foretold_error: self.accuracy.error(),
             ..Counters::default()
         };
-        for agent in self.agents() {
-            match agent.status {
+        for agent in self.agents.values() {
+            match agent.status().0 {
                 AgentStatus::Null => {}
                 AgentStatus::NotReady => counters.agents_not_ready += 1,
                 AgentStatus::Ready => counters.agents_ready += 1,

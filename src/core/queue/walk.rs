@@ -43,7 +43,10 @@ impl Dice {
             steps.push(Step { after_s: 5 + self.below(40) as u32, level: Level::new(self.level()), importance });
         }
         let schedule = Schedule::new(steps).unwrap();
-        Want { what: TraitId(self.below(3) as u32), mode, schedule }
+        // Now and then somebody is meant in person.
+        let somebody = TraitId::of_agent(AgentId(self.below(AGENTS) as u32));
+        let what = if self.below(6) == 0 { somebody } else { TraitId(self.below(3) as u32) };
+        Want { what, mode, schedule }
     }
 
     fn medium(&mut self) -> Medium {
@@ -96,7 +99,10 @@ fn matched(agent: &AgentProfile, queue: &QueueProfile, item: &Entry, waited: Dur
     if agent.tenant != queue.tenant {
         return None;
     }
-    let have = |what| agent.traits.iter().find(|t| t.0 == what).map_or(0.0, |t| t.1.get());
+    let have = |what: TraitId| match what.agent() {
+        Some(somebody) => f64::from(u8::from(somebody == agent.id)),
+        None => agent.traits.iter().find(|t| t.0 == what).map_or(0.0, |t| t.1.get()),
+    };
     let wants: Vec<&Want> = queue.wants.iter().chain(&item.wants).collect();
     let needs = |want: &Want| want.mode == Mode::Required;
     let carries = |what| item.traits.contains(&what) || wants.iter().any(|want| needs(want) && want.what == what);
@@ -108,7 +114,7 @@ fn matched(agent: &AgentProfile, queue: &QueueProfile, item: &Entry, waited: Dur
         let (have, need, importance) = (have(want.what), step.level.get(), f64::from(step.importance));
         match want.mode {
             Mode::Required if have < need => return None,
-            Mode::Forbidden if importance > 0.0 && have >= need => return None,
+            Mode::Forbidden if importance > 0.0 && have > 0.0 && have >= need => return None,
             Mode::Forbidden => continue,
             Mode::Required => sum += importance,
             Mode::Preferred => sum += importance * (have / need).min(1.0),
