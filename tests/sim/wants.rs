@@ -1,6 +1,6 @@
 //! What a caller's contact wants of agents: by the number dialled, and by whom the caller met last.
 
-use cordboard::core::control::Command;
+use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::journal::AgentStatus;
 use cordboard::proto::sdp;
 
@@ -55,5 +55,40 @@ fn who_met_an_agent_last_meets_the_same_again() {
     // Ana is better, but ben is known.
     meets(&mut desk, "5550001", "ben");
     meets(&mut desk, "5550002", "ana");
+    over(desk);
+}
+
+/// A second queue, which everybody serves, and a skill that nobody has.
+const SECOND: &str = "[[skill]]\ntenant = \"acme\"\nname = \"rare\"\n[[queue]]\ntenant = \"acme\"\nname = \"any\"\noverflow_after_s = 60";
+
+fn events(desk: &Desk) -> Vec<&str> {
+    desk.record().events.iter().map(|event| event.what.as_str()).collect()
+}
+
+#[test]
+fn a_call_that_has_waited_too_long_goes_to_another_queue() {
+    let escalates = "escalate_after_s = 10\nescalate_to = \"any\"";
+    let mut desk = desk("", "", escalates, SECOND);
+    desk.command(Command::Pause { tenant: "acme".into(), agent: "ana".into(), reason: "tea".into() });
+    desk.command(Command::Pause { tenant: "acme".into(), agent: "ben".into(), reason: "tea".into() });
+    desk.client("100");
+    desk.seconds(11);
+    let Reply::Queues { queues } = desk.query(Query::Queues) else { panic!("the queues") };
+    let waiting = |name| queues.iter().find(|queue| queue.name == name).map(|queue| queue.waiting);
+    assert_eq!((waiting("sales"), waiting("any")), (Some(0), Some(1)));
+    assert!(desk.state().contains("any"), "{}", desk.state());
+    desk.seconds(700);
+    assert!(events(&desk).contains(&"escalated"), "{:?}", events(&desk));
+}
+
+#[test]
+fn a_call_that_nobody_could_take_goes_on_in_its_flow_at_once() {
+    let rare = "modifier = [{ attribute = \"rare\", mode = \"required\" }]";
+    let mut desk = desk("", "", rare, SECOND);
+    desk.client("100");
+    desk.seconds(1);
+    let Reply::Calls { calls } = desk.query(Query::Calls) else { panic!("the calls") };
+    assert!(calls.is_empty(), "the flow hangs up: {calls:?}");
+    assert!(events(&desk).contains(&"unservable"), "{:?}", events(&desk));
     over(desk);
 }

@@ -7,7 +7,7 @@ use crate::core::call::{CallState, LEGS_PER_CALL_MAX, NewLeg, Role, RouteStep, W
 use crate::core::ivr::{Input as FlowInput, QueueExit, say};
 use crate::core::journal::{AgentStatus, Change, Direction, ENQUEUED};
 use crate::core::media::{MediaCommand, ToneKind};
-use crate::core::queue::{EnqueueError, OfferEnd, Output as QueueOutput};
+use crate::core::queue::{EnqueueError, Entry, OfferEnd, Output as QueueOutput};
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::Treatment;
 
@@ -225,8 +225,31 @@ impl Switch {
         self.connect(now, call, leg);
     }
 
+    /// A caller has waited so long, or waits in vain, that it goes to another queue, if there is one, and keeps its wait. While
+    /// an agent is rung it stays.
+    pub(crate) fn call_escalates(&mut self, now: Now, item: WorkItemId) {
+        let Some(&call) = self.by_item.get(&item) else { return };
+        let Some(CallState::Waiting(wait)) = self.calls.get(&call).map(|c| c.state) else { return };
+        let to = self.directory.queue(wait.queue).and_then(|queue| queue.escalation).map(|escalation| escalation.to);
+        let waited = self.queue.waited(now, item);
+        let (Some(to), Some(waited)) = (to, waited.filter(|_| self.queue.offer_of(item).is_none())) else { return };
+        let name = self.directory.queue(to).map_or(String::new(), |queue| queue.name.clone());
+        let entry = Entry { waited, ..self.voice_entry(now, call, to) };
+        self.queue.take_out(now, item);
+        self.work_left(now, item);
+        if self.queue.enqueue(now, item, entry).is_err() {
+            return self.dequeued(now, item, "no-room", QueueExit::Full);
+        }
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.note(now, "escalated", name);
+            c.queue = Some(to);
+            c.state = CallState::Waiting(Wait { queue: to, ..wait });
+        }
+        self.play_treatment(call);
+    }
+
     /// The caller left the queue without an agent; the flow goes on.
-    fn dequeued(&mut self, now: Now, item: WorkItemId, what: &str, exit: QueueExit) {
+    pub(crate) fn dequeued(&mut self, now: Now, item: WorkItemId, what: &str, exit: QueueExit) {
         let Some(call) = self.by_item.remove(&item) else { return };
         self.work_left(now, item);
         let Some(c) = self.calls.get_mut(&call) else { return };

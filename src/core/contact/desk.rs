@@ -18,6 +18,7 @@
 //! it is answered when that is durable.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::attribute::{AGENT_ATTRIBUTE, ATTRIBUTES_MAX, Attributes, Value};
@@ -67,13 +68,22 @@ pub(crate) struct Items {
     pub(super) scheduled: BTreeSet<(Timestamp, WorkItemId)>,
     /// When to look at the clock for them.
     pub(super) look_at: Option<Instant>,
-    /// Items, calls among them, that no agent could ever take, and their queues.
-    pub(super) unservable: BTreeMap<WorkItemId, String>,
+    /// Items, calls among them, that no agent could ever take, and their queues, with how many of each.
+    pub(super) unservable: BTreeMap<WorkItemId, Arc<str>>,
+    pub(super) unservable_in: BTreeMap<Arc<str>, usize>,
     /// Refused for want of room.
     pub refused: u64,
 }
 
 impl Items {
+    /// What was put off until an offer ends is not due any more: the item was taken, or leaves its queue.
+    pub(super) fn settle(&mut self, id: WorkItemId) {
+        if let Some(item) = self.all.get_mut(&id) {
+            item.escalates = false;
+            item.stale = false;
+        }
+    }
+
     /// How many have not ended.
     pub fn len(&self) -> usize {
         self.all.len()
@@ -222,6 +232,7 @@ impl Switch {
             return Err(not_offered(tenant, agent, id));
         }
         self.works.end_offer(id);
+        self.works.settle(id);
         self.work_left(now, id);
         self.work_met(now, id);
         self.change_work(id, |work| {
@@ -372,6 +383,7 @@ impl Switch {
     /// The item's queue forgets it, or the agent who has it does.
     fn take_from_queue(&mut self, now: Now, id: WorkItemId) {
         self.works.end_offer(id);
+        self.works.settle(id);
         if !self.queue.take_out(now, id) {
             self.queue.finished(now, id);
         }

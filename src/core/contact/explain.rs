@@ -89,7 +89,7 @@ impl Switch {
         let candidates = self.queue.explain(now, id).unwrap_or_default();
         let view = self.work_view(now, &work);
         Ok(Explanation {
-            waited_s: view.waited_s as f64,
+            waited_s: self.queue.rank_waited(now, id).map_or(view.waited_s as f64, |waited| waited.as_secs_f64()),
             position: view.position,
             expected_wait_s: view.expected_wait_s,
             held: self.queue.is_on_hold(id),
@@ -118,6 +118,7 @@ impl Switch {
         let view = |candidate: Candidate| CandidateView {
             agent: self.directory.agent(candidate.agent).map_or(String::new(), |agent| agent.name.clone()),
             verdict: self.verdict_text(&candidate.verdict),
+            unfit: matches!(candidate.verdict, Verdict::Unfit(_)),
             terms: match candidate.verdict {
                 Verdict::Scores(terms) => Some(terms),
                 _ => None,

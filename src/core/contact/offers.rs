@@ -1,7 +1,10 @@
 //! What the queue says of work items that are no calls: offers made and ended, ways that end or lead elsewhere.
 
+use std::sync::Arc;
+
 use super::work::{Match, Outcome, Rival, WorkState};
-use crate::base::{AgentId, Now, OfferId, QueueId, WorkItemId};
+use crate::base::{AgentId, Medium, Now, OfferId, QueueId, WorkItemId};
+use crate::core::ivr::QueueExit;
 use crate::core::queue::{Entry, OfferEnd};
 use crate::core::switch::Switch;
 use crate::core::tenant::provision::Unservable;
@@ -117,7 +120,7 @@ impl Switch {
 
     /// The item has waited so long that it goes to another queue, if there is one. An offer comes first.
     pub(crate) fn work_escalates(&mut self, now: Now, id: WorkItemId) {
-        let Some(item) = self.works.get_mut(id) else { return };
+        let Some(item) = self.works.get_mut(id) else { return self.call_escalates(now, id) };
         if item.work.state == WorkState::Offered {
             item.escalates = true;
             return;
@@ -155,9 +158,14 @@ impl Switch {
         let Some(queue) = self.queue.queue_of(id) else { return };
         let Some(entry) = self.directory.queue(queue) else { return };
         let tenant = self.directory.tenant(entry.tenant).map_or("", |tenant| tenant.name.as_str());
-        let subject = format!("{tenant}/{}", entry.name);
-        self.alarms.set(now, "unservable", subject.clone(), true);
-        self.works.unservable.insert(id, subject);
+        let subject: Arc<str> = format!("{tenant}/{}", entry.name).into();
+        if self.works.unservable.insert(id, subject.clone()).is_none() {
+            let count = self.works.unservable_in.entry(subject).or_default();
+            *count += 1;
+            if *count == 1 {
+                self.alarms.set(now, "unservable", format!("{tenant}/{}", entry.name), true);
+            }
+        }
         // What it asks for may not be provisioned any more, the agent whose it was to be among it.
         let of_its_own = |item: &super::desk::Item| {
             self.directory.resolve(queue, &item.work.attributes, &item.work.modifiers).is_err()
@@ -170,7 +178,9 @@ impl Switch {
 
     /// What the queue says of an item that nobody could take.
     fn follow_rule(&mut self, now: Now, id: WorkItemId, queue: QueueId) {
-        let Some(medium) = self.works.get(id).map(|item| item.work.medium) else { return };
+        let Some(medium) = self.works.get(id).map(|item| item.work.medium) else {
+            return self.follow_rule_for_call(now, id, queue);
+        };
         match self.unservable_rule(queue, medium) {
             Unservable::Hold => {}
             Unservable::Escalate => self.work_escalates(now, id),
@@ -181,11 +191,27 @@ impl Switch {
         }
     }
 
+    /// The same for a call, whose flow goes on where nobody could take it.
+    fn follow_rule_for_call(&mut self, now: Now, id: WorkItemId, queue: QueueId) {
+        match self.unservable_rule(queue, Medium::Voice) {
+            Unservable::Hold => {}
+            Unservable::Escalate => self.call_escalates(now, id),
+            Unservable::Overflow => {
+                if self.queue.take_out(now, id) {
+                    self.dequeued(now, id, "unservable", QueueExit::Overflow);
+                }
+            }
+        }
+    }
+
     /// An item left the queue, or somebody could take it: the alarm ends with the last one of its queue.
     pub(crate) fn work_left(&mut self, now: Now, id: WorkItemId) {
         let Some(subject) = self.works.unservable.remove(&id) else { return };
-        if !self.works.unservable.values().any(|other| *other == subject) {
-            self.alarms.set(now, "unservable", subject, false);
+        let Some(count) = self.works.unservable_in.get_mut(&subject) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.works.unservable_in.remove(&subject);
+            self.alarms.set(now, "unservable", subject.to_string(), false);
         }
     }
 }

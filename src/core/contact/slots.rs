@@ -32,7 +32,7 @@ impl Slots {
     #[must_use]
     pub fn with(mut self, medium: Medium, slots: u8) -> Self {
         if let Some(own) = self.0.get_mut(medium.index()) {
-            *own = slots.min(if matches!(medium, Medium::Voice | Medium::Video) { 1 } else { SLOTS_MAX });
+            *own = slots.min(if medium.is_spoken() { 1 } else { SLOTS_MAX });
         }
         self
     }

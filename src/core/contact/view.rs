@@ -72,6 +72,9 @@ pub struct CandidateView {
     pub agent: String,
     /// `could take it`, or why not.
     pub verdict: String,
+    /// Does not fit, whatever the agent does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfit: bool,
     /// The score now, of who could take it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,

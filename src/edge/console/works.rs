@@ -134,18 +134,13 @@ pub fn explanation(explanation: &Explanation, now: Timestamp) -> String {
 fn would(explanation: &Explanation) -> String {
     let work = &explanation.work;
     let best = explanation.candidates.iter().find(|candidate| candidate.terms.is_some());
-    let never = explanation.left_out == 0 && explanation.candidates.iter().all(|c| is_unfit(&c.verdict));
+    let never = explanation.left_out == 0 && explanation.candidates.iter().all(|candidate| candidate.unfit);
     let place = match best {
         Some(best) => format!("would be offered to {}", best.agent),
         None if never => "would wait, and none of the agents can take it".into(),
         None => "would wait: who fits is not free".into(),
     };
     format!("{} in {}/{} {place}\n", work.medium, work.tenant, work.queue)
-}
-
-/// Whether a verdict says that the agent does not fit, whatever the agent does.
-fn is_unfit(verdict: &str) -> bool {
-    ["has ", "takes ", "of another"].iter().any(|start| verdict.starts_with(start)) && !verdict.contains("free slot")
 }
 
 fn candidates(candidates: &[CandidateView]) -> Table {
