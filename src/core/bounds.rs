@@ -21,9 +21,10 @@ impl Switch {
         let circuits = self.circuits.values().filter(|c| !c.available()).count();
         let [(names, evicted), (questions, unasked)] = self.locator.usage();
         let (servers, forgotten) = self.servers.usage();
+        let queue = self.queue.counters();
         let mut bounds = vec![
             Bound::new("calls", self.calls.len(), calls_max, counters.calls_refused),
-            Bound::new("waiting", self.queue.counters().waiting, WAITING_MAX, self.queue.counters().refused),
+            Bound::new("waiting", queue.waiting, WAITING_MAX, queue.refused),
             Bound::new("work-items", self.works.len(), WORKS_MAX, self.works.refused),
             Bound::new("last-agents", self.last_agents.clients(), CLIENTS_MAX, self.last_agents.forgotten()),
             Bound::new("rtp-sockets", sockets, port_pairs, counters.sockets_refused),

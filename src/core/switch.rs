@@ -346,7 +346,7 @@ pub struct Switch {
     pub(crate) disk_is_full: bool,
     /// New calls are refused: their facts would find no room.
     pub(crate) store_is_behind: bool,
-    /// When a recording failed last, while the alarm of it stands.
+    /// A recording failed, and none has been written since.
     pub(crate) recordings_fail: bool,
     stopped: bool,
     entries: u64,

@@ -38,17 +38,8 @@ pub struct TenantEntry {
 impl TenantEntry {
     /// Whether an agent may be not ready for this reason.
     pub fn takes_reason(&self, reason: &str) -> bool {
-        is_among(&self.not_ready_reasons, reason)
+        self.not_ready_reasons.is_empty() || self.not_ready_reasons.iter().any(|known| known == reason)
     }
-
-    /// Whether an agent may say that this came of a contact.
-    pub fn takes_disposition(&self, disposition: &str) -> bool {
-        is_among(&self.dispositions, disposition)
-    }
-}
-
-fn is_among(words: &[String], word: &str) -> bool {
-    words.is_empty() || words.iter().any(|known| known == word)
 }
 
 /// A site.
