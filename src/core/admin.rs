@@ -266,7 +266,7 @@ impl Switch {
             answered: self.counters.answered,
             abandoned: self.counters.abandoned,
             queue_answered: counters.answered,
-            in_target: self.counters.in_target,
+            in_target: counters.in_target,
             calls: self.calls.len() as u64,
             waiting: counters.waiting as u64,
             offers: counters.offers,

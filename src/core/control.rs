@@ -273,9 +273,9 @@ pub struct Status {
     pub answered: u64,
     /// Calls whose caller left the queue before an agent answered.
     pub abandoned: u64,
-    /// Calls that an agent took out of a queue.
+    /// Items of all media that an agent took out of a queue.
     pub queue_answered: u64,
-    /// Of these, the ones answered within the queue's target. The service level is their share in `queue_answered` and
+    /// Of these, the ones answered within the target of their queue and medium. The service level is their share in `queue_answered` and
     /// `abandoned` together: abandoned calls count as missed.
     pub in_target: u64,
     /// Calls now.

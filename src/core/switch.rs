@@ -273,7 +273,6 @@ pub(crate) struct Counters {
     pub offered: u64,
     pub answered: u64,
     pub abandoned: u64,
-    pub in_target: u64,
     pub calls_refused: u64,
     pub sockets_refused: u64,
     /// Conversations that were to be recorded, and were not, or not to their end.

@@ -218,10 +218,6 @@ impl Switch {
             self.met(now, call, wait.queue, agent);
         }
         self.work_left(now, wait.item);
-        let waited = now.mono.since(wait.since.mono);
-        if self.directory.queue(wait.queue).is_some_and(|q| waited.as_secs_f64() <= f64::from(q.target_s)) {
-            self.counters.in_target += 1;
-        }
         self.connect(now, call, leg);
     }
 

@@ -1,6 +1,7 @@
 //! Traits: an id for whatever an agent can have at a level. A skill or another level is one, and each symbol of an attribute
 //! that anything provisioned names, and being a certain agent.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -169,7 +170,8 @@ impl Directory {
                 traits.extend(self.named(tenant, attribute, Some(symbol), old).map(|id| (id, Level::FULL)));
             }
         }
-        traits.sort_unstable();
+        // Of two levels of one trait the higher counts, as in the queue.
+        traits.sort_unstable_by_key(|&(id, level)| (id, Reverse(level)));
         traits.dedup_by_key(|(id, _)| *id);
         traits
     }
