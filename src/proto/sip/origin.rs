@@ -410,7 +410,13 @@ mod tests {
         };
         assert_eq!(left("sip:200@x;user=phone;cause=486"), "user-busy");
         assert_eq!(left("tel:+15550100;cause=486"), "user-busy");
-        for other in ["sip:200;cause=486@x", "sip:200@x;cause=4860", "sip:200@x;because=486", "sip:200@x;cause="] {
+        for other in [
+            "sip:200;cause=486;a@x",
+            "sip:200;cause=486@x",
+            "sip:200@x;cause=4860",
+            "sip:200@x;because=486",
+            "sip:200@x;cause=",
+        ] {
             assert_eq!(left(other), UNKNOWN, "{other}");
         }
     }
