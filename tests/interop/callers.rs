@@ -12,11 +12,13 @@ const HELLO: &str = "[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'play'\
 /// Answers, and plays until the caller hangs up.
 const LISTEN: &str = "[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'play'\n\
                       prompt = ['demo/announcement', { silence_ms = 10000 }]\nnext = 'c'\n[step.c]\ndo = 'hangup'\n";
-/// Rings until somebody takes it out of the queue.
-const WAIT: &str = "[step.a]\ndo = 'enqueue'\nqueue = 'desk'\n";
+/// Rings until the caller gives up: the queue keeps callers although nobody could take them.
+const WAIT: &str = "[step.a]\ndo = 'enqueue'\nqueue = 'patience'\n";
+const PATIENCE: &str =
+    "\n[[queue]]\ntenant = 'acme'\nname = 'patience'\nskills = { talk = 0.1 }\nunservable = 'hold'\n";
 
 fn provision() -> String {
-    [trunk("carrier", 2), flow("100", HELLO), flow("200", LISTEN), flow("300", WAIT)].concat()
+    [&trunk("carrier", 2), PATIENCE, &flow("100", HELLO), &flow("200", LISTEN), &flow("300", WAIT)].concat()
 }
 
 #[test]

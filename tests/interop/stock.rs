@@ -16,7 +16,7 @@ const QUEUE: &str = "[step.a]\ndo = 'enqueue'\nqueue = 'desk'\n";
 const KEY: &str = "[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'menu'\nprompt = [{ silence_ms = 100 }]\n\
                    keys = { 1 = 'c' }\ntimeout_s = 15\n[step.c]\ndo = 'enqueue'\nqueue = 'nobody'\n";
 const NOBODY: &str = "\n[[skill]]\ntenant = 'acme'\nname = 'none'\n[[queue]]\ntenant = 'acme'\nname = 'nobody'\n\
-                      skills = { none = 1.0 }\n";
+                      skills = { none = 1.0 }\nunservable = 'hold'\n";
 /// Agents whose phones are at `NET.3`, where SIPp's callee answers.
 const AGENTS: &str = "\n[[agent]]\ntenant = 'acme'\nname = 'a{n}'\nrange = [0, 9]\ncontact = 'sip:a{n}@NET.3:5060'\n\
                       skills = { talk = 1.0 }\nsigned_in = true\n";
