@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use cordboard::base::{CallId, Cause, Timestamp};
+use cordboard::core::journal::{Cdr, Change, Direction, LegRecord};
+use cordboard::edge::store::Store;
+
 /// A directory of its own, removed at the end.
 struct Dir(PathBuf);
 
@@ -336,4 +340,93 @@ fn a_scenario_is_simulated_and_a_bad_one_refused_where_it_is_bad() {
     let told = dir.fails(1, &["simulate", &bad]);
     assert!(told.contains("bad.json:8:") && told.contains("`media.voice.per_hour` is -180; expected 0 to"), "{told}");
     assert!(told.contains("1 fault; nothing was simulated"), "{told}");
+}
+
+/// A call that held a circuit of a trunk.
+fn held(id: u64, trunk: &str, from_ms: i64, to_ms: i64) -> Change {
+    let (started_at, ended_at) = (Timestamp(from_ms), Some(Timestamp(to_ms)));
+    let leg = LegRecord {
+        leg: 0,
+        direction: Direction::Inbound,
+        kind: "tdm".into(),
+        trunk: trunk.into(),
+        party: String::new(),
+        agent: None,
+        started_at,
+        answered_at: None,
+        ended_at,
+        cause: Some(Cause::Normal),
+        media: None,
+        encryption: String::new(),
+    };
+    let cdr = Cdr {
+        call_id: CallId(id),
+        tenant: "acme".into(),
+        medium: "voice".into(),
+        direction: Direction::Inbound,
+        from: Default::default(),
+        to: Default::default(),
+        started_at,
+        answered_at: None,
+        ended_at,
+        agent: None,
+        cause: Some(Cause::Normal),
+        queued_ms: 0,
+        legs: vec![leg],
+        events: Vec::new(),
+    };
+    Change::CallEnded { cdr: Box::new(cdr) }
+}
+
+#[test]
+fn trunks_tell_how_they_were_used_and_when_they_will_be_too_small() {
+    const HOUR_MS: i64 = 3_600_000;
+    let dir = Dir::new();
+    let file = dir.file(
+        "trunks.toml",
+        "[[trunk]]\nname = 'city'\nkind = 'tdm'\n[[trunk]]\nname = 'net'\nkind = 'sip'\npeer = [{ address = '192.0.2.1' }]\n\
+         [[card]]\nname = 'c'\ndriver = 'sim-t1'\n[[span]]\nname = 's'\ncard = 'c'\nsignalling = 'em-wink'\ntrunk = 'city'\n",
+    );
+    dir.ok(&["provision", "apply", &file]);
+    // Days of an hour in which calls of 6 minutes each follow one another, on more circuits from month to month.
+    let now = jiff::Timestamp::now().as_millisecond();
+    let (store, found) = Store::open(&dir.data()).unwrap();
+    let (mut seq, mut id) = (found.next_seq, 1_000);
+    for day in 1..=60 {
+        let hour = (now / 24 / HOUR_MS - day) * 24 * HOUR_MS + 10 * HOUR_MS;
+        let circuits = 8.0 * 1.2f64.powf(-(day as f64) / 30.4375);
+        for call in 0..(circuits * 10.0).round() as i64 {
+            let at = hour + call % 10 * HOUR_MS / 10;
+            store.append(seq, held(id, "city", at, at + HOUR_MS / 10)).unwrap();
+            (seq, id) = (seq + 1, id + 1);
+        }
+    }
+    store.close().unwrap();
+    let table = dir.ok(&["trunk", "usage", "--since", "48h", "--every", "1h"]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("KIND") && lines.len() > 2, "{table}");
+    let last = dir.ok(&["trunk", "usage", "--since", "48h", "--every", "15m", "--trunk", "city", "--json"]);
+    let rows: serde_json::Value = serde_json::from_str(&last).unwrap();
+    let row = &rows[0];
+    assert_eq!((&row["kind"], &row["name"]), (&"trunk".into(), &"city".into()), "{last}");
+    assert!(row["erlangs"].as_f64().unwrap() > 7.0 && row["peak"].as_u64().unwrap() <= 8, "{last}");
+    assert_eq!(dir.ok(&["trunk", "usage", "--since", "48h", "--tenant", "nobody", "--json"]), "[]\n");
+    dir.fails(2, &["trunk", "usage", "--every", "often"]);
+
+    let json: serde_json::Value = serde_json::from_str(&dir.ok(&["trunk", "forecast", "--json"])).unwrap();
+    let (city, net) = (&json[0], &json[1]);
+    assert_eq!((&city["trunk"], &city["circuits"], &city["days"]), (&"city".into(), &24.into(), &60.into()));
+    let growth = city["growth_pct_a_month"].as_f64().unwrap();
+    assert!((18.0..22.0).contains(&growth), "{growth}");
+    let too_small = city["too_small"].as_str().unwrap();
+    let month = |n: usize| city["months"][n]["month"].as_str().unwrap();
+    // 24 circuits lose 1 % at 15.3 erlangs: 8 * 1.2^3.6.
+    assert_eq!(too_small, month(4), "{city}");
+    assert_eq!((&net["circuits"], &net["days"]), (&serde_json::Value::Null, &0.into()));
+    let told = dir.ok(&["trunk", "forecast", "city"]);
+    assert!(told.contains(&format!("at this growth it blocks over 1 % in {too_small}")), "{told}");
+    let wide = dir.ok(&["trunk", "forecast", "city", "--circuits", "50000"]);
+    assert!(wide.contains("does not block over 1 % in the next 36 months"), "{wide}");
+    assert!(dir.fails(1, &["trunk", "forecast", "citi"]).contains("city"));
+    dir.fails(2, &["trunk", "forecast", "--blocking", "0"]);
 }

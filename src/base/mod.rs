@@ -3,6 +3,7 @@
 pub mod bound;
 pub mod cause;
 pub mod codec;
+pub mod erlang;
 pub mod id;
 pub mod lognormal;
 pub mod medium;

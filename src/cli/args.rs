@@ -101,9 +101,9 @@ pub(super) enum Command {
     /// Numbers and the flows that answer them
     #[command(subcommand)]
     Number(EntityCommand),
-    /// Trunks: SIP peerings, and groups of circuits
+    /// Trunks: SIP peerings, and groups of circuits; how much of them is used, and when they will be too small
     #[command(subcommand)]
-    Trunk(EntityCommand),
+    Trunk(TrunkCommand),
     /// Spans of trunk cards
     #[command(subcommand)]
     Span(EntityCommand),
@@ -343,6 +343,57 @@ pub(super) enum QueueCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum TrunkCommand {
+    #[command(flatten)]
+    Entity(EntityCommand),
+    /// Print how many circuits were held of each trunk, and by each tenant
+    Usage(UsageArgs),
+    /// Say when trunks will be too small, if calls go on growing as they did
+    Forecast(ForecastArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct UsageArgs {
+    /// From this time on: `2026-01-31`, `2026-01-31T08:00:00Z`, or an age such as `90m`, `24h`, `7d`
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub since: String,
+    /// Up to this time; now when absent
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Length of a period
+    #[arg(long, value_name = "LENGTH", default_value = "15m")]
+    pub every: String,
+    /// Of this trunk only
+    #[arg(long, value_name = "NAME", conflicts_with = "tenant")]
+    pub trunk: Option<String>,
+    /// Of this tenant only
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ForecastArgs {
+    /// Of this trunk only
+    #[arg(value_name = "TRUNK")]
+    pub trunk: Option<String>,
+    /// Share of calls that may find all circuits taken in the peak hour, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    pub blocking: f64,
+    /// Circuits of the trunk, where they are not those provisioned
+    #[arg(long, value_name = "N", requires = "trunk")]
+    pub circuits: Option<u32>,
+    /// From the records since this time
+    #[arg(long, value_name = "TIME", default_value = "180d")]
+    pub since: String,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Subcommand, Debug)]

@@ -17,6 +17,7 @@ mod provision;
 mod scenario;
 mod serve;
 mod simulate;
+mod trunk;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -29,7 +30,9 @@ pub use error::CliError;
 pub use files::read_provision;
 
 use crate::core::control::Command as Order;
-use args::{AgentCommand, CdrCommand, Command, ExportCommand, FlowCommand, ProvisionCommand, QueueCommand};
+use args::{
+    AgentCommand, CdrCommand, Command, ExportCommand, FlowCommand, ProvisionCommand, QueueCommand, TrunkCommand,
+};
 use entity::Kind;
 
 /// Runs the command that the process's arguments name.
@@ -76,7 +79,9 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Queue(QueueCommand::WhatIf { file, json }) => work::what_if(&dir, &file, json),
         Command::Work(c) => work::run(&dir, c),
         Command::Number(c) => entity::run(&dir, Kind::Number, c),
-        Command::Trunk(c) => entity::run(&dir, Kind::Trunk, c),
+        Command::Trunk(TrunkCommand::Entity(c)) => entity::run(&dir, Kind::Trunk, c),
+        Command::Trunk(TrunkCommand::Usage(args)) => trunk::usage(&dir, &args),
+        Command::Trunk(TrunkCommand::Forecast(args)) => trunk::forecast(&dir, &args),
         Command::Span(c) => entity::run(&dir, Kind::Span, c),
         Command::Card(c) => entity::run(&dir, Kind::Card, c),
         Command::Agent(c) => agent(&dir, c),

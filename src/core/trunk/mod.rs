@@ -5,9 +5,12 @@
 //! health, priority and weight; of a card's trunk the free circuits. `auth` says who an INVITE comes from, `target` reads
 //! what may be dialled, `locate` finds its servers (RFC 3263: `locator` walks through DNS, `names` remembers what it said,
 //! `servers` how they fare), and `sockets` keeps local RTP ports ready.
+//!
+//! From the records `usage` counts how much of each trunk was held, and `forecast` says when that will be too much.
 
 pub(crate) mod auth;
 mod certificate;
+pub mod forecast;
 mod health;
 mod locate;
 pub(crate) mod locator;
@@ -18,8 +21,9 @@ mod sip;
 pub(crate) mod sockets;
 pub(crate) mod target;
 pub(crate) mod tdm;
+pub mod usage;
 
-pub use tdm::CardInput;
+pub use tdm::{CardInput, provisioned_circuits};
 
 pub(crate) use health::TrunkHealth;
 pub(crate) use locate::dns_server;

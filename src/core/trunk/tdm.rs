@@ -35,7 +35,7 @@ pub enum CardInput {
 }
 
 /// All circuits of the provisioned spans, with their trunks.
-fn provisioned_circuits(directory: &Directory) -> Vec<(Circuit, TrunkId)> {
+pub fn provisioned_circuits(directory: &Directory) -> Vec<(Circuit, TrunkId)> {
     let mut circuits = Vec::new();
     for span in directory.spans() {
         let e1 = directory.card(span.card).is_some_and(|c| c.driver.ends_with("e1"));

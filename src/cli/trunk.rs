@@ -1,0 +1,281 @@
+//! `cordboard trunk usage` and `trunk forecast`: from the records alone, whether the appliance runs or not.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::{ForecastArgs, UsageArgs};
+use super::cdr::{age_ms, reader, time};
+use super::{CliError, live, output};
+use crate::base::Timestamp;
+use crate::core::fault::did_you_mean;
+use crate::core::tenant::{Directory, Provision};
+use crate::core::trunk::forecast::{self, DAYS_MIN, Measured, Month, PeakHour};
+use crate::core::trunk::provisioned_circuits;
+use crate::core::trunk::usage::{Row, Usage, Whose};
+use crate::edge::console::Table;
+use crate::edge::store::{CdrFilter, Reader};
+
+/// Calls that began longer before the time asked for are taken to be over.
+const LONGEST_CALL_MS: i64 = 24 * HOUR_MS;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// Months that people are shown, each a line.
+const MONTHS_SHOWN: usize = 12;
+
+/// Runs `cordboard trunk usage`.
+pub fn usage(dir: &Path, args: &UsageArgs) -> Result<(), CliError> {
+    let now = live::now();
+    let (since, until) = (time(&args.since, now)?, args.until.as_deref().map_or(Ok(now), |text| time(text, now))?);
+    let every = age_ms(&args.every).filter(|ms| *ms > 0);
+    let every =
+        every.ok_or_else(|| CliError::Usage(format!("`{}` is no length; expected 15m, 1h or 1d", args.every)))?;
+    let reader = reader(dir)?;
+    let wanted = |whose: &Whose| match whose {
+        Whose::Trunk(name) => args.tenant.is_none() && args.trunk.as_ref().is_none_or(|wanted| wanted == name),
+        Whose::Tenant(name) => args.trunk.is_none() && args.tenant.as_ref().is_none_or(|wanted| wanted == name),
+    };
+    let rows = reader.map_or(Ok(Vec::new()), |reader| rows(&reader, since, until, every))?;
+    let rows: Vec<Row> = rows.into_iter().filter(|row| wanted(&row.whose)).collect();
+    if args.json {
+        return output::json(&rows);
+    }
+    let mut table = Table::new(["kind", "name", "from", "in", "out", "blocked", "peak", "erlangs"]);
+    for row in rows {
+        table.row([
+            row.whose.kind().into(),
+            row.whose.name().into(),
+            minute(row.from),
+            row.inbound.to_string(),
+            row.outbound.to_string(),
+            row.blocked.to_string(),
+            row.peak.to_string(),
+            format!("{:.2}", row.erlangs),
+        ]);
+    }
+    live::text(&table)
+}
+
+/// What was held from `since` to `until`.
+fn rows(reader: &Reader, since: Timestamp, until: Timestamp, period_ms: i64) -> Result<Vec<Row>, CliError> {
+    let mut usage = Usage::new(since, until, period_ms);
+    let since = Some(Timestamp(since.0.saturating_sub(LONGEST_CALL_MS)));
+    for cdr in reader.cdrs(&CdrFilter { since, until: Some(until), ..CdrFilter::default() }) {
+        usage.add(&cdr?);
+    }
+    Ok(usage.rows())
+}
+
+fn minute(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| at.to_string(), |t| t.strftime("%Y-%m-%d %H:%MZ").to_string())
+}
+
+/// What is foretold of a trunk.
+#[derive(Serialize)]
+struct Foretold {
+    trunk: String,
+    circuits: Option<u32>,
+    days: usize,
+    #[serde(flatten)]
+    outlook: Option<Outlook>,
+}
+
+#[derive(Serialize)]
+struct Outlook {
+    peak_hour_erlangs: f64,
+    growth_pct_a_month: f64,
+    growth_pct_a_month_ci95: [f64; 2],
+    dispersion: f64,
+    peakedness: f64,
+    /// The first month in which more is blocked than may be.
+    too_small: Option<String>,
+    months: Vec<MonthTold>,
+}
+
+#[derive(Serialize)]
+struct MonthTold {
+    month: String,
+    peak_hour_erlangs: f64,
+    blocking_pct: Option<f64>,
+    circuits_needed: Option<u32>,
+}
+
+/// Runs `cordboard trunk forecast`.
+pub fn forecast(dir: &Path, args: &ForecastArgs) -> Result<(), CliError> {
+    if !(args.blocking > 0.0 && args.blocking < 100.0) {
+        return Err(CliError::Usage(format!(
+            "`--blocking {}` is no share; expected more than 0, less than 100",
+            args.blocking
+        )));
+    }
+    let now = live::now();
+    let since = time(&args.since, now)?;
+    let reader = reader(dir)?.ok_or_else(|| CliError::NoData { data_dir: dir.to_owned() })?;
+    let mut circuits = circuits(&reader.provision()?);
+    if let Some(name) = &args.trunk {
+        if !circuits.contains_key(name) {
+            let nearest = did_you_mean(name, circuits.keys().map(String::as_str)).map(str::to_owned);
+            return Err(CliError::Missing { kind: "trunk", name: name.clone(), nearest });
+        }
+        circuits.retain(|trunk, _| trunk == name);
+        if let Some(n) = args.circuits {
+            circuits.insert(name.clone(), Some(n));
+        }
+    }
+    let days = peak_hours(&rows(&reader, since, now, HOUR_MS)?);
+    let foretold: Vec<Foretold> = circuits
+        .into_iter()
+        .map(|(trunk, circuits)| {
+            let days = days.get(&trunk).map_or(&[][..], Vec::as_slice);
+            let measured = forecast::measure(days);
+            let outlook = measured.map(|measured| outlook(&measured, circuits, args.blocking / 100.0, now));
+            Foretold { trunk, circuits, days: days.len(), outlook }
+        })
+        .collect();
+    if args.json {
+        return output::json(&foretold);
+    }
+    foretold.iter().try_for_each(|trunk| tell(trunk, args.blocking))
+}
+
+/// How many circuits each trunk has; of one by SIP it is not known.
+fn circuits(provision: &Provision) -> BTreeMap<String, Option<u32>> {
+    let directory = Directory::new(provision, None);
+    let mut circuits: BTreeMap<String, Option<u32>> =
+        provision.trunk.iter().map(|trunk| (trunk.name.clone(), (trunk.kind == "tdm").then_some(0))).collect();
+    for (_, trunk) in provisioned_circuits(&directory) {
+        let count = directory.trunk(trunk).and_then(|trunk| circuits.get_mut(&trunk.name)?.as_mut());
+        if let Some(count) = count {
+            *count += 1;
+        }
+    }
+    circuits
+}
+
+/// The hour of each day in which most was held, by trunk; days are those of UTC.
+fn peak_hours(rows: &[Row]) -> BTreeMap<String, Vec<PeakHour>> {
+    let mut days: BTreeMap<String, BTreeMap<i64, PeakHour>> = BTreeMap::new();
+    for row in rows {
+        let Whose::Trunk(trunk) = &row.whose else { continue };
+        let day = row.from.0.div_euclid(DAY_MS);
+        let hour = PeakHour { day, erlangs: row.erlangs, calls: row.inbound + row.outbound };
+        let peak = days.entry(trunk.clone()).or_default().entry(day).or_insert(hour);
+        if hour.erlangs > peak.erlangs {
+            *peak = hour;
+        }
+    }
+    days.into_iter().map(|(trunk, days)| (trunk, days.into_values().collect())).collect()
+}
+
+fn outlook(measured: &Measured, circuits: Option<u32>, share: f64, now: Timestamp) -> Outlook {
+    let months = forecast::months(measured, circuits.unwrap_or(0), share);
+    let name = |month: &Month| month_after(now, month.ahead);
+    let too_small = circuits.and_then(|_| months.iter().find(|month| month.blocking > share)).map(name);
+    let percent = |growth: f64| (growth - 1.0) * 100.0;
+    let w = measured.growth_ci95;
+    Outlook {
+        peak_hour_erlangs: measured.erlangs,
+        growth_pct_a_month: percent(measured.growth),
+        growth_pct_a_month_ci95: [-w, w].map(|w| percent(measured.growth * w.exp())),
+        dispersion: measured.dispersion,
+        peakedness: measured.peakedness,
+        too_small,
+        months: months
+            .iter()
+            .map(|month| MonthTold {
+                month: name(month),
+                peak_hour_erlangs: month.erlangs,
+                blocking_pct: circuits.map(|_| month.blocking * 100.0),
+                circuits_needed: month.lines,
+            })
+            .collect(),
+    }
+}
+
+/// `2027-03`.
+fn month_after(now: Timestamp, months: usize) -> String {
+    let today = jiff::Timestamp::from_millisecond(now.0).map(|t| t.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let then = today.and_then(|date| date.checked_add(jiff::Span::new().try_months(months as i64)?));
+    then.map_or_else(|_| format!("+{months} months"), |date| date.strftime("%Y-%m").to_string())
+}
+
+fn tell(of: &Foretold, share: f64) -> Result<(), CliError> {
+    let circuits = of.circuits.map_or("circuits not known".into(), |n| format!("{n} circuits"));
+    output::line(&format!("trunk {}: {circuits}", of.trunk))?;
+    let Some(outlook) = &of.outlook else {
+        return output::line(&format!("  {} days with calls; {DAYS_MIN} tell of growth\n", of.days));
+    };
+    let [least, most] = outlook.growth_pct_a_month_ci95;
+    output::line(&format!(
+        "  {:.1} erlangs in the peak hour; {:+.1} % a month ({least:+.1} to {most:+.1}); calls vary {:.1} times as much as by \
+         chance, circuits held {:.1} times",
+        outlook.peak_hour_erlangs, outlook.growth_pct_a_month, outlook.dispersion, outlook.peakedness
+    ))?;
+    output::line(&match (&outlook.too_small, of.circuits) {
+        (Some(month), _) => format!("  at this growth it blocks over {share} % in {month}\n"),
+        (None, Some(_)) => {
+            format!("  at this growth it does not block over {share} % in the next {} months\n", forecast::MONTHS)
+        }
+        (None, None) => "  with --circuits it is told when they will be too few\n".into(),
+    })?;
+    let mut table = Table::new(["month", "erlangs", "blocked %", "circuits needed"]);
+    for month in outlook.months.iter().take(MONTHS_SHOWN + 1) {
+        table.row([
+            month.month.clone(),
+            format!("{:.1}", month.peak_hour_erlangs),
+            month.blocking_pct.map_or("-".into(), |pct| format!("{pct:.2}")),
+            month.circuits_needed.map_or("-".into(), |n| n.to_string()),
+        ]);
+    }
+    live::text(&table)?;
+    output::line("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_are_named_over_the_year_and_from_its_longest_days() {
+        let at = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().expect("a time").as_millisecond());
+        assert_eq!(month_after(at("2026-11-27T10:00:00Z"), 0), "2026-11");
+        assert_eq!(month_after(at("2026-11-27T10:00:00Z"), 4), "2027-03");
+        assert_eq!(month_after(at("2027-01-31T00:00:00Z"), 1), "2027-02");
+    }
+
+    #[test]
+    fn the_peak_hour_is_that_of_the_day_and_the_trunk() {
+        let row = |whose: Whose, hour: i64, erlangs: f64| Row {
+            whose,
+            from: Timestamp(hour * HOUR_MS),
+            inbound: 1,
+            outbound: 2,
+            blocked: 0,
+            peak: 9,
+            erlangs,
+        };
+        let city = || Whose::Trunk("city".into());
+        let rows = [
+            row(city(), 9, 1.0),
+            row(city(), 10, 3.0),
+            row(city(), 11, 2.0),
+            row(city(), 30, 0.5),
+            row(Whose::Tenant("acme".into()), 9, 7.0),
+        ];
+        let days = peak_hours(&rows);
+        assert_eq!(days.keys().collect::<Vec<_>>(), ["city"]);
+        let of: Vec<_> = days["city"].iter().map(|d| (d.day, d.erlangs, d.calls)).collect();
+        assert_eq!(of, [(0, 3.0, 3), (1, 0.5, 3)]);
+    }
+
+    #[test]
+    fn circuits_are_those_of_spans() {
+        let text = "[[trunk]]\nname = 'city'\nkind = 'tdm'\n[[trunk]]\nname = 'net'\nkind = 'sip'\n[[card]]\nname = 'c'\n\
+                    driver = 'sim-t1'\nspans = 2\n[[span]]\nname = 's'\ncard = 'c'\nsignalling = 'em-wink'\ntrunk = 'city'\n\
+                    [[span]]\nname = 't'\ncard = 'c'\nspan = 2\nsignalling = 'em-wink'\ntrunk = 'city'\n";
+        let circuits = circuits(&toml::from_str(text).expect("well-formed"));
+        assert_eq!(circuits, BTreeMap::from([("city".into(), Some(48)), ("net".into(), None)]));
+    }
+}
