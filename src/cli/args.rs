@@ -349,6 +349,16 @@ pub(super) enum QueueCommand {
 pub(super) enum TrunkCommand {
     #[command(flatten)]
     Entity(EntityCommand),
+    /// Take a trunk out of service: no new calls, those in progress go on. Works while running or not
+    BusyOut {
+        /// Its name
+        trunk: String,
+    },
+    /// Put a trunk back into service
+    Restore {
+        /// Its name
+        trunk: String,
+    },
     /// Print how many circuits were held of each trunk, and by each tenant
     Usage(UsageArgs),
     /// Say when trunks will be too small, if calls go on growing as they did

@@ -80,6 +80,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Work(c) => work::run(&dir, c),
         Command::Number(c) => entity::run(&dir, Kind::Number, c),
         Command::Trunk(TrunkCommand::Entity(c)) => entity::run(&dir, Kind::Trunk, c),
+        Command::Trunk(TrunkCommand::BusyOut { trunk }) => trunk::set_in_service(&dir, trunk, false),
+        Command::Trunk(TrunkCommand::Restore { trunk }) => trunk::set_in_service(&dir, trunk, true),
         Command::Trunk(TrunkCommand::Usage(args)) => trunk::usage(&dir, &args),
         Command::Trunk(TrunkCommand::Forecast(args)) => trunk::forecast(&dir, &args),
         Command::Span(c) => entity::run(&dir, Kind::Span, c),

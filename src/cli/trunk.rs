@@ -1,13 +1,14 @@
-//! `cordboard trunk usage` and `trunk forecast`: from the records alone, whether the appliance runs or not.
+//! `cordboard trunk busy-out`, `restore`, and, from the records alone, `usage` and `forecast`; whether the appliance runs or not.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::args::{ForecastArgs, UsageArgs};
+use super::args::{EntityCommand, ForecastArgs, UsageArgs};
 use super::cdr::{age_ms, reader, time};
-use super::{CliError, live, output};
+use super::entity::Kind;
+use super::{CliError, entity, live, output};
 use crate::base::Timestamp;
 use crate::core::fault::did_you_mean;
 use crate::core::tenant::{Directory, Provision};
@@ -23,6 +24,12 @@ const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// Months that people are shown, each a line.
 const MONTHS_SHOWN: usize = 12;
+
+/// Runs `cordboard trunk busy-out` and `trunk restore`: it is part of the provisioning, so a restart keeps it.
+pub fn set_in_service(dir: &Path, name: String, in_service: bool) -> Result<(), CliError> {
+    let fields = vec![format!("out_of_service={}", !in_service)];
+    entity::run(dir, Kind::Trunk, EntityCommand::Set { name, fields, dry_run: false })
+}
 
 /// Runs `cordboard trunk usage`.
 pub fn usage(dir: &Path, args: &UsageArgs) -> Result<(), CliError> {

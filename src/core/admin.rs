@@ -382,6 +382,7 @@ impl Switch {
                         TrunkKind::Tdm => "tdm".into(),
                     },
                     calls: health.map_or(0, |h| h.calls),
+                    service: self.service(entry, health),
                     health: self.trunk_health(now, entry, health),
                 }
             })

@@ -444,8 +444,24 @@ pub struct TrunkView {
     pub kind: String,
     /// Calls now.
     pub calls: u64,
+    /// Whether it takes calls.
+    pub service: Service,
     /// Peers or spans with their health, one line each.
     pub health: Vec<String>,
+}
+
+/// Whether a trunk takes calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    /// It does.
+    InService,
+    /// No new ones; some are still up.
+    BusyingOut,
+    /// None, as the operator wants it.
+    BusiedOut,
+    /// None: all its circuits are in alarm, or all its peers are down.
+    Blocked,
 }
 
 /// A server that requests go to.

@@ -7,6 +7,7 @@ mod cuts;
 mod days;
 mod desk;
 mod disk;
+mod groups;
 mod identity;
 mod names;
 mod overload;

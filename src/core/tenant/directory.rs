@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 pub use self::entries::{
-    AgentEntry, AttributeEntry, Callback, CardEntry, Escalation, FlowEntry, Host, PeerEntry, QueueEntry, SiteEntry,
-    SkillEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry, TrunkKind,
+    AgentEntry, AttributeEntry, Callback, CardEntry, Escalation, FlowEntry, Group, Host, PeerEntry, QueueEntry,
+    SiteEntry, SkillEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry, TrunkKind,
 };
 pub use self::resolve::{ResolveError, ResolveFault, Resolved, WANTS_MAX};
 pub use self::traits::OwnModifier;
@@ -415,6 +415,12 @@ impl Directory {
                 authenticate: trunk.authenticate,
                 trusted: trunk.trusted,
                 strip: trunk.strip,
+                group: Group {
+                    hunt: trunk.hunt,
+                    calls_max: (trunk.calls_max > 0).then_some(trunk.calls_max),
+                    reserved_out: trunk.reserved_out,
+                    out_of_service: trunk.out_of_service,
+                },
                 tls: trunk.tls.clone(),
                 outbound_proxy: trunk.outbound_proxy.clone(),
                 failover_s: trunk.failover_s,

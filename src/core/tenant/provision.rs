@@ -510,6 +510,18 @@ pub struct Trunk {
     /// Leading digits to strip before dialling out.
     #[serde(default)]
     pub strip: u8,
+    /// Which idle circuit a call out takes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hunt: Hunt,
+    /// Most calls at once, in and out; 0 for as many as there are circuits, by SIP without limit.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub calls_max: u32,
+    /// Of these so many are left to calls out: calls in are refused before.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reserved_out: u32,
+    /// Takes no new calls, in or out; those in progress go on (busied out). Emergency calls go all the same.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub out_of_service: bool,
     /// How calls by TLS are made, and whether callers are known by their certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ClientTls>,
@@ -529,6 +541,37 @@ pub struct Trunk {
     /// listen). What the other side offers is taken either way, but keys in clear only with `sdes-in-clear`.
     #[serde(default = "dtls", skip_serializing_if = "is_dtls")]
     pub srtp_keys: String,
+}
+
+/// In which order the idle circuits of a trunk are taken. Where the far end takes them too, let it hunt the other way round:
+/// both then meet (glare) only when all are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hunt {
+    /// The lowest.
+    #[default]
+    Ascending,
+    /// The highest.
+    Descending,
+    /// That which has carried the fewest calls since the start.
+    LeastUsed,
+    /// The next after the one taken last.
+    RoundRobin,
+}
+
+impl Hunt {
+    /// All of them.
+    pub const ALL: [Hunt; 4] = [Hunt::Ascending, Hunt::Descending, Hunt::LeastUsed, Hunt::RoundRobin];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "ascending",
+            Self::Descending => "descending",
+            Self::LeastUsed => "least-used",
+            Self::RoundRobin => "round-robin",
+        }
+    }
 }
 
 /// `[[trunk.peer]]`

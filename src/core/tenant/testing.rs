@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::base::Medium;
 use crate::core::contact::{Kind, Level, Mode, Modifier, Policy, Routing, Step, Value, Weights};
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, Card, Flow, Number, Peer, Provision, Queue, Site, Skill, Span, Sticky, Tenant,
-    Trunk, Unservable,
+    Agent, AgentModifier, Attribute, Card, Flow, Hunt, Number, Peer, Provision, Queue, Site, Skill, Span, Sticky,
+    Tenant, Trunk, Unservable,
 };
 
 /// A small generator (xorshift64*): the same numbers for a seed, everywhere.
@@ -206,6 +206,10 @@ fn trunks(r: &mut Random, p: &mut Provision) {
         trusted: false,
         prefix: vec!["".into(), "9".into()],
         strip: 1,
+        hunt: r.pick(&Hunt::ALL),
+        calls_max: 0,
+        reserved_out: 0,
+        out_of_service: r.below(2) == 0,
         tls: None,
         outbound_proxy: None,
         failover_s: 4,
@@ -225,6 +229,10 @@ fn trunks(r: &mut Random, p: &mut Provision) {
             user,
             prefix: (0..r.below(3)).map(|n| format!("+{n}")).collect(),
             strip: r.below(5) as u8,
+            hunt: Hunt::default(),
+            calls_max: r.pick(&[0, 30]),
+            reserved_out: 0,
+            out_of_service: r.below(2) == 0,
             tls: None,
             outbound_proxy: None,
             failover_s: 4,
@@ -233,8 +241,10 @@ fn trunks(r: &mut Random, p: &mut Provision) {
         });
     }
     for c in 0..r.below(3) {
+        // Each card has a span at least, with more circuits than that.
+        p.trunk[0].reserved_out = r.below(3) as u32;
         p.card.push(Card { name: format!("card{c}"), driver: r.pick(&["sim-t1", "sim-e1"]).into(), spans: 4 });
-        for s in 1..1 + r.below(4) as u8 {
+        for s in 1..2 + r.below(3) as u8 {
             let (name, card) = (format!("span{c}.{s}"), format!("card{c}"));
             p.span.push(Span { name, card, span: s, signalling: "em-wink".into(), trunk: "circuits".into() });
         }

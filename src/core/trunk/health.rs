@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::{Instant, Now, TrunkId};
+use crate::base::{Circuit, Instant, Now, TrunkId};
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::{Host, PeerEntry, TrunkEntry};
 use crate::core::trunk::credentials_of;
@@ -31,6 +31,8 @@ pub(crate) struct TrunkHealth {
     /// Last answer of the registrar: seconds granted, or the status of the refusal.
     pub registered: Option<Result<u32, u16>>,
     pub calls: u64,
+    /// The circuit that a call out took last.
+    pub last_seized: Option<Circuit>,
 }
 
 /// Health of a SIP peer.
@@ -54,7 +56,7 @@ impl Switch {
         for trunk in trunks {
             let id = trunk.id;
             let health = match old.remove(&id) {
-                Some(same) if same.entry == trunk => same,
+                Some(same) if same.entry.is_same_peering(&trunk) => same,
                 changed => {
                     let calls = changed.as_ref().map_or(0, |c| c.calls);
                     if let Some(changed) = changed {
@@ -82,7 +84,7 @@ impl Switch {
             self.arm(at, Timer::Probe(entry.id, index));
         }
         let (registration, registrar) = self.start_registration(now, &entry).unzip();
-        TrunkHealth { entry, peers, registration, registrar, registered: None, calls }
+        TrunkHealth { entry, peers, registration, registrar, registered: None, calls, last_seized: None }
     }
 
     /// Registers where the registrar was not found before.

@@ -2,7 +2,8 @@
 //!
 //! Inbound, `tdm` turns a seizure and its digits, and `sip` an INVITE from a peer or a phone, into a call with a flow.
 //! Outbound, `route` lists the ways to a number, best first: the trunks by the longest prefix; of a SIP trunk the peers by
-//! health, priority and weight; of a card's trunk the free circuits. `auth` says who an INVITE comes from, `target` reads
+//! health, priority and weight; of a card's trunk the free circuits, as `group` hunts them, which also says whether a trunk
+//! takes another call. `auth` says who an INVITE comes from, `target` reads
 //! what may be dialled, `locate` finds its servers (RFC 3263: `locator` walks through DNS, `names` remembers what it said,
 //! `servers` how they fare), and `sockets` keeps local RTP ports ready.
 //!
@@ -11,6 +12,7 @@
 pub(crate) mod auth;
 mod certificate;
 pub mod forecast;
+mod group;
 mod health;
 mod locate;
 pub(crate) mod locator;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{Circuit, Now, TenantId, TrunkId};
+use crate::base::{Now, TenantId, TrunkId};
 use crate::core::call::RouteStep;
 use crate::core::switch::Switch;
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
@@ -74,7 +74,7 @@ impl Switch {
     }
 
     fn trunk_steps(&mut self, now: Now, trunk: TrunkId, to: &str, ring_s: u32) -> Vec<RouteStep> {
-        let Some(entry) = self.directory.trunk(trunk) else { return Vec::new() };
+        let Some(entry) = self.directory.trunk(trunk).filter(|_| self.takes_out(trunk, to)) else { return Vec::new() };
         let number: String = to.chars().skip(usize::from(entry.strip)).collect();
         let blank = RouteStep {
             trunk: Some(trunk),
@@ -88,11 +88,8 @@ impl Switch {
             ring_s,
         };
         if entry.kind == TrunkKind::Tdm {
-            return self
-                .idle_circuits(trunk)
-                .map(|circuit| RouteStep { circuit: Some(circuit), ..blank.clone() })
-                .take(CIRCUITS_TRIED)
-                .collect();
+            let circuits = self.idle_circuits(trunk).into_iter().take(CIRCUITS_TRIED);
+            return circuits.map(|circuit| RouteStep { circuit: Some(circuit), ..blank.clone() }).collect();
         }
         self.peers_in_order(now, trunk)
             .into_iter()
@@ -131,11 +128,6 @@ impl Switch {
         }
         keyed.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
         keyed.into_iter().flat_map(|(.., ways)| ways).collect()
-    }
-
-    /// Circuits of the trunk that are idle and in service; the lowest first.
-    fn idle_circuits(&self, trunk: TrunkId) -> impl Iterator<Item = Circuit> {
-        self.circuits.iter().filter(move |(_, c)| c.trunk == trunk && c.available()).map(|(circuit, _)| *circuit)
     }
 }
 

@@ -150,11 +150,15 @@ impl Switch {
             return self.sip.reject(now, incoming.session, 404, Some(Cause::UnallocatedNumber), None);
         };
         let caller = (Some(trunk), None);
+        let takes_in = self.takes_in(trunk, &incoming.request_user);
         let Some(call) = self.sip_call(now, incoming, Direction::Inbound, caller) else { return };
         if let Some(c) = self.calls.get_mut(&call) {
             c.tenant = Some(tenant);
         }
-        self.start_flow(now, call, flow);
+        match takes_in {
+            Ok(()) => self.start_flow(now, call, flow),
+            Err(cause) => self.refuse(now, call, cause),
+        }
     }
 
     fn call_from_phone(&mut self, now: Now, agent: AgentId, incoming: Incoming) {

@@ -38,13 +38,16 @@ pub enum CardInput {
 pub fn provisioned_circuits(directory: &Directory) -> Vec<(Circuit, TrunkId)> {
     let mut circuits = Vec::new();
     for span in directory.spans() {
-        let e1 = directory.card(span.card).is_some_and(|c| c.driver.ends_with("e1"));
-        // G.704: a T1 carries 24 bearers; on an E1 with CAS timeslot 16 carries the signalling.
-        let last = if e1 { 31 } else { 24 };
-        let bearers = (1..=last).filter(|t| !e1 || *t != 16);
+        let bearers = bearers(directory.card(span.card).map_or("", |card| &card.driver));
         circuits.extend(bearers.map(|timeslot| (Circuit { card: span.card, span: span.span, timeslot }, span.trunk)));
     }
     circuits
+}
+
+/// The timeslots of a card's spans that carry calls. G.704: a T1 has 24; on an E1 with CAS timeslot 16 carries the signalling.
+pub(crate) fn bearers(driver: &str) -> impl Iterator<Item = u8> + use<> {
+    let e1 = driver.ends_with("e1");
+    (1..=if e1 { 31 } else { 24 }).filter(move |timeslot| !e1 || *timeslot != 16)
 }
 
 /// A circuit and its signalling.
@@ -55,6 +58,8 @@ pub(crate) struct CircuitEntry {
     /// Port that listens for address digits before there is a leg.
     port: Option<PortId>,
     blocked: bool,
+    /// Calls that it has carried.
+    pub carried: u64,
     /// The earliest timer set for `em`; a later one is set when it fires.
     wake: Option<Instant>,
 }
@@ -88,6 +93,7 @@ impl Switch {
                 leg: None,
                 port: None,
                 blocked: false,
+                carried: 0,
                 wake: None,
             });
             entry.trunk = trunk;
@@ -269,6 +275,7 @@ impl Switch {
 
     fn address_complete(&mut self, now: Now, circuit: Circuit, number: DialString) {
         let Some((trunk, port)) = self.circuits.get_mut(&circuit).map(|c| (c.trunk, c.port.take())) else { return };
+        let takes_in = self.takes_in(trunk, number.as_str());
         let full = self.stopping || self.calls.len() >= self.provision.sip.calls_max as usize;
         let (Some(port), false) = (port, full) else {
             self.counters.calls_refused += u64::from(full);
@@ -294,14 +301,13 @@ impl Switch {
         let client = c.client;
         if let Some(entry) = self.circuits.get_mut(&circuit) {
             entry.leg = Some(client);
+            entry.carried += 1;
         }
         self.own_port(client, Some(port));
-        match route {
-            Some((_, flow)) => self.start_flow(now, call, flow),
-            None => {
-                self.journal_start(call);
-                self.end_call(now, call, Cause::UnallocatedNumber);
-            }
+        match (route, takes_in) {
+            (Some((_, flow)), Ok(())) => self.start_flow(now, call, flow),
+            (Some(_), Err(cause)) => self.refuse(now, call, cause),
+            (None, _) => self.refuse(now, call, Cause::UnallocatedNumber),
         }
     }
 
@@ -319,6 +325,11 @@ impl Switch {
         let digits = DialString::new(number).map_err(|_| Cause::InvalidNumber)?;
         let entry = self.circuits.get_mut(&circuit).filter(|c| c.available()).ok_or(Cause::NoCircuit)?;
         entry.leg = Some(leg);
+        entry.carried += 1;
+        let trunk = entry.trunk;
+        if let Some(health) = self.trunks.get_mut(&trunk) {
+            health.last_seized = Some(circuit);
+        }
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenTdm { port, circuit, detect_dtmf: true });
         // The leg enters the indices right after; the machine's first outputs are bits only.

@@ -2,7 +2,9 @@
 
 use super::Table;
 use crate::base::Timestamp;
-use crate::core::control::{AgentView, Alarm, BanView, CallView, LoadView, QueueView, ServerView, Status, TrunkView};
+use crate::core::control::{
+    AgentView, Alarm, BanView, CallView, LoadView, QueueView, ServerView, Service, Status, TrunkView,
+};
 use crate::core::journal::AgentStatus;
 
 /// Moves the cursor home and erases what is below it (ECMA-48 CUP, ED).
@@ -169,15 +171,30 @@ pub fn queues(queues: Vec<QueueView>) -> Table {
 
 /// Trunks and their health.
 pub fn trunks(trunks: Vec<TrunkView>) -> Table {
-    let mut table = Table::new(["trunk", "kind", "calls", "health"]);
+    let mut table = Table::new(["trunk", "kind", "calls", "service", "health"]);
     for trunk in trunks {
         let mut health = trunk.health.into_iter();
-        table.row([trunk.name, trunk.kind, trunk.calls.to_string(), health.next().unwrap_or_default()]);
+        table.row([
+            trunk.name,
+            trunk.kind,
+            trunk.calls.to_string(),
+            service_word(trunk.service).into(),
+            health.next().unwrap_or_default(),
+        ]);
         for more in health {
-            table.row([String::new(), String::new(), String::new(), more]);
+            table.row([String::new(), String::new(), String::new(), String::new(), more]);
         }
     }
     table
+}
+
+fn service_word(service: Service) -> &'static str {
+    match service {
+        Service::InService => "in service",
+        Service::BusyingOut => "busying out",
+        Service::BusiedOut => "busied out",
+        Service::Blocked => "blocked",
+    }
 }
 
 /// Servers in the order in which they would be tried.

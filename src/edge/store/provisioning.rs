@@ -11,8 +11,8 @@ use super::routing;
 use crate::base::Redacted;
 use crate::core::contact::Routing;
 use crate::core::tenant::provision::{
-    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Number, Peer, Provision, Queue, Site, Skill, Span, Tenant,
-    Trunk,
+    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Hunt, Number, Peer, Provision, Queue, Site, Skill, Span,
+    Tenant, Trunk,
 };
 use crate::edge::store::StoreError;
 use crate::edge::store::secret::SecretKey;
@@ -414,6 +414,10 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
             authenticate: row.get(4)?,
             prefix: prefixes.remove(&name).unwrap_or_default(),
             strip: row.get(5)?,
+            hunt: Hunt::default(),
+            calls_max: 0,
+            reserved_out: 0,
+            out_of_service: false,
             tls: row.get::<_, Option<String>>(7)?.and_then(|json| serde_json::from_str(&json).ok()),
             outbound_proxy: row.get(8)?,
             failover_s: row.get(9)?,

@@ -12,6 +12,7 @@ use crate::core::tenant::provision::{Attribute, Provision};
 use crate::edge::store::StoreError;
 
 const TENANT: &[&str] = &["routing", "dispositions", "not_ready_reasons"];
+const TRUNK: &[&str] = &["hunt", "calls_max", "reserved_out", "out_of_service"];
 const AGENT: &[&str] = &["backup", "attributes", "modifier", "slots"];
 const QUEUE: &[&str] = &[
     "modifier",
@@ -35,6 +36,9 @@ pub(super) fn write(connection: &Connection, provision: &Provision) -> Result<()
     }
     for t in &provision.tenant {
         put(connection, ("tenant", "", &t.name), t, TENANT)?;
+    }
+    for t in &provision.trunk {
+        put(connection, ("trunk", "", &t.name), t, TRUNK)?;
     }
     for a in &provision.agent {
         put(connection, ("agent", &a.tenant, &a.name), a, AGENT)?;
@@ -88,6 +92,11 @@ pub(super) fn read(connection: &Connection, provision: &mut Provision) -> Result
     for t in &mut provision.tenant {
         if let Some(fields) = take("tenant", "", &t.name) {
             *t = with(t, &fields).ok_or_else(|| undecodable("tenant", "", &t.name))?;
+        }
+    }
+    for t in &mut provision.trunk {
+        if let Some(fields) = take("trunk", "", &t.name) {
+            *t = with(t, &fields).ok_or_else(|| undecodable("trunk", "", &t.name))?;
         }
     }
     for a in &mut provision.agent {

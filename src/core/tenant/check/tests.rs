@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::Medium;
 use crate::core::contact::{Level, Step, Value};
-use crate::core::tenant::provision::{Agent, Provision, Queue, Sticky};
+use crate::core::tenant::provision::{Agent, Hunt, Provision, Queue, Sticky};
 use crate::core::tenant::testing;
 use crate::core::tls::ClientTls;
 
@@ -151,6 +151,10 @@ fn trunks() {
     breaks("trunk[2].name", |p| p.trunk[2].name = "carrier".into());
     breaks("trunk[2].kind", |p| p.trunk[2].kind = "isdn".into());
     breaks("trunk[1].strip", |p| p.trunk[1].strip = 33);
+    breaks("trunk[1].hunt", |p| p.trunk[1].hunt = Hunt::Descending);
+    breaks("trunk[1].calls_max", |p| p.trunk[1].calls_max = 100_001);
+    breaks("trunk[1].reserved_out", |p| p.trunk[1].reserved_out = 1);
+    breaks("trunk[0].reserved_out", |p| p.trunk[0].reserved_out = 49);
     breaks("trunk[1].prefix[1]", |p| p.trunk[1].prefix[1] = "0a".into());
     breaks("trunk[1].prefix[1]", |p| p.trunk[1].prefix[1] = "0".into());
     breaks("trunk[0].register", |p| p.trunk[0].register = true);

@@ -9,7 +9,7 @@ use crate::base::{
     AgentId, AttributeId, CardId, FlowId, Medium, QueueId, Redacted, SiteId, SkillId, TenantId, TraitId, TrunkId,
 };
 use crate::core::contact::{Kind, Level, Mind, Routing, Slots, Want};
-use crate::core::tenant::provision::{Sticky, Unservable};
+use crate::core::tenant::provision::{Hunt, Sticky, Unservable};
 use crate::core::tls::ClientTls;
 use crate::proto::sdp::{Keying, Need};
 use crate::proto::sip::Transport;
@@ -265,6 +265,8 @@ pub struct TrunkEntry {
     pub trusted: bool,
     /// Leading digits to strip before dialling out.
     pub strip: u8,
+    /// As a group of circuits.
+    pub group: Group,
     /// How calls by TLS are made, and whether callers are known by their certificate.
     pub tls: Option<ClientTls>,
     /// A proxy that our requests go through, as a SIP URI.
@@ -275,7 +277,25 @@ pub struct TrunkEntry {
     pub srtp: SrtpPolicy,
 }
 
+/// A trunk as a group of circuits, which calls in and out share.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Group {
+    /// Which idle circuit a call out takes.
+    pub hunt: Hunt,
+    /// Most calls at once, where that is said.
+    pub calls_max: Option<u32>,
+    /// Of these so many are left to calls out.
+    pub reserved_out: u32,
+    /// Takes no new calls.
+    pub out_of_service: bool,
+}
+
 impl TrunkEntry {
+    /// Whether it is the same towards its peers.
+    pub fn is_same_peering(&self, other: &Self) -> bool {
+        *self == Self { group: self.group, ..other.clone() }
+    }
+
     /// The outbound proxy as a route value's URI. Without `;lr` it would be a strict router (RFC 3261 section 19.1.1),
     /// which nobody provisions on purpose.
     pub fn proxy_route(&self) -> Option<String> {

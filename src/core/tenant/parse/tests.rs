@@ -4,8 +4,8 @@ use super::*;
 use crate::base::Medium;
 use crate::core::contact::{self, Kind, Level, Mode, Modifier, Policy, Routing, Step, Weights};
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, Card, Dns, Media, Number, Peer, Queue, Sip, Site, Skill, Span, Sticky, Tenant,
-    Trunk, Unservable,
+    Agent, AgentModifier, Attribute, Card, Dns, Hunt, Media, Number, Peer, Queue, Sip, Site, Skill, Span, Sticky,
+    Tenant, Trunk, Unservable,
 };
 use crate::core::tls::{ClientTls, ServerTls};
 
@@ -391,6 +391,10 @@ fn the_fields_are_those_of_the_contract() {
             trusted: true,
             prefix: vec!["x".into()],
             strip: 1,
+            hunt: Hunt::Descending,
+            calls_max: 1,
+            reserved_out: 1,
+            out_of_service: true,
             tls: Some(client),
             outbound_proxy: text(),
             failover_s: 1,
@@ -569,10 +573,11 @@ fn words_are_those_of_the_types() {
             "mode" => assert_eq!(*words, modes),
             "policy" => assert_eq!(*words, policies),
             "unservable" => assert_eq!(*words, unservable),
+            "hunt" => assert_eq!(*words, Hunt::ALL.map(Hunt::as_str)),
             other => panic!("{other} is not held against a type"),
         }
     }
-    assert_eq!(found.len(), 5);
+    assert_eq!(found.len(), 6);
 }
 
 /// Bent texts: whatever comes in, there is an answer, and it is not a panic.

@@ -1,0 +1,96 @@
+//! Trunks as groups of circuits: who may take one, and which one is taken.
+
+use crate::base::{CallId, Cause, Circuit, Now, TrunkId};
+use crate::core::control::Service;
+use crate::core::switch::Switch;
+use crate::core::tenant::directory::{Group, TrunkEntry, TrunkKind};
+use crate::core::tenant::provision::Hunt;
+use crate::core::trunk::TrunkHealth;
+
+impl Switch {
+    /// Whether a call to `dialled` may come in by the trunk. Emergency calls may as long as there is a circuit.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn takes_in(&self, trunk: TrunkId, dialled: &str) -> Result<(), Cause> {
+        let group = self.group(trunk);
+        if self.is_emergency_number(dialled) {
+            Ok(())
+        } else if group.out_of_service {
+            Err(Cause::TemporaryFailure)
+        } else if self.room(trunk, group).is_some_and(|room| room <= u64::from(group.reserved_out)) {
+            Err(Cause::NoCircuit)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether a call to `dialled` may go out by the trunk.
+    pub(crate) fn takes_out(&self, trunk: TrunkId, dialled: &str) -> bool {
+        let group = self.group(trunk);
+        self.is_emergency_number(dialled)
+            || !group.out_of_service && self.room(trunk, group).is_none_or(|room| room > 0)
+    }
+
+    /// Ends a call that has only just come: it has a record, which says why.
+    pub(crate) fn refuse(&mut self, now: Now, call: CallId, cause: Cause) {
+        self.counters.calls_refused += 1;
+        self.journal_start(call);
+        self.end_call(now, call, cause);
+    }
+
+    /// Circuits of the trunk that are idle and in service, in the order in which they are hunted.
+    pub(crate) fn idle_circuits(&self, trunk: TrunkId) -> Vec<Circuit> {
+        let idle = self.circuits.iter().filter(|(_, c)| c.trunk == trunk && c.available());
+        let mut idle: Vec<(Circuit, u64)> = idle.map(|(circuit, c)| (*circuit, c.carried)).collect();
+        match self.group(trunk).hunt {
+            Hunt::Ascending => {}
+            Hunt::Descending => idle.reverse(),
+            Hunt::LeastUsed => idle.sort_by_key(|(_, carried)| *carried),
+            Hunt::RoundRobin => {
+                let last = self.trunks.get(&trunk).and_then(|health| health.last_seized);
+                let after = idle.partition_point(|(circuit, _)| Some(*circuit) <= last);
+                idle.rotate_left(after);
+            }
+        }
+        idle.into_iter().map(|(circuit, _)| circuit).collect()
+    }
+
+    /// Whether it takes calls, for the console.
+    pub(crate) fn service(&self, entry: &TrunkEntry, health: Option<&TrunkHealth>) -> Service {
+        let mut circuits = self.circuits.values().filter(|c| c.trunk == entry.id).peekable();
+        let silent = match entry.kind {
+            TrunkKind::Tdm => circuits.peek().is_some() && circuits.all(|c| c.blocked()),
+            TrunkKind::Sip => health.is_some_and(|h| !h.peers.is_empty() && h.peers.iter().all(|peer| peer.down)),
+        };
+        match (entry.group.out_of_service, health.is_some_and(|h| h.calls > 0)) {
+            (true, true) => Service::BusyingOut,
+            (true, false) => Service::BusiedOut,
+            (false, _) if silent => Service::Blocked,
+            (false, _) => Service::InService,
+        }
+    }
+
+    /// Whether `dialled` is one of the numbers that are never refused.
+    fn is_emergency_number(&self, dialled: &str) -> bool {
+        self.provision.sip.emergency.iter().any(|number| number == dialled)
+    }
+
+    fn group(&self, trunk: TrunkId) -> Group {
+        self.directory.trunk(trunk).map_or(Group::default(), |entry| entry.group)
+    }
+
+    /// How many more calls the trunk carries; `None` where there is no limit. The card itself keeps calls from circuits that
+    /// are taken, so they are counted only where some are to be left.
+    fn room(&self, trunk: TrunkId, group: Group) -> Option<u64> {
+        let calls = self.trunks.get(&trunk).map_or(0, |health| health.calls);
+        let by_limit = group.calls_max.map(|most| u64::from(most).saturating_sub(calls));
+        let tdm = self.directory.trunk(trunk).is_some_and(|entry| entry.kind == TrunkKind::Tdm);
+        if !(tdm && group.reserved_out > 0) {
+            return by_limit;
+        }
+        // The circuit on which a call comes in is taken already, and is its own.
+        let idle = self.circuits.values().filter(|c| c.trunk == trunk && c.available()).count() as u64 + 1;
+        Some(by_limit.map_or(idle, |room| room.min(idle)))
+    }
+}

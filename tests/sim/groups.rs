@@ -1,0 +1,146 @@
+//! Trunks as groups of circuits: which one is taken, how many are left, and what an operator takes out of service.
+
+use cordboard::base::Cause;
+use cordboard::core::control::{Command, Query, Reply, Service};
+use cordboard::core::tenant::Provision;
+use cordboard::core::tenant::provision::{Hunt, Trunk};
+use cordboard::proto::cas::em_wink;
+use cordboard::proto::sdp::Direction as Flow;
+use cordboard::proto::sip::{Event, SessionId};
+
+use crate::desk::{Desk, PROVISION, Party, description};
+use crate::provision;
+
+fn trunk<'p>(provision: &'p mut Provision, name: &str) -> &'p mut Trunk {
+    provision.trunk.iter_mut().find(|trunk| trunk.name == name).expect("provisioned")
+}
+
+fn with(change: impl FnOnce(&mut Provision)) -> Desk {
+    let mut changed = provision(PROVISION);
+    change(&mut changed);
+    Desk::new(1, changed)
+}
+
+/// An agent's phone dials out over the circuits; the timeslot that is taken.
+fn dials_out(desk: &mut Desk) -> (SessionId, Option<u8>) {
+    let before: Vec<u8> = (1..=24).filter(|t| desk.port_on(*t).is_some()).collect();
+    let body = Some(description(20_002, Flow::SendRecv));
+    let session = desk.call(Party::Phones, "ana", "95551000", body);
+    desk.seconds(2);
+    let taken = (1..=24).find(|t| desk.port_on(*t).is_some() && !before.contains(t));
+    (session, taken)
+}
+
+/// Dials and hangs up so often; the timeslots in turn.
+fn in_turn(desk: &mut Desk, calls: usize) -> Vec<u8> {
+    let one = |desk: &mut Desk| {
+        let (session, taken) = dials_out(desk);
+        desk.hangup(Party::Phones, session);
+        desk.seconds(5);
+        taken.expect("a circuit is taken")
+    };
+    (0..calls).map(|_| one(desk)).collect()
+}
+
+#[test]
+fn circuits_are_hunted_as_provisioned() {
+    for (hunt, wanted) in [
+        (Hunt::Ascending, [1, 1, 1]),
+        (Hunt::Descending, [24, 24, 24]),
+        (Hunt::LeastUsed, [1, 2, 3]),
+        (Hunt::RoundRobin, [1, 2, 3]),
+    ] {
+        let mut desk = with(|p| trunk(p, "central-office").hunt = hunt);
+        assert_eq!(in_turn(&mut desk, 3), wanted, "{hunt:?}");
+    }
+}
+
+#[test]
+fn the_least_used_counts_calls_in_and_the_round_begins_anew() {
+    let mut desk = with(|p| trunk(p, "central-office").hunt = Hunt::LeastUsed);
+    desk.seize(1, "100");
+    desk.seconds(5);
+    desk.far(1, em_wink::Input::Release(Cause::Normal));
+    desk.seconds(5);
+    assert_eq!(in_turn(&mut desk, 1), [2], "the first has carried one");
+    let mut desk = with(|p| trunk(p, "central-office").hunt = Hunt::RoundRobin);
+    let turns = in_turn(&mut desk, 26);
+    assert_eq!((turns[22], turns[23], turns[24]), (23, 24, 1));
+}
+
+/// A caller from outside; whether it was refused, and how.
+fn refused(desk: &mut Desk, number: &str) -> Option<(u16, Cause)> {
+    let session = desk.client(number);
+    desk.seconds(1);
+    desk.events.iter().find_map(|(_, event)| match event {
+        Event::Failed { session: s, status, cause, .. } if *s == session => Some((*status, *cause)),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_peering_takes_so_many_calls_and_leaves_some_for_calls_out() {
+    let mut desk = with(|p| {
+        let carrier = trunk(p, "carrier");
+        (carrier.calls_max, carrier.reserved_out) = (3, 1);
+    });
+    assert_eq!((refused(&mut desk, "100"), refused(&mut desk, "100")), (None, None));
+    assert_eq!(refused(&mut desk, "100"), Some((503, Cause::NoCircuit)));
+    let cdr = desk.record();
+    assert_eq!((cdr.cause, cdr.tenant.as_str(), cdr.answered_at), (Some(Cause::NoCircuit), "acme", None));
+    // The third is there for a call out, and there is no fourth.
+    let out = |desk: &mut Desk| {
+        let session = desk.call(Party::Phones, "ana", "85551000", Some(description(20_002, Flow::SendRecv)));
+        desk.seconds(1);
+        let ring = desk.rings(Party::Carrier, "85551000");
+        (session, ring.is_some())
+    };
+    let (first, rings) = out(&mut desk);
+    assert!(rings, "the reserved one");
+    let (second, rings) = out(&mut desk);
+    assert!(!rings, "no more than three");
+    assert!(desk.heard(Party::Phones, |e| matches!(e, Event::Failed { session, .. } if *session == second)));
+    desk.hangup(Party::Phones, first);
+    desk.seconds(5);
+    assert_eq!(refused(&mut desk, "100"), Some((503, Cause::NoCircuit)), "still for calls out alone");
+}
+
+#[test]
+fn circuits_are_left_for_calls_out() {
+    let mut desk = with(|p| trunk(p, "central-office").reserved_out = 22);
+    for timeslot in 1..=3 {
+        desk.seize(timeslot, "100");
+        desk.seconds(5);
+    }
+    let ports: Vec<bool> = (1..=3).map(|t| desk.far_heard(t, &em_wink::Event::Answered)).collect();
+    assert_eq!(ports, [true, true, false], "22 of 24 are kept");
+    assert!(dials_out(&mut desk).1.is_some());
+}
+
+#[test]
+fn a_trunk_is_busied_out_while_its_calls_go_on() {
+    let mut desk = with(|p| p.sip.emergency = vec!["300".into()]);
+    assert_eq!(refused(&mut desk, "100"), None);
+    let set = |desk: &mut Desk, out: bool| {
+        let mut changed = provision(PROVISION);
+        changed.sip.emergency = vec!["300".into()];
+        trunk(&mut changed, "carrier").out_of_service = out;
+        let reply = desk.command(Command::Provision { provision: Box::new(changed) });
+        assert!(!matches!(reply, Reply::Refused { .. }), "{reply:?}");
+    };
+    let service = |desk: &mut Desk| match desk.query(Query::Trunks) {
+        Reply::Trunks { trunks } => trunks.iter().find(|t| t.name == "carrier").map(|t| (t.service, t.calls)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(service(&mut desk), Some((Service::InService, 1)));
+    set(&mut desk, true);
+    assert_eq!(service(&mut desk), Some((Service::BusyingOut, 1)), "the call goes on");
+    assert_eq!(refused(&mut desk, "100"), Some((503, Cause::TemporaryFailure)));
+    desk.call(Party::Phones, "ana", "85551000", Some(description(20_002, Flow::SendRecv)));
+    desk.seconds(1);
+    assert!(desk.rings(Party::Carrier, "85551000").is_none(), "nothing goes out either");
+    assert_eq!(refused(&mut desk, "300"), None, "an emergency call is taken all the same");
+    set(&mut desk, false);
+    assert_eq!(refused(&mut desk, "100"), None);
+    assert_eq!(service(&mut desk).map(|s| s.0), Some(Service::InService));
+}
