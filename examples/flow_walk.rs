@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cordboard::base::{Instant, Now, Timestamp};
-use cordboard::core::ivr::{Context, Input, Run, Step, check};
+use cordboard::core::ivr::{CallbackResult, Context, Input, Run, Step, check};
 use cordboard::core::media::PlayItem;
 
 /// 2026-11-23, a Monday, 15:04 in New York.
@@ -106,6 +106,11 @@ impl<'k> Walk<'k> {
             Step::Enqueue { queue } => {
                 self.say(&format!("waits in the queue {queue}"));
                 return false;
+            }
+            Step::Dequeue => self.say("is out of the queue"),
+            Step::Callback { queue, .. } => {
+                self.say(&format!("is to be called back from the queue {queue}"));
+                self.run.handle(self.now, Input::CallbackDone(CallbackResult::Taken));
             }
             Step::DetectFax(on) => {
                 println!("{} for a fax machine's tone", if on { "listen" } else { "no longer listen" })

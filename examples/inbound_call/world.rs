@@ -114,6 +114,7 @@ impl World {
                 | Output::TlsProfile(_)
                 | Output::Reply { .. }
                 | Output::Warning(_)
+                | Output::Commit(_)
                 | Output::Stopped => {}
             }
         }

@@ -11,7 +11,7 @@ use smol::future::FutureExt;
 
 use crate::appliance::RunError;
 use crate::appliance::load::{Meter, Used};
-use crate::base::{Bound, Circuit, GiveBack, Instant, Now};
+use crate::base::{Bound, CallId, Circuit, GiveBack, Instant, Now};
 use crate::core::control::Reply;
 use crate::core::journal::{Change, Seq};
 use crate::core::media::{MediaCommand, MediaEvent};
@@ -96,6 +96,7 @@ pub(super) struct Rest {
 enum Held {
     Transmit(Transmit),
     Cas { circuit: Circuit, bits: u8 },
+    Commit(CallId),
 }
 
 /// What other threads and tasks tell the switch thread.
@@ -332,6 +333,15 @@ impl Turn {
 
     /// Does what the core wants, and retries what had to wait.
     fn flush(&mut self) {
+        loop {
+            self.put_out();
+            if !self.let_go() {
+                return;
+            }
+        }
+    }
+
+    fn put_out(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
                 Output::Transmit(transmit) if transmit.is_promise() => self.hold(Held::Transmit(transmit)),
@@ -355,6 +365,7 @@ impl Turn {
                     Some(seq) => self.promises.entry(seq).or_default().push((token, reply)),
                     None => self.reply(token, reply),
                 },
+                Output::Commit(call) => self.hold(Held::Commit(call)),
                 Output::Warning(text) => log::warn!("{text}"),
                 Output::Stopped => self.stopped = true,
             }
@@ -377,7 +388,6 @@ impl Turn {
             log::error!("store: a change is lost: {e}");
         }
         self.keep_promises();
-        self.let_go();
     }
 
     /// Tells the store up to which fact somebody waits.
@@ -408,11 +418,12 @@ impl Turn {
         self.held.iter().any(|(_, _, held)| matches!(held, Held::Cas { circuit, .. } if *circuit == which))
     }
 
-    /// Sends the answers whose facts are durable.
-    fn let_go(&mut self) {
+    /// Sends the answers whose facts are durable. True: the core was told of some, and may want more done.
+    fn let_go(&mut self) -> bool {
         if self.held.is_empty() {
-            return;
+            return false;
         }
+        let mut told = false;
         let durable = self.store.durable();
         // While the disk refuses, calls are served all the same, under an alarm: their facts are kept and written later.
         let failing = self.store.is_failing();
@@ -423,8 +434,13 @@ impl Turn {
             match held {
                 Held::Transmit(transmit) => self.sockets.send(transmit),
                 Held::Cas { circuit, bits } => self.set_cas(circuit, bits),
+                Held::Commit(call) => {
+                    self.switch.handle(self.clock.now(), Input::Committed(call));
+                    told = true;
+                }
             }
         }
+        told
     }
 
     fn keep_promises(&mut self) {
@@ -553,8 +569,8 @@ impl Turn {
         for (_, _, held) in std::mem::take(&mut self.held) {
             match held {
                 Held::Transmit(transmit) => self.sockets.send(transmit),
-                // All calls have ended: no circuit is to be answered any more.
-                Held::Cas { .. } => {}
+                // All calls have ended: no circuit is to be answered any more, and nobody to be dialled.
+                Held::Cas { .. } | Held::Commit(_) => {}
             }
         }
         for (_, replies) in std::mem::take(&mut self.promises) {

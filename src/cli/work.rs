@@ -109,8 +109,8 @@ pub(super) struct AddArgs {
     #[arg(long, value_name = "NAME")]
     tenant: String,
     /// voice, video, chat, email, voicemail or fax
-    #[arg(long)]
-    medium: Medium,
+    #[arg(long, required_unless_present = "callback")]
+    medium: Option<Medium>,
     /// The queue
     #[arg(long, value_name = "NAME")]
     queue: String,
@@ -126,6 +126,9 @@ pub(super) struct AddArgs {
     /// How an attribute counts; again for each: `{ attribute = "language", mode = "required" }`
     #[arg(long = "modifier", value_name = "TOML")]
     modifiers: Vec<String>,
+    /// The number at which the client is to be called back; the medium is voice then
+    #[arg(long, value_name = "NUMBER")]
+    callback: Option<String>,
     /// When its time comes: `2026-01-31T08:00:00Z`, or from now `+90m`, `+24h`, `+7d`
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -217,12 +220,13 @@ fn add(dir: &Path, args: AddArgs) -> Result<(), CliError> {
     let due_at = args.at.as_deref().map(|text| due(text, live::now())).transpose()?;
     let item = Box::new(WorkSpec {
         tenant: args.tenant,
-        medium: args.medium,
+        medium: args.medium.unwrap_or(Medium::Voice),
         queue: args.queue,
         client: args.client.map(Redacted::new),
         subject: args.subject.map(Redacted::new),
         attributes: args.attributes.into_iter().map(|Pair(name, value)| (name, value)).collect(),
         modifiers,
+        callback: args.callback.map(Redacted::new),
         due_at,
     });
     match live::connect(dir)?.command(&Command::WorkAdd { item })? {
@@ -401,6 +405,7 @@ fn describe(text: &str) -> Result<WorkSpec, String> {
         subject: file.subject.map(Redacted::new),
         attributes: file.attributes.into_iter().map(|(name, v)| (name, value(v))).collect(),
         modifiers: file.modifiers,
+        callback: None,
         due_at: None,
     })
 }

@@ -22,6 +22,9 @@ pub(crate) struct Alarms {
     others: u64,
 }
 
+/// What is said to who adds a call-back that there is already.
+const WISH_KNOWN: &str = "the queue is to call that number back already: it is this one, as it was";
+
 /// Alarms kept.
 pub(super) const ALARMS_MAX: usize = 256;
 
@@ -64,8 +67,8 @@ impl Switch {
     pub(crate) fn on_command(&mut self, now: Now, token: u64, command: Command) {
         let mut done = Reply::Done;
         let result = match command {
-            Command::WorkAdd { item } => self.work_add(now, *item).map(|work| {
-                done = Reply::Added { work, warning: None };
+            Command::WorkAdd { item } => self.work_add(now, *item).map(|(work, known)| {
+                done = Reply::Added { work, warning: known.then(|| WISH_KNOWN.to_owned()) };
                 None
             }),
             Command::WorkAccept { tenant, agent, work } => self.work_accept(now, &tenant, &agent, work).map(|()| None),
@@ -104,7 +107,7 @@ impl Switch {
         while let Some(output) = self.queue.poll_output() {
             self.on_queue(now, output);
         }
-        if let Reply::Added { work, warning } = &mut done {
+        if let Reply::Added { work, warning: warning @ None } = &mut done {
             *warning = self.work_warning(*work);
         }
         let (reply, after) = match result {
@@ -273,6 +276,9 @@ impl Switch {
             double_offers: counters.double_offers,
             held: counters.held as u64,
             unservable: counters.unservable as u64,
+            callbacks: self.works.wishes_count().0 as u64,
+            callbacks_reached: self.counters.callbacks_reached,
+            callbacks_unreached: self.counters.callbacks_unreached,
             waits_foretold: counters.foretold,
             wait_error: counters.foretold_error,
             agents_ready: counters.agents_ready as u64,
@@ -318,6 +324,7 @@ impl Switch {
             CallState::Waiting(wait) => {
                 format!("waiting {}", self.directory.queue(wait.queue).map_or("", |q| q.name.as_str()))
             }
+            CallState::Alerting => format!("ringing {}", party(&call.client)),
             CallState::Connecting(leg) => format!("ringing {}", party(leg)),
             CallState::Talking(leg) => format!("talking {}", party(leg)),
             CallState::Referring { to, .. } => format!("transfer {}", party(to)),

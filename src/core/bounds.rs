@@ -4,6 +4,7 @@ use crate::base::Bound;
 use crate::core::admin::ALARMS_MAX;
 use crate::core::call::{Call, LEGS_PER_CALL_MAX};
 use crate::core::contact::WORKS_MAX;
+use crate::core::contact::callback::WISHES_MAX;
 use crate::core::contact::sticky::CLIENTS_MAX;
 use crate::core::ivr::{ATTRIBUTES_MAX, DIGITS_MAX, Run};
 use crate::core::journal::CDR_EVENTS_MAX;
@@ -26,6 +27,7 @@ impl Switch {
             Bound::new("calls", self.calls.len(), calls_max, counters.calls_refused),
             Bound::new("waiting", queue.waiting, WAITING_MAX, queue.refused),
             Bound::new("work-items", self.works.len(), WORKS_MAX, self.works.refused),
+            Bound::new("call-backs", self.works.wishes_count().1, WISHES_MAX, counters.callbacks_refused),
             Bound::new("last-agents", self.last_agents.clients(), CLIENTS_MAX, self.last_agents.forgotten()),
             Bound::new("rtp-sockets", sockets, port_pairs, counters.sockets_refused),
             Bound::new("circuits", circuits, self.circuits.len(), 0),

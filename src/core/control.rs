@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::base::Bound;
 use crate::base::{CallId, Redacted, Timestamp, WorkItemId};
-pub use crate::core::contact::view::{CandidateView, Explanation, WorkSpec, WorkView};
+pub use crate::core::contact::view::{CallbackView, CandidateView, Explanation, WorkSpec, WorkView};
 use crate::core::contact::{Origin, Work, WorkState};
 use crate::core::journal::AgentStatus;
 use crate::core::tenant::Provision;
@@ -292,6 +292,15 @@ pub struct Status {
     /// Items that no agent there is could take, now.
     #[serde(default)]
     pub unservable: u64,
+    /// Clients who are to be called back, now.
+    #[serde(default)]
+    pub callbacks: u64,
+    /// Clients who were called back and answered.
+    #[serde(default)]
+    pub callbacks_reached: u64,
+    /// Clients who never answered.
+    #[serde(default)]
+    pub callbacks_unreached: u64,
     /// Waits that were foretold when the item came and have ended with an answer.
     #[serde(default)]
     pub waits_foretold: u64,

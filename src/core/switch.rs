@@ -150,6 +150,8 @@ pub enum Input {
     },
     /// The disk has become too full for new recordings, or has room again.
     DiskFull(bool),
+    /// The facts that [`Output::Commit`] named are durable.
+    Committed(CallId),
     /// A recording has failed, or one that was begun after that is known to be written whole.
     RecordingsFail(bool),
     /// So much waits for the store that no new call should be begun, or no longer.
@@ -211,6 +213,8 @@ pub enum Output {
         /// Journal position that must be durable first.
         after: Option<Seq>,
     },
+    /// Say [`Input::Committed`] when all facts emitted before it are durable.
+    Commit(CallId),
     /// Tell the log.
     Warning(String),
     /// Nothing is left to do after [`Command::Stop`].
@@ -282,6 +286,11 @@ pub(crate) struct Counters {
     /// What calls that are over lost to their own bounds.
     pub calls_lost: Lost,
     pub handshakes_failed: u64,
+    /// Clients who were called back and answered, and who never did.
+    pub callbacks_reached: u64,
+    pub callbacks_unreached: u64,
+    /// Wishes to be called back that found no room.
+    pub callbacks_refused: u64,
 }
 
 /// The core. See the module's text.
@@ -461,6 +470,7 @@ impl Switch {
             Input::Media(event) => self.on_media(now, event),
             Input::Command { token, command } => self.on_command(now, token, command),
             Input::Query { token, query } => self.on_query(now, token, query),
+            Input::Committed(call) => self.committed(now, call),
             Input::DiskFull(full) => self.disk_full(now, full),
             Input::RecordingsFail(fail) => self.set_recordings_fail(now, fail),
             Input::StoreBehind(behind) => {
@@ -682,6 +692,7 @@ fn call_invariants(switch: &Switch, call: &Call) {
             assert_eq!(switch.by_item.get(&wait.item), Some(&call.id), "{} waits, but its item is unknown", call.id);
             assert!(has(&call.client), "{} waits without a client", call.id);
         }
+        CallState::Alerting => assert!(call.wish.is_some() && has(&call.client), "{} rings nobody", call.id),
         CallState::Connecting(leg) | CallState::Talking(leg) => {
             assert!(has(&call.client) && has(leg), "{} lacks a leg in {:?}", call.id, call.state);
         }

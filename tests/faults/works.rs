@@ -63,6 +63,7 @@ fn load(data: PathBuf) -> JoinHandle<Promised> {
                 subject: None,
                 attributes: BTreeMap::new(),
                 modifiers: vec![],
+                callback: None,
                 due_at: None,
             });
             match client.command(&Command::WorkAdd { item }) {

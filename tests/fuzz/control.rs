@@ -26,6 +26,7 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         subject: Some(Redacted::new("a bill".into())),
         attributes: [("language".to_owned(), "es".to_owned()), ("vip".to_owned(), "0.5".to_owned())].into(),
         modifiers: vec![toml::from_str(modifier).expect("a modifier")],
+        callback: Some(Redacted::new("+15550100".to_owned())),
         due_at: Some(Timestamp(1_800_000_000_000)),
     });
     let work = WorkItemId(0xabc);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use cordboard::base::{Cause, Instant, Now, Timestamp};
 use cordboard::core::fault::Fault;
 use cordboard::core::ivr::{
-    ATTRIBUTE_OCTETS_MAX, ATTRIBUTES_MAX, Context, Flow, Input, QueueExit, Run, STEPS_MAX, STEPS_WITHOUT_WAIT_MAX,
-    Step, TransferResult, check, draw_dot, draw_svg,
+    ATTRIBUTE_OCTETS_MAX, ATTRIBUTES_MAX, CallbackResult, Context, Flow, Input, QueueExit, Run, STEPS_MAX,
+    STEPS_WITHOUT_WAIT_MAX, Step, TransferResult, check, draw_dot, draw_svg,
 };
 
 use crate::chance::Chance;
@@ -58,7 +58,7 @@ fn check_drawing(flow: &Flow, text: &str) {
 }
 
 fn input(chance: &mut Chance<'_>) -> Input {
-    match chance.below(9) {
+    match chance.below(10) {
         0 => Input::Dequeued(*chance.pick(&[QueueExit::Overflow, QueueExit::Full, QueueExit::Unknown])),
         1 => {
             let results = [
@@ -72,6 +72,10 @@ fn input(chance: &mut Chance<'_>) -> Input {
         2 => Input::AgentDone(chance.one_in(2)),
         3 | 4 => Input::PlayDone,
         8 => Input::Fax,
+        9 => {
+            use CallbackResult::*;
+            Input::CallbackDone(*chance.pick(&[Taken, Known, Full, Refused]))
+        }
         5 if chance.one_in(8) => Input::Start,
         _ => Input::Digit(char::from(*chance.pick(b"0123456789*#ABCDx"))),
     }
@@ -89,9 +93,13 @@ fn drain(run: &mut Run, over: &mut bool) {
             Step::Transfer { to, ring_s, .. } => {
                 assert!(!*over && !to.contains(['\r', '\n']) && (1..=600).contains(&ring_s))
             }
-            Step::Answer | Step::StopPlay | Step::DetectFax(_) | Step::Enqueue { .. } | Step::Agent { .. } => {
-                assert!(!*over)
-            }
+            Step::Answer
+            | Step::StopPlay
+            | Step::DetectFax(_)
+            | Step::Enqueue { .. }
+            | Step::Dequeue
+            | Step::Callback { .. }
+            | Step::Agent { .. } => assert!(!*over),
         }
     }
     assert!(steps <= 4 * STEPS_WITHOUT_WAIT_MAX, "{steps} steps at once");

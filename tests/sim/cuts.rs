@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use cordboard::base::{Medium, Now, Redacted, Timestamp};
-use cordboard::core::contact::WorkState;
+use cordboard::core::contact::{Work, WorkState};
 use cordboard::core::control::{Command, Query, Reply, WorkSpec};
 use cordboard::core::journal::{AgentStatus, Change, Seq};
 use cordboard::core::switch::{Input, Output, StoredAgent, Switch};
@@ -19,7 +19,8 @@ use cordboard::core::tenant::{Provision, expand};
 use cordboard::edge::store::{CdrFilter, Reader, Recovered, Store, WorkFilter, database_path};
 use cordboard::proto::sip::{Binding, ClientRegistration, Credentials};
 
-use crate::desk::{Desk, PROVISION, Party, config};
+use crate::callbacks::{add, provisioning};
+use crate::desk::{Desk, Party, config};
 use crate::disk::Disk;
 use crate::provision;
 use crate::walk::Walk;
@@ -27,6 +28,9 @@ use crate::world::Dice;
 
 /// Changes of the busy period at least.
 const CHANGES: usize = 120;
+
+/// Tries of a call-back, as provisioned.
+const TRIES: u32 = 2;
 
 /// A folder of the test's own, removed at its end.
 struct Folder(PathBuf);
@@ -54,7 +58,7 @@ struct Busy {
 }
 
 fn busy(seed: u64) -> Busy {
-    let mut walk = Walk::new(seed, Desk::new(seed, provision(PROVISION)));
+    let mut walk = Walk::new(seed, Desk::new(seed, provision(&provisioning())));
     let register = |walk: &mut Walk, user: &str, expires_s: u32| {
         let path = walk.desk.path_of(Party::Phones);
         let (user, password) = (user.to_owned(), Redacted::new(format!("{user}-secret")));
@@ -80,7 +84,7 @@ fn busy(seed: u64) -> Busy {
             walk.desk.with(Party::Phones, |e, now| e.unregister(now, ana));
         }
     }
-    let first = Change::Provisioned { provision: Box::new(provision(PROVISION)) };
+    let first = Change::Provisioned { provision: Box::new(provision(&provisioning())) };
     let changes = std::iter::once(first).chain(walk.desk.journal.iter().cloned()).collect();
     Busy { changes, now: walk.desk.now.wall, desk: walk.desk }
 }
@@ -92,7 +96,14 @@ fn work(walk: &mut Walk) {
         other => panic!("{other:?}"),
     };
     let of = |state| views.iter().find(|view| view.state == state && view.medium != Medium::Voice);
-    let command = match (walk.below(6), of(WorkState::Offered), of(WorkState::Handled), of(WorkState::Waiting)) {
+    let command = match (walk.below(8), of(WorkState::Offered), of(WorkState::Handled), of(WorkState::Waiting)) {
+        // A client who is called back: by phone from there on.
+        (6 | 7, ..) => {
+            let due_at = (walk.below(4) == 0).then(|| Timestamp(walk.desk.now.wall.0 + 30_000));
+            let number = format!("8555000{}", walk.below(4));
+            add(&mut walk.desk, &number, due_at);
+            return;
+        }
         (0 | 1, Some(view), ..) => {
             let (tenant, agent) = (view.tenant.clone(), view.agent.clone().unwrap_or_default());
             Command::WorkAccept { tenant, agent, work: view.id }
@@ -111,6 +122,7 @@ fn work(walk: &mut Walk) {
                 subject: None,
                 attributes: BTreeMap::new(),
                 modifiers: vec![],
+                callback: None,
                 due_at: (walk.below(4) == 0).then(|| Timestamp(walk.desk.now.wall.0 + 30_000)),
             }),
         },
@@ -185,15 +197,25 @@ fn check_restored_works(switch: &mut Switch, now: Now, found: &Recovered, what: 
         _ => None,
     });
     let views: BTreeMap<_, _> = views.flatten().map(|view| (view.id, view)).collect();
-    for work in &found.works {
+    // A client who talked, or was called back as often as may be, is through with.
+    let is_over = |work: &&Work| {
+        let callback = work.callback.as_ref().filter(|_| work.state == WorkState::Handled);
+        callback.is_some_and(|callback| callback.reached || callback.tries >= TRIES)
+    };
+    for work in found.works.iter().filter(|work| !is_over(work)) {
         let Some(view) = views.get(&work.id) else { panic!("{what}: {} is lost", work.id) };
         match work.state {
+            WorkState::Handled if work.callback.is_some() => {
+                let callback = view.callback.as_ref().expect("a wish");
+                assert!(view.state == WorkState::Scheduled && callback.tries > 0, "{what}: its try counts: {view:?}");
+            }
+            WorkState::Scheduled if work.wakes_at() > now.wall => assert_eq!(view.state, work.state, "{what}"),
             WorkState::Handled => assert_eq!((view.state, &view.agent), (work.state, &work.agent), "{what}"),
-            WorkState::Scheduled if work.waits_from() > now.wall => assert_eq!(view.state, work.state, "{what}"),
             _ => assert!(matches!(view.state, WorkState::Waiting | WorkState::Offered), "{what}: {view:?}"),
         }
     }
-    assert_eq!(views.len(), found.works.len(), "{what}: no item but those");
+    let open = found.works.iter().filter(|work| !is_over(work)).count();
+    assert_eq!(views.len(), open, "{what}: no item but those");
     views.into_values().filter_map(|view| view.agent).collect()
 }
 

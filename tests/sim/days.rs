@@ -14,7 +14,8 @@ use cordboard::core::switch::Input;
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink;
 
-use crate::desk::{Desk, PROVISION, Party};
+use crate::callbacks::{cancel_all, provisioning};
+use crate::desk::{Desk, Party};
 use crate::provision;
 use crate::walk::{PARTIES, Walk};
 
@@ -33,7 +34,7 @@ impl Day {
     fn new(seed: u64) -> Self {
         // Every other centre is short of sockets.
         let sockets = if seed.is_multiple_of(2) { 8 } else { 2_000 };
-        let desk = Desk::with_sockets(seed, provision(PROVISION), sockets);
+        let desk = Desk::with_sockets(seed, provision(&provisioning()), sockets);
         Self { walk: Walk::new(seed, desk), seed, lives: 1, faults: 0, span_down: false }
     }
 
@@ -168,7 +169,7 @@ impl Day {
             let same = match before {
                 AgentStatus::Null | AgentStatus::NotReady => after == before,
                 // Whose call is gone is ready, and may be taken at once.
-                _ => after == AgentStatus::Ready,
+                _ => matches!(after, AgentStatus::Ready | AgentStatus::Busy),
             };
             assert!(same, "{name} was {before:?} and is {after:?}");
         }
@@ -199,6 +200,7 @@ impl Day {
         for timeslot in 1..=24 {
             self.desk().far(timeslot, em_wink::Input::Release(cordboard::base::Cause::Normal));
         }
+        cancel_all(self.desk());
         let Reply::Calls { calls } = self.desk().query(Query::Calls) else { panic!("the calls") };
         let ids: Vec<CallId> = calls.into_iter().map(|c| c.call_id).collect();
         for call in ids {
@@ -213,7 +215,7 @@ impl Day {
 #[test]
 fn days_on_which_everything_breaks() {
     let count = std::env::var("CORDBOARD_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
-    let (mut faults, mut lives, mut records, mut interrupted, mut lost) = (0, 0, 0, 0, 0);
+    let (mut faults, mut lives, mut records, mut interrupted, mut lost, mut tried) = (0, 0, 0, 0, 0, 0);
     let seeds = crate::seeds(&(1..=count).collect::<Vec<u64>>());
     for &seed in &seeds {
         println!("seed {seed}: SEED={seed} cargo test --test sim days repeats it");
@@ -222,11 +224,12 @@ fn days_on_which_everything_breaks() {
         day.evening();
         faults += day.faults;
         lives += day.lives;
+        tried += day.desk().tries.len();
         let disk = &day.desk().disk;
         (records, interrupted, lost) = (records + disk.records.len(), interrupted + disk.interrupted, lost + disk.lost);
     }
     println!(
-        "{} days, {faults} faults, {lives} lives, {records} records, {interrupted} interrupted, {lost} changes lost by a kill while the disk refused",
+        "{} days, {faults} faults, {lives} lives, {records} records, {interrupted} interrupted, {lost} changes lost by a kill while the disk refused, {tried} tries to call back",
         seeds.len()
     );
     assert!(records > 20 * seeds.len() && interrupted > 0, "too quiet: {records} records, {interrupted} interrupted");

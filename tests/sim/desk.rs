@@ -2,6 +2,8 @@
 //! The network takes no time, the clock moves by [`Desk::pass`] only, and every media command is held against the ports
 //! that are open.
 
+mod checks;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use cordboard::proto::dns::Question;
 use cordboard::proto::sdp;
 use cordboard::proto::sip::{Credentials, Endpoint, EndpointConfig, Event, Invite, Path, SessionId, Transport};
 
+use crate::callbacks::Tries;
 use crate::disk::Disk;
 
 pub const PROVISION: &str = include_str!("desk.toml");
@@ -116,6 +119,8 @@ pub struct Desk {
     pub disk: Disk,
     /// Every change, in order.
     pub journal: Vec<Change>,
+    /// Who was called back.
+    pub tries: Tries,
     /// Datagrams on a slow network: due, to or from whom, to us.
     held_up: Vec<(Instant, Party, bool, Bytes)>,
     /// The far end's bits on each timeslot, as last set.
@@ -203,6 +208,7 @@ impl Desk {
             slow: HashMap::new(),
             disk: Disk::of(provision.clone()),
             journal: Vec::new(),
+            tries: Tries::default(),
             held_up: Vec::new(),
             far_bits: BTreeMap::new(),
             ends: PARTIES.into_iter().map(|p| (p, Endpoint::new(endpoint(seed ^ (p as u64 + 7))))).collect(),
@@ -410,6 +416,12 @@ impl Desk {
         let path = self.path_to(Party::Phones);
         self.disk.refuses = refuses;
         self.disk.write(path);
+        if !refuses {
+            for call in std::mem::take(&mut self.disk.uncommitted) {
+                self.switch.handle(self.now, Input::Committed(call));
+            }
+            self.settle();
+        }
     }
 
     /// The process is killed and started again: sockets, ports and timers are gone, circuits on-hook, peers go on.
@@ -628,6 +640,7 @@ impl Desk {
                 let Some(party) = PARTIES.into_iter().find(|p| p.address() == t.path.remote) else {
                     return self.strays.push(t.bytes);
                 };
+                self.tries.take(&self.disk, party, &t.bytes);
                 if t.bytes.starts_with(b"INVITE ") || t.bytes.starts_with(b"CANCEL ") {
                     self.calls_out.push((party, String::from_utf8_lossy(&t.bytes).into_owned()));
                 }
@@ -648,6 +661,8 @@ impl Desk {
                 }
             }
             Output::Reply { reply, .. } => self.replies.push(reply),
+            Output::Commit(call) if self.disk.refuses => self.disk.uncommitted.push(call),
+            Output::Commit(call) => self.switch.handle(self.now, Input::Committed(call)),
             Output::Stopped => self.stopped = true,
             Output::CloseConnection(_)
             | Output::ServeTls(_)
@@ -755,39 +770,5 @@ impl Desk {
         if let Some(other) = other.and_then(|o| self.ports.get_mut(&o)) {
             other.bridge = None;
         }
-    }
-
-    /// What must hold at any time: nothing but an announcement plays into a conversation, and who waits or is held hears something.
-    pub fn check_sounds(&mut self) {
-        for (id, port) in &self.ports {
-            let said = matches!(port.sound, Sound::Nothing | Sound::Play(_));
-            assert!(port.bridge.is_none() || said, "{id} hears {port:?} in a conversation");
-        }
-        self.switch.handle(self.now, Input::Query { token: 2, query: Query::Calls });
-        self.settle();
-        let Some(Reply::Calls { calls }) = self.replies.pop() else { panic!("the calls") };
-        let in_state = |name: &str| calls.iter().filter(|c| c.state.starts_with(name)).count();
-        let bridged = self.ports.values().filter(|p| p.bridge.is_some()).count() / 2;
-        let music = self.ports.values().filter(|p| matches!(p.sound, Sound::Music(_))).count();
-        let (talking, waiting) = (in_state("talking"), in_state("waiting"));
-        assert!(bridged + music >= talking + waiting, "{bridged} bridges, {music} on music: {calls:?}");
-    }
-
-    /// What must hold when everybody has hung up and the timers have run out.
-    pub fn check_over(&self) {
-        self.switch.check_invariants();
-        let status = self.switch.status();
-        assert_eq!(status.calls, 0, "calls are left over");
-        assert_eq!(status.double_offers, 0);
-        assert!(status.answered + status.abandoned <= status.offered, "{status:?}");
-        assert_eq!(status.agents_busy, 0, "an agent is busy for ever: {:?}", self.agents);
-        assert_eq!(self.started, self.cdrs.len(), "every call has one record");
-        assert!(self.ports.is_empty(), "ports left open: {:?}", self.ports);
-        for cdr in &self.cdrs {
-            assert!(cdr.ended_at.is_some() && cdr.cause.is_some(), "an open record: {cdr:?}");
-            assert!(cdr.legs.iter().all(|l| l.ended_at.is_some() && l.cause.is_some()), "an open leg: {cdr:?}");
-        }
-        let in_use = |name: &str| status.bounds.iter().find(|b| b.name == name).map(|b| b.used);
-        assert_eq!(in_use("rtp-sockets"), Some(0), "sockets are lost");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cordboard::base::{Cause, Timestamp, WorkItemId};
+use cordboard::base::{CallId, Cause, Timestamp, WorkItemId};
 use cordboard::core::contact::{Work, WorkState};
 use cordboard::core::journal::{AgentStatus, Cdr, Change, Seq};
 use cordboard::core::switch::StoredAgent;
@@ -14,6 +14,8 @@ use cordboard::proto::sip::{Binding, Path};
 pub struct Disk {
     /// Nothing becomes durable meanwhile.
     pub refuses: bool,
+    /// Calls that wait for what they are for to become durable.
+    pub uncommitted: Vec<CallId>,
     waiting: Vec<(Seq, Change)>,
     /// The newest durable change.
     durable: Seq,
@@ -95,6 +97,7 @@ impl Disk {
         assert!(self.refuses || self.waiting.is_empty());
         self.lost += self.waiting.len();
         self.waiting.clear();
+        self.uncommitted.clear();
         self.taken = self.durable;
         for record in self.records.values_mut().filter(|r| r.ended_at.is_none()) {
             self.interrupted += 1;

@@ -3,6 +3,7 @@
 
 mod answered;
 mod attended;
+mod callbacks;
 mod cuts;
 mod days;
 mod desk;

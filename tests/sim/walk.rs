@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cordboard::base::{CallId, Cause, DialString};
+use cordboard::base::{CallId, Cause, DialString, Timestamp};
 use cordboard::core::control::{Command, Query, Reply};
 use cordboard::core::media::{Answerer, DigitSource, HeardTone, MediaEvent};
 use cordboard::core::tenant::Provision;
@@ -12,13 +12,14 @@ use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp::Direction as Flow;
 use cordboard::proto::sip::{Event, SessionId};
 
-use crate::desk::{Desk, PROVISION, Party, description};
+use crate::callbacks::{add, cancel_all, provisioning, views};
+use crate::desk::{Desk, Party, description};
 use crate::provision;
 use crate::world::Dice;
 
 pub const PARTIES: [Party; 3] = [Party::Carrier, Party::Backup, Party::Phones];
 const AGENTS: [&str; 2] = ["ana", "ben"];
-const NUMBERS: [&str; 6] = ["100", "200", "300", "400", "500", "999"];
+const NUMBERS: [&str; 7] = ["100", "200", "300", "400", "500", "700", "999"];
 const TARGETS: [&str; 7] = ["ana", "ben", "100", "85551234", "95551234", "9+1", "nobody"];
 
 pub struct Walk {
@@ -67,7 +68,8 @@ impl Walk {
             50..60 => self.hold(),
             60..68 => self.refer(),
             68..78 => self.circuit(),
-            78..86 => self.order(),
+            78..84 => self.order(),
+            84..86 => self.wish(),
             86..92 => self.media(),
             92..94 => self.provision(),
             94..95 => self.trouble(),
@@ -157,6 +159,16 @@ impl Walk {
         self.desk.command(command);
     }
 
+    /// A client is to be called back, now or by and by, or is not any more.
+    fn wish(&mut self) {
+        let due_at = (self.below(4) == 0).then(|| Timestamp(self.desk.now.wall.0 + 60_000));
+        let number = format!("8555000{}", self.below(4));
+        add(&mut self.desk, &number, due_at);
+        if let Some(view) = views(&mut self.desk).first().filter(|_| self.below(4) == 0) {
+            self.desk.command(Command::WorkCancel { work: view.id, reason: "walk".into() });
+        }
+    }
+
     fn media(&mut self) {
         let ports: Vec<_> = self.desk.ports.keys().copied().collect();
         let Some(port) = self.pick(&ports) else { return };
@@ -173,7 +185,7 @@ impl Walk {
     }
 
     fn provision(&mut self) {
-        let mut changed: Provision = provision(PROVISION);
+        let mut changed: Provision = provision(&provisioning());
         match self.below(5) {
             0 => changed.agent.truncate(1),
             1 => changed.queue.clear(),
@@ -197,7 +209,7 @@ impl Walk {
     fn relief(&mut self) {
         self.desk.dead.clear();
         self.desk.card(CardInput::Span { span: 1, alarm: None });
-        self.desk.command(Command::Provision { provision: Box::new(provision(PROVISION)) });
+        self.desk.command(Command::Provision { provision: Box::new(provision(&provisioning())) });
         self.sign_in();
     }
 
@@ -224,6 +236,7 @@ impl Walk {
                 self.desk.hangup(party, session);
             }
         }
+        cancel_all(&mut self.desk);
         let Reply::Calls { calls } = self.desk.query(Query::Calls) else { panic!("calls are listed") };
         for call in calls {
             self.desk.command(Command::Hangup { call: call.call_id });
@@ -235,10 +248,11 @@ impl Walk {
 
 #[test]
 fn whatever_happens_everything_ends() {
+    let mut tried = 0;
     for seed in crate::seeds(&[1, 2, 3, 4, 5, 6]) {
         println!("seed {seed}");
         // Every other centre is short of sockets.
-        let desk = Desk::with_sockets(seed, provision(PROVISION), if seed.is_multiple_of(2) { 8 } else { 2_000 });
+        let desk = Desk::with_sockets(seed, provision(&provisioning()), if seed.is_multiple_of(2) { 8 } else { 2_000 });
         let mut walk = Walk::new(seed, desk);
         for _ in 0..1_500 {
             walk.step();
@@ -246,6 +260,9 @@ fn whatever_happens_everything_ends() {
         let talked = walk.desk.cdrs.iter().filter(|c| c.agent.is_some()).count();
         println!("{} calls, {talked} with an agent", walk.desk.cdrs.len());
         assert!(talked > 3, "a walk that reaches nobody shows nothing");
+        tried += walk.desk.tries.len();
         walk.wind_down();
     }
+    println!("{tried} tries to call somebody back");
+    assert!(tried > 3, "too few are called back");
 }

@@ -464,6 +464,7 @@ impl World {
             | Output::Reply { .. }
             | Output::Warning(_)
             | Output::Stopped => {}
+            Output::Commit(call) => self.switch.handle(self.now, Input::Committed(call)),
         }
     }
 

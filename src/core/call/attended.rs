@@ -66,7 +66,8 @@ impl Switch {
     fn refer_unanswered(&mut self, now: Now, from: LegId, replaced: LegId) -> Result<Joined, u16> {
         let call = self.legs.get(&from).map(|l| l.call).ok_or(481u16)?;
         let other = self.legs.get(&replaced).map(|l| l.call).ok_or(481u16)?;
-        let state = self.calls.get(&other).map(|c| c.state);
+        // Who is being called back is nobody else's party yet: the try would end, and the client be called again.
+        let state = self.calls.get(&other).filter(|c| c.wish.is_none()).map(|c| c.state);
         match state {
             Some(CallState::Connecting(to)) => {
                 self.lead(call, from)?;

@@ -257,7 +257,7 @@ impl Switch {
             (Role::Target, Some(CallState::Connecting(to))) if to == leg && self.examines(call) => {
                 self.examine(now, leg);
             }
-            (Role::Target, Some(CallState::Connecting(to))) if to == leg => self.connect(now, call, leg),
+            (Role::Target, Some(CallState::Connecting(to))) if to == leg => self.target_answered(now, call, leg),
             (Role::Target, Some(CallState::Referring { from, to })) if to == leg => {
                 self.refer_answered(now, call, from, to);
             }

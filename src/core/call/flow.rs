@@ -109,6 +109,8 @@ impl Switch {
                 }
             }
             Step::Enqueue { queue } => self.enqueue(now, call, &queue),
+            Step::Dequeue => self.leave_queue(now, call),
+            Step::Callback { queue, number, at } => self.ask_callback(now, call, (&queue, number.expose()), at),
             Step::Transfer { to, ring_s, examine } => self.transfer_from_flow(now, call, &to, ring_s, examine),
             Step::DetectFax(on) => {
                 if let Some(port) = self.client_port(call) {

@@ -65,7 +65,7 @@ impl Switch {
         let Some(l) = self.legs.get(&leg).filter(|l| l.answered) else { return };
         let call = l.call;
         if self.calls.get(&call).is_some_and(|c| c.examines && c.state == CallState::Connecting(leg)) {
-            self.connect(now, call, leg);
+            self.target_answered(now, call, leg);
         }
     }
 
@@ -75,7 +75,7 @@ impl Switch {
         let Some(c) = self.calls.get_mut(&call).filter(|c| c.state == CallState::Connecting(leg)) else { return };
         c.note(now, "answered-by", by.as_str());
         match by {
-            Answerer::Human | Answerer::Unknown => self.connect(now, call, leg),
+            Answerer::Human | Answerer::Unknown => self.target_answered(now, call, leg),
             Answerer::Machine => {
                 self.release_leg(now, leg, Cause::Normal);
                 self.back_to_flow(now, call, TransferResult::Machine);

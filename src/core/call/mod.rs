@@ -10,10 +10,14 @@
 //!                └──transfer──> Connecting ──answered──────> Referring
 //!                │                   │
 //!                └──────failed───────┴──> Toning (an unanswered caller on a circuit hears why) ──> Ending
+//!
+//!  wish offered ──> Alerting ──agent answered──> Connecting ──client answered──> Talking ──> Ending
+//!                       └──────no, or client not reached──┴──> Ending
 //! ```
 
 mod attended;
 mod bridge;
+mod callback;
 mod digits;
 mod flow;
 mod heard;
@@ -57,7 +61,9 @@ pub(crate) enum CallState {
     Flow,
     /// A work item of the call is in the queue; an offer may be ringing.
     Waiting(Wait),
-    /// A transfer target (or a number that an agent dialled) rings.
+    /// An agent's phone rings for a client who is to be called back, or was answered just now.
+    Alerting,
+    /// A transfer target (or a number that an agent dialled, or a client who is called back) rings.
     Connecting(LegId),
     /// The client is bridged to this leg.
     Talking(LegId),
@@ -107,6 +113,12 @@ pub(crate) struct Call {
     pub recordings: u32,
     /// Ports closed but not yet confirmed with their measures.
     pub ports_closing: usize,
+    /// The wish to be called back that it is made for, until that is over.
+    pub wish: Option<WorkItemId>,
+    /// Wishes of its client that rest while it waits itself.
+    pub resting: Vec<WorkItemId>,
+    /// The place that the caller left by a key.
+    pub stood: Option<callback::Stood>,
     /// Trunks still to be tried for the ringing target, with the number as dialled.
     pub route: VecDeque<RouteStep>,
     /// The flow's transfer wants to know who answers.
@@ -139,6 +151,23 @@ pub(crate) struct RouteStep {
     pub ring_s: u32,
 }
 
+impl RouteStep {
+    /// To an agent's phone, which an offer rings.
+    fn to_phone(agent: AgentId, uri: String, path: Path) -> Self {
+        Self {
+            trunk: None,
+            peer: None,
+            circuit: None,
+            path: Some(path),
+            destination: None,
+            number: String::new(),
+            uri,
+            agent: Some(agent),
+            ring_s: 0,
+        }
+    }
+}
+
 impl Call {
     pub fn new(now: Now, id: CallId, client: LegId, origin: Origin, cdr: Cdr) -> Self {
         Self {
@@ -157,6 +186,9 @@ impl Call {
             untold: false,
             recordings: 0,
             ports_closing: 0,
+            wish: None,
+            resting: Vec::new(),
+            stood: None,
             route: VecDeque::new(),
             examines: false,
             origin,

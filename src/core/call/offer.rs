@@ -20,23 +20,32 @@ const REDIALS_MAX: u8 = 20;
 /// An offer that waits for resources of ours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Redial {
-    offer: OfferId,
-    item: WorkItemId,
-    agent: AgentId,
+    pub(super) offer: OfferId,
+    pub(super) item: WorkItemId,
+    pub(super) agent: AgentId,
     tries: u8,
+}
+
+impl Redial {
+    pub(super) fn first(offer: OfferId, item: WorkItemId, agent: AgentId) -> Self {
+        Self { offer, item, agent, tries: 0 }
+    }
 }
 
 impl Switch {
     pub(crate) fn on_queue(&mut self, now: Now, output: QueueOutput) {
         match output {
-            QueueOutput::Offer { offer, item, agent } if self.works.has(item) => {
-                self.work_offered(now, offer, item, agent);
-            }
-            QueueOutput::Offer { offer, item, agent } => self.offer(now, offer, item, agent),
-            QueueOutput::Withdraw { offer, why, .. } => {
-                if !self.work_withdrawn(now, offer, why) {
-                    self.withdraw(now, offer, why);
+            QueueOutput::Offer { offer, item, agent } => {
+                match self.works.get(item).map(|i| i.work.callback.is_some()) {
+                    Some(true) => self.wish_offered(now, offer, item, agent),
+                    Some(false) => self.work_offered(now, offer, item, agent),
+                    None => self.offer(now, offer, item, agent),
                 }
+            }
+            // A wish to be called back is a work item that rings a phone.
+            QueueOutput::Withdraw { offer, why, .. } => {
+                self.work_withdrawn(now, offer, why);
+                self.withdraw(now, offer, why);
             }
             QueueOutput::Escalate { item } => self.work_escalates(now, item),
             QueueOutput::Unservable { item, unservable } => self.work_unservable(now, item, unservable),
@@ -63,11 +72,17 @@ impl Switch {
             return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown));
         };
         let item = self.fresh_work();
-        let entry = self.voice_entry(now, call, queue);
-        match self.queue.enqueue(now, item, entry) {
-            Ok(()) => {}
-            Err(EnqueueError::Full) => return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Full)),
-            Err(_) => return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown)),
+        let place = self.place_of(now, call, queue);
+        let entry = Entry { waited: place.unwrap_or_default(), ..self.voice_entry(now, call, queue) };
+        let taken = match place {
+            // It has been let in before.
+            Some(_) => self.queue.bring_back(now, item, entry),
+            None => self.queue.enqueue(now, item, entry),
+        };
+        if let Err(error) = taken {
+            self.wish_caller_left(now, call);
+            let exit = if error == EnqueueError::Full { QueueExit::Full } else { QueueExit::Unknown };
+            return self.feed_flow(now, call, FlowInput::Dequeued(exit));
         }
         self.by_item.insert(item, call);
         if let Some(c) = self.calls.get_mut(&call) {
@@ -119,13 +134,13 @@ impl Switch {
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "offered", format!("{name}: {why}"));
         }
-        self.ring_agent(now, Redial { offer, item, agent, tries: 0 });
+        self.ring_agent(now, Redial::first(offer, item, agent));
     }
 
     /// Rings the agent's phone. Want of our own resources says nothing about the agent, who would be marked by a
     /// refusal: it is tried again, and in the end the caller leaves the queue.
     fn ring_agent(&mut self, now: Now, redial: Redial) {
-        let Redial { offer, item, agent, tries } = redial;
+        let Redial { offer, item, agent, .. } = redial;
         let Some(&call) = self.by_item.get(&item) else { return };
         let Some((uri, path)) = self.agent_path(now, agent) else {
             return self.queue.refused(now, offer, OfferEnd::Unreachable);
@@ -134,35 +149,31 @@ impl Switch {
             self.counters.legs_refused += 1;
             return self.give_up_waiting(now, item);
         }
-        let step = RouteStep {
-            trunk: None,
-            peer: None,
-            circuit: None,
-            path: Some(path),
-            destination: None,
-            number: String::new(),
-            uri,
-            agent: Some(agent),
-            ring_s: 0,
-        };
+        let step = RouteStep::to_phone(agent, uri, path);
         match self.dial(now, call, &step, Role::Agent { agent, offer }) {
             Ok(leg) => {
                 self.by_offer.insert(offer, leg);
             }
-            Err(Cause::ResourceUnavailable) if tries < REDIALS_MAX => {
-                self.redials.insert(offer, Redial { tries: tries + 1, ..redial });
-                self.arm(now.mono + REDIAL_AFTER, Timer::Redial(offer));
-            }
+            Err(Cause::ResourceUnavailable) if self.rings_again(now, redial) => {}
             Err(Cause::ResourceUnavailable) => self.give_up_waiting(now, item),
             Err(_) => self.queue.refused(now, offer, OfferEnd::Unreachable),
         }
     }
 
+    /// An offer that found no resources is tried again in a moment. False: it was so often enough.
+    pub(super) fn rings_again(&mut self, now: Now, redial: Redial) -> bool {
+        if redial.tries >= REDIALS_MAX {
+            return false;
+        }
+        self.redials.insert(redial.offer, Redial { tries: redial.tries + 1, ..redial });
+        self.arm(now.mono + REDIAL_AFTER, Timer::Redial(redial.offer));
+        true
+    }
+
     /// Timer: an offer that found no resources is tried again, if it still lives.
     pub(crate) fn redial(&mut self, now: Now, offer: OfferId) {
-        if let Some(redial) = self.redials.remove(&offer) {
-            self.ring_agent(now, redial);
-        }
+        let Some(redial) = self.redials.remove(&offer) else { return };
+        if self.works.has(redial.item) { self.ring_for_wish(now, redial) } else { self.ring_agent(now, redial) }
     }
 
     /// We cannot connect the caller: the flow goes on as if the queue were full.
@@ -180,6 +191,9 @@ impl Switch {
         self.release_leg(now, leg, cause);
         if let Some(c) = call.and_then(|c| self.calls.get_mut(&c)) {
             c.note(now, "offer-withdrawn", cause.as_str());
+            if let (id, CallState::Alerting) = (c.id, c.state) {
+                self.end_call(now, id, cause);
+            }
         }
     }
 
@@ -194,6 +208,10 @@ impl Switch {
         };
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "offer-refused", cause.as_str());
+            if let Some(item) = c.wish {
+                self.wish_refused(now, item, why);
+                return self.end_call(now, call, cause);
+            }
         }
         self.queue.refused(now, offer, why);
     }
@@ -203,9 +221,16 @@ impl Switch {
         let Some(call) = self.legs.get(&leg).map(|l| l.call) else { return };
         let item = self.queue.offered(offer);
         if !self.queue.accepted(now, offer) {
-            return self.release_leg(now, leg, Cause::Normal);
+            self.release_leg(now, leg, Cause::Normal);
+            if self.calls.get(&call).is_some_and(|c| c.state == CallState::Alerting) {
+                self.end_call(now, call, Cause::Normal);
+            }
+            return;
         }
         self.by_offer.remove(&offer);
+        if let Some(wish) = self.calls.get(&call).and_then(|c| c.wish) {
+            return self.wish_accepted(now, call, wish);
+        }
         let Some((c, wait)) = self.calls.get_mut(&call).and_then(|c| c.take_wait(now).map(|wait| (c, wait))) else {
             if let Some(item) = item {
                 self.queue.finished(now, item);
@@ -246,15 +271,23 @@ impl Switch {
 
     /// The caller left the queue without an agent; the flow goes on.
     pub(crate) fn dequeued(&mut self, now: Now, item: WorkItemId, what: &str, exit: QueueExit) {
-        let Some(call) = self.by_item.remove(&item) else { return };
+        if let Some(call) = self.out_of_queue(now, item, what) {
+            self.run_flow(now, call, FlowInput::Dequeued(exit));
+        }
+    }
+
+    /// The call of an item that has left its queue is its flow's again.
+    pub(super) fn out_of_queue(&mut self, now: Now, item: WorkItemId, what: &str) -> Option<CallId> {
+        let call = self.by_item.remove(&item)?;
         self.work_left(now, item);
-        let Some(c) = self.calls.get_mut(&call) else { return };
+        let c = self.calls.get_mut(&call)?;
         c.take_wait(now);
         c.note(now, what, "");
         if let Some(port) = self.client_port(call) {
             self.media(MediaCommand::StopPlay { port });
         }
-        self.run_flow(now, call, FlowInput::Dequeued(exit));
+        self.wish_caller_left(now, call);
+        Some(call)
     }
 
     fn agent_changed(&mut self, now: Now, agent: AgentId, status: AgentStatus, reason: String) {

@@ -22,27 +22,8 @@ pub(crate) struct NewCall {
 impl Switch {
     /// Makes the call, its client leg and its record. From here on there will be a CDR.
     pub(crate) fn new_call(&mut self, now: Now, new: NewCall) -> CallId {
-        let id = self.fresh_call();
         let client = LegId(self.fresh());
-        let cdr = Cdr {
-            call_id: id,
-            tenant: String::new(),
-            medium: "voice".into(),
-            direction: new.direction,
-            from: new.from.clone(),
-            to: new.to.clone(),
-            started_at: now.wall,
-            answered_at: None,
-            ended_at: None,
-            agent: None,
-            cause: None,
-            queued_ms: 0,
-            legs: Vec::new(),
-            events: Vec::new(),
-        };
-        let mut call = Call::new(now, id, client, new.origin, cdr);
-        call.note_origin(now);
-        self.calls.insert(id, call);
+        let id = self.insert_call(now, (new.from.clone(), new.to.clone()), new.direction, new.origin, client);
         if new.direction == Direction::Inbound {
             self.counters.offered += 1;
         }
@@ -60,6 +41,38 @@ impl Switch {
                 agent: new.agent,
             },
         );
+        id
+    }
+
+    /// Makes a call with its record, from one number to the other. Its client leg is yet to come.
+    pub(super) fn insert_call(
+        &mut self,
+        now: Now,
+        (from, to): (DialString, DialString),
+        direction: Direction,
+        origin: Origin,
+        client: LegId,
+    ) -> CallId {
+        let id = self.fresh_call();
+        let cdr = Cdr {
+            call_id: id,
+            tenant: String::new(),
+            medium: "voice".into(),
+            direction,
+            from,
+            to,
+            started_at: now.wall,
+            answered_at: None,
+            ended_at: None,
+            agent: None,
+            cause: None,
+            queued_ms: 0,
+            legs: Vec::new(),
+            events: Vec::new(),
+        };
+        let mut call = Call::new(now, id, client, origin, cdr);
+        call.note_origin(now);
+        self.calls.insert(id, call);
         id
     }
 

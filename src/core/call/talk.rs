@@ -33,6 +33,13 @@ impl Switch {
         self.journal_progress(call);
     }
 
+    /// Whom we called has answered, and is who was meant.
+    pub(super) fn target_answered(&mut self, now: Now, call: CallId, leg: LegId) {
+        if !self.wish_answered(now, call, leg) {
+            self.connect(now, call, leg);
+        }
+    }
+
     /// The agent at whose phone the leg ends, or, where an agent dialled, that one.
     fn agent_of(&self, call: CallId, leg: LegId) -> Option<String> {
         let client = self.calls.get(&call)?.client;

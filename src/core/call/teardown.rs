@@ -99,6 +99,10 @@ impl Switch {
             (Role::Client, state) => self.end_call(now, call, client_gone_cause(state, cause)),
             (_, CallState::Talking(party)) if party == leg => self.end_call(now, call, cause),
             (Role::Agent { .. }, CallState::Referring { from, .. }) if from == leg => self.agent_finished(now, call),
+            // The agent does not wait for the client who is called back.
+            (Role::Agent { .. }, CallState::Alerting | CallState::Connecting(_) | CallState::Flow) if answered => {
+                self.end_call(now, call, cause);
+            }
             (Role::Agent { offer, .. }, _) => self.offer_failed(now, call, offer, cause),
             // It was reached, and left before it was known who it is: another way would ring the same party again.
             (Role::Target, CallState::Connecting(to)) if to == leg && answered => {
@@ -126,8 +130,12 @@ impl Switch {
 
     /// The agent of the call is through with it: wrap-up, or ready.
     pub(super) fn agent_finished(&mut self, now: Now, call: CallId) {
-        if let Some(item) = self.calls.get_mut(&call).and_then(|c| c.work.take()) {
-            self.queue.finished(now, item);
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        let Some(item) = c.work.take() else { return };
+        let goes_on = c.state != CallState::Ending;
+        self.queue.finished(now, item);
+        if goes_on {
+            self.wish_done(now, call, Cause::Normal);
         }
     }
 
@@ -154,6 +162,8 @@ impl Switch {
             self.release_leg(now, leg, leg_cause(cause));
         }
         self.agent_finished(now, call);
+        self.wish_done(now, call, cause);
+        self.wish_caller_left(now, call);
         if let Some(wait) = waited {
             self.by_item.remove(&wait.item);
             self.work_left(now, wait.item);

@@ -36,6 +36,11 @@ impl Switch {
     /// An agent's phone dialled a number that is not ours.
     pub(crate) fn dial_out(&mut self, now: Now, call: CallId, route: VecDeque<RouteStep>) {
         self.journal_start(call);
+        self.dial_target(now, call, route);
+    }
+
+    /// Rings whom a call without a flow is for.
+    pub(super) fn dial_target(&mut self, now: Now, call: CallId, route: VecDeque<RouteStep>) {
         if let Some(c) = self.calls.get_mut(&call) {
             c.route = route;
         }

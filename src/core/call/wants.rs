@@ -37,7 +37,7 @@ impl Switch {
     }
 
     /// What the flow knows of the call, as far as the tenant has such attributes.
-    fn attributes_of(&self, call: CallId) -> Attributes {
+    pub(super) fn attributes_of(&self, call: CallId) -> Attributes {
         let Some(c) = self.calls.get(&call) else { return Attributes::new() };
         let Some((run, tenant)) = c.run.as_ref().zip(c.tenant) else { return Attributes::new() };
         let known = |(name, text): (&str, &str)| {
@@ -47,16 +47,18 @@ impl Switch {
         run.attributes().filter_map(known).collect()
     }
 
-    /// The caller met the agent: next time again, where the queue wants so.
+    /// The caller met the agent: next time again, where the queue wants so, and nobody needs to call it back.
     pub(super) fn met(&mut self, now: Now, call: CallId, queue: QueueId, agent: AgentId) {
-        if let Some(client) = self.calls.get(&call).and_then(client_of) {
-            self.remember_agent(now, queue, &client, agent);
+        let client = self.calls.get(&call).and_then(client_of);
+        if let Some(client) = &client {
+            self.remember_agent(now, queue, client, agent);
         }
+        self.wish_settled(now, (queue, client.as_deref()), call);
     }
 }
 
 /// By what the client is known again: the number it calls from. Who withholds it is nobody in particular.
-fn client_of(call: &Call) -> Option<String> {
+pub(super) fn client_of(call: &Call) -> Option<String> {
     let from = call.cdr.from.as_str();
     (from.chars().filter(char::is_ascii_digit).count() >= DIGITS_MIN).then(|| from.to_owned())
 }

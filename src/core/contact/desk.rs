@@ -22,11 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attribute::{AGENT_ATTRIBUTE, ATTRIBUTES_MAX, Attributes, Value};
+use super::callback::{Callback, Wishes};
 use super::discovery::{DISCOVERIES_MAX, Discovery, Origin};
 use super::modifier::{Mode, Modifier};
 use super::view::WorkSpec;
 use super::work::{NOTE_CHARS_MAX, Outcome, Work, WorkState};
-use crate::base::{Instant, Now, OfferId, Redacted, Timestamp, WorkItemId};
+use crate::base::{CallId, DialString, Instant, Medium, Now, OfferId, Redacted, TenantId, Timestamp, WorkItemId};
 use crate::core::journal::Change;
 use crate::core::queue::{EnqueueError, Entry, OfferEnd};
 use crate::core::switch::Switch;
@@ -57,6 +58,10 @@ pub(crate) struct Item {
     pub stale: bool,
     /// It was to go another way while it was offered.
     pub escalates: bool,
+    /// The call that is up for it: of a wish to be called back.
+    pub call: Option<CallId>,
+    /// It waits, but not in the queue: of a wish whose client waits there itself, or while the appliance stops.
+    pub rests: bool,
 }
 
 /// The items that have not ended, calls apart.
@@ -66,6 +71,8 @@ pub(crate) struct Items {
     pub(super) by_offer: HashMap<OfferId, WorkItemId>,
     /// Those whose time has not come.
     pub(super) scheduled: BTreeSet<(Timestamp, WorkItemId)>,
+    /// Those whose clients are to be called back.
+    pub(super) wishes: Wishes,
     /// When to look at the clock for them.
     pub(super) look_at: Option<Instant>,
     /// Items, calls among them, that no agent could ever take, and their queues, with how many of each.
@@ -105,10 +112,23 @@ impl Items {
 
     /// A record that is new here.
     pub(super) fn insert(&mut self, work: Work) {
-        if work.state == WorkState::Scheduled {
-            self.scheduled.insert((work.waits_from(), work.id));
+        let id = work.id;
+        self.wishes.set(&work, true);
+        let item = Item { work, offer: None, stale: false, escalates: false, call: None, rests: false };
+        self.all.insert(id, item);
+        self.schedule(id);
+    }
+
+    /// The clock is to be looked at for an item, if its time is yet to come.
+    pub(super) fn schedule(&mut self, id: WorkItemId) {
+        if let Some(work) = self.get(id).map(|item| &item.work).filter(|work| work.state == WorkState::Scheduled) {
+            self.scheduled.insert((work.wakes_at(), id));
         }
-        self.all.insert(work.id, Item { work, offer: None, stale: false, escalates: false });
+    }
+
+    /// How many wishes are open, and the most that a tenant has.
+    pub fn wishes_count(&self) -> (usize, usize) {
+        self.wishes.count()
     }
 
     /// The offer is over.
@@ -121,7 +141,8 @@ impl Items {
     pub(super) fn remove(&mut self, id: WorkItemId) -> Option<Item> {
         self.end_offer(id);
         let item = self.all.remove(&id)?;
-        self.scheduled.remove(&(item.work.waits_from(), id));
+        self.wishes.set(&item.work, false);
+        self.scheduled.remove(&(item.work.wakes_at(), id));
         Some(item)
     }
 }
@@ -152,6 +173,9 @@ impl Switch {
         if let Some(subject) = &spec.subject {
             check_text("the subject", subject.expose(), SUBJECT_CHARS_MAX)?;
         }
+        if spec.callback.is_some() && spec.medium != Medium::Voice {
+            return Err(format!("a call-back is of the medium voice, not {}", spec.medium));
+        }
         let due_max = now.wall.0.saturating_add(i64::try_from(DUE_WITHIN.as_millis()).unwrap_or(i64::MAX));
         if spec.due_at.is_some_and(|due| due.0 > due_max) {
             return Err("a time is agreed on for at most a year ahead".into());
@@ -170,13 +194,16 @@ impl Switch {
             value: value.clone(),
         });
         let due_at = spec.due_at.filter(|due| *due > now.wall);
+        let client = spec.client.or_else(|| spec.callback.clone());
+        let callback = spec.callback.map(|number| self.new_callback(tenant_id, number));
         let work = Work {
             id,
+            callback,
             discoveries: found.collect(),
             tenant: spec.tenant,
             medium: spec.medium,
             queue: spec.queue,
-            client: spec.client,
+            client,
             subject: spec.subject,
             attributes,
             modifiers: spec.modifiers,
@@ -195,10 +222,13 @@ impl Switch {
         Ok((work, entry))
     }
 
-    /// Adds an item.
-    pub(crate) fn work_add(&mut self, now: Now, spec: WorkSpec) -> Result<WorkItemId, String> {
+    /// Adds an item. A call-back that there is already is not added: `true` says so.
+    pub(crate) fn work_add(&mut self, now: Now, spec: WorkSpec) -> Result<(WorkItemId, bool), String> {
         if self.stopping {
             return Err("the appliance is stopping; add it after the next start".into());
+        }
+        if let Some(known) = self.known_wish(&spec)? {
+            return Ok((known, true));
         }
         if self.store_is_behind || self.works.len() >= WORKS_MAX {
             self.works.refused += 1;
@@ -214,7 +244,28 @@ impl Switch {
         self.works.insert(work);
         self.save_work(id);
         self.look_at_clock(now);
-        Ok(id)
+        Ok((id, false))
+    }
+
+    /// The open wish that a described one joins.
+    fn known_wish(&self, spec: &WorkSpec) -> Result<Option<WorkItemId>, String> {
+        let Some(number) = &spec.callback else { return Ok(None) };
+        let tenant = self.tenant_named(&spec.tenant)?;
+        let known = self.check_wish(tenant, &spec.queue, number.expose());
+        known.map_err(|unwanted| format!("no call-back from {}/{}: {unwanted}", spec.tenant, spec.queue))
+    }
+
+    fn new_callback(&self, tenant: TenantId, number: Redacted<String>) -> Callback {
+        let shown_as = self.directory.caller_id(tenant).and_then(|number| DialString::new(number).ok());
+        Callback {
+            number,
+            shown_as: shown_as.unwrap_or_default(),
+            asked_in: None,
+            tries: 0,
+            call: None,
+            retry_at: None,
+            reached: false,
+        }
     }
 
     /// Why an item that was just added waits for nobody.
@@ -244,7 +295,7 @@ impl Switch {
     }
 
     /// The client met the agent: next time again, where the queue wants so.
-    fn work_met(&mut self, now: Now, id: WorkItemId) {
+    pub(super) fn work_met(&mut self, now: Now, id: WorkItemId) {
         let Some(work) = self.works.get(id).map(|item| &item.work) else { return };
         let Some(client) = work.client.as_ref().map(|client| client.expose().clone()) else { return };
         let tenant = self.directory.tenant_by_name(&work.tenant).map(|tenant| tenant.id);
@@ -267,6 +318,9 @@ impl Switch {
         let tenant_id = self.tenant_named(tenant)?;
         self.agent_named(tenant_id, tenant, agent)?;
         let item = self.open_item(id)?;
+        if item.work.callback.is_some() {
+            return Err(format!("work item {id} is a call-back: {tenant}/{agent} is asked by phone"));
+        }
         let is_theirs = item.work.tenant == tenant && item.work.agent.as_deref() == Some(agent);
         item.offer.filter(|_| is_theirs).ok_or_else(|| not_offered(tenant, agent, id))
     }
@@ -284,8 +338,12 @@ impl Switch {
             let state = work.state.as_str();
             return Err(format!("work item {id} is {state}: an agent accepts it before completing it"));
         }
+        if work.callback.is_some() && !work.was_reached() {
+            return Err(format!("the client of work item {id} has not answered yet; cancel it, or wait"));
+        }
         let disposition = self.read_disposition(&work.tenant, disposition)?;
         let note = joined_note(work, note)?;
+        self.drop_call_of(now, id);
         self.queue.finished(now, id);
         self.change_quietly(id, |work| {
             work.disposition = disposition;
@@ -304,6 +362,7 @@ impl Switch {
             check_text("the reason", reason, WORD_CHARS_MAX)?;
         }
         self.change_quietly(id, |work| work.record(now.wall, "cancelled", reason));
+        self.drop_call_of(now, id);
         self.take_from_queue(now, id);
         self.end_work(now, id, Outcome::Cancelled);
         Ok(())
@@ -322,6 +381,9 @@ impl Switch {
             return Err("a transfer names a queue, an agent, or both".into());
         }
         let mut work = self.open_item(id)?.work.clone();
+        if work.callback.is_some() && work.state == WorkState::Handled {
+            return Err(format!("work item {id} is a call that is up, which is handed over by phone"));
+        }
         let tenant = self.tenant_named(&work.tenant)?;
         work.note = joined_note(&work, note)?;
         work.modifiers.retain(|modifier| !is_for_agent(modifier));
@@ -333,6 +395,9 @@ impl Switch {
         work.queue = queue.unwrap_or(work.queue);
         let queue = self.queue_named(tenant, &work.tenant, &work.queue)?;
         let entry = self.entry(now, &work)?;
+        if moves && self.is_wished_in(&work, &work.queue) {
+            return Err(format!("queue {}/{} is to call that number back already", work.tenant, work.queue));
+        }
         if moves && work.state != WorkState::Scheduled && !self.queue.has_room(queue) {
             return Err(refusal(&work, EnqueueError::Full));
         }
@@ -340,6 +405,7 @@ impl Switch {
         work.record(now.wall, "transferred", to);
         let waited = self.queue.waited(now, id).unwrap_or_else(|| work.waited(now.wall));
         if work.state != WorkState::Scheduled {
+            self.drop_call_of(now, id);
             self.take_from_queue(now, id);
             work.state = WorkState::Waiting;
             work.agent = None;
@@ -381,9 +447,12 @@ impl Switch {
     }
 
     /// The item's queue forgets it, or the agent who has it does.
-    fn take_from_queue(&mut self, now: Now, id: WorkItemId) {
+    pub(super) fn take_from_queue(&mut self, now: Now, id: WorkItemId) {
         self.works.end_offer(id);
         self.works.settle(id);
+        if let Some(item) = self.works.get_mut(id) {
+            item.rests = false;
+        }
         if !self.queue.take_out(now, id) {
             self.queue.finished(now, id);
         }
@@ -407,7 +476,7 @@ impl Switch {
         self.save_work(id);
     }
 
-    fn change_quietly(&mut self, id: WorkItemId, change: impl FnOnce(&mut Work)) {
+    pub(super) fn change_quietly(&mut self, id: WorkItemId, change: impl FnOnce(&mut Work)) {
         if let Some(item) = self.works.get_mut(id) {
             change(&mut item.work);
         }
@@ -483,7 +552,7 @@ impl Switch {
         }
     }
 
-    fn read_value(&self, tenant: crate::base::TenantId, name: &str, text: &str) -> Result<Value, String> {
+    fn read_value(&self, tenant: TenantId, name: &str, text: &str) -> Result<Value, String> {
         let kind = self.attribute_kind(tenant, name)?;
         Value::parse(kind, text).map_err(|error| format!("attribute {name:?}: {error}"))
     }

@@ -51,6 +51,7 @@ impl Switch {
             traits: resolved.traits,
             waited: work.waited(now.wall),
             credit: resolved.credit,
+            overflows: work.callback.is_none(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::view::{CandidateView, Explanation, WorkSpec, WorkView};
+use super::view::{CallbackView, CandidateView, Explanation, WorkSpec, WorkView};
 use super::work::{Outcome, Work, WorkEvent, WorkState};
 use crate::base::{CallId, Medium, Now, Redacted, WorkItemId};
 use crate::core::call::{Call, CallState};
@@ -69,6 +69,13 @@ impl Switch {
             client: work.client.as_ref().map(|client| client.expose().clone()),
             arrived_at: work.arrived_at,
             due_at: work.due_at,
+            callback: work.callback.as_ref().map(|callback| CallbackView {
+                number: callback.number.expose().clone(),
+                tries: callback.tries,
+                retry_at: callback.retry_at.filter(|_| work.state == WorkState::Scheduled),
+                reached: callback.reached,
+                rests: self.works.get(work.id).is_some_and(|item| item.rests),
+            }),
             waited_s: waited.as_secs(),
             position: self.queue.position(work.id),
             expected_wait_s: self.queue.expected_wait(work.id).map(|wait| wait.as_secs()),
@@ -77,7 +84,8 @@ impl Switch {
 
     /// The record of an open item; of a call, what would be one.
     pub(crate) fn work_record(&self, id: WorkItemId) -> Result<Work, String> {
-        match self.call_of_work(id).and_then(|call| self.calls.get(&call)) {
+        let call = self.call_of_work(id).filter(|_| !self.works.has(id)).and_then(|call| self.calls.get(&call));
+        match call {
             Some(call) => Ok(self.work_of_call(id, call)),
             None => self.open_item(id).map(|item| item.work.clone()),
         }
@@ -146,14 +154,15 @@ impl Switch {
         }
     }
 
-    /// Calls that wait for an agent or that an agent has, by their items.
+    /// Calls that wait for an agent or that an agent has, by their items; not those that work items made.
     fn works_of_calls(&self) -> impl Iterator<Item = (WorkItemId, &Call)> {
         self.calls.values().filter_map(|call| {
             let waits = match &call.state {
                 CallState::Waiting(wait) => Some(wait.item),
                 _ => None,
             };
-            Some((waits.or(call.work)?, call))
+            let work = call.work.filter(|work| !self.works.has(*work));
+            Some((waits.or(work)?, call))
         })
     }
 
@@ -192,6 +201,7 @@ impl Switch {
             discoveries: vec![],
             modifiers: vec![],
             arrived_at: call.cdr.started_at,
+            callback: None,
             due_at: None,
             state,
             agent,
@@ -214,7 +224,7 @@ impl Switch {
             let waits = self.queue.queue_of(*id).is_some();
             in_queue += usize::from(waits);
             match work.state {
-                WorkState::Waiting => assert!(waits && item.offer.is_none(), "{id} waits"),
+                WorkState::Waiting => assert!(waits != item.rests && item.offer.is_none(), "{id} waits"),
                 WorkState::Offered => {
                     assert!(waits && item.offer.is_some(), "{id} is offered");
                     assert_eq!(item.offer.and_then(|offer| self.works.by_offer.get(&offer)), Some(id));
@@ -222,9 +232,15 @@ impl Switch {
                 WorkState::Handled => assert!(!waits && work.agent.is_some(), "{id} is in hand"),
                 WorkState::Scheduled => {
                     assert!(!self.queue.is_in_work(*id), "{id} is not yet due");
-                    assert!(self.works.scheduled.contains(&(work.waits_from(), *id)), "{id} comes due");
+                    assert!(self.works.scheduled.contains(&(work.wakes_at(), *id)), "{id} comes due");
                 }
                 WorkState::Ended => unreachable!("{id} has ended and is open"),
+            }
+            let is_wish = work.callback.is_some();
+            assert!(item.call.is_some() || !is_wish || work.state != WorkState::Handled, "{id}: no call is up for it");
+            if let Some(call) = item.call {
+                assert!(matches!(work.state, WorkState::Offered | WorkState::Handled), "{id}: {call} is up for it");
+                assert_eq!(self.calls.get(&call).and_then(|call| call.wish), Some(*id), "{id} is what {call} is for");
             }
         }
         let scheduled = self.works.all.values().filter(|item| item.work.state == WorkState::Scheduled).count();

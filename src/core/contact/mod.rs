@@ -5,6 +5,7 @@
 //! one [queue](crate::core::queue), is matched, offered, handled and completed.
 
 pub mod attribute;
+pub mod callback;
 mod desk;
 pub mod discovery;
 mod entry;
@@ -23,6 +24,7 @@ pub mod want;
 pub mod work;
 
 pub use attribute::{AttributeError, Attributes, Kind, Level, Value};
+pub use callback::Callback;
 pub use discovery::{Discovery, Origin};
 pub use modifier::{Mode, Modifier, Schedule, ScheduleError, Step};
 pub use routing::{Policy, Routing, Weights};

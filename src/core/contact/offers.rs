@@ -79,6 +79,9 @@ impl Switch {
 
     /// An item waits at the place that its whole wait gives it, as what is known of it says now.
     pub(super) fn requeue_work(&mut self, now: Now, id: WorkItemId) {
+        if self.works.get(id).is_some_and(|item| item.rests) {
+            return;
+        }
         let in_queue = self.queue.waited(now, id);
         self.works.end_offer(id);
         self.queue.take_out(now, id);
@@ -132,7 +135,7 @@ impl Switch {
         let Some(to) = self.escalates_to(&tenant, &queue) else { return };
         let Some(to) = self.directory.queue(to).map(|entry| entry.name.clone()) else { return };
         // Queues that lead to each other do not pass it on for ever.
-        if self.works.get(id).is_none_or(|item| item.work.was_in(&to)) {
+        if self.works.get(id).is_none_or(|item| item.work.was_in(&to) || self.is_wished_in(&item.work, &to)) {
             return;
         }
         self.change_work(id, |work| {
@@ -144,7 +147,8 @@ impl Switch {
 
     /// The agent who had the item is not provisioned any more.
     pub(crate) fn work_orphaned(&mut self, now: Now, id: WorkItemId) {
-        if self.works.has(id) {
+        // Who is called back, or talks, goes on without.
+        if self.works.get(id).is_some_and(|item| item.call.is_none()) {
             self.work_returns(now, id, "agent-gone");
             self.requeue_work(now, id);
         }

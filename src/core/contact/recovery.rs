@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::work::{Work, WorkState};
-use crate::base::{Now, WorkItemId};
+use super::work::{Outcome, Work, WorkState};
+use crate::base::{Cause, Now, WorkItemId};
 use crate::core::switch::{Switch, Timer};
 
 /// How often the wall clock is looked at while a time is agreed on: it may be set meanwhile.
@@ -19,7 +19,10 @@ impl Switch {
             .filter(|work| work.state != WorkState::Ended)
             .partition(|w| w.state == WorkState::Handled);
         for work in in_hand {
-            self.restore_in_hand(now, work);
+            match work.callback {
+                Some(_) => self.restore_wish(now, work),
+                None => self.restore_in_hand(now, work),
+            }
         }
         for work in others {
             let (id, state) = (work.id, work.state);
@@ -49,6 +52,18 @@ impl Switch {
             (Some(agent), Some(entry)) => drop(self.queue.restore_task(now, agent, id, &entry)),
             (Some(_), None) => {}
             (None, _) => self.work_orphaned(now, id),
+        }
+    }
+
+    /// A client was being called back, or talked: the call is gone, and counts as the try that it was.
+    fn restore_wish(&mut self, now: Now, work: Work) {
+        let (id, reached) = (work.id, work.was_reached());
+        self.works.insert(work);
+        if reached {
+            self.change_quietly(id, |work| work.record(now.wall, "interrupted", ""));
+            self.end_work(now, id, Outcome::Completed);
+        } else {
+            self.wish_missed(now, id, Cause::Interrupted);
         }
     }
 

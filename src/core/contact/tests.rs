@@ -270,6 +270,7 @@ fn spec(queue: &str, medium: Medium) -> WorkSpec {
         subject: None,
         attributes: BTreeMap::new(),
         modifiers: vec![],
+        callback: None,
         due_at: None,
     }
 }

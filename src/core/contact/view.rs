@@ -31,6 +31,9 @@ pub struct WorkSpec {
     /// How attributes count, beside what the queue says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modifiers: Vec<Modifier>,
+    /// The number at which the client is to be called back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Redacted<String>>,
     /// When its time comes; at once without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
@@ -57,12 +60,30 @@ pub struct WorkView {
     pub arrived_at: Timestamp,
     /// When its time comes.
     pub due_at: Option<Timestamp>,
+    /// How the client is called back, where it is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<CallbackView>,
     /// How long it has waited, in seconds; of one that an agent has, how long it did.
     pub waited_s: u64,
     /// Its place in its queue, from 1.
     pub position: Option<usize>,
     /// How long an agent will take to answer, in seconds, as far as that can be foretold.
     pub expected_wait_s: Option<u64>,
+}
+
+/// A wish to be called back, in a list.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CallbackView {
+    /// The number to call.
+    pub number: String,
+    /// Tries so far.
+    pub tries: u32,
+    /// Not before.
+    pub retry_at: Option<Timestamp>,
+    /// Client and agent talk.
+    pub reached: bool,
+    /// The client waits in the queue itself, or the appliance stops: nobody is asked meanwhile.
+    pub rests: bool,
 }
 
 /// What an agent is to a work item.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::attribute::Attributes;
+use super::callback::Callback;
 use super::discovery::Discovery;
 use super::modifier::Modifier;
 use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
@@ -63,6 +64,10 @@ pub enum Outcome {
     Cancelled,
     /// Nobody could ever take it.
     Unservable,
+    /// The client was called back as often as the queue's rule says, and never answered.
+    Unreached,
+    /// The client met an agent of the queue before it was called back.
+    Settled,
 }
 
 impl Outcome {
@@ -74,6 +79,8 @@ impl Outcome {
             Self::Overflowed => "overflowed",
             Self::Cancelled => "cancelled",
             Self::Unservable => "unservable",
+            Self::Unreached => "unreached",
+            Self::Settled => "settled",
         }
     }
 }
@@ -110,7 +117,8 @@ pub struct Match {
 pub struct WorkEvent {
     /// When.
     pub at: Timestamp,
-    /// What, a stable word: `added`, `offered`, `declined`, `no-answer`, `accepted`, `transferred`, `escalated`, `completed`, ...
+    /// What, a stable word: `added`, `offered`, `declined`, `no-answer`, `accepted`, `transferred`, `escalated`, `completed`, ...;
+    /// of a call-back `try`, `reached`, `not-reached`, `called-in`, `settled`, too.
     pub what: String,
     /// Detail for people, without personal data.
     pub detail: String,
@@ -145,6 +153,9 @@ pub struct Work {
     /// How that counts, beside the queue's own modifiers.
     #[serde(default)]
     pub modifiers: Vec<Modifier>,
+    /// How the client is called back, where it is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
     /// When the client made contact. Waiting counts from here, also across transfers and restarts.
     pub arrived_at: Timestamp,
     /// When its time comes, where that is later.

@@ -267,7 +267,7 @@ fn colour(kind: &str) -> &'static str {
         "play" | "say" | "answer" => "#eaf3ff",
         "menu" | "collect" => "#fff4d6",
         "branch" | "hours" => "#f1e9fb",
-        "enqueue" | "transfer" | "agent" => "#e3f6e5",
+        "enqueue" | "callback" | "transfer" | "agent" => "#e3f6e5",
         "hangup" => "#fbe5e3",
         _ => "#f2f2f2",
     }

@@ -117,7 +117,8 @@ pub(super) enum Action {
     Branch { rules: Vec<Rule>, otherwise: NodeId },
     Hours { hours: Hours, zone: Option<TimeZone>, open: NodeId, closed: NodeId, holiday: NodeId },
     Set { values: Vec<(String, Template)>, next: NodeId },
-    Enqueue { queue: Template, on_overflow: Option<NodeId>, on_full: Option<NodeId> },
+    Enqueue(Enqueue),
+    Callback(Callback),
     Transfer(Transfer),
     Agent { action: AgentAction, code: Template, pin: Template, on_ok: NodeId, on_fail: Option<NodeId> },
     Hangup(Cause),
@@ -190,6 +191,27 @@ pub(super) struct Collect {
     pub(super) inter_s: u32,
     pub(super) secret: bool,
     pub(super) next: NodeId,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Enqueue {
+    pub(super) queue: Template,
+    /// Where keys lead that the caller presses while it waits.
+    pub(super) keys: BTreeMap<char, NodeId>,
+    pub(super) on_overflow: Option<NodeId>,
+    pub(super) on_full: Option<NodeId>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Callback {
+    pub(super) queue: Template,
+    pub(super) number: Template,
+    /// The agreed time; as soon as the place comes without.
+    pub(super) at: Option<Template>,
+    pub(super) on_ok: NodeId,
+    pub(super) on_known: Option<NodeId>,
+    pub(super) on_full: Option<NodeId>,
+    pub(super) on_fail: Option<NodeId>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -327,7 +349,16 @@ impl Action {
             Self::Hours { open, closed, holiday, .. } => {
                 named(&[("open", Some(*open)), ("closed", Some(*closed)), ("holiday", Some(*holiday))])
             }
-            Self::Enqueue { on_overflow, on_full, .. } => named(&[("overflow", *on_overflow), ("full", *on_full)]),
+            Self::Enqueue(enqueue) => {
+                let keys = enqueue.keys.iter().map(|(key, to)| (key.to_string(), *to));
+                keys.chain(named(&[("overflow", enqueue.on_overflow), ("full", enqueue.on_full)])).collect()
+            }
+            Self::Callback(callback) => named(&[
+                ("ok", Some(callback.on_ok)),
+                ("known", callback.on_known),
+                ("full", callback.on_full),
+                ("fail", callback.on_fail),
+            ]),
             Self::Transfer(transfer) => named(&[
                 ("busy", transfer.on_busy),
                 ("no answer", transfer.on_no_answer),
@@ -359,7 +390,11 @@ impl Action {
                 let values: Vec<String> = values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
                 values.join(", ")
             }
-            Self::Enqueue { queue, .. } => queue.to_string(),
+            Self::Enqueue(enqueue) => enqueue.queue.to_string(),
+            Self::Callback(callback) => {
+                let at = callback.at.as_ref().map_or(String::new(), |at| format!(", at {at}"));
+                format!("{}: {}{at}", callback.queue, callback.number)
+            }
             Self::Transfer(transfer) => format!("{}, {} s", transfer.to, transfer.ring_s),
             Self::Agent { action, .. } => action.as_str().to_owned(),
             Self::Hangup(cause) => cause.as_str().to_owned(),

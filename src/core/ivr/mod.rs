@@ -8,6 +8,7 @@ mod draw;
 mod flow;
 mod hours;
 mod layout;
+mod moment;
 mod prompt;
 mod read;
 mod run;
@@ -18,7 +19,7 @@ mod template;
 pub use check::check;
 pub use draw::{draw_dot, draw_svg};
 pub use flow::{AgentAction, Flow, Reference, ReferenceKind};
-pub use run::{Context, Input, QueueExit, Run, Step, TransferResult};
+pub use run::{CallbackResult, Context, Input, QueueExit, Run, Step, TransferResult};
 
 /// Longest text of a flow, in octets.
 pub const TEXT_MAX: usize = 256 * 1024;

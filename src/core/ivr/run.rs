@@ -12,12 +12,14 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::check::is_language;
-use super::flow::{Action, AgentAction, Ask, Collect, Flow, Menu, NodeId, Rule, Test, Transfer};
+use super::flow::{Action, AgentAction, Ask, Collect, Enqueue, Flow, Menu, NodeId, Rule, Test, Transfer};
 use super::hours::{DAYS, Openness};
 use super::template::{Template, bounded, is_attribute_name};
 use super::{ATTRIBUTES_MAX, DIGITS_MAX, KEYS, STEPS_WITHOUT_WAIT_MAX, prompt};
-use crate::base::{Cause, Instant, Now, Redacted};
+use crate::base::{Cause, Instant, Now, Redacted, Timestamp as WallTime};
 use crate::core::media::PlayItem;
+
+mod callback;
 
 /// What a run starts from.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -44,6 +46,19 @@ pub enum QueueExit {
     Full,
     /// No queue has that name.
     Unknown,
+}
+
+/// What came of a wish to be called back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CallbackResult {
+    /// It is kept.
+    Taken,
+    /// There was one already, of the same number to the same queue: that one holds.
+    Known,
+    /// There is no room for it.
+    Full,
+    /// The number cannot be called, or the queue calls nobody back.
+    Refused,
 }
 
 /// How a transfer failed.
@@ -76,6 +91,8 @@ pub enum Input {
     Fax,
     /// The last [`Step::Agent`] was done (`true`) or refused.
     AgentDone(bool),
+    /// What came of the last [`Step::Callback`].
+    CallbackDone(CallbackResult),
 }
 
 /// What the run asks for.
@@ -91,6 +108,18 @@ pub enum Step {
     Enqueue {
         /// Queue's name within the tenant.
         queue: String,
+    },
+    /// Take the caller out of the queue: it pressed a key that leads elsewhere. The run goes on at once. The caller keeps its
+    /// place for a [`Step::Callback`] or [`Step::Enqueue`] that follows.
+    Dequeue,
+    /// Keep the caller's wish to be called back, then say [`Input::CallbackDone`].
+    Callback {
+        /// Queue's name within the tenant.
+        queue: String,
+        /// The number to call.
+        number: Redacted<String>,
+        /// The agreed time; as soon as the caller's turn comes without.
+        at: Option<WallTime>,
     },
     /// Call another party and join it with the caller.
     Transfer {
@@ -117,7 +146,7 @@ pub enum Step {
     /// Something for the call's record. Holds no digits that the caller keyed into a `collect`.
     Note {
         /// A stable word: `menu`, `collect`, `hours`, `fax`, `no-input`, `invalid-input`, `loop`, `not-said`,
-        /// `not-dialable`, `attributes-full`, `digits-dropped`, `time-zone`.
+        /// `not-dialable`, `no-time`, `attributes-full`, `digits-dropped`, `time-zone`.
         what: &'static str,
         /// Detail for people, beginning with the step's name.
         detail: String,
@@ -136,6 +165,7 @@ enum Wait {
     Queue,
     Transfer,
     Agent,
+    Callback,
     /// The run has hung up.
     Nothing,
 }
@@ -236,6 +266,7 @@ impl Run {
             (Wait::Queue, Input::Dequeued(exit)) => self.dequeued(exit),
             (Wait::Transfer, Input::TransferEnded(result)) => self.transfer_ended(result),
             (Wait::Agent, Input::AgentDone(done)) => self.agent_done(done),
+            (Wait::Callback, Input::CallbackDone(result)) => self.callback_done(result),
             (Wait::Prompt { .. } | Wait::Digit, Input::Fax) => self.fax(),
             _ => Turn::Stay,
         };
@@ -370,12 +401,13 @@ impl Run {
                 }
                 Turn::Go(*next)
             }
-            Action::Enqueue { queue, .. } => {
+            Action::Enqueue(Enqueue { queue, .. }) => {
                 let queue = self.render(queue);
                 self.detect_fax(false);
                 self.output.push_back(Step::Enqueue { queue });
                 self.wait_for(Wait::Queue)
             }
+            Action::Callback(callback) => self.callback(now, callback),
             Action::Transfer(transfer) => self.transfer(transfer),
             Action::Agent { action, code, pin, .. } => {
                 let (code, pin) = (self.render(code), Redacted::new(self.render(pin)));
@@ -412,14 +444,13 @@ impl Run {
 
     fn dequeued(&mut self, exit: QueueExit) -> Turn {
         let flow = Arc::clone(&self.flow);
-        let Some(Action::Enqueue { on_overflow, on_full, .. }) = flow.nodes.get(self.at).map(|node| &node.action)
-        else {
+        let Some(Action::Enqueue(enqueue)) = flow.nodes.get(self.at).map(|node| &node.action) else {
             return Turn::Stay;
         };
         match exit {
-            QueueExit::Overflow => self.exit(*on_overflow, Cause::NoAnswer),
-            QueueExit::Full => self.exit(*on_full, Cause::Congestion),
-            QueueExit::Unknown => self.exit(*on_full, Cause::TemporaryFailure),
+            QueueExit::Overflow => self.exit(enqueue.on_overflow, Cause::NoAnswer),
+            QueueExit::Full => self.exit(enqueue.on_full, Cause::Congestion),
+            QueueExit::Unknown => self.exit(enqueue.on_full, Cause::TemporaryFailure),
         }
     }
 
@@ -544,7 +575,8 @@ impl Run {
             }
             Wait::Prompt { barge_in: false } if !self.takes_type_ahead() => Turn::Stay,
             Wait::Nothing => Turn::Stay,
-            Wait::Start | Wait::Prompt { .. } | Wait::Queue | Wait::Transfer | Wait::Agent => {
+            Wait::Queue => self.queue_key(digit),
+            Wait::Start | Wait::Prompt { .. } | Wait::Transfer | Wait::Agent | Wait::Callback => {
                 self.keep(digit);
                 Turn::Stay
             }

@@ -7,10 +7,11 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::flow::{
-    Action, AgentAction, Ask, Collect, Level, Menu, Node, NodeId, Prompt, PromptItem, ReferenceKind, Rule, SayKind,
-    Test, Transfer,
+    Action, AgentAction, Ask, Callback, Collect, Enqueue, Level, Menu, Node, NodeId, Prompt, PromptItem, ReferenceKind,
+    Rule, SayKind, Test, Transfer,
 };
 use super::hours::{self, Holiday, Hours, Range};
+use super::moment::Moment;
 use super::prompt::is_sayable;
 use super::read::{Fields, Reader, Use, Value, one_of};
 use super::template::{Template, is_attribute_name};
@@ -18,9 +19,9 @@ use super::{DIGITS_MAX, DISCOVERED, ITEMS_MAX, KEYS, RULES_MAX};
 use crate::base::Cause;
 
 /// The words after `do`.
-pub(super) const KINDS: [&str; 13] = [
-    "answer", "play", "say", "menu", "collect", "branch", "hours", "set", "enqueue", "transfer", "agent", "hangup",
-    "goto",
+pub(super) const KINDS: [&str; 14] = [
+    "answer", "play", "say", "menu", "collect", "branch", "hours", "set", "enqueue", "callback", "transfer", "agent",
+    "hangup", "goto",
 ];
 
 /// The longest that a step may wait for a key, in seconds.
@@ -48,6 +49,7 @@ pub(super) fn step<'d>(r: &mut Reader<'d>, name: &str, at: usize, value: Value<'
         "hours" => opening(r, f),
         "set" => set(r, f),
         "enqueue" => enqueue(r, f),
+        "callback" => callback(r, f),
         "transfer" => transfer(r, f),
         "agent" => agent(r, f),
         "hangup" => hangup(r, f),
@@ -185,18 +187,20 @@ fn key_of(text: &str) -> Option<char> {
     chars.next().filter(|key| KEYS.contains(*key) && chars.next().is_none())
 }
 
+/// What `keys` is to be.
+const KEYS_EXPECTED: &str = "a table of keys and steps, e.g. { 1 = \"sales\" }";
+
 fn menu<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
     let ask = ask(r, f, "timeout_s");
-    let expected = "a table of keys and steps, e.g. { 1 = \"sales\" }";
-    let keys = f.need(r, "keys", expected).and_then(|value| keys(r, value, expected));
+    let keys = f.need(r, "keys", KEYS_EXPECTED).and_then(|value| keys(r, value));
     r.links_broken |= keys.is_none();
     Some(Action::Menu(Menu { ask: ask?, keys: keys? }))
 }
 
-fn keys<'d>(r: &mut Reader<'d>, value: Value<'d>, expected: &str) -> Option<BTreeMap<char, NodeId>> {
-    let table = r.table("keys", value, expected)?;
+fn keys<'d>(r: &mut Reader<'d>, value: Value<'d>) -> Option<BTreeMap<char, NodeId>> {
+    let table = r.table("keys", value, KEYS_EXPECTED)?;
     if table.is_empty() {
-        r.fault(value.span().start, "`keys` is empty", expected);
+        r.fault(value.span().start, "`keys` is empty", KEYS_EXPECTED);
     }
     let mut keys = BTreeMap::new();
     for (name, target) in table {
@@ -460,19 +464,46 @@ fn set<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
     Some(Action::Set { values: values?, next: next? })
 }
 
+fn queue<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Template> {
+    let value = f.need(r, "queue", "the name of a queue")?;
+    let queue = r.template("queue", value, false)?;
+    match queue.literal() {
+        Some("") => r.fault(value.span().start, "`queue` is empty", "the name of a queue"),
+        Some(name) => r.refer(ReferenceKind::Queue, name, value.span().start),
+        None => {}
+    }
+    Some(queue)
+}
+
 fn enqueue<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
-    let queue = f.need(r, "queue", "the name of a queue").and_then(|value| {
-        let queue = r.template("queue", value, false)?;
-        match queue.literal() {
-            Some("") => r.fault(value.span().start, "`queue` is empty", "the name of a queue"),
-            Some(name) => r.refer(ReferenceKind::Queue, name, value.span().start),
-            None => {}
-        }
-        Some(queue)
-    });
+    let queue = queue(r, f);
+    let keys = f.take("keys").map_or(Some(BTreeMap::new()), |value| keys(r, value));
+    r.links_broken |= keys.is_none();
     let on_overflow = f.optional_step(r, "on_overflow");
     let on_full = f.optional_step(r, "on_full");
-    Some(Action::Enqueue { queue: queue?, on_overflow, on_full })
+    Some(Action::Enqueue(Enqueue { queue: queue?, keys: keys?, on_overflow, on_full }))
+}
+
+fn callback<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
+    let queue = queue(r, f);
+    let number = match f.take("number") {
+        None => Template::parse("{ani}").ok(),
+        Some(value) => r.template("number", value, false),
+    };
+    let expected = "\"HH:MM\", \"HHMM\" as it is keyed, or \"+N\" minutes from now";
+    let at = f.take("at").map(|value| {
+        let at = r.template("at", value, false);
+        if at.as_ref().and_then(Template::literal).is_some_and(|text| Moment::parse(text).is_none()) {
+            r.fault(value.span().start, "`at` is no time", expected);
+        }
+        at
+    });
+    let on_ok = f.step(r, "on_ok");
+    let on_known = f.optional_step(r, "on_known");
+    let on_full = f.optional_step(r, "on_full");
+    let on_fail = f.optional_step(r, "on_fail");
+    let at = at.map_or(Some(None), |at| at.map(Some))?;
+    Some(Action::Callback(Callback { queue: queue?, number: number?, at, on_ok: on_ok?, on_known, on_full, on_fail }))
 }
 
 fn transfer<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {

@@ -101,7 +101,7 @@ impl Engine {
         let place = Place::new(now.mono, entry.waited);
         let left = |after: Duration| now.mono + after.saturating_sub(entry.waited);
         let profile = &queue.profile;
-        let overflow_at = profile.overflow_after.map(left);
+        let overflow_at = profile.overflow_after.filter(|_| entry.overflows).map(left);
         let escalate_at = profile.escalate_after.map(left);
         let announce_at = profile.announce_every.filter(|_| entry.medium.is_live()).map(|every| now.mono + every);
         let gate = self.fits.enter(ask, profile.importance, target);

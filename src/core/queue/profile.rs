@@ -73,12 +73,22 @@ pub struct Entry {
     pub waited: Duration,
     /// By how much it counts as having waited longer than it has.
     pub credit: Duration,
+    /// Whether it overflows where its queue says so. Who is to be called back has no patience to lose.
+    pub overflows: bool,
 }
 
 impl Entry {
     /// An item that comes now and wants what its queue does.
     pub fn new(queue: QueueId, medium: Medium) -> Self {
-        Self { queue, medium, wants: vec![], traits: vec![], waited: Duration::ZERO, credit: Duration::ZERO }
+        Self {
+            queue,
+            medium,
+            wants: vec![],
+            traits: vec![],
+            waited: Duration::ZERO,
+            credit: Duration::ZERO,
+            overflows: true,
+        }
     }
 }
 

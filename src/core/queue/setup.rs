@@ -178,7 +178,7 @@ impl Engine {
         for (&id, item) in &mut self.items {
             let Some(profile) = self.queues.get(&item.entry.queue).map(|q| &q.profile) else { continue };
             let left = |after: Duration| now.mono + after.saturating_sub(item.place.waited(now.mono));
-            let overflow_at = profile.overflow_after.map(left);
+            let overflow_at = profile.overflow_after.filter(|_| item.entry.overflows).map(left);
             self.timers.cancel(item.overflow_at, Timer::Overflow(id));
             self.timers.start(overflow_at, Timer::Overflow(id));
             // Who was told of once is not told of again.

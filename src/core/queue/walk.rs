@@ -266,7 +266,9 @@ impl Mirror {
             }
             Output::Overflow { item } => {
                 self.overflowed += 1;
-                assert!(self.items.remove(&item).is_some_and(|i| i.offer.is_none()), "{item} overflows free");
+                // Of a queue that is gone everything does.
+                let overflows = |i: MirrorItem| i.offer.is_none() && (i.entry.overflows || mass);
+                assert!(self.items.remove(&item).is_some_and(overflows), "{item} overflows free");
             }
             Output::Announce { item, position, .. } => {
                 let place = |id: &WorkItemId, i: &MirrorItem| {
@@ -506,6 +508,7 @@ impl Walk {
             traits: if self.dice.below(3) == 0 { vec![TraitId(3)] } else { vec![] },
             waited: seconds(&mut self.dice),
             credit: seconds(&mut self.dice),
+            overflows: self.dice.below(8) > 0,
         };
         match self.engine.enqueue(self.now, item, entry.clone()) {
             Ok(()) => {

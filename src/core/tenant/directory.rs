@@ -50,6 +50,7 @@ pub struct Directory {
     agents_by_user: HashMap<String, AgentId>,
     agents_by_code: HashMap<TenantId, HashMap<String, AgentId>>,
     numbers: HashMap<String, (TenantId, FlowId)>,
+    caller_ids: HashMap<TenantId, String>,
     number_prefixes: HashSet<String>,
     trunks_by_peer: HashMap<IpAddr, TrunkId>,
     trunks_by_prefix: HashMap<String, Vec<TrunkId>>,
@@ -201,6 +202,11 @@ impl Directory {
     /// Whose number was dialled, and which flow answers it. Numbers match whole and as delivered.
     pub fn number(&self, dialled: &str) -> Option<(TenantId, FlowId)> {
         self.numbers.get(dialled).copied()
+    }
+
+    /// The number that a tenant is known by when it calls somebody on its own: its first one, as provisioned.
+    pub fn caller_id(&self, tenant: TenantId) -> Option<&str> {
+        self.caller_ids.get(&tenant).map(String::as_str)
     }
 
     /// Whether a number that is longer than `digits` begins with them, so that a caller who has keyed them may go on.
@@ -383,6 +389,7 @@ impl Directory {
             let Some(tenant) = self.tenants.id_of(None, &number.tenant) else { continue };
             let Some(flow) = self.flows.id_of(Some(tenant), &number.flow) else { continue };
             self.numbers.entry(number.number.clone()).or_insert((tenant, flow));
+            self.caller_ids.entry(tenant).or_insert_with(|| number.number.clone());
             let ends = number.number.char_indices().map(|(i, _)| &number.number[..i]);
             self.number_prefixes.extend(ends.map(str::to_owned));
         }

@@ -34,6 +34,11 @@ impl Switch {
         if let Some(step) = self.route_agent(now, tenant, to, ring_s) {
             return VecDeque::from([step]);
         }
+        self.routes_outside(now, to, ring_s)
+    }
+
+    /// The same by trunks alone.
+    pub(crate) fn routes_outside(&mut self, now: Now, to: &str, ring_s: u32) -> VecDeque<RouteStep> {
         let mut steps = VecDeque::new();
         for trunk in self.directory.route(to) {
             steps.extend(self.trunk_steps(now, trunk, to, ring_s));

@@ -50,6 +50,10 @@ pub fn status(status: &Status, now: Timestamp) -> String {
             "recordings", status.recordings_refused
         ));
     }
+    if status.callbacks + status.callbacks_reached + status.callbacks_unreached > 0 {
+        let (open, reached, not) = (status.callbacks, status.callbacks_reached, status.callbacks_unreached);
+        text.push_str(&format!("{:<14}{open} open, {reached} reached, {not} never reached\n", "call-backs"));
+    }
     if !status.sip_refused.is_empty() {
         let mut table = Table::new(["sip messages refused", "count"]);
         for (reason, count) in &status.sip_refused {

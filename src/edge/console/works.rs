@@ -15,8 +15,8 @@ pub fn works(works: &[WorkView]) -> Table {
             work.id.to_string(),
             work.tenant.clone(),
             work.queue.clone(),
-            work.medium.to_string(),
-            work.state.as_str().into(),
+            if work.callback.is_some() { format!("{}, call-back", work.medium) } else { work.medium.to_string() },
+            state(work),
             work.agent.clone().unwrap_or_default(),
             if work.state == WorkState::Scheduled { String::new() } else { span(work.waited_s) },
             work.position.map_or(String::new(), |n| n.to_string()),
@@ -24,6 +24,18 @@ pub fn works(works: &[WorkView]) -> Table {
         ]);
     }
     table
+}
+
+/// Where an item stands; of a call-back, how far that has come.
+fn state(work: &WorkView) -> String {
+    let state = work.state.as_str();
+    match &work.callback {
+        Some(callback) if callback.reached => format!("{state}, talking"),
+        Some(callback) if work.state == WorkState::Handled => format!("{state}, try {}", callback.tries),
+        Some(callback) if callback.rests => format!("{state}, called in"),
+        Some(callback) if callback.tries > 0 => format!("{state}, tried {} times", callback.tries),
+        _ => state.into(),
+    }
 }
 
 /// Ended work items.
@@ -67,6 +79,14 @@ fn head(work: &Work, now: Timestamp) -> String {
     let mut add = |name, value: Option<String>| lines.extend(value.map(|value| (name, value)));
     add("due", work.due_at.map(|at| at.to_string()));
     add("client", work.client.as_ref().map(|client| client.expose().clone()));
+    if let Some(callback) = &work.callback {
+        let tries = if callback.tries == 1 { "1 try".to_owned() } else { format!("{} tries", callback.tries) };
+        add("call back", Some(format!("{}, {tries}", callback.number.expose())));
+        add("asked in", callback.asked_in.map(|call| format!("call {call}")));
+        add("last call", callback.call.map(|call| call.to_string()));
+        let retry_at = callback.retry_at.filter(|_| work.state == WorkState::Scheduled);
+        add("next try", retry_at.map(|at| at.to_string()));
+    }
     add("subject", work.subject.as_ref().map(|subject| subject.expose().clone()));
     let attributes: Vec<String> = work.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
     add("attributes", (!attributes.is_empty()).then(|| attributes.join(" ")));

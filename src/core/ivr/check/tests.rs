@@ -115,7 +115,7 @@ fn all_faults_at_once_in_order() {
 
 #[test]
 fn steps_and_their_targets() {
-    let kinds = "\"answer\", \"play\", \"say\", \"menu\", \"collect\", \"branch\", \"hours\", \"set\", \"enqueue\", \"transfer\", \"agent\", \"hangup\" or \"goto\"";
+    let kinds = "\"answer\", \"play\", \"say\", \"menu\", \"collect\", \"branch\", \"hours\", \"set\", \"enqueue\", \"callback\", \"transfer\", \"agent\", \"hangup\" or \"goto\"";
     one("x = 1", &format!("4:7: step \"a\" has no `do`; expected {kinds}"));
     one("do = 'zzz'", &format!("5:6: `do` is \"zzz\"; expected {kinds}"));
     one("do = 7", "5:6: `do` is an integer; expected a string");

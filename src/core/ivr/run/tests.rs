@@ -50,6 +50,11 @@ impl Bench {
                 }
                 Step::StopPlay => "stop".to_owned(),
                 Step::Enqueue { queue } => format!("queue {queue}"),
+                Step::Dequeue => "dequeue".to_owned(),
+                Step::Callback { queue, number, at } => {
+                    let at = at.map_or(String::new(), |at| format!(" in {} min", (at.0 - self.now.wall.0) / 60_000));
+                    format!("call back {queue} {}{at}", number.expose())
+                }
                 Step::Transfer { to, ring_s, examine: false } => format!("transfer {to} {ring_s}"),
                 Step::Transfer { to, ring_s, examine: true } => format!("transfer {to} {ring_s} examined"),
                 Step::DetectFax(on) => format!("detect-fax {on}"),
@@ -449,6 +454,38 @@ fn a_machine_that_answers_leads_to_its_step() {
 }
 
 #[test]
+fn a_key_in_the_queue_leads_out_of_it_and_others_are_kept() {
+    let flow = "[step.a]\ndo = 'enqueue'\nqueue = 'q'\nkeys = { 1 = 'c' }\n[step.c]\ndo = 'callback'\nqueue = 'q'\nnumber = '9{ani}'\non_ok = 'one'\non_fail = 'm'\n[step.m]\ndo = 'menu'\nprompt = 'm'\nkeys = { 2 = 'two' }\n";
+    let mut b = Bench::new(flow);
+    assert_eq!(b.start(), ["queue q"]);
+    assert!(b.give(Input::Digit('2')).is_empty());
+    let ani = b.run.attributes().find(|(name, _)| *name == "ani").map_or("", |(_, value)| value).to_owned();
+    assert_eq!(b.give(Input::Digit('1')), ["dequeue".to_owned(), format!("call back q 9{ani}")]);
+    assert!(b.give(Input::Dequeued(QueueExit::Overflow)).is_empty(), "it is out of the queue");
+    // Refused: the menu takes what was keyed in the queue.
+    assert_eq!(b.give(Input::CallbackDone(CallbackResult::Refused)), ["hangup rejected"]);
+}
+
+#[test]
+fn what_comes_of_a_call_back_leads_on() {
+    let flow = "[step.a]\ndo = 'callback'\nqueue = 'q'\nnumber = '{dnis}'\nat = '+{minute}'\non_ok = 'one'\non_known = 'two'\n";
+    for (result, wanted) in [
+        (CallbackResult::Taken, "hangup busy"),
+        (CallbackResult::Known, "hangup rejected"),
+        (CallbackResult::Full, "hangup congestion"),
+        (CallbackResult::Refused, "hangup normal"),
+    ] {
+        let mut b = Bench::new(flow);
+        let asked = b.start();
+        assert!(asked[0].starts_with("call back q ") && asked[0].ends_with(" min"), "{asked:?}");
+        assert_eq!(b.give(Input::CallbackDone(result)), [wanted]);
+    }
+    // A caller is no time.
+    let flow = flow.replace("+{minute}", "{tenant}");
+    assert_eq!(Bench::new(&flow).start(), ["hangup normal"]);
+}
+
+#[test]
 fn a_fax_machine_is_listened_for_from_the_answer_to_the_queue_and_leads_to_its_step_once() {
     let text = "[flow]\nstart = 'a'\non_fax = 'fax'\n[step.a]\ndo = 'answer'\nnext = 'ask'\n\
                 [step.ask]\ndo = 'menu'\nprompt = 'x'\nkeys = { 1 = 'q' }\non_timeout = 'fax'\non_invalid = 'fax'\n\
@@ -572,7 +609,11 @@ fn random_inputs_never_panic_and_answers_are_bounded() {
         let mut b = Bench::with(samples[round % samples.len()], context);
         b.now.wall = Timestamp(if random(10) == 0 { i64::MAX / 2 } else { WALL.0 + random(1 << 30) as i64 * 60 });
         for turn in 0..60 {
-            let input = match random(12) {
+            let input = match random(13) {
+                12 => {
+                    use CallbackResult::*;
+                    Input::CallbackDone([Taken, Known, Full, Refused][random(4) as usize])
+                }
                 _ if turn == 0 => Input::Start,
                 0..=4 => Input::Digit(char::from(b"0123456789*#ABCDxyz\xe4"[random(20) as usize])),
                 5 | 6 => Input::PlayDone,
