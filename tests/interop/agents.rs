@@ -66,3 +66,45 @@ fn a_phone_registers_refreshes_takes_a_call_and_leaves() {
     assert_eq!(appliance.count("registrations"), 1);
     appliance.stop();
 }
+
+/// A caller who is called back: it hears a word, and the call ends.
+const WISH: &str = "[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'callback'\nqueue = 'back'\nnumber = '95550001'\n\
+                    on_ok = 'c'\n[step.c]\ndo = 'play'\nprompt = 'en/digits/2'\nnext = 'd'\n[step.d]\ndo = 'hangup'\n";
+
+/// A queue that calls back, one agent at `NET.3`, and the way out.
+const BACK: &str = "\n[[queue]]\ntenant = 'acme'\nname = 'back'\ncallback = true\n\
+                    [[agent]]\ntenant = 'acme'\nname = 'ana'\ncontact = 'sip:ana@NET.3:5060'\nsigned_in = true\n\
+                    [[trunk]]\nname = 'out'\nkind = 'sip'\nprefix = ['9']\nstrip = 1\n[[trunk.peer]]\naddress = 'NET.2'\n";
+
+#[test]
+fn a_caller_is_called_back_by_its_agent() {
+    if !have(&["sipp"]) {
+        return;
+    }
+    let place = Place::new("callback");
+    let appliance = Appliance::start(&place, &[trunk("in", 4).as_str(), BACK, &flow("100", WISH)].concat());
+    let _phone = place.sipp(3, "agent", &["-rtp_echo"]);
+    let _client = place.sipp(2, "agent", &["-rtp_echo"]);
+    place.sipp(4, "hear", &["-s", "100", "-m", "1"]).succeeds(LONG);
+    wait_for("the client", LONG, || appliance.count("callbacks_reached") == 1);
+    let list = |ended: &[&str]| -> serde_json::Value {
+        let output = appliance.ask(&[&["work", "list", "--json"], ended].concat());
+        serde_json::from_slice(&output.stdout).expect("a list")
+    };
+    let open = list(&[]);
+    let work = open[0]["id"].as_str().expect("an id");
+    assert_eq!(open[0]["callback"]["number"], "95550001", "{open}");
+    let done = appliance.ask(&["work", "complete", work, "--note", "sold"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let cdrs = appliance.cdrs();
+    assert_eq!(cdrs.len(), 2, "{cdrs:?}");
+    let back = cdrs.iter().find(|cdr| cdr["direction"] == "outbound").expect("the call back");
+    assert_eq!((&back["from"], &back["to"], &back["agent"]), (&"100".into(), &"95550001".into(), &"ana".into()));
+    assert!(!back["answered_at"].is_null() && back["legs"].as_array().is_some_and(|legs| legs.len() == 2), "{back}");
+    let ended = list(&["--state", "ended"]);
+    assert_eq!((&ended[0]["outcome"], &ended[0]["callback"]["call"]), (&"completed".into(), &back["call_id"]));
+    let shown = appliance.ask(&["work", "show", work]);
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("call back    95550001, 1 try") && shown.contains("reached"), "{shown}");
+    appliance.stop();
+}
