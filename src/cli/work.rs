@@ -330,7 +330,7 @@ fn show(dir: &Path, id: WorkItemId, json: bool) -> Result<(), CliError> {
 }
 
 fn explain(dir: &Path, id: WorkItemId, json: bool) -> Result<(), CliError> {
-    let explanation = find(dir, id, &Query::Explain { work: id }, explained, of_record)?;
+    let explanation = find(dir, id, &Query::Explain { work: id }, explained, Explanation::of_record)?;
     print(&explanation, json)
 }
 
@@ -338,19 +338,6 @@ fn explained(reply: Reply) -> Option<Explanation> {
     match reply {
         Reply::Explained(explanation) => Some(*explanation),
         _ => None,
-    }
-}
-
-/// What a record says of itself.
-fn of_record(work: Work) -> Explanation {
-    Explanation {
-        waited_s: work.accepted_at.or(work.ended_at).map_or(0.0, |at| work.waited(at).as_secs_f64()),
-        work: Box::new(work),
-        position: None,
-        expected_wait_s: None,
-        held: false,
-        candidates: vec![],
-        left_out: 0,
     }
 }
 

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::base::Bound;
 use crate::base::{CallId, Redacted, Timestamp, WorkItemId};
-pub use crate::core::contact::view::{CallbackView, CandidateView, Explanation, WorkSpec, WorkView};
+pub use crate::core::contact::view::{
+    BasisView, CallbackView, CandidateView, Explanation, HoldView, WorkSpec, WorkView,
+};
 use crate::core::contact::{Origin, Work, WorkState};
 use crate::core::journal::AgentStatus;
 use crate::core::tenant::Provision;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::view::{CallbackView, CandidateView, Explanation, WorkSpec, WorkView};
+use super::routing::Policy;
+use super::view::{BasisView, CallbackView, CandidateView, Explanation, HoldView, WorkSpec, WorkView};
 use super::work::{Outcome, Work, WorkEvent, WorkState};
 use crate::base::{CallId, Medium, Now, Redacted, WorkItemId};
 use crate::core::call::{Call, CallState};
 use crate::core::journal::AgentStatus;
-use crate::core::queue::{Candidate, Unfit, Verdict};
+use crate::core::queue::{Appraisal, Candidate, Hold, Unfit, Verdict};
 use crate::core::switch::Switch;
 
 /// Most items in one answer.
@@ -94,43 +95,62 @@ impl Switch {
     /// Why an open item is where it is.
     pub(crate) fn explain_work(&self, now: Now, id: WorkItemId) -> Result<Explanation, String> {
         let work = self.work_record(id)?;
-        let candidates = self.queue.explain(now, id).unwrap_or_default();
+        let appraisal = self.queue.explain(now, id);
         let view = self.work_view(now, &work);
         Ok(Explanation {
             waited_s: self.queue.rank_waited(now, id).map_or(view.waited_s as f64, |waited| waited.as_secs_f64()),
             position: view.position,
             expected_wait_s: view.expected_wait_s,
-            held: self.queue.is_on_hold(id),
-            left_out: candidates.len().saturating_sub(CANDIDATES_MAX),
-            candidates: self.candidate_views(candidates),
-            work: Box::new(work),
+            ..self.appraised(work, appraisal)
         })
     }
 
     /// Where an item would go if it came now. Nothing changes.
     pub(crate) fn what_if(&self, now: Now, spec: WorkSpec) -> Result<Explanation, String> {
         let (work, entry) = self.read_spec(now, WorkItemId(0), spec)?;
-        let candidates = self.queue.consider(now, &entry).map_err(|error| error.to_string())?;
-        Ok(Explanation {
-            work: Box::new(work),
-            waited_s: entry.credit.as_secs_f64(),
-            position: None,
-            expected_wait_s: None,
-            held: false,
-            left_out: candidates.len().saturating_sub(CANDIDATES_MAX),
-            candidates: self.candidate_views(candidates),
-        })
+        let appraisal = self.queue.consider(now, &entry).map_err(|error| error.to_string())?;
+        Ok(Explanation { waited_s: entry.credit.as_secs_f64(), ..self.appraised(work, Some(appraisal)) })
     }
 
-    fn candidate_views(&self, candidates: Vec<Candidate>) -> Vec<CandidateView> {
+    /// An explanation by names; wait and place are left to be filled in.
+    fn appraised(&self, work: Work, appraisal: Option<Appraisal>) -> Explanation {
+        let mut explanation = Explanation::of_record(work);
+        if let Some(Appraisal { policy, candidates, hold }) = appraisal {
+            explanation.policy = Some(policy);
+            explanation.left_out = candidates.len().saturating_sub(CANDIDATES_MAX);
+            explanation.candidates = self.candidate_views(policy, candidates);
+            explanation.hold = hold.map(|hold| self.hold_view(hold));
+        }
+        explanation
+    }
+
+    fn hold_view(&self, hold: Hold) -> HoldView {
+        let name = |agent| self.directory.agent(agent).map_or(String::new(), |entry| entry.name.clone());
+        HoldView {
+            instead_of: name(hold.instead_of),
+            better: hold.better.into_iter().map(name).collect(),
+            better_count: hold.better_count,
+            free_in_s: hold.free_in.as_secs_f64(),
+            gain: hold.gain,
+            loss: hold.loss,
+            look_in_s: hold.look_in.as_secs_f64(),
+        }
+    }
+
+    fn candidate_views(&self, policy: Policy, candidates: Vec<Candidate>) -> Vec<CandidateView> {
         let view = |candidate: Candidate| CandidateView {
             agent: self.directory.agent(candidate.agent).map_or(String::new(), |agent| agent.name.clone()),
             verdict: self.verdict_text(&candidate.verdict),
             unfit: matches!(candidate.verdict, Verdict::Unfit(_)),
             terms: match candidate.verdict {
-                Verdict::Scores(terms) => Some(terms),
+                Verdict::Scores(terms) if policy.goes_by_score() => Some(terms),
                 _ => None,
             },
+            basis: candidate.basis.map(|basis| BasisView {
+                level: basis.level,
+                put_aside: basis.put_aside,
+                idle_s: basis.idle.as_secs_f64(),
+            }),
         };
         candidates.into_iter().take(CANDIDATES_MAX).map(view).collect()
     }

@@ -41,6 +41,7 @@ impl Switch {
         });
         Some(Match {
             trigger: reason.trigger,
+            policy: reason.policy,
             waited_s: reason.waited.as_millis() as f64 / 1_000.0,
             terms: reason.terms.rounded(),
             compared: reason.compared,

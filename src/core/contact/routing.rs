@@ -25,6 +25,11 @@ impl Policy {
     /// All of them.
     pub const ALL: [Policy; 4] = [Policy::Fifo, Policy::BestSkill, Policy::Score, Policy::ScoreHold];
 
+    /// Whether the score decides.
+    pub const fn goes_by_score(self) -> bool {
+        matches!(self, Self::Score | Self::ScoreHold)
+    }
+
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::attribute::Level;
 use super::modifier::Modifier;
+use super::routing::Policy;
 use super::work::{Work, WorkState};
 use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
 use crate::core::queue::Terms;
@@ -96,9 +98,49 @@ pub struct CandidateView {
     /// Does not fit, whatever the agent does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfit: bool,
-    /// The score now, of who could take it.
+    /// The score now, of who could take it, where the policy goes by the score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,
+    /// What counts instead, of who could take it, under `fifo` and `best-skill`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<BasisView>,
+}
+
+impl CandidateView {
+    /// Whether the agent could take it now.
+    pub fn could_take_it(&self) -> bool {
+        self.terms.is_some() || self.basis.is_some()
+    }
+}
+
+/// What a policy that does not go by the score compares agents by.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BasisView {
+    /// The least level of what is required, 0 to 1. It counts under `best-skill`.
+    pub level: Level,
+    /// How much other work steps aside, from 0.
+    pub put_aside: u8,
+    /// Idle for so long, in seconds.
+    pub idle_s: f64,
+}
+
+/// Why an item is not given to who could take it now: a better agent is likely to be free soon.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct HoldView {
+    /// The best of those who could take it now.
+    pub instead_of: String,
+    /// The better ones, the one most likely to be free next first; at most [`BETTER_MAX`](crate::core::queue::BETTER_MAX).
+    pub better: Vec<String>,
+    /// How many there are.
+    pub better_count: usize,
+    /// When one of them is expected to be free, in seconds.
+    pub free_in_s: f64,
+    /// Points that are gained by waiting for them.
+    pub gain: f64,
+    /// Points by which the item's urgency grows until then.
+    pub loss: f64,
+    /// When it is looked at again at the latest, in seconds.
+    pub look_in_s: f64,
 }
 
 /// Why a work item is where it is, or where it would go.
@@ -112,10 +154,30 @@ pub struct Explanation {
     pub position: Option<usize>,
     /// How long an agent will take to answer, in seconds.
     pub expected_wait_s: Option<u64>,
-    /// It is held for a better agent who is likely to be free soon.
-    pub held: bool,
-    /// What the tenant's agents are to it, the best first; only of an item that waits or would.
+    /// Why it is held, or would be, though somebody could take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldView>,
+    /// The policy by which agents are in order; only of an item that waits or would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// What the tenant's agents are to it, the first one first; only of an item that waits or would.
     pub candidates: Vec<CandidateView>,
     /// Agents that are left out of the list.
     pub left_out: usize,
+}
+
+impl Explanation {
+    /// What a record says of itself.
+    pub fn of_record(work: Work) -> Self {
+        Self {
+            waited_s: work.accepted_at.or(work.ended_at).map_or(0.0, |at| work.waited(at).as_secs_f64()),
+            work: Box::new(work),
+            position: None,
+            expected_wait_s: None,
+            hold: None,
+            policy: None,
+            candidates: vec![],
+            left_out: 0,
+        }
+    }
 }

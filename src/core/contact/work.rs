@@ -8,6 +8,7 @@ use super::attribute::Attributes;
 use super::callback::Callback;
 use super::discovery::Discovery;
 use super::modifier::Modifier;
+use super::routing::Policy;
 use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
 use crate::core::queue::{Terms, Trigger};
 
@@ -101,6 +102,9 @@ pub struct Rival {
 pub struct Match {
     /// What set it off: an item for which agents were compared, or an agent for whom items were.
     pub trigger: Trigger,
+    /// By which policy pairs were compared.
+    #[serde(default)]
+    pub policy: Policy,
     /// How long the item had waited, in seconds, credit included.
     pub waited_s: f64,
     /// The score.
@@ -254,7 +258,8 @@ mod tests {
         .unwrap();
         let (trigger, terms) = (Trigger::Item, Terms::default());
         for n in 0..=MATCHES_MAX {
-            let reason = Match { trigger, waited_s: n as f64, terms, compared: 1, others: vec![] };
+            let policy = Policy::Score;
+            let reason = Match { trigger, policy, waited_s: n as f64, terms, compared: 1, others: vec![] };
             work.record_offer(Timestamp(0), "ana", Some(reason));
             work.record(Timestamp(0), "no-answer", "ana");
         }

@@ -6,18 +6,20 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AgentId, Now, WorkItemId};
-use crate::core::contact::{Mode, Want};
+use crate::core::contact::routing::{Policy, Routing};
+use crate::core::contact::{Level, Mode, Want};
 use crate::core::journal::AgentStatus;
 
+use super::agent::Agent;
 use super::class::Kind;
 use super::engine::Engine;
 use super::gate::{Ask, Fit, Gate, part};
-use super::item::Queue;
+use super::item::{Queue, Stage};
 use super::line::Place;
-use super::matching::{Head, Pair, Seat};
+use super::matching::{Head, Pair, Prospect, Seat, hold_every};
 use super::posture::Posture;
 use super::profile::{EnqueueError, Entry};
-use super::score::{Terms, Unfit, judge};
+use super::score::{Terms, Unfit, judge, skill};
 
 /// How many other pairs a reason remembers.
 pub(super) const OTHERS_MAX: usize = 4;
@@ -39,9 +41,11 @@ pub struct Reason {
     pub at: Now,
     /// What set off the match.
     pub trigger: Trigger,
+    /// By which policy pairs were compared.
+    pub policy: Policy,
     /// How long the item had waited, credit included.
     pub waited: Duration,
-    /// The score.
+    /// The score; what decided only where the policy goes by it.
     pub terms: Terms,
     /// How many pairs were compared: agents alike and items alike count as one.
     pub compared: usize,
@@ -50,18 +54,22 @@ pub struct Reason {
 }
 
 impl Reason {
-    pub(super) fn new(at: Now, pair: Pair, choice: Choice) -> Self {
+    pub(super) fn new(at: Now, policy: Policy, pair: Pair, choice: Choice) -> Self {
         let (of, waited, terms) = ((pair.agent, pair.item), pair.waited, pair.terms);
         let others = choice.best.iter().filter(|other| (other.agent, other.item) != of);
         let others = others.map(|pair| (pair.agent, pair.item, pair.terms)).collect();
-        Self { at, trigger: choice.trigger, waited, terms, compared: choice.compared, others }
+        Self { at, trigger: choice.trigger, policy, waited, terms, compared: choice.compared, others }
     }
 }
 
 impl fmt::Display for Reason {
-    /// One line: the score, its terms that are not zero, and how many were compared.
+    /// One line: the score and its terms that are not zero, or the policy that does not go by it, and how many were compared.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "score {:.1} ({}), ", self.terms.total(), self.terms)?;
+        if self.policy.goes_by_score() {
+            write!(f, "score {:.1} ({}), ", self.terms.total(), self.terms)?;
+        } else {
+            write!(f, "{}, ", self.policy)?;
+        }
         match (self.trigger, self.compared) {
             (Trigger::Item, 1) => f.write_str("the only one free"),
             (Trigger::Item, n) => write!(f, "best of {n} that were free"),
@@ -128,6 +136,18 @@ pub enum Verdict {
     Unfit(Unfit),
 }
 
+/// What a policy that does not go by the score compares agents by: first what is put aside, then the longest idle; under
+/// best-skill the level first.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Basis {
+    /// The least level of what is required: how good the agent is at such items.
+    pub level: Level,
+    /// How much other work steps aside, from 0.
+    pub put_aside: u8,
+    /// Idle for so long.
+    pub idle: Duration,
+}
+
 /// An agent, as seen by an item.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Candidate {
@@ -135,27 +155,66 @@ pub struct Candidate {
     pub agent: AgentId,
     /// What speaks for or against.
     pub verdict: Verdict,
+    /// What counts of who could take it, under a policy that does not go by the score.
+    pub basis: Option<Basis>,
+}
+
+/// An item is not given to who could take it now: a better agent is likely to be free soon.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hold {
+    /// The best of those who could take it now.
+    pub instead_of: AgentId,
+    /// The better ones, the one most likely to be free next first; at most [`BETTER_MAX`] of them.
+    pub better: Vec<AgentId>,
+    /// How many there are.
+    pub better_count: usize,
+    /// When one of them is expected to be free.
+    pub free_in: Duration,
+    /// Points that are gained by waiting for them.
+    pub gain: f64,
+    /// Points by which the item's urgency grows until then.
+    pub loss: f64,
+    /// When it is looked at again at the latest.
+    pub look_in: Duration,
+}
+
+/// Most better agents that are named.
+pub const BETTER_MAX: usize = 8;
+
+/// What an item and the agents of its tenant are to each other.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Appraisal {
+    /// The policy by which they are in order.
+    pub policy: Policy,
+    /// The agents, the first one first.
+    pub candidates: Vec<Candidate>,
+    /// Why the first one is not offered the item.
+    pub hold: Option<Hold>,
 }
 
 impl Engine {
-    /// What each agent of the tenant is to an item that waits, the best first. None when it does not wait here. Costs time
-    /// with the number of agents.
-    pub fn explain(&self, now: Now, item: WorkItemId) -> Option<Vec<Candidate>> {
+    /// What each agent of the tenant is to an item that waits, in the order of the tenant's policy, and why it is held if it
+    /// is. None when it does not wait here. Costs time with the number of agents.
+    pub fn explain(&self, now: Now, item: WorkItemId) -> Option<Appraisal> {
         let entry = self.items.get(&item)?;
         let gate = self.fits.gate(entry.gate)?;
-        let head = Head { item, gate, prefers: &entry.prefers, waited: entry.rank().waited(now.mono) };
-        Some(self.candidates(now, head))
+        let head = Head::new(now.mono, entry.rank(), item, gate, &entry.prefers);
+        // Who stands behind an item that is held is looked at with it.
+        let held_at = |id| self.items.get(&id).and_then(|item| item.hold_at);
+        let look_at = entry.hold_at.or_else(|| self.held_elder(item).and_then(held_at));
+        let look_in = look_at.filter(|_| entry.stage == Stage::Waiting).map(|at| at.since(now.mono));
+        Some(self.appraise(now, head, |hold| look_in.map(|look_in| Hold { look_in, ..hold })))
     }
 
     /// What each agent would be to an item that came now; nothing changes.
-    pub fn consider(&self, now: Now, entry: &Entry) -> Result<Vec<Candidate>, EnqueueError> {
+    pub fn consider(&self, now: Now, entry: &Entry) -> Result<Appraisal, EnqueueError> {
         let queue = self.queues.get(&entry.queue).ok_or(EnqueueError::UnknownQueue)?;
         let (ask, prefers) = self.ask(queue, entry);
         let target = queue.target(entry.medium);
         let gate = Gate::new(ask, queue.profile.importance, target, Fit::Many);
         let place = Place::new(now.mono, entry.waited).with_credit(entry.credit);
-        let head = Head { item: WorkItemId(0), gate: &gate, prefers: &prefers, waited: place.waited(now.mono) };
-        Ok(self.candidates(now, head))
+        let head = Head::new(now.mono, place, WorkItemId(0), &gate, &prefers);
+        Ok(self.appraise(now, head, Some))
     }
 
     /// Whether an item is held for a better agent now.
@@ -175,41 +234,63 @@ impl Engine {
         (Ask { tenant, queue, medium: entry.medium, credit, gates, traits }, prefers)
     }
 
-    fn candidates(&self, now: Now, head: Head<'_>) -> Vec<Candidate> {
+    fn appraise(&self, now: Now, head: Head<'_>, held: impl FnOnce(Hold) -> Option<Hold>) -> Appraisal {
         let tenant = head.gate.ask.tenant;
+        let routing = self.fits.routing(tenant);
         let agents = self.agents.iter().filter(|(_, agent)| agent.tenant == tenant);
-        let mut list: Vec<Candidate> = agents
-            .filter_map(|(&id, agent)| {
-                let class = self.fits.class(agent.class)?;
-                let verdict = match judge(&class.kind, Some(id), &head.gate.ask, head.prefers, head.waited) {
-                    Err(unfit) => Verdict::Unfit(unfit),
-                    Ok(_) => self.standing(now, head, id),
-                };
-                Some(Candidate { agent: id, verdict })
-            })
-            .collect();
-        list.sort_by(|a, b| order(&a.verdict).cmp(&order(&b.verdict)).then(score(b).total_cmp(&score(a))));
-        list
+        let mut list: Vec<(Option<Pair>, Candidate)> =
+            agents.filter_map(|(&id, agent)| self.candidate(now, &routing, head, id, agent)).collect();
+        list.sort_by(|(a, left), (b, right)| order(&left.verdict).cmp(&order(&right.verdict)).then(b.cmp(a)));
+        let best = list.first().and_then(|(pair, _)| *pair);
+        let hold = best.and_then(|best| held(self.prospect(now, &routing, head, best)?));
+        let candidates = list.into_iter().map(|(_, candidate)| candidate).collect();
+        Appraisal { policy: routing.policy, candidates, hold }
     }
 
-    /// What an agent who fits could do now.
-    fn standing(&self, now: Now, head: Head<'_>, id: AgentId) -> Verdict {
-        let Some(agent) = self.agents.get(&id) else { return Verdict::Away(AgentStatus::Null) };
+    fn candidate(
+        &self,
+        now: Now,
+        routing: &Routing,
+        head: Head<'_>,
+        id: AgentId,
+        agent: &Agent,
+    ) -> Option<(Option<Pair>, Candidate)> {
+        let class = self.fits.class(agent.class)?;
+        let without = |verdict| Some((None, Candidate { agent: id, verdict, basis: None }));
+        if let Err(unfit) = judge(&class.kind, Some(id), &head.gate.ask, head.prefers, head.waited) {
+            return without(Verdict::Unfit(unfit));
+        }
         let footing = agent.footing();
         let Some((posture, idle_since)) = footing.open else {
-            return match footing.status {
+            return without(match footing.status {
                 AgentStatus::Null | AgentStatus::NotReady => Verdict::Away(footing.status),
                 status => Verdict::Occupied(status),
-            };
+            });
         };
-        let Some(class) = self.fits.class(agent.class) else { return Verdict::Away(footing.status) };
-        let routing = self.fits.routing(head.gate.ask.tenant);
         let seat = Seat { agent: id, id: agent.class, class, posture, idle_since };
-        match self.pair(now.mono, &routing, Trigger::Item, head, seat) {
-            Some(pair) => Verdict::Scores(pair.terms),
-            None if posture.deaf && !held_by_more(posture, head, &class.kind) => Verdict::Unreachable,
-            None => Verdict::Occupied(AgentStatus::Busy),
-        }
+        let Some(pair) = self.pair(now.mono, routing, Trigger::Item, head, seat) else {
+            let phone_alone = posture.deaf && !held_by_more(posture, head, &class.kind);
+            return without(if phone_alone { Verdict::Unreachable } else { Verdict::Occupied(AgentStatus::Busy) });
+        };
+        let basis = || Basis {
+            level: skill(&class.kind, Some(id), head.wants()),
+            put_aside: self.put_aside(head, seat),
+            idle: now.mono.since(idle_since),
+        };
+        let basis = (!routing.policy.goes_by_score()).then(basis);
+        Some((Some(pair), Candidate { agent: id, verdict: Verdict::Scores(pair.terms), basis }))
+    }
+
+    /// Why the best of those who could take an item is not offered it; none where it would be.
+    fn prospect(&self, now: Now, routing: &Routing, head: Head<'_>, best: Pair) -> Option<Hold> {
+        let mut better: Vec<(f64, AgentId)> = vec![];
+        let each = |agent, rate| better.push((rate, agent));
+        let Prospect { free_in, gain, loss } = self.worth_waiting(now.mono, routing, head, best, each)?;
+        better.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let better_count = better.len();
+        let better = better.into_iter().take(BETTER_MAX).map(|(_, agent)| agent).collect();
+        let look_in = hold_every(routing);
+        Some(Hold { instead_of: best.agent, better, better_count, free_in, gain, loss, look_in })
     }
 }
 
@@ -226,12 +307,5 @@ fn order(verdict: &Verdict) -> u8 {
         Verdict::Unreachable => 2,
         Verdict::Away(_) => 3,
         Verdict::Unfit(_) => 4,
-    }
-}
-
-fn score(candidate: &Candidate) -> f64 {
-    match &candidate.verdict {
-        Verdict::Scores(terms) => terms.total(),
-        _ => 0.0,
     }
 }

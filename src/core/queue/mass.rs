@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 
 use crate::base::{Now, TenantId, WorkItemId};
 use crate::core::contact::Want;
-use crate::core::contact::routing::Policy;
 
 use super::class::Class;
 use super::engine::Engine;
@@ -105,7 +104,7 @@ impl Engine {
     /// Which pairs are best together, each with the others that its item could have had.
     fn weigh(&self, now: Now, tenant: TenantId, urgent: &[WorkItemId]) -> Vec<(Pair, Vec<Pair>)> {
         let routing = self.fits.routing(tenant);
-        if !matches!(routing.policy, Policy::Score | Policy::ScoreHold) {
+        if !routing.policy.goes_by_score() {
             return vec![];
         }
         let of_tenant = self.agents.iter().filter(|(_, agent)| agent.tenant == tenant);

@@ -45,7 +45,7 @@ pub(super) struct Pair {
     pub(super) key: f64,
     /// The item's wait, credit included.
     pub(super) waited: Duration,
-    idle_since: Instant,
+    pub(super) idle_since: Instant,
 }
 
 impl Ord for Pair {
@@ -72,6 +72,17 @@ impl PartialEq for Pair {
 
 impl Eq for Pair {}
 
+/// What waiting for a better agent is worth.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prospect {
+    /// When one of them is expected to be free.
+    pub(super) free_in: Duration,
+    /// Points gained.
+    pub(super) gain: f64,
+    /// Points by which the item's urgency grows until then.
+    pub(super) loss: f64,
+}
+
 /// What of an item the score needs.
 #[derive(Clone, Copy)]
 pub(super) struct Head<'a> {
@@ -84,7 +95,7 @@ pub(super) struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// An item that stands behind a gate.
-    fn new(now: Instant, rank: Place, item: WorkItemId, gate: &'a Gate, prefers: &'a [Want]) -> Self {
+    pub(super) fn new(now: Instant, rank: Place, item: WorkItemId, gate: &'a Gate, prefers: &'a [Want]) -> Self {
         Self { item, gate, prefers, waited: rank.waited(now) }
     }
 
@@ -94,7 +105,7 @@ impl<'a> Head<'a> {
         self.gate.ask.gates.iter().any(|want| want.mode == Mode::Forbidden && want.what == own)
     }
 
-    fn wants(&self) -> impl Iterator<Item = &'a Want> {
+    pub(super) fn wants(&self) -> impl Iterator<Item = &'a Want> {
         self.gate.ask.gates.iter().chain(self.prefers)
     }
 }
@@ -123,6 +134,12 @@ impl Engine {
         }
     }
 
+    /// How much other work of the agent's steps aside for the item.
+    pub(super) fn put_aside(&self, head: Head<'_>, seat: Seat<'_>) -> u8 {
+        let ask = &head.gate.ask;
+        seat.posture.burden(ask.medium, seat.class.kind.slots, self.fits.idle(ask.tenant) > PLENTY_IDLE)
+    }
+
     /// The score of a pair and its key; none when the agent does not fit the item or cannot take it now.
     pub(super) fn pair(
         &self,
@@ -137,7 +154,7 @@ impl Engine {
             return None;
         }
         let fit = judge(&seat.class.kind, Some(seat.agent), ask, head.prefers, head.waited).ok()?;
-        let burden = seat.posture.burden(ask.medium, seat.class.kind.slots, self.fits.idle(ask.tenant) > PLENTY_IDLE);
+        let burden = self.put_aside(head, seat);
         let flex = weights.flex
             * match trigger {
                 Trigger::Item => {
@@ -223,7 +240,7 @@ impl Engine {
     }
 
     /// An item that is alike, has waited longer, and is held: it is looked at again before this one can pass it.
-    fn held_elder(&self, id: WorkItemId) -> Option<WorkItemId> {
+    pub(super) fn held_elder(&self, id: WorkItemId) -> Option<WorkItemId> {
         let item = self.items.get(&id)?;
         let (_, elder) = self.fits.first(item.gate, &item.prefers)?;
         let held = self.items.get(&elder)?.hold_at.is_some();
@@ -287,7 +304,7 @@ impl Engine {
         let Some(gate) = self.fits.gate(item.gate) else { return false };
         let routing = self.fits.routing(gate.ask.tenant);
         let head = Head::new(now.mono, item.rank(), pair.item, gate, &item.prefers);
-        let held = self.is_held(now.mono, &routing, head, pair);
+        let held = self.worth_waiting(now.mono, &routing, head, pair, |_, _| {}).is_some();
         if held {
             self.hold(now, pair.item, &routing);
         }
@@ -309,7 +326,7 @@ impl Engine {
         let mut choice = Choice::new(Trigger::Agent);
         let (idle, fit) = (idle_points(now.mono, &routing, idle_since), routing.weights.fit);
         // What agents of a class prefer in items is weighed in the score alone.
-        let by_score = matches!(routing.policy, Policy::Score | Policy::ScoreHold) && class.kind.minds.is_empty();
+        let by_score = routing.policy.goes_by_score() && class.kind.minds.is_empty();
         for (gate, front) in self.fits.gates_for(agent.class) {
             // What cannot be among the best is not looked at more closely.
             let floor = choice.floor().unwrap_or(f64::NEG_INFINITY);
@@ -345,37 +362,54 @@ impl Engine {
             );
         }
         let best = choice.best()?;
-        Some((best, choice.reason(now, best)))
+        Some((best, choice.reason(now, routing.policy, best)))
     }
 
     /// Offers a pair that was chosen, unless its item is held for a better agent.
     pub(super) fn take(&mut self, now: Now, pair: Pair, choice: Choice) {
         if !self.hold_for_better(now, pair) {
-            let reason = choice.reason(now, pair);
+            let policy = self.agents.get(&pair.agent).map(|agent| self.fits.routing(agent.tenant).policy);
+            let reason = choice.reason(now, policy.unwrap_or_default(), pair);
             self.make_offer(now, pair, reason);
         }
     }
 
-    /// Whether it is better to wait for a busy agent than to take an idle one of this class: the gain is more than what the
-    /// item's urgency grows by until then, and it would still be taken in time. An agent who is better for the item but is needed
-    /// more elsewhere is not better. E is one over the sum of the rates at which better agents get free.
-    fn is_held(&self, now: Instant, routing: &Routing, head: Head<'_>, pair: Pair) -> bool {
+    /// What is gained by waiting for a busy agent instead of taking an idle one of this class, where that is better: the gain is
+    /// more than what the item's urgency grows by until then, and it would still be taken in time. An agent who is better for
+    /// the item but is needed more elsewhere is not better. E is one over the sum of the rates at which better agents get free.
+    /// `each` is told of those, with their rates.
+    pub(super) fn worth_waiting(
+        &self,
+        now: Instant,
+        routing: &Routing,
+        head: Head<'_>,
+        pair: Pair,
+        each: impl FnMut(AgentId, f64),
+    ) -> Option<Prospect> {
         let (weights, target) = (&routing.weights, head.gate.target);
         let margin = Duration::from_secs_f64(weights.hold_margin_s.clamp(0.0, 1e6));
         let spoken = head.gate.ask.medium.is_spoken();
         if routing.policy != Policy::ScoreHold || !spoken || head.waited + margin >= target {
-            return false;
+            return None;
         }
-        let Some((rate, gain)) = self.better(now, routing, head, pair) else { return false };
-        let until = head.waited + Duration::from_secs_f64((1.0 / rate).min(1e6));
+        let (rate, gain) = self.better(now, routing, head, pair, each)?;
+        let free_in = Duration::from_secs_f64((1.0 / rate).min(1e6));
+        let until = head.waited + free_in;
         let urgency = |waited: Duration| urgency(waited.as_secs_f64(), target.as_secs_f64(), weights);
-        let loss = urgency(until) - urgency(head.waited);
-        until + margin < target && gain > weights.urgency * head.gate.importance * loss
+        let loss = weights.urgency * head.gate.importance * (urgency(until) - urgency(head.waited));
+        (until + margin < target && gain > loss).then_some(Prospect { free_in, gain, loss })
     }
 
     /// At what rate, per second, better agents than this one get free, and how many points are gained by waiting; none when
     /// nobody is better.
-    fn better(&self, now: Instant, routing: &Routing, head: Head<'_>, pair: Pair) -> Option<(f64, f64)> {
+    fn better(
+        &self,
+        now: Instant,
+        routing: &Routing,
+        head: Head<'_>,
+        pair: Pair,
+        mut each: impl FnMut(AgentId, f64),
+    ) -> Option<(f64, f64)> {
         let weights = &routing.weights;
         let worth = |class: &Class, agent| {
             let flex = self.burdens.flex(class, head.gate.ask.queue, 1.0, 0);
@@ -403,6 +437,7 @@ impl Engine {
                 }
                 let law = self.queues.get(&busy.queue).and_then(|queue| queue.forecast.law());
                 let hazard = law.map_or(0.0, |law| law.hazard(now.since(busy.since).as_secs_f64()));
+                each(agent, hazard);
                 rate += hazard;
                 gain += hazard * (worth(class, agent) - own);
             }
@@ -420,7 +455,7 @@ impl Engine {
     /// Keeps an item for a better agent, and looks again before long.
     fn hold(&mut self, now: Now, id: WorkItemId, routing: &Routing) {
         let Some(item) = self.items.get_mut(&id).filter(|item| item.hold_at.is_none()) else { return };
-        let at = now.mono + Duration::from_secs_f64(routing.weights.hold_every_s.clamp(0.1, 3_600.0));
+        let at = now.mono + hold_every(routing);
         item.hold_at = Some(at);
         self.timers.start(Some(at), Timer::Hold(id));
     }
@@ -480,6 +515,11 @@ impl Ceiling<'_> {
     }
 }
 
+/// After what time a hold is looked at again.
+pub(super) fn hold_every(routing: &Routing) -> Duration {
+    Duration::from_secs_f64(routing.weights.hold_every_s.clamp(0.1, 3_600.0))
+}
+
 /// The wait in targets.
 fn targets(waited: Duration, target: Duration) -> f64 {
     waited.as_secs_f64() / target.as_secs_f64().max(1e-6)
@@ -493,7 +533,7 @@ fn idle_points(now: Instant, routing: &Routing, idle_since: Instant) -> f64 {
 
 /// Builds the reason of an offer.
 impl Choice {
-    fn reason(self, now: Now, best: Pair) -> Box<Reason> {
-        Box::new(Reason::new(now, best, self))
+    fn reason(self, now: Now, policy: Policy, best: Pair) -> Box<Reason> {
+        Box::new(Reason::new(now, policy, best, self))
     }
 }

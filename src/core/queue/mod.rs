@@ -64,7 +64,7 @@ mod view;
 mod walk;
 
 pub use engine::{Engine, Output};
-pub use explain::{Candidate, Reason, Trigger, Verdict};
+pub use explain::{Appraisal, BETTER_MAX, Basis, Candidate, Hold, Reason, Trigger, Verdict};
 pub use offer::OfferEnd;
 pub use profile::{AgentProfile, EnqueueError, Entry, QueueProfile, Refusal, TenantProfile};
 pub use score::{Terms, Unfit};

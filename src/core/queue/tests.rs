@@ -6,6 +6,7 @@ use crate::core::contact::routing::{Policy, Routing};
 use crate::core::contact::{Level, Mode, Schedule, Slots, Step, Want};
 use crate::core::journal::AgentStatus;
 
+mod explain;
 mod mass;
 
 const TENANT: TenantId = TenantId(1);
@@ -615,29 +616,6 @@ fn an_item_is_held_from_a_freed_agent_only_where_nothing_else_waits() {
         let offered = b.outputs().iter().any(|output| matches!(output, Output::Offer { .. }));
         assert_eq!((offered, b.engine.is_on_hold(WorkItemId(2))), (another, !another));
     }
-}
-
-#[test]
-fn an_offer_says_why_and_an_item_that_waits_why_not() {
-    let agents = vec![agent(1, &[(1, 0.5)]), agent(2, &[(1, 0.9)]), agent(3, &[]), agent(4, &[(1, 1.0)])];
-    let mut b = Bench::new(agents, vec![queue(1, &[(1, 0.4)])]);
-    assert_eq!(b.engine.pause(b.now, AgentId(4), "tea"), Ok(()));
-    b.enqueue(1, 1);
-    let reason = b.engine.reason(OfferId(1)).unwrap();
-    assert_eq!((reason.trigger, reason.compared), (Trigger::Item, 2));
-    assert!((reason.terms.matched - 72.0).abs() < 1e-9 && reason.terms.total() > 72.0);
-    assert_eq!(reason.others.first().map(|other| other.0), Some(AgentId(1)));
-    b.enqueue(2, 1);
-    b.enqueue(3, 1);
-    let verdicts = b.engine.explain(b.now, WorkItemId(3)).unwrap();
-    let verdict = |agent| verdicts.iter().find(|c| c.agent == AgentId(agent)).map(|c| c.verdict.clone());
-    assert_eq!(verdict(1), Some(Verdict::Occupied(AgentStatus::Busy)));
-    assert_eq!(verdict(4), Some(Verdict::Away(AgentStatus::NotReady)));
-    let lacks = Unfit::Lacks { what: TraitId(1), have: Level::NONE, need: Level::new(0.4) };
-    assert_eq!(verdict(3), Some(Verdict::Unfit(lacks)));
-    let would = b.engine.consider(b.now, &voice(1)).unwrap();
-    assert_eq!(would.len(), 4);
-    assert_eq!(b.engine.consider(b.now, &voice(9)), Err(EnqueueError::UnknownQueue));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::Table;
 use super::render::{ago, span};
 use crate::base::Timestamp;
-use crate::core::contact::{Match, Work, WorkState};
-use crate::core::control::{CandidateView, Explanation, WorkView};
+use crate::core::contact::{Match, Policy, Work, WorkState};
+use crate::core::control::{BasisView, CandidateView, Explanation, HoldView, WorkView};
 use crate::core::queue::{Terms, Trigger};
 
 /// Open work items.
@@ -61,7 +61,8 @@ pub fn work(work: &Work, now: Timestamp) -> String {
     let mut text = head(work, now);
     let mut table = Table::new(["event", "at", "detail"]);
     for event in &work.events {
-        let score = event.reason.as_ref().map_or(String::new(), |reason| format!(" ({:.1})", reason.terms.total()));
+        let by_score = event.reason.as_ref().filter(|reason| reason.policy.goes_by_score());
+        let score = by_score.map_or(String::new(), |reason| format!(" ({:.1})", reason.terms.total()));
         table.row([event.what.clone(), event.at.to_string(), format!("{}{score}", event.detail)]);
     }
     text.push_str(&format!("\n{table}"));
@@ -130,11 +131,14 @@ pub fn explanation(explanation: &Explanation, now: Timestamp) -> String {
     let mut text = if work.id.0 == 0 { would(explanation) } else { head(work, now) };
     if let Some(position) = explanation.position {
         let expected = explanation.expected_wait_s.map_or("not known".into(), span);
-        let held = if explanation.held { "; held for a better agent who is likely to be free soon" } else { "" };
-        text.push_str(&format!("{:<13}{position}, expected wait {expected}{held}\n", "place"));
+        text.push_str(&format!("{:<13}{position}, expected wait {expected}\n", "place"));
+    }
+    if let Some(hold) = &explanation.hold {
+        text.push_str(&held(hold));
     }
     if !explanation.candidates.is_empty() {
-        text.push_str(&format!("\n{}", candidates(&explanation.candidates)));
+        let policy = explanation.policy.unwrap_or_default();
+        text.push_str(&format!("\n{}\n{}", by(policy), candidates(policy, &explanation.candidates)));
         if explanation.left_out > 0 {
             text.push_str(&format!("and {} more agents\n", explanation.left_out));
         }
@@ -143,7 +147,8 @@ pub fn explanation(explanation: &Explanation, now: Timestamp) -> String {
     }
     for event in &work.events {
         if let Some(reason) = &event.reason {
-            text.push_str(&format!("\n{} offered to {}, {}\n", event.at, event.detail, why(reason)));
+            let at = event.at;
+            text.push_str(&format!("\n{at} offered to {} by {}: {}\n", event.detail, reason.policy, why(reason)));
             text.push_str(&matched(work, &event.detail, reason).to_string());
         }
     }
@@ -153,9 +158,10 @@ pub fn explanation(explanation: &Explanation, now: Timestamp) -> String {
 /// Where an item would go now.
 fn would(explanation: &Explanation) -> String {
     let work = &explanation.work;
-    let best = explanation.candidates.iter().find(|candidate| candidate.terms.is_some());
+    let best = explanation.candidates.iter().find(|candidate| candidate.could_take_it());
     let never = explanation.left_out == 0 && explanation.candidates.iter().all(|candidate| candidate.unfit);
     let place = match best {
+        Some(best) if explanation.hold.is_some() => format!("would be held, though {} could take it", best.agent),
         Some(best) => format!("would be offered to {}", best.agent),
         None if never => "would wait, and none of the agents can take it".into(),
         None => "would wait: who fits is not free".into(),
@@ -163,10 +169,48 @@ fn would(explanation: &Explanation) -> String {
     format!("{} in {}/{} {place}\n", work.medium, work.tenant, work.queue)
 }
 
-fn candidates(candidates: &[CandidateView]) -> Table {
-    let mut table = Table::new(["agent"].into_iter().chain(TERMS).chain(["verdict"]));
+/// For whom an item is held, until when, and why.
+fn held(hold: &HoldView) -> String {
+    let more = hold.better_count - hold.better.len().min(hold.better_count);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let (better, free_in) = (hold.better.join(", "), span(hold.free_in_s.round() as u64));
+    format!(
+        "{:<13}for {better}{more}, expected to be free in {free_in}: {:.1} points better than {}, while urgency grows by {:.1}; \
+         looked at again in {} at the latest\n",
+        "held",
+        hold.gain,
+        hold.instead_of,
+        hold.loss,
+        span(hold.look_in_s.ceil() as u64),
+    )
+}
+
+/// By what agents are in order.
+fn by(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Fifo => "by fifo: who puts least aside, then who is idle longest",
+        Policy::BestSkill => "by best-skill: the level less what is put aside, then who is idle longest",
+        Policy::Score => "by score",
+        Policy::ScoreHold => "by score+hold: the score, and a call may wait for a better agent",
+    }
+}
+
+/// The head and cells of what counts where the score does not.
+const BASIS: [&str; 3] = ["level", "aside", "idle"];
+
+fn basis(basis: &BasisView) -> [String; 3] {
+    [basis.level.to_string(), basis.put_aside.to_string(), span(basis.idle_s as u64)]
+}
+
+fn candidates(policy: Policy, candidates: &[CandidateView]) -> Table {
+    let head: &[&str] = if policy.goes_by_score() { &TERMS } else { &BASIS };
+    let mut table = Table::new(["agent"].into_iter().chain(head.iter().copied()).chain(["verdict"]));
     for candidate in candidates {
-        let cells = candidate.terms.as_ref().map_or_else(|| [const { String::new() }; 9], terms);
+        let cells = match (&candidate.terms, &candidate.basis) {
+            (Some(of), _) => terms(of).to_vec(),
+            (None, Some(of)) => basis(of).to_vec(),
+            (None, None) => vec![String::new(); head.len()],
+        };
         table.row([candidate.agent.clone()].into_iter().chain(cells).chain([candidate.verdict.clone()]));
     }
     table
@@ -180,11 +224,14 @@ fn why(reason: &Match) -> String {
     format!("{of}; {} compared, waited {}", reason.compared, span(reason.waited_s as u64))
 }
 
+/// The pair that was chosen and the best of the others; with their scores where these decided.
 fn matched(work: &Work, agent: &str, reason: &Match) -> Table {
-    let mut table = Table::new(["agent", "work"].into_iter().chain(TERMS));
-    table.row([agent.to_owned(), work.id.to_string()].into_iter().chain(terms(&reason.terms)));
+    let (head, cells): (&[&str], fn(&Terms) -> Vec<String>) =
+        if reason.policy.goes_by_score() { (&TERMS, |of| terms(of).to_vec()) } else { (&[], |_| vec![]) };
+    let mut table = Table::new(["agent", "work"].into_iter().chain(head.iter().copied()));
+    table.row([agent.to_owned(), work.id.to_string()].into_iter().chain(cells(&reason.terms)));
     for other in &reason.others {
-        table.row([other.agent.clone(), other.work.to_string()].into_iter().chain(terms(&other.terms)));
+        table.row([other.agent.clone(), other.work.to_string()].into_iter().chain(cells(&other.terms)));
     }
     table
 }

@@ -28,7 +28,7 @@ fn mass(seed: u64) -> (f64, f64) {
     b.now = judge.now;
     for entry in &entries {
         let mut row = vec![0_i64; skills.len()];
-        for candidate in judge.engine.consider(judge.now, entry).unwrap() {
+        for candidate in judge.engine.consider(judge.now, entry).unwrap().candidates {
             if let Verdict::Scores(terms) = candidate.verdict {
                 row[candidate.agent.0 as usize] = (terms.total() * 1_000.0) as i64;
             }
