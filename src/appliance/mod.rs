@@ -228,7 +228,8 @@ impl Appliance {
             log::error!("work item {id} cannot be read and is left out; its record is in the database");
         }
         let (interrupted, numbers) = (recovered.interrupted, provision.number.len());
-        let mut switch = Switch::recover(now, config, provision, &states, bindings, recovered.works);
+        let mut switch =
+            Switch::recover(now, config, provision, &states, bindings, recovered.works, recovered.last_agents);
         for fault in &prompt_faults {
             switch.handle(now, Input::Alarm { name: "prompt-unusable", subject: fault.clone(), stands: true });
         }

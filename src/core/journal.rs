@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{CallId, Cause, DialString, Timestamp};
 use crate::core::contact::Work;
+use crate::core::contact::sticky::LastAgent;
 use crate::core::media::PortStats;
 use crate::core::tenant::Provision;
 
@@ -168,6 +169,11 @@ pub enum Change {
     WorkChanged {
         /// Whole.
         work: Box<Work>,
+    },
+    /// A client was handled by an agent, who is preferred next time.
+    ClientMet {
+        /// Who and when.
+        met: LastAgent,
     },
     /// A phone registered (or, with `expires_at` in the past, left).
     Registered {

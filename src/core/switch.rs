@@ -18,7 +18,7 @@ use crate::base::{
 use crate::core::admin::Alarms;
 use crate::core::bounds::Lost;
 use crate::core::call::{Call, Leg, Redial, Role};
-use crate::core::contact::sticky::LastAgents;
+use crate::core::contact::sticky::{LastAgent, LastAgents};
 use crate::core::contact::{Items, Work};
 use crate::core::control::{Command, Query, Reply};
 use crate::core::ivr::Flow;
@@ -372,11 +372,11 @@ pub struct Switch {
 impl Switch {
     /// A core that serves `provision`, which must have passed `tenant::check`.
     pub fn new(now: Now, config: Config, provision: Provision) -> Self {
-        Self::recover(now, config, provision, &[], Vec::new(), Vec::new())
+        Self::recover(now, config, provision, &[], Vec::new(), Vec::new(), Vec::new())
     }
 
-    /// As `new`, with what an earlier run left: agents' states (whose calls are gone), phones' registrations, and work items
-    /// that have not ended.
+    /// As `new`, with what an earlier run left: agents' states (whose calls are gone), phones' registrations, work items that
+    /// have not ended, and whom clients met last.
     pub fn recover(
         now: Now,
         config: Config,
@@ -384,6 +384,7 @@ impl Switch {
         agents: &[StoredAgent],
         bindings: Vec<Binding>,
         works: Vec<Work>,
+        last_agents: Vec<LastAgent>,
     ) -> Self {
         let directory = Directory::new(&Provision::default(), None);
         let mut switch = Self {
@@ -444,6 +445,7 @@ impl Switch {
         let streams = switch.config.listeners.iter().filter(|(transport, _)| *transport == Transport::Tcp);
         switch.sip.set_streams(streams.map(|(_, local)| *local).collect());
         switch.adopt_provision(now, provision, agents);
+        switch.restore_last_agents(last_agents);
         switch.restore_works(now, works);
         switch.restore(now, agents, bindings);
         switch.sockets_ask();
@@ -486,7 +488,6 @@ impl Switch {
     pub fn handle_timeout(&mut self, now: Now) {
         self.sip.handle_timeout(now);
         self.queue.handle_timeout(now);
-        self.works_due(now);
         self.refresh_names(now);
         self.settle(now);
         while let Some(&Reverse((due, _, timer))) = self.timers.peek() {

@@ -11,10 +11,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use cordboard::base::{Medium, Now, Redacted, Timestamp};
-use cordboard::core::contact::{Work, WorkState};
+use cordboard::core::contact::{Outcome, Work, WorkState};
 use cordboard::core::control::{Command, Query, Reply, WorkSpec};
 use cordboard::core::journal::{AgentStatus, Change, Seq};
 use cordboard::core::switch::{Input, Output, StoredAgent, Switch};
+use cordboard::core::tenant::provision::Sticky;
 use cordboard::core::tenant::{Provision, expand};
 use cordboard::edge::store::{CdrFilter, Reader, Recovered, Store, WorkFilter, database_path};
 use cordboard::proto::sip::{Binding, ClientRegistration, Credentials};
@@ -57,8 +58,15 @@ struct Busy {
     desk: Desk,
 }
 
+/// The usual desk, where clients meet the same agent again.
+fn sticky() -> Provision {
+    let mut provision = provision(&provisioning());
+    provision.queue.iter_mut().for_each(|queue| queue.sticky = Some(Sticky::default()));
+    provision
+}
+
 fn busy(seed: u64) -> Busy {
-    let mut walk = Walk::new(seed, Desk::new(seed, provision(&provisioning())));
+    let mut walk = Walk::new(seed, Desk::new(seed, sticky()));
     let register = |walk: &mut Walk, user: &str, expires_s: u32| {
         let path = walk.desk.path_of(Party::Phones);
         let (user, password) = (user.to_owned(), Redacted::new(format!("{user}-secret")));
@@ -84,7 +92,7 @@ fn busy(seed: u64) -> Busy {
             walk.desk.with(Party::Phones, |e, now| e.unregister(now, ana));
         }
     }
-    let first = Change::Provisioned { provision: Box::new(provision(&provisioning())) };
+    let first = Change::Provisioned { provision: Box::new(sticky()) };
     let changes = std::iter::once(first).chain(walk.desk.journal.iter().cloned()).collect();
     Busy { changes, now: walk.desk.now.wall, desk: walk.desk }
 }
@@ -118,7 +126,7 @@ fn work(walk: &mut Walk) {
                 tenant: "acme".into(),
                 medium: [Medium::Email, Medium::Chat, Medium::Fax][walk.below(3)],
                 queue: "sales".into(),
-                client: Some(Redacted::new("client@example.com".to_owned())),
+                client: Some(Redacted::new(format!("client{}@example.com", walk.below(3)))),
                 subject: None,
                 attributes: BTreeMap::new(),
                 modifiers: vec![],
@@ -159,6 +167,9 @@ fn check_prefix(dir: &Path, busy: &Busy, recovered: &Recovered, what: &str) {
     let wanted: BTreeSet<_> = bindings.iter().filter_map(|b| live(&b.user, &b.contact, b.expires_at)).collect();
     assert_eq!(registered, wanted, "{what}");
     check_works(dir, &model, recovered, what);
+    let mut last = recovered.last_agents.clone();
+    last.sort_by(|a, b| (&a.tenant, a.client.expose()).cmp(&(&b.tenant, b.client.expose())));
+    assert_eq!(last, model.last_agents(), "{what}: whom clients met last");
     let records = Reader::open(dir).expect("a reader").cdrs(&CdrFilter::default()).collect::<Result<Vec<_>, _>>();
     let records: BTreeMap<u64, _> = records.expect("records").into_iter().map(|c| (c.call_id.0, c)).collect();
     assert_eq!(records.keys().collect::<Vec<_>>(), model.records.keys().collect::<Vec<_>>(), "{what}");
@@ -191,8 +202,13 @@ fn check_restored_works(switch: &mut Switch, now: Now, found: &Recovered, what: 
         now,
         Input::Query { token: 2, query: Query::Works { tenant: None, queue: None, state: None, after: None } },
     );
-    let replies = std::iter::from_fn(|| switch.poll_output());
-    let views = replies.filter_map(|o| match o {
+    let all: Vec<Output> = std::iter::from_fn(|| switch.poll_output()).collect();
+    let ended = |o: &Output| match o {
+        Output::Journal { change: Change::WorkChanged { work }, .. } => work.outcome.map(|outcome| (work.id, outcome)),
+        _ => None,
+    };
+    let ended: BTreeMap<_, _> = all.iter().filter_map(ended).collect();
+    let views = all.into_iter().filter_map(|o| match o {
         Output::Reply { reply: Reply::Works { works, .. }, .. } => Some(works),
         _ => None,
     });
@@ -202,8 +218,16 @@ fn check_restored_works(switch: &mut Switch, now: Now, found: &Recovered, what: 
         let callback = work.callback.as_ref().filter(|_| work.state == WorkState::Handled);
         callback.is_some_and(|callback| callback.reached || callback.tries >= TRIES)
     };
+    let has_queue = |tenant: &str, name: &str| {
+        found.provision.queue.iter().any(|queue| (queue.tenant.as_str(), queue.name.as_str()) == (tenant, name))
+    };
     for work in found.works.iter().filter(|work| !is_over(work)) {
-        let Some(view) = views.get(&work.id) else { panic!("{what}: {} is lost", work.id) };
+        // Cut just after its queue was taken out of the provisioning, and before it was told what became of it.
+        if work.state != WorkState::Handled && !has_queue(&work.tenant, &work.queue) {
+            assert_eq!(ended.get(&work.id), Some(&Outcome::Unservable), "{what}: {work:?}");
+            continue;
+        }
+        let Some(view) = views.get(&work.id) else { panic!("{what}: lost: {work:?}") };
         match work.state {
             WorkState::Handled if work.callback.is_some() => {
                 let callback = view.callback.as_ref().expect("a wish");
@@ -214,9 +238,10 @@ fn check_restored_works(switch: &mut Switch, now: Now, found: &Recovered, what: 
             _ => assert!(matches!(view.state, WorkState::Waiting | WorkState::Offered), "{what}: {view:?}"),
         }
     }
-    let open = found.works.iter().filter(|work| !is_over(work)).count();
-    assert_eq!(views.len(), open, "{what}: no item but those");
-    views.into_values().filter_map(|view| view.agent).collect()
+    assert_eq!(views.len() + ended.len(), found.works.len(), "{what}: no item but those");
+    // Where only the queue is gone the agent may complete the item, and is not kept from others by it.
+    let views = views.into_values().filter(|view| has_queue(&view.tenant, &view.queue));
+    views.filter_map(|view| view.agent).collect()
 }
 
 /// The core starts from what was found: states as they were, no call left, everything in order.
@@ -224,7 +249,8 @@ fn check_restored(busy: &Busy, found: &Recovered, agents: &[StoredAgent], bindin
     let now = busy.desk.now;
     let provision = found.provision.clone();
     let works = found.works.clone();
-    let mut switch = Switch::recover(now, config(9, 1 << 20, found.next_seq), provision, agents, bindings, works);
+    let (config, last) = (config(9, 1 << 20, found.next_seq), found.last_agents.clone());
+    let mut switch = Switch::recover(now, config, provision, agents, bindings, works, last);
     switch.check_invariants();
     let at_work = check_restored_works(&mut switch, now, found, what);
     let status = switch.status();

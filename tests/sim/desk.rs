@@ -446,6 +446,7 @@ impl Desk {
             &agents,
             bindings,
             self.disk.open_works(),
+            self.disk.last_agents(),
         );
         self.settle();
         // The card tells who is off-hook.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use cordboard::base::{CallId, Cause, Timestamp, WorkItemId};
+use cordboard::core::contact::sticky::LastAgent;
 use cordboard::core::contact::{Work, WorkState};
 use cordboard::core::journal::{AgentStatus, Cdr, Change, Seq};
 use cordboard::core::switch::StoredAgent;
@@ -24,6 +25,7 @@ pub struct Disk {
     pub records: BTreeMap<u64, Cdr>,
     pub works: BTreeMap<WorkItemId, Work>,
     agents: BTreeMap<(String, String), (AgentStatus, String)>,
+    last_agents: BTreeMap<(String, String), LastAgent>,
     bindings: BTreeMap<(String, String), Binding>,
     pub provision: Provision,
     /// Calls whose records closed because the process ended.
@@ -88,6 +90,9 @@ impl Disk {
                 let binding = Binding { user: user.clone(), contact: contact.clone(), path, expires_at };
                 self.bindings.insert((user, contact), binding);
             }
+            Change::ClientMet { met } => {
+                self.last_agents.insert((met.tenant.clone(), met.client.expose().clone()), met);
+            }
             Change::Provisioned { provision } => self.provision = *provision,
         }
     }
@@ -112,6 +117,11 @@ impl Disk {
     /// Work items that have not ended.
     pub fn open_works(&self) -> Vec<Work> {
         self.works.values().filter(|work| work.state != WorkState::Ended).cloned().collect()
+    }
+
+    /// Whom clients met last, by tenant and client.
+    pub fn last_agents(&self) -> Vec<LastAgent> {
+        self.last_agents.values().cloned().collect()
     }
 
     /// An agent's state as stored.

@@ -68,7 +68,7 @@ impl Switch {
     }
 
     /// Items whose time has come wait from now on. Costs nothing while there are none.
-    pub(crate) fn works_due(&mut self, now: Now) {
+    fn works_due(&mut self, now: Now) {
         while let Some(&(due, id)) = self.works.scheduled.first()
             && due <= now.wall
         {

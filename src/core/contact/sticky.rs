@@ -3,14 +3,30 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::base::{AgentId, Now, QueueId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::base::{AgentId, Now, QueueId, Redacted, TenantId, Timestamp};
 use crate::core::contact::{Level, Mode, Schedule, Want};
+use crate::core::journal::Change;
 use crate::core::switch::Switch;
 
 /// Clients remembered; the one that was handled longest ago is forgotten for a further one.
 pub const CLIENTS_MAX: usize = 100_000;
 
 const DAY_MS: f64 = 86_400_000.0;
+
+/// Who handled a client last, as it is stored.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LastAgent {
+    /// Tenant's name.
+    pub tenant: String,
+    /// The client: a number or an address.
+    pub client: Redacted<String>,
+    /// Agent's name.
+    pub agent: String,
+    /// When they met.
+    pub at: Timestamp,
+}
 
 /// Whom clients met last.
 #[derive(Default, Debug)]
@@ -23,9 +39,6 @@ pub struct LastAgents {
 impl LastAgents {
     /// The agent handled the client's contact.
     pub fn remember(&mut self, tenant: TenantId, client: &str, agent: AgentId, at: Timestamp) {
-        if client.is_empty() {
-            return;
-        }
         let client: Arc<str> = client.into();
         if let Some((_, before)) = self.clients.insert((tenant, client.clone()), (agent, at)) {
             self.order.remove(&(before, tenant, client.clone()));
@@ -80,8 +93,27 @@ impl Switch {
 
     /// Remembers who handled a client, where the queue wants to know next time.
     pub(crate) fn remember_agent(&mut self, now: Now, queue: QueueId, client: &str, agent: AgentId) {
-        if let Some(queue) = self.directory.queue(queue).filter(|queue| queue.sticky.is_some()) {
-            self.last_agents.remember(queue.tenant, client, agent, now.wall);
+        let Some(queue) = self.directory.queue(queue).filter(|queue| queue.sticky.is_some()) else { return };
+        let Some((tenant, entry)) = self.directory.tenant(queue.tenant).zip(self.directory.agent(agent)) else {
+            return;
+        };
+        if client.is_empty() {
+            return;
+        }
+        self.last_agents.remember(queue.tenant, client, agent, now.wall);
+        let (tenant, client, agent) = (tenant.name.clone(), client.to_owned().into(), entry.name.clone());
+        self.journal(Change::ClientMet { met: LastAgent { tenant, client, agent, at: now.wall } });
+    }
+
+    /// Puts back what an earlier run knew, as far as tenant and agent are still there. To be called before work items are put
+    /// back, which prefer by it.
+    pub(crate) fn restore_last_agents(&mut self, last: Vec<LastAgent>) {
+        for LastAgent { tenant, client, agent, at } in last {
+            let tenant = self.directory.tenant_by_name(&tenant).map(|tenant| tenant.id);
+            let agent = tenant.and_then(|tenant| self.directory.agent_by_name(tenant, &agent)).map(|agent| agent.id);
+            if let Some((tenant, agent)) = tenant.zip(agent) {
+                self.last_agents.remember(tenant, client.expose(), agent, at);
+            }
         }
     }
 }

@@ -240,7 +240,7 @@ impl Bench {
         let (agents, works) = left(self.changes.iter().map(|(_, change)| change));
         self.restarts += 1;
         let config = config(self.restarts << 30, seq + 1);
-        self.switch = Switch::recover(self.now, config, provision, &agents, vec![], works);
+        self.switch = Switch::recover(self.now, config, provision, &agents, vec![], works, vec![]);
         self.drain();
     }
 }

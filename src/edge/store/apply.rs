@@ -103,6 +103,7 @@ impl Applier {
         let prune = prune_to >= self.pruned_to + PRUNE_STEP;
         if prune {
             transaction.prepare_cached("DELETE FROM journal WHERE seq <= ?1")?.execute([to_sql(prune_to)])?;
+            record::prune_last_agents(&transaction)?;
         }
         record::write_alive(&transaction, wall_clock())?;
         transaction.commit()?;
@@ -160,6 +161,11 @@ impl Applier {
                 let body =
                     json!({ "tenant": state.tenant, "agent": state.agent, "status": status, "reason": state.reason });
                 write_journal(connection, seq, "agent-changed", &body)?;
+            }
+            Change::ClientMet { met } => {
+                record::write_last_agent(connection, met)?;
+                // Not who: the journal has nothing of clients.
+                write_journal(connection, seq, "client-met", &json!({ "tenant": met.tenant, "agent": met.agent }))?;
             }
             Change::Registered { user, contact, via, expires_at } => {
                 let (user, contact, via) = (user.clone(), contact.clone(), via.clone());

@@ -64,6 +64,11 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
         [],
     )?;
     connection.execute(
+        "DELETE FROM last_agent WHERE NOT EXISTS
+            (SELECT 1 FROM agent WHERE agent.tenant = last_agent.tenant AND agent.name = last_agent.agent)",
+        [],
+    )?;
+    connection.execute(
         "DELETE FROM registration WHERE NOT EXISTS (SELECT 1 FROM agent WHERE agent.user = registration.user)",
         [],
     )?;

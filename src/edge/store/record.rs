@@ -1,10 +1,11 @@
-//! Calls, agents' states and registrations in their tables.
+//! Calls, agents' states, registrations and clients' last agents in their tables.
 
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::{CallId, Cause, DialString, Timestamp};
+use crate::core::contact::sticky::{CLIENTS_MAX, LastAgent};
 use crate::core::journal::{AgentStatus, CallEvent, Cdr};
 use crate::edge::store::StoreError;
 use crate::edge::store::provisioning::rows;
@@ -204,6 +205,35 @@ pub(super) fn read_registrations(connection: &Connection) -> Result<Vec<Registra
         let (user, contact, via) = (row.get(0)?, row.get(1)?, row.get(2)?);
         Ok(Registration { user, contact, via, expires_at: Timestamp(row.get(3)?) })
     })
+}
+
+/// Writes whom a client met.
+pub(super) fn write_last_agent(connection: &Connection, met: &LastAgent) -> Result<(), StoreError> {
+    connection.prepare_cached("INSERT OR REPLACE INTO last_agent VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        met.tenant,
+        met.client.expose(),
+        met.agent,
+        met.at.as_millis()
+    ])?;
+    Ok(())
+}
+
+/// Whom clients met last, the latest first, as many as are remembered.
+pub(super) fn read_last_agents(connection: &Connection) -> Result<Vec<LastAgent>, StoreError> {
+    let select = format!(
+        "SELECT tenant, client, agent, at FROM last_agent ORDER BY at DESC, tenant, client LIMIT {CLIENTS_MAX}"
+    );
+    rows(connection, &select, |row| {
+        let (tenant, client, agent) = (row.get(0)?, row.get::<_, String>(1)?.into(), row.get(2)?);
+        Ok(LastAgent { tenant, client, agent, at: Timestamp(row.get(3)?) })
+    })
+}
+
+/// Forgets whom clients met longer ago than those who are remembered.
+pub(super) fn prune_last_agents(connection: &Connection) -> Result<(), StoreError> {
+    let last = format!("SELECT at FROM last_agent ORDER BY at DESC LIMIT 1 OFFSET {}", CLIENTS_MAX - 1);
+    connection.prepare_cached(&format!("DELETE FROM last_agent WHERE at < ({last})"))?.execute([])?;
+    Ok(())
 }
 
 fn json(value: &impl Serialize) -> Result<String, StoreError> {

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::base::{CallId, Cause, DialString, Redacted, Timestamp};
+use crate::core::contact::sticky::LastAgent;
 use crate::core::journal::{AgentStatus, CallEvent, Cdr, Change, Direction, ENQUEUED, LegRecord};
 use crate::core::tenant::Provision;
 
@@ -365,8 +366,15 @@ fn states_and_registrations_come_back_and_go_with_their_agents() {
         via: "udp:127.0.0.1:5060".into(),
         expires_at,
     };
+    let met = |client: &str, agent: &str, at| {
+        let (tenant, client, agent) = ("acme".into(), client.to_owned().into(), agent.into());
+        Change::ClientMet { met: LastAgent { tenant, client, agent, at: Timestamp(at) } }
+    };
     let changes = [
         provisioned(provision()),
+        met("+15550001", "ana", 5),
+        met("+15550001", "zoe", 6),
+        met("c@example.com", "ana", 7),
         state("ana", AgentStatus::Ready, 1),
         state("ana", AgentStatus::NotReady, 2),
         state("zoe", AgentStatus::Busy, 3),
@@ -380,12 +388,23 @@ fn states_and_registrations_come_back_and_go_with_their_agents() {
     assert_eq!(recovered.agent_states[0].reason, "lunch");
     let contacts: Vec<_> = recovered.registrations.iter().map(|r| r.contact.as_str()).collect();
     assert_eq!(contacts, ["sip:zoe@192.0.2.8"]);
+    let last = |recovered: &Recovered| {
+        let of = |met: &LastAgent| (met.client.expose().clone(), met.agent.clone(), met.at.0);
+        recovered.last_agents.iter().map(of).collect::<Vec<_>>()
+    };
+    let of_ana = ("c@example.com".to_owned(), "ana".to_owned(), 7);
+    assert_eq!(last(&recovered), [of_ana.clone(), ("+15550001".into(), "zoe".into(), 6)]);
+    let journal: String = rusqlite::Connection::open(super::database_path(folder.path()))
+        .and_then(|db| db.query_row("SELECT group_concat(body) FROM journal", [], |row| row.get(0)))
+        .expect("a journal");
+    assert!(!journal.contains("5550001") && !journal.contains("c@example.com"), "{journal}");
 
     let mut without_zoe = provision();
     without_zoe.agent.remove(0);
     let recovered = write(folder.path(), [provisioned(without_zoe)]);
     assert_eq!(recovered.agent_states.len(), 1);
     assert!(recovered.registrations.is_empty());
+    assert_eq!(last(&recovered), [of_ana]);
 }
 
 #[test]

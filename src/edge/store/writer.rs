@@ -12,6 +12,7 @@ use rustix::time::ClockId;
 
 use crate::base::Bound;
 use crate::core::contact::Work;
+use crate::core::contact::sticky::LastAgent;
 use crate::core::journal::{Change, Seq};
 use crate::core::tenant::Provision;
 use crate::edge::clock::cpu;
@@ -60,6 +61,8 @@ pub struct Recovered {
     pub registrations: Vec<Registration>,
     /// Work items that have not ended.
     pub works: Vec<Work>,
+    /// Whom clients met last.
+    pub last_agents: Vec<LastAgent>,
     /// Ids of work items whose records cannot be read; they stay in the database.
     pub unread_works: Vec<String>,
     /// The number of the next change to append.
@@ -184,6 +187,7 @@ impl Store {
             provision: provisioning::read(&connection, Some(&key))?,
             agent_states: record::read_agent_states(&connection)?,
             registrations: record::read_registrations(&connection)?,
+            last_agents: record::read_last_agents(&connection)?,
             next_seq: last + 1,
             interrupted,
         };
@@ -426,7 +430,7 @@ fn octets(change: &Change) -> usize {
             flows + 600 * (provision.agent.len() + provision.queue.len() + provision.number.len() + 10)
         }
         Change::WorkChanged { work } => work_octets(work),
-        Change::AgentChanged { .. } | Change::Registered { .. } => 300,
+        Change::AgentChanged { .. } | Change::Registered { .. } | Change::ClientMet { .. } => 300,
     }
 }
 
