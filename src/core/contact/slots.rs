@@ -8,7 +8,7 @@ pub const SLOTS_MAX: u8 = 20;
 /// An agent's capacity, by medium.
 ///
 /// Voice and video are exclusive with each other and with chat. Email waits aside while a live medium is on. Voicemail and
-/// fax are taken by who has nothing else, and are not interrupted.
+/// fax are taken by who has nothing else, or by who has a place left among several emails, and are not interrupted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Slots([u8; Medium::ALL.len()]);
 

@@ -1,4 +1,8 @@
 //! Posture: what an agent has in hand, and what can be taken beside it.
+//!
+//! An agent's email slots are places for what is not live. A voicemail or a fax takes one of them where one is left, so that where
+//! there are several an agent who is never without an email comes to voicemails as well, by the one order of all media; beside
+//! it nothing more is taken. With one place it waits until the email is done: it interrupts nothing.
 
 use crate::base::Medium;
 use crate::core::contact::Slots;
@@ -41,7 +45,9 @@ impl Posture {
             Medium::Voice | Medium::Video => most > 0 && self.chats == 0 && !self.deaf,
             Medium::Chat => self.chats < most,
             Medium::Email => self.chats == 0 && self.emails < most,
-            Medium::Voicemail | Medium::Fax => most > 0 && self.is_idle(),
+            Medium::Voicemail | Medium::Fax => {
+                most > 0 && self.chats == 0 && self.emails < slots.of(Medium::Email).max(1)
+            }
         }
     }
 
@@ -84,6 +90,16 @@ mod tests {
         for alone in [Medium::Voice, Medium::Video, Medium::Voicemail, Medium::Fax] {
             assert_eq!(taken(&[alone]), [""; 0]);
         }
+        // With a place left beside an email, a voicemail is as welcome as another email, and costs as much.
+        let two = Slots::default().with(Medium::Email, 2);
+        for (in_hand, expected) in [(&[Medium::Email][..], true), (&[Medium::Email; 2], false)] {
+            for medium in [Medium::Email, Medium::Voicemail, Medium::Fax] {
+                assert_eq!(posture(in_hand).map(|p| p.takes(medium, two)), Some(expected), "{medium}");
+                assert_eq!(posture(in_hand).map(|p| p.burden(medium, two, true)), Some(in_hand.len() as u8));
+            }
+        }
+        let beside_chat = posture(&[Medium::Email, Medium::Chat]).map(|p| p.takes(Medium::Voicemail, two));
+        assert_eq!(beside_chat, Some(false));
         let deaf = Posture { deaf: true, ..Posture::default() };
         assert!(!deaf.takes(Medium::Voice, Slots::default()) && deaf.takes(Medium::Email, Slots::default()));
     }
