@@ -55,6 +55,11 @@ fn who_met_an_agent_last_meets_the_same_again() {
     // Ana is better, but ben is known.
     meets(&mut desk, "5550001", "ben");
     meets(&mut desk, "5550002", "ana");
+    // The process is killed: what was known of clients is still there.
+    desk.restart(7, 1 << 20);
+    desk.seconds(60);
+    meets(&mut desk, "5550001", "ben");
+    meets(&mut desk, "5550002", "ana");
     over(desk);
 }
 
@@ -79,6 +84,31 @@ fn a_call_that_has_waited_too_long_goes_to_another_queue() {
     assert!(desk.state().contains("any"), "{}", desk.state());
     desk.seconds(700);
     assert!(events(&desk).contains(&"escalated"), "{:?}", events(&desk));
+}
+
+#[test]
+fn a_call_that_was_to_go_to_another_queue_while_an_agent_rang_goes_when_nobody_answers() {
+    let escalates = "escalate_after_s = 10\nescalate_to = \"any\"";
+    let mut desk = desk("", "", escalates, SECOND);
+    let waiting = |desk: &mut Desk, name: &str| {
+        let Reply::Queues { queues } = desk.query(Query::Queues) else { panic!("the queues") };
+        queues.iter().find(|queue| queue.name == name).map(|queue| queue.waiting)
+    };
+    // Ana's phone rings on beyond the ten seconds, and so would ben's.
+    desk.client("100");
+    desk.seconds(12);
+    assert_eq!((waiting(&mut desk, "sales"), desk.agent("ana")), (Some(1), AgentStatus::Busy));
+    desk.seconds(9);
+    assert_eq!(desk.agent("ana"), AgentStatus::NotReady);
+    assert_eq!((waiting(&mut desk, "sales"), waiting(&mut desk, "any")), (Some(0), Some(1)));
+    // Ben is rung for the queue that it is in now, and for no other.
+    assert_eq!(desk.agent("ben"), AgentStatus::Busy);
+    desk.seconds(700);
+    let events = events(&desk);
+    let at = |what: &str| events.iter().position(|event| *event == what);
+    assert!(at("offer-withdrawn") < at("escalated"), "{events:?}");
+    let before = events.iter().take_while(|event| **event != "escalated").filter(|event| **event == "offered");
+    assert_eq!(before.count(), 1, "{events:?}");
 }
 
 #[test]

@@ -83,6 +83,8 @@ pub(crate) struct Wait {
     pub since: Now,
     /// The announcement that plays in place of the music.
     pub announcement: Option<PlayId>,
+    /// It was to go to another queue while an agent was rung.
+    pub escalates: bool,
 }
 
 /// A call.

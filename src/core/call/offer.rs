@@ -89,7 +89,7 @@ impl Switch {
             c.note(now, ENQUEUED, name);
             c.queue = Some(queue);
             c.flow_play = None;
-            c.state = CallState::Waiting(Wait { item, queue, since: now, announcement: None });
+            c.state = CallState::Waiting(Wait { item, queue, since: now, announcement: None, escalates: false });
         }
         self.open_client_audio(now, call);
         self.play_treatment(call);
@@ -126,6 +126,10 @@ impl Switch {
 
     /// The queue reserved an agent for a call: ring the phone.
     fn offer(&mut self, now: Now, offer: OfferId, item: WorkItemId, agent: AgentId) {
+        // One that is over already was withdrawn before the phone could be rung.
+        if self.queue.offered(offer) != Some(item) {
+            return;
+        }
         let Some(&call) = self.by_item.get(&item) else {
             return self.queue.refused(now, offer, OfferEnd::Failed);
         };
@@ -143,7 +147,7 @@ impl Switch {
         let Redial { offer, item, agent, .. } = redial;
         let Some(&call) = self.by_item.get(&item) else { return };
         let Some((uri, path)) = self.agent_path(now, agent) else {
-            return self.queue.refused(now, offer, OfferEnd::Unreachable);
+            return self.offer_refused(now, offer, OfferEnd::Unreachable);
         };
         if self.calls.get(&call).is_some_and(|c| c.cdr.legs.len() >= LEGS_PER_CALL_MAX) {
             self.counters.legs_refused += 1;
@@ -156,7 +160,25 @@ impl Switch {
             }
             Err(Cause::ResourceUnavailable) if self.rings_again(now, redial) => {}
             Err(Cause::ResourceUnavailable) => self.give_up_waiting(now, item),
-            Err(_) => self.queue.refused(now, offer, OfferEnd::Unreachable),
+            Err(_) => self.offer_refused(now, offer, OfferEnd::Unreachable),
+        }
+    }
+
+    /// An offer came to nothing: the call waits on, unless it was to go elsewhere.
+    fn offer_refused(&mut self, now: Now, offer: OfferId, why: OfferEnd) {
+        let item = self.queue.offered(offer);
+        self.queue.refused(now, offer, why);
+        if let Some(item) = item {
+            self.after_offer(now, item);
+        }
+    }
+
+    /// What was put off while an agent was rung happens now; whoever the queue would ring next is not rung any more.
+    fn after_offer(&mut self, now: Now, item: WorkItemId) {
+        let call = self.by_item.get(&item).and_then(|call| self.calls.get_mut(call));
+        let Some(CallState::Waiting(wait)) = call.map(|call| &mut call.state) else { return };
+        if std::mem::take(&mut wait.escalates) {
+            self.escalate_call(now, item);
         }
     }
 
@@ -184,16 +206,19 @@ impl Switch {
 
     /// The queue took an offer back: nobody answered in time, or the caller left.
     fn withdraw(&mut self, now: Now, offer: OfferId, why: OfferEnd) {
-        self.redials.remove(&offer);
-        let Some(leg) = self.by_offer.get(&offer).copied() else { return };
+        let redialled = self.redials.remove(&offer).map(|redial| redial.item);
+        let Some(leg) = self.by_offer.get(&offer).copied() else {
+            return redialled.into_iter().for_each(|item| self.after_offer(now, item));
+        };
         let cause = if why == OfferEnd::NoAnswer { Cause::NoAnswer } else { Cause::Normal };
         let call = self.legs.get(&leg).map(|l| l.call);
         self.release_leg(now, leg, cause);
-        if let Some(c) = call.and_then(|c| self.calls.get_mut(&c)) {
-            c.note(now, "offer-withdrawn", cause.as_str());
-            if let (id, CallState::Alerting) = (c.id, c.state) {
-                self.end_call(now, id, cause);
-            }
+        let Some(c) = call.and_then(|c| self.calls.get_mut(&c)) else { return };
+        c.note(now, "offer-withdrawn", cause.as_str());
+        match (c.id, c.state) {
+            (id, CallState::Alerting) => self.end_call(now, id, cause),
+            (_, CallState::Waiting(Wait { item, .. })) => self.after_offer(now, item),
+            _ => {}
         }
     }
 
@@ -213,7 +238,7 @@ impl Switch {
                 return self.end_call(now, call, cause);
             }
         }
-        self.queue.refused(now, offer, why);
+        self.offer_refused(now, offer, why);
     }
 
     /// An agent answered: the caller leaves the queue, unless the offer is stale.
@@ -247,13 +272,22 @@ impl Switch {
     }
 
     /// A caller has waited so long, or waits in vain, that it goes to another queue, if there is one, and keeps its wait. While
-    /// an agent is rung it stays.
+    /// an agent is rung it stays; it goes when the agent does not answer.
     pub(crate) fn call_escalates(&mut self, now: Now, item: WorkItemId) {
+        if self.queue.offer_of(item).is_none() {
+            return self.escalate_call(now, item);
+        }
+        let call = self.by_item.get(&item).and_then(|call| self.calls.get_mut(call));
+        if let Some(CallState::Waiting(wait)) = call.map(|call| &mut call.state) {
+            wait.escalates = true;
+        }
+    }
+
+    fn escalate_call(&mut self, now: Now, item: WorkItemId) {
         let Some(&call) = self.by_item.get(&item) else { return };
         let Some(CallState::Waiting(wait)) = self.calls.get(&call).map(|c| c.state) else { return };
         let to = self.directory.queue(wait.queue).and_then(|queue| queue.escalation).map(|escalation| escalation.to);
-        let waited = self.queue.waited(now, item);
-        let (Some(to), Some(waited)) = (to, waited.filter(|_| self.queue.offer_of(item).is_none())) else { return };
+        let (Some(to), Some(waited)) = (to, self.queue.waited(now, item)) else { return };
         let name = self.directory.queue(to).map_or(String::new(), |queue| queue.name.clone());
         let entry = Entry { waited, ..self.voice_entry(now, call, to) };
         self.queue.take_out(now, item);
