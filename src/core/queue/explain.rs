@@ -16,7 +16,7 @@ use super::engine::Engine;
 use super::gate::{Ask, Fit, Gate, part};
 use super::item::{Queue, Stage};
 use super::line::Place;
-use super::matching::{Head, Pair, Prospect, Seat, hold_every};
+use super::matching::{Head, Pair, Prospect, Seat, look_in};
 use super::posture::Posture;
 use super::profile::{EnqueueError, Entry};
 use super::score::{Terms, Unfit, judge, skill};
@@ -289,7 +289,7 @@ impl Engine {
         better.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let better_count = better.len();
         let better = better.into_iter().take(BETTER_MAX).map(|(_, agent)| agent).collect();
-        let look_in = hold_every(routing);
+        let look_in = look_in(routing, head);
         Some(Hold { instead_of: best.agent, better, better_count, free_in, gain, loss, look_in })
     }
 }

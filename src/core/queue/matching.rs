@@ -306,7 +306,8 @@ impl Engine {
         let head = Head::new(now.mono, item.rank(), pair.item, gate, &item.prefers);
         let held = self.worth_waiting(now.mono, &routing, head, pair, |_, _| {}).is_some();
         if held {
-            self.hold(now, pair.item, &routing);
+            let look_in = look_in(&routing, head);
+            self.hold(now, pair.item, look_in);
         }
         held
     }
@@ -387,7 +388,7 @@ impl Engine {
         each: impl FnMut(AgentId, f64),
     ) -> Option<Prospect> {
         let (weights, target) = (&routing.weights, head.gate.target);
-        let margin = Duration::from_secs_f64(weights.hold_margin_s.clamp(0.0, 1e6));
+        let margin = hold_margin(weights);
         let spoken = head.gate.ask.medium.is_spoken();
         if routing.policy != Policy::ScoreHold || !spoken || head.waited + margin >= target {
             return None;
@@ -453,9 +454,9 @@ impl Engine {
     }
 
     /// Keeps an item for a better agent, and looks again before long.
-    fn hold(&mut self, now: Now, id: WorkItemId, routing: &Routing) {
+    fn hold(&mut self, now: Now, id: WorkItemId, look_in: Duration) {
         let Some(item) = self.items.get_mut(&id).filter(|item| item.hold_at.is_none()) else { return };
-        let at = now.mono + hold_every(routing);
+        let at = now.mono + look_in;
         item.hold_at = Some(at);
         self.timers.start(Some(at), Timer::Hold(id));
     }
@@ -515,9 +516,15 @@ impl Ceiling<'_> {
     }
 }
 
-/// After what time a hold is looked at again.
-pub(super) fn hold_every(routing: &Routing) -> Duration {
-    Duration::from_secs_f64(routing.weights.hold_every_s.clamp(0.1, 3_600.0))
+/// So long before its target an item is held no more.
+fn hold_margin(weights: &Weights) -> Duration {
+    Duration::from_secs_f64(weights.hold_margin_s.clamp(0.0, 1e6))
+}
+
+/// After what time a hold is looked at again: regularly, and when the item is not to be held any longer.
+pub(super) fn look_in(routing: &Routing, head: Head<'_>) -> Duration {
+    let every = Duration::from_secs_f64(routing.weights.hold_every_s.clamp(0.1, 3_600.0));
+    every.min(head.gate.target.saturating_sub(hold_margin(&routing.weights)).saturating_sub(head.waited))
 }
 
 /// The wait in targets.
