@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::editor::{Editor, Key};
 use super::paper::{last_digits, print, without_numbers};
 use crate::base::{Instant, Now};
-use crate::core::control::{Alarm, Query, Reply, Status};
-use crate::edge::console::{Table, WatchError, render};
+use crate::core::control::{Alarm, Query, Reply, Status, WorkView};
+use crate::edge::console::{Table, WatchError, render, works};
 
 /// Between two looks for new alarms.
 const ALARM_PERIOD: Duration = Duration::from_secs(5);
@@ -21,6 +21,8 @@ const WATCH_LINES: usize = 22;
 const WATCH_ALARMS: usize = 5;
 /// Most lines of an answer: 200 take 1.4 s at 115,200 baud.
 const LINES_MAX: usize = 200;
+/// Most work items on a page: folded, they fit into [`LINES_MAX`].
+const WORKS_MAX: usize = 50;
 /// Most alarms told at once.
 const ANNOUNCED_MAX: usize = 10;
 
@@ -31,6 +33,7 @@ status           counters, bounds and alarms
 calls            calls in progress; numbers by their last two digits
 agents           agents and what they are doing
 queues           queues and who waits
+works [ID]       open work items of all media, 50 a page; those after ID
 trunks           trunks and their health
 bans             sources of SIP messages that are kept out for a while
 alarms           alarms that stand
@@ -124,7 +127,7 @@ impl Session {
         let mut words = line.split_ascii_whitespace();
         let command = words.next().unwrap_or_default().to_ascii_lowercase();
         let argument = words.next();
-        if words.next().is_some() || (argument.is_some() && command != "watch") {
+        if words.next().is_some() || (argument.is_some() && !["watch", "works"].contains(&command.as_str())) {
             print("too many words; `help` lists the commands", LINES_MAX, out);
             return;
         }
@@ -145,6 +148,13 @@ impl Session {
             "calls" => self.show(now, Query::Calls, false, ask, out),
             "agents" => self.show(now, Query::Agents, false, ask, out),
             "queues" => self.show(now, Query::Queues, false, ask, out),
+            "works" => match argument.map(str::parse).transpose() {
+                Ok(after) => {
+                    let query = Query::Works { tenant: None, queue: None, state: None, after };
+                    self.show(now, query, false, ask, out);
+                }
+                Err(_) => drop(print("works: expected the id of a work item, as the list shows it", LINES_MAX, out)),
+            },
             "trunks" => self.show(now, Query::Trunks, false, ask, out),
             "bans" => self.show(now, Query::Bans, false, ask, out),
             unknown => drop(print(&format!("unknown command `{unknown}`; try `help`"), LINES_MAX, out)),
@@ -177,14 +187,13 @@ impl Session {
             }
             Ok(Reply::Agents { agents }) => listing(&render::agents(first(agents, &mut more), wall), "no agents"),
             Ok(Reply::Queues { queues }) => listing(&render::queues(first(queues, &mut more)), "no queues"),
+            Ok(Reply::Works { works, more }) => works_page(works, more),
             Ok(Reply::Trunks { trunks }) => listing(&render::trunks(first(trunks, &mut more)), "no trunks"),
             Ok(Reply::Located { servers }) => listing(&render::servers(first(servers, &mut more)), "no servers"),
             Ok(Reply::Bans { bans }) => listing(&render::bans(first(bans, &mut more), wall), "no bans"),
             Ok(Reply::Refused { reason }) => reason,
             // None of these is asked for here.
-            Ok(Reply::Done | Reply::Added { .. } | Reply::Works { .. } | Reply::Work(_) | Reply::Explained(_)) => {
-                String::new()
-            }
+            Ok(Reply::Done | Reply::Added { .. } | Reply::Work(_) | Reply::Explained(_)) => String::new(),
         };
         more += print(&text, LINES_MAX, out);
         if more > 0 {
@@ -263,6 +272,17 @@ fn page(status: &Status, queues: &str, now: Now) -> String {
 
 fn listing(table: &Table, nothing: &str) -> String {
     if table.is_empty() { nothing.to_owned() } else { table.to_string() }
+}
+
+/// A page of work items, and how the next one is asked for. It has nothing of clients.
+fn works_page(mut list: Vec<WorkView>, more: bool) -> String {
+    let more = more || list.len() > WORKS_MAX;
+    list.truncate(WORKS_MAX);
+    let mut text = listing(&works::works(&list), "no open work items");
+    if let Some(last) = list.last().filter(|_| more) {
+        text.push_str(&format!("there are more: `works {}` goes on\n", last.id));
+    }
+    text
 }
 
 /// The first [`LINES_MAX`] of a list; the others are counted.

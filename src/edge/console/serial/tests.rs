@@ -8,8 +8,9 @@ use smol::channel::{Receiver, Sender};
 use super::editor::LINE_MAX;
 use super::paper::COLUMNS;
 use super::*;
-use crate::base::{CallId, Now, Timestamp};
-use crate::core::control::{Alarm, CallView, QueueView, Status};
+use crate::base::{CallId, Medium, Now, Timestamp, WorkItemId};
+use crate::core::contact::WorkState;
+use crate::core::control::{Alarm, CallView, QueueView, Status, WorkView};
 use crate::edge::console::{Asked, ControlRequest};
 
 /// Longest wait for what must come.
@@ -17,6 +18,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn alarm(subject: &str) -> Alarm {
     Alarm { name: "span-alarm".into(), subject: subject.into(), since: Timestamp(0) }
+}
+
+fn work(id: u64) -> WorkView {
+    WorkView {
+        id: WorkItemId(id),
+        tenant: "acme".into(),
+        medium: Medium::Voicemail,
+        queue: "a queue with a long name".into(),
+        state: WorkState::Waiting,
+        agent: None,
+        client: Some("+15550001234".into()),
+        arrived_at: Timestamp(0),
+        due_at: None,
+        waited_s: 7_000,
+        position: Some(1),
+        expected_wait_s: Some(60),
+    }
 }
 
 fn answer(query: &Query, alarms: &[Alarm]) -> Reply {
@@ -56,7 +74,10 @@ fn answer(query: &Query, alarms: &[Alarm]) -> Reply {
         Query::Trunks => Reply::Trunks { trunks: Vec::new() },
         Query::Locate { .. } => Reply::Located { servers: Vec::new() },
         Query::Bans => Reply::Bans { bans: Vec::new() },
-        Query::Works { .. } | Query::Work { .. } | Query::Explain { .. } | Query::WhatIf { .. } => Reply::Done,
+        Query::Works { after, .. } => {
+            Reply::Works { works: (after.map_or(1, |id| id.0 + 1)..=130).map(work).collect(), more: false }
+        }
+        Query::Work { .. } | Query::Explain { .. } | Query::WhatIf { .. } => Reply::Done,
     }
 }
 
@@ -113,6 +134,12 @@ fn every_command_answers_in_plain_lines_of_80_columns() {
         ("agents", "no agents"),
         ("queues", "... and 101 more"),
         ("trunks", "no trunks"),
+        ("works", "there are more: `works 0000000000000032` goes on"),
+        ("works 0000000000000032", "there are more: `works 0000000000000064` goes on"),
+        ("works 64", "0000000000000082"),
+        ("works 82", "no open work items"),
+        ("works all", "expected the id of a work item"),
+        ("works 1 2", "too many words"),
         ("alarms", "span-alarm"),
         ("help", "watch [SECONDS]"),
         ("hangup", "unknown command `hangup`"),
@@ -136,6 +163,8 @@ fn numbers_of_people_are_cut_down() {
     let (mut desk, _) = Desk::open(Vec::new());
     let said = desk.types(b"calls\r");
     assert!(said.contains("..34") && said.contains("..99") && said.contains("transfer ..56"), "{said}");
+    let works = desk.types(b"works 64\r");
+    assert!(works.contains("0000000000000082") && !works.contains("goes on") && !works.contains("555"), "{works}");
     assert!(!said.contains("234") && !said.contains("199") && !said.contains("456"), "{said}");
 }
 
