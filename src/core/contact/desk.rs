@@ -406,10 +406,13 @@ impl Switch {
         let waited = self.queue.waited(now, id).unwrap_or_else(|| work.waited(now.wall));
         if work.state != WorkState::Scheduled {
             self.drop_call_of(now, id);
-            self.take_from_queue(now, id);
+            self.works.end_offer(id);
+            self.works.settle(id);
+            self.queue.finished(now, id);
+            self.work_left(now, id);
             work.state = WorkState::Waiting;
             work.agent = None;
-            // The queue was looked up, and nothing holds the item.
+            // The queue was looked up, and no agent has the item.
             let _ = self.queue.bring_back(now, id, Entry { waited, ..entry });
         }
         self.change_work(id, |old| *old = work);

@@ -85,7 +85,6 @@ impl Switch {
         }
         let in_queue = self.queue.waited(now, id);
         self.works.end_offer(id);
-        self.queue.take_out(now, id);
         self.work_left(now, id);
         let Some(entry) = self.entry_of(now, id) else { return self.queue_gone(now, id) };
         let Some(work) = self.works.get(id).map(|item| &item.work) else { return };
@@ -97,6 +96,7 @@ impl Switch {
 
     /// The item's queue is not provisioned any more.
     pub(super) fn queue_gone(&mut self, now: Now, id: WorkItemId) {
+        self.queue.take_out(now, id);
         if let Some(item) = self.works.get_mut(id) {
             let queue = item.work.queue.clone();
             item.work.record(now.wall, "queue-gone", queue);

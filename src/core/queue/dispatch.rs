@@ -270,7 +270,7 @@ impl Engine {
             queue.line.leave(item.place, id);
             queue.tally.count(exit, in_target);
             self.tally.count(exit, in_target);
-            if exit == Exit::Moved {
+            if matches!(exit, Exit::Moved | Exit::Again) {
                 return Some(item);
             }
             if item.entry.medium.is_live() {

@@ -11,6 +11,7 @@ use super::burden::Burdens;
 use super::explain::Reason;
 use super::fits::Fits;
 use super::item::{Exit, Item, Queue, Stage, Tally};
+use super::mass::Mass;
 use super::offer::{Audit, Offer, OfferEnd};
 use super::predict::Accuracy;
 use super::profile::{EnqueueError, Entry, Refusal};
@@ -80,6 +81,19 @@ pub enum Output {
     },
 }
 
+/// From where an item comes into a queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Came {
+    /// Nobody has seen it before.
+    New,
+    /// It waited in another queue until now.
+    Moved,
+    /// It waited in this queue until now.
+    Again,
+    /// An agent had it, or its time has come, or it is from before a restart.
+    Back,
+}
+
 /// The queue engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -96,6 +110,8 @@ pub struct Engine {
     pub(super) accuracy: Accuracy,
     pub(super) shares_at: Option<Instant>,
     pub(super) burdens: Burdens,
+    /// Tenants whose items and agents are yet to meet.
+    pub(super) mass: VecDeque<Mass>,
     pub(super) levels: Levels,
     pub(super) waiting_max: usize,
     pub(super) refused: u64,
@@ -121,6 +137,7 @@ impl Engine {
             accuracy: Accuracy::default(),
             shares_at: None,
             burdens: Burdens::default(),
+            mass: VecDeque::new(),
             levels: Levels::default(),
             waiting_max,
             refused: 0,
@@ -195,32 +212,43 @@ impl Engine {
             self.refused += 1;
             return Err(EnqueueError::Full);
         }
-        self.come(now, item, entry, false);
+        self.come(now, item, entry, Came::New);
         Ok(())
     }
 
-    /// As [`enqueue`](Self::enqueue), for an item that was accepted before: bounds do not keep it out.
+    /// As [`enqueue`](Self::enqueue), for an item that was accepted before: bounds do not keep it out. One that waits here comes
+    /// out first; where it goes back to the same queue, that counts neither as an arrival nor as an end.
     pub fn bring_back(&mut self, now: Now, item: WorkItemId, entry: Entry) -> Result<(), EnqueueError> {
         if !self.queues.contains_key(&entry.queue) {
             return Err(EnqueueError::UnknownQueue);
         }
-        if self.is_in_work(item) {
+        if self.handled.contains_key(&item) {
             return Err(EnqueueError::Duplicate);
         }
-        self.come(now, item, entry, true);
+        let came = match self.queue_of(item) {
+            Some(queue) if queue == entry.queue => Came::Again,
+            Some(_) => Came::Moved,
+            None => Came::Back,
+        };
+        self.exit(now, item, if came == Came::Again { Exit::Again } else { Exit::Moved });
+        self.come(now, item, entry, came);
         Ok(())
     }
 
-    fn come(&mut self, now: Now, item: WorkItemId, entry: Entry, is_back: bool) {
+    fn come(&mut self, now: Now, item: WorkItemId, entry: Entry, came: Came) {
         let Some(to) = self.queues.get_mut(&entry.queue) else { return };
         self.seen = now.mono;
-        to.tally.offered += 1;
-        self.tally.offered += 1;
-        if entry.medium.is_live() {
+        if came != Came::Again {
+            to.tally.offered += 1;
+            self.tally.offered += 1;
+        }
+        // What waited before the process did came then.
+        let arrives = matches!(came, Came::New | Came::Moved) || (came == Came::Back && entry.waited.is_zero());
+        if arrives && entry.medium.is_live() {
             to.forecast.came(now.mono);
         }
         self.refresh_shares(now.mono);
-        self.admit(now, item, entry, is_back);
+        self.admit(now, item, entry, came != Came::New);
         self.match_item(now, item);
         self.foretell(item);
         if self.items.get(&item).is_some_and(|i| i.announce_at.is_some()) {
@@ -290,8 +318,8 @@ impl Engine {
     }
 
     /// Does what is due: stops ringing ([`Output::Withdraw`] with [`OfferEnd::NoAnswer`], then as
-    /// [`refused`](Self::refused)), ends wrap-up, overflows, escalates, announces, and matches items whose wants have
-    /// relaxed or that were held.
+    /// [`refused`](Self::refused)), ends wrap-up, overflows, escalates, announces, matches items whose wants have relaxed or
+    /// that were held, and goes on with what many do at once.
     pub fn handle_timeout(&mut self, now: Now) {
         self.seen = now.mono;
         while let Some(timer) = self.timers.pop_due(now.mono) {
@@ -312,11 +340,12 @@ impl Engine {
                 Timer::Hold(item) => self.hold_due(now, item),
             }
         }
+        self.match_more(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is next wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        if self.mass.is_empty() { self.timers.next() } else { Some(self.seen) }
     }
 
     /// The next thing to do. Drain after each call.

@@ -4,7 +4,7 @@
 //! classes fit is remembered by those while somebody waits behind it; a gate that many fit is known to its tenant. So an
 //! agent who gets free looks at the gates that are plausible, and an item that comes at the classes that are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -267,6 +267,15 @@ impl Fits {
         self.tenants.iter().filter(|(_, tenant)| !tenant.open.is_empty()).map(|(&id, _)| id)
     }
 
+    /// Agents of a tenant who can take something, by id.
+    pub(super) fn open_agents(&self, tenant: TenantId) -> VecDeque<AgentId> {
+        let classes = self.tenants.get(&tenant).into_iter().flat_map(|t| &t.open).filter_map(|&id| self.class(id));
+        let agents = classes.flat_map(|class| class.open.values().flatten().map(|&(_, agent)| agent));
+        let mut agents: Vec<AgentId> = agents.collect();
+        agents.sort_unstable();
+        agents.into()
+    }
+
     /// All classes.
     pub(super) fn classes(&self) -> impl Iterator<Item = &Class> {
         self.classes.iter()
@@ -292,8 +301,9 @@ impl Fits {
     }
 
     /// All gates where somebody waits.
-    pub(super) fn waited_at(&self) -> impl Iterator<Item = &Gate> {
-        self.gates.iter().flatten().filter(|gate| gate.is_waited_at())
+    pub(super) fn waited_at(&self) -> impl Iterator<Item = (GateId, &Gate)> {
+        let gates = self.gates.iter().enumerate().filter_map(|(n, gate)| Some((GateId(n as u32), gate.as_ref()?)));
+        gates.filter(|(_, gate)| gate.is_waited_at())
     }
 
     /// An item behind the gate is free to be offered.

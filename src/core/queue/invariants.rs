@@ -115,7 +115,7 @@ impl Engine {
     fn check_gates(&self) {
         let open = |(&id, agent): (&_, &Agent)| Some((id, agent.class, agent.footing().open?.0));
         let open: Vec<_> = self.agents.iter().filter_map(open).collect();
-        for gate in self.fits.waited_at() {
+        for (_, gate) in self.fits.waited_at() {
             for id in self.fits.classes_of(gate.ask.tenant) {
                 let fits = self.fits.class(*id).is_some_and(|class| could_ever(&class.kind, &gate.ask))
                     && self.fits.has_those_wanted(*id, &gate.ask);
@@ -123,7 +123,9 @@ impl Engine {
                 let knows = known.filter(|known| std::ptr::eq(*known, gate)).count();
                 assert!(!fits || knows == 1, "{id:?} fits a gate and knows it {knows} times");
             }
-            for &(agent, class, posture) in &open {
+            // After a mass event it takes a while until all have been looked at.
+            let settled = !self.is_mass(gate.ask.tenant);
+            for &(agent, class, posture) in open.iter().filter(|_| settled) {
                 let Some(of) = self.fits.class(class) else { continue };
                 if posture.takes(gate.ask.medium, of.kind.slots) {
                     self.check_nobody_waits_for(gate, &of.kind, agent);

@@ -77,6 +77,8 @@ pub(super) enum Exit {
     Overflowed,
     /// It goes elsewhere.
     Moved,
+    /// It comes back to the same queue at once.
+    Again,
 }
 
 /// What became of items.
@@ -107,6 +109,7 @@ impl Tally {
             Exit::Abandoned => self.abandoned += 1,
             Exit::Overflowed => self.overflowed += 1,
             Exit::Moved => self.moved += 1,
+            Exit::Again => {}
         }
     }
 

@@ -62,3 +62,44 @@ fn what_is_matched_at_once_is_within_half_a_percent_of_the_best_assignment() {
     }
     assert!(made >= 0.995 * best, "{made} of {best}");
 }
+
+#[test]
+fn what_is_too_much_for_one_go_is_matched_in_pieces_and_all_of_it() {
+    let agents = |skilled: bool| {
+        let of = |id: u32| {
+            let skills = if skilled { vec![(id % 7, 1.0)] } else { vec![] };
+            AgentProfile { tenant: TenantId(1 + id % 3), ..agent(id, &skills) }
+        };
+        (0..600_u32).map(of).collect::<Vec<_>>()
+    };
+    let queues = || {
+        let of = |id: u32| QueueProfile { tenant: TenantId(1 + id % 3), ..queue(id, &[(id / 3, 0.5)]) };
+        (0..21).map(of).collect::<Vec<_>>()
+    };
+    let mut b = Bench::new(agents(false), queues());
+    b.engine.waiting_max = 10_000;
+    for n in 0..3_000_u64 {
+        b.engine.enqueue(b.now, WorkItemId(n), Entry { waited: s(n % 50), ..voice((n % 21) as u32) }).unwrap();
+    }
+    let offers = |b: &mut Bench| b.outputs().iter().filter(|output| matches!(output, Output::Offer { .. })).count();
+    assert_eq!(offers(&mut b), 0);
+    b.engine.provision(b.now, vec![], agents(true), queues());
+    let (mut made, mut pieces) = (offers(&mut b), 0);
+    assert!(made < 600, "not all at once: {made}");
+    // Meanwhile the rest goes on: an item leaves that was to be looked at, another one comes, and an agent goes.
+    assert!((0..3_000).any(|n| b.engine.leave(b.now, WorkItemId(n))));
+    b.engine.enqueue(b.now, WorkItemId(9_999), voice(4)).unwrap();
+    let pausing = (0..600).map(AgentId).find(|id| b.engine.agent(*id).is_some_and(|a| a.offer.is_none()));
+    b.engine.pause(b.now, pausing.unwrap(), "tea").unwrap();
+    while b.engine.poll_timeout().is_some_and(|at| at <= b.now.mono) {
+        b.engine.handle_timeout(b.now);
+        made += offers(&mut b);
+        pieces += 1;
+        assert!(pieces < 10_000, "it comes to an end");
+    }
+    // Each skill has agents of each tenant, and items enough for all.
+    let busy = b.engine.agents().filter(|agent| agent.offer.is_some()).count();
+    assert_eq!(busy, 599, "{made} offers in {pieces} pieces");
+    assert!(pieces > 3);
+    b.engine.check_invariants();
+}
