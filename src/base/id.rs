@@ -26,8 +26,6 @@ ids! {
     SiteId(u32) "site-";
     /// An agent; an agent keeps its id through re-provisioning while the process lives.
     AgentId(u32) "agent-";
-    /// A skill of a tenant.
-    SkillId(u32) "skill-";
     /// An attribute of a tenant: skills are attributes whose value is a level.
     AttributeId(u32) "attribute-";
     /// What an agent can have at a level: a skill, or one symbol of an attribute.

@@ -189,7 +189,7 @@ pub fn check_sound(provision: &Provision) {
     }
     for queue in directory.queues() {
         let plain = directory.resolve(queue.id, &Attributes::new(), &[]).expect("nothing asks for nothing");
-        assert_eq!(plain.wants, queue.wants);
+        assert_eq!(plain.wants, []);
     }
     assert!(warnings(provision).iter().all(|warning| !warning.is_empty()));
     for dialled in ["", "100", "+1", "*#", "999999999999999999999999999999999999999999", "\u{ff11}"] {

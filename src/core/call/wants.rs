@@ -11,7 +11,6 @@ impl Switch {
     /// and noted in the record.
     pub(super) fn voice_entry(&mut self, now: Now, call: CallId, queue: QueueId) -> Entry {
         let mut entry = Entry::new(queue, Medium::Voice);
-        let Some(queue_wants) = self.directory.queue(queue).map(|q| q.wants.len()) else { return entry };
         let mut attributes = self.attributes_of(call);
         let mut left_out = vec![];
         let resolved = loop {
@@ -21,9 +20,8 @@ impl Switch {
                 Err(_) => break None,
             }
         };
-        if let Some(mut resolved) = resolved {
-            // What the queue itself wants is the engine's to add.
-            entry.wants = resolved.wants.split_off(queue_wants.min(resolved.wants.len()));
+        if let Some(resolved) = resolved {
+            entry.wants = resolved.wants;
             entry.traits = resolved.traits;
             entry.credit = resolved.credit;
         }

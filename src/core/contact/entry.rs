@@ -1,11 +1,14 @@
 //! Names of work items looked up in the provisioning: what the queue needs of one.
 
+use std::borrow::Cow;
+
 use super::attribute::Kind;
 use super::work::Work;
 use crate::base::{AgentId, Medium, Now, QueueId, TenantId, TraitId, WorkItemId};
 use crate::core::fault::did_you_mean;
 use crate::core::queue::Entry;
 use crate::core::switch::Switch;
+use crate::core::tenant::directory::Resolved;
 use crate::core::tenant::provision::Unservable;
 
 impl Switch {
@@ -40,47 +43,57 @@ impl Switch {
         let tenant = self.tenant_named(&work.tenant)?;
         let queue = self.queue_named(tenant, &work.tenant, &work.queue)?;
         let resolved = self.directory.resolve(queue, &work.attributes, &work.modifiers);
-        let resolved = resolved.map_err(|error| error.to_string())?;
-        // The engine knows what the queue wants of each.
-        let of_queue = self.directory.queue(queue).map_or(0, |entry| entry.wants.len());
+        Ok(self.entry_by(now, work, queue, resolved.map_err(|error| error.to_string())?))
+    }
+
+    fn entry_by(&self, now: Now, work: &Work, queue: QueueId, resolved: Resolved) -> Entry {
         let last = work.client.as_ref().and_then(|client| self.last_agent_wanted(now, queue, client.expose()));
-        Ok(Entry {
+        Entry {
             queue,
             medium: work.medium,
-            wants: resolved.wants.into_iter().skip(of_queue).chain(last).collect(),
+            wants: resolved.wants.into_iter().chain(last).collect(),
             traits: resolved.traits,
             waited: work.waited(now.wall),
             credit: resolved.credit,
             overflows: work.callback.is_none(),
-        })
+        }
     }
 
     /// The same of an open item, which is never refused for what the provisioning does not know any more: that is left out,
     /// and noted. None when its queue is gone.
     pub(super) fn entry_of(&mut self, now: Now, id: WorkItemId) -> Option<Entry> {
-        let mut work = self.works.get(id)?.work.clone();
+        let work = &self.works.get(id)?.work;
         let tenant = self.directory.tenant_by_name(&work.tenant)?.id;
         let queue = self.directory.queue_by_name(tenant, &work.queue)?.id;
+        let (mut attributes, mut modifiers) = (Cow::Borrowed(&work.attributes), Cow::Borrowed(&work.modifiers));
         let mut gone = Vec::new();
-        while let Err(error) = self.directory.resolve(queue, &work.attributes, &work.modifiers) {
-            let before = (work.attributes.len(), work.modifiers.len());
+        let resolved = loop {
+            let error = match self.directory.resolve(queue, &attributes, &modifiers) {
+                Ok(resolved) => break resolved,
+                Err(error) => error,
+            };
+            let before = (attributes.len(), modifiers.len());
             // What an item is made one agent's by is told of as the agent.
-            work.modifiers.retain(|modifier| modifier.attribute != error.attribute);
-            if before.1 == work.modifiers.len() {
-                work.attributes.remove(&error.attribute);
+            modifiers.to_mut().retain(|modifier| modifier.attribute != error.attribute);
+            if before.1 == modifiers.len() {
+                attributes.to_mut().remove(&error.attribute);
             }
-            if before == (work.attributes.len(), work.modifiers.len()) {
+            if before == (attributes.len(), modifiers.len()) {
                 // Of bounds: nothing of its own counts.
-                work.attributes.clear();
-                work.modifiers.clear();
+                attributes.to_mut().clear();
+                modifiers.to_mut().clear();
             }
             gone.push(error.to_string());
-        }
+        };
+        let entry = self.entry_by(now, work, queue, resolved);
         if !gone.is_empty() {
-            work.record(now.wall, "left-out", gone.join("; "));
-            self.change_work(id, |old| *old = work.clone());
+            let (attributes, modifiers) = (attributes.into_owned(), modifiers.into_owned());
+            self.change_work(id, |work| {
+                (work.attributes, work.modifiers) = (attributes, modifiers);
+                work.record(now.wall, "left-out", gone.join("; "));
+            });
         }
-        self.entry(now, &work).ok()
+        Some(entry)
     }
 
     /// What agents of a tenant may say came of an item; any word when empty.

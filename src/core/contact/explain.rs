@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::routing::Policy;
 use super::view::{BasisView, CallbackView, CandidateView, Explanation, HoldView, WorkSpec, WorkView};
 use super::work::{Outcome, Work, WorkEvent, WorkState};
-use crate::base::{CallId, Medium, Now, Redacted, WorkItemId};
+use crate::base::{AgentId, CallId, Medium, Now, Redacted, WorkItemId};
 use crate::core::call::{Call, CallState};
 use crate::core::journal::AgentStatus;
 use crate::core::queue::{Appraisal, Candidate, Hold, Unfit, Verdict};
@@ -31,8 +31,14 @@ impl Switch {
                 && queue.is_none_or(|name| work.queue == name)
                 && state.is_none_or(|state| work.state == state)
         };
-        let calls: BTreeMap<WorkItemId, &Call> = self.works_of_calls().filter(|(id, _)| *id > after).collect();
-        let mut calls = calls.into_iter().map(|(id, call)| self.work_of_call(id, call)).filter(passes).peekable();
+        let wanted = |&(id, call): &(WorkItemId, &Call)| {
+            id > after
+                && tenant.is_none_or(|name| call.cdr.tenant == name)
+                && queue.is_none_or(|name| self.queue_of_call(call) == name)
+                && state.is_none_or(|state| self.state_of_call(id, call).0 == state)
+        };
+        let calls: BTreeMap<WorkItemId, &Call> = self.works_of_calls().filter(wanted).collect();
+        let mut calls = calls.into_iter().map(|(id, call)| self.outline_of_call(id, call)).peekable();
         let mut views = Vec::new();
         let others = self.works.all.range(after..).map(|(_, item)| &item.work);
         let mut others = others.filter(|work| work.id > after && passes(work)).peekable();
@@ -192,29 +198,41 @@ impl Switch {
         waits.or_else(|| self.calls.values().find(|call| call.work == Some(id)).map(|call| call.id))
     }
 
+    fn queue_of_call(&self, call: &Call) -> &str {
+        call.queue.and_then(|queue| self.directory.queue(queue)).map_or("", |queue| queue.name.as_str())
+    }
+
+    /// Where a call's item stands, and with which agent.
+    fn state_of_call(&self, id: WorkItemId, call: &Call) -> (WorkState, Option<AgentId>) {
+        match (self.queue.offer_of(id), call.work) {
+            (Some((_, agent)), _) => (WorkState::Offered, Some(agent)),
+            (None, Some(_)) => (WorkState::Handled, self.queue.handler(id)),
+            (None, None) => (WorkState::Waiting, None),
+        }
+    }
+
     /// A call's item in the words of a record.
     fn work_of_call(&self, id: WorkItemId, call: &Call) -> Work {
-        let queue = call.queue.and_then(|queue| self.directory.queue(queue));
-        let offered = self.queue.offer_of(id);
-        let name = |agent| self.directory.agent(agent).map(|entry| entry.name.clone());
-        let (state, agent) = match (offered, call.work) {
-            (Some((_, agent)), _) => (WorkState::Offered, name(agent)),
-            (None, Some(_)) => (WorkState::Handled, self.queue.handler(id).and_then(name)),
-            (None, None) => (WorkState::Waiting, None),
-        };
         let mut events: Vec<WorkEvent> = (call.cdr.events.iter())
             .map(|e| WorkEvent { at: e.at, what: e.what.clone(), detail: e.detail.clone(), reason: None })
             .collect();
-        if let Some((offer, _)) = offered
+        if let Some((offer, _)) = self.queue.offer_of(id)
             && let Some(last) = events.iter_mut().rev().find(|event| event.what == "offered")
         {
             last.reason = self.match_of(offer).map(Box::new);
         }
+        Work { events, ..self.outline_of_call(id, call) }
+    }
+
+    /// The same without what happened.
+    fn outline_of_call(&self, id: WorkItemId, call: &Call) -> Work {
+        let (state, agent) = self.state_of_call(id, call);
+        let agent = agent.and_then(|agent| self.directory.agent(agent)).map(|entry| entry.name.clone());
         Work {
             id,
             tenant: call.cdr.tenant.clone(),
             medium: Medium::Voice,
-            queue: queue.map_or(String::new(), |queue| queue.name.clone()),
+            queue: self.queue_of_call(call).to_owned(),
             client: Some(Redacted::new(call.cdr.from.as_str().to_owned())),
             subject: None,
             attributes: BTreeMap::new(),
@@ -230,7 +248,7 @@ impl Switch {
             outcome: None::<Outcome>,
             disposition: None,
             note: None,
-            events,
+            events: vec![],
         }
     }
 

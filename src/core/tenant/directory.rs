@@ -11,12 +11,12 @@ use std::time::Duration;
 
 pub use self::entries::{
     AgentEntry, AttributeEntry, Callback, CardEntry, Escalation, FlowEntry, Group, Host, PeerEntry, QueueEntry,
-    SiteEntry, SkillEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry, TrunkKind,
+    SiteEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry, TrunkKind,
 };
 pub use self::resolve::{ResolveError, ResolveFault, Resolved, WANTS_MAX};
 pub use self::traits::OwnModifier;
 use self::traits::Traits;
-use crate::base::{AgentId, AttributeId, CardId, FlowId, Medium, QueueId, SiteId, SkillId, TenantId, TrunkId};
+use crate::base::{AgentId, AttributeId, CardId, FlowId, Medium, QueueId, SiteId, TenantId, TrunkId};
 use crate::core::contact::Slots;
 use crate::core::tenant::expand;
 use crate::core::tenant::provision::{self, Provision, Unservable};
@@ -39,7 +39,6 @@ pub struct Directory {
     media: provision::Media,
     tenants: Entries<TenantId, TenantEntry>,
     sites: Entries<SiteId, SiteEntry>,
-    skills: Entries<SkillId, SkillEntry>,
     attributes: Entries<AttributeId, AttributeEntry>,
     agents: Entries<AgentId, AgentEntry>,
     queues: Entries<QueueId, QueueEntry>,
@@ -112,21 +111,6 @@ impl Directory {
     /// All sites, in the order provisioned.
     pub fn sites(&self) -> impl Iterator<Item = &SiteEntry> {
         self.sites.iter()
-    }
-
-    /// A skill by id.
-    pub fn skill(&self, id: SkillId) -> Option<&SkillEntry> {
-        self.skills.get(id)
-    }
-
-    /// A tenant's skill by name.
-    pub fn skill_by_name(&self, tenant: TenantId, name: &str) -> Option<&SkillEntry> {
-        self.skills.find(Some(tenant), name)
-    }
-
-    /// All skills, in the order provisioned.
-    pub fn skills(&self) -> impl Iterator<Item = &SkillEntry> {
-        self.skills.iter()
     }
 
     /// An attribute by id: one provisioned, a skill, or a tenant's `agent`.
@@ -280,12 +264,6 @@ impl Directory {
             let entry = SiteEntry { id, name: site.name.clone(), timezone: site.timezone.clone() };
             self.sites.add(None, &site.name, id, entry);
         }
-        for skill in &provision.skill {
-            let Some(tenant) = self.tenants.id_of(None, &skill.tenant) else { continue };
-            let known = old.skills.id_of(Some(tenant), &skill.name);
-            let id = known.unwrap_or_else(|| SkillId(take(&mut self.next.skill)));
-            self.skills.add(Some(tenant), &skill.name, id, SkillEntry { id, tenant, name: skill.name.clone() });
-        }
     }
 
     fn add_agents(&mut self, provision: &Provision, old: &Directory) {
@@ -310,7 +288,6 @@ impl Directory {
                 tenant,
                 name: agent.name.clone(),
                 site: agent.site.as_deref().and_then(|site| self.sites.id_of(None, site)),
-                skills: self.skill_levels(tenant, &agent.skills),
                 traits,
                 minds: Vec::new(),
                 slots: agent.slots.iter().fold(Slots::default(), |slots, (medium, n)| slots.with(*medium, *n)),
@@ -353,7 +330,6 @@ impl Directory {
                 id,
                 tenant,
                 name: queue.name.clone(),
-                skills: self.skill_levels(tenant, &queue.skills),
                 wants,
                 own,
                 credit,
@@ -456,17 +432,6 @@ impl Directory {
             self.spans.push(SpanEntry { name: span.name.clone(), card, span: span.span, signalling, trunk });
         }
     }
-
-    fn skill_levels<'a>(
-        &self,
-        tenant: TenantId,
-        levels: impl IntoIterator<Item = (&'a String, &'a f64)>,
-    ) -> Vec<(SkillId, f64)> {
-        let resolve = |(name, level): (&String, &f64)| Some((self.skills.id_of(Some(tenant), name)?, *level));
-        let mut skills: Vec<(SkillId, f64)> = levels.into_iter().filter_map(resolve).collect();
-        skills.sort_by_key(|(id, _)| *id);
-        skills
-    }
 }
 
 fn seconds(seconds: u32) -> Duration {
@@ -506,7 +471,6 @@ fn peer(peer: &provision::Peer) -> PeerEntry {
 struct NextIds {
     tenant: u32,
     site: u32,
-    skill: u32,
     agent: u32,
     queue: u32,
     flow: u32,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::traits::OwnModifier;
 use crate::base::{
-    AgentId, AttributeId, CardId, FlowId, Medium, QueueId, Redacted, SiteId, SkillId, TenantId, TraitId, TrunkId,
+    AgentId, AttributeId, CardId, FlowId, Medium, QueueId, Redacted, SiteId, TenantId, TraitId, TrunkId,
 };
 use crate::core::contact::{Kind, Level, Mind, Routing, Slots, Want};
 use crate::core::tenant::provision::{Hunt, Sticky, Unservable};
@@ -53,17 +53,6 @@ pub struct SiteEntry {
     pub timezone: String,
 }
 
-/// A skill.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SkillEntry {
-    /// Its id.
-    pub id: SkillId,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Its name.
-    pub name: String,
-}
-
 /// An attribute: one provisioned, a skill, or a tenant's `agent`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AttributeEntry {
@@ -100,8 +89,6 @@ pub struct AgentEntry {
     pub code: Option<String>,
     /// PIN keyed after the code.
     pub pin: Option<Redacted<String>>,
-    /// Skills with levels (0 < level <= 1), by id.
-    pub skills: Vec<(SkillId, f64)>,
     /// What the agent has, in order of ids: skills and other levels, symbols of attributes, and being this agent.
     pub traits: Vec<(TraitId, Level)>,
     /// How a contact's traits count with this agent.
@@ -165,8 +152,6 @@ pub struct QueueEntry {
     pub tenant: TenantId,
     /// Its name.
     pub name: String,
-    /// Required skills with least levels (0..=1), by id.
-    pub skills: Vec<(SkillId, f64)>,
     /// What each contact wants: of each skill the least level required, and the highest preferred; then the modifiers that
     /// name a symbol, or are on a level.
     pub wants: Vec<Want>,

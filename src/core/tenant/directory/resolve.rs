@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{AttributeEntry, Directory, seconds};
+use super::{AttributeEntry, Directory, QueueEntry, seconds};
 use crate::base::{QueueId, TenantId, TraitId};
 use crate::core::contact::attribute::{AGENT_ATTRIBUTE, ATTRIBUTES_MAX, SYMBOLS_MAX};
 use crate::core::contact::modifier::{CREDIT_S_MAX, MODIFIERS_MAX};
@@ -15,7 +15,7 @@ pub const WANTS_MAX: usize = 64;
 /// What a contact comes to.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Resolved {
-    /// What it wants of an agent: what its queue says, then its own modifiers.
+    /// What it wants of an agent beside what its queue does.
     pub wants: Vec<Want>,
     /// What it has, in order of ids: symbols of its attributes, its levels above 0, and the levels that it requires.
     pub traits: Vec<TraitId>,
@@ -102,7 +102,7 @@ impl Directory {
         if modifiers.len() > MODIFIERS_MAX {
             return refused("", ResolveFault::Many(MODIFIERS_MAX));
         }
-        let mut resolved = Resolved { wants: queue.wants.clone(), traits: Vec::new(), credit: queue.credit };
+        let mut resolved = Resolved { wants: Vec::new(), traits: Vec::new(), credit: queue.credit };
         for (name, value) in attributes {
             let attribute = self.known(tenant, name)?;
             self.fits(attribute, value)?;
@@ -118,17 +118,18 @@ impl Directory {
         }
         for own in &queue.own {
             if let Some(value) = attributes.get(&own.attribute) {
-                self.want_own(&mut resolved, tenant, (&own.attribute, value), own.mode, &own.schedule);
+                self.want_own((&mut resolved, queue), (&own.attribute, value), own.mode, &own.schedule);
                 resolved.credit += own.credit;
             }
         }
         for modifier in modifiers {
-            self.want(&mut resolved, tenant, attributes, modifier)?;
+            self.want((&mut resolved, queue), attributes, modifier)?;
         }
-        if resolved.wants.len() > queue.wants.len() + WANTS_MAX {
+        if resolved.wants.len() > WANTS_MAX {
             return refused("", ResolveFault::Many(WANTS_MAX));
         }
-        let needs = resolved.wants.iter().filter(|want| want.mode == Mode::Required && want.what != TraitId::NOBODYS);
+        let needs = queue.wants.iter().chain(&resolved.wants);
+        let needs = needs.filter(|want| want.mode == Mode::Required && want.what != TraitId::NOBODYS);
         let needs = needs.filter(|want| matches!(self.trait_name(want.what), Some((_, None))));
         let needs: Vec<TraitId> = needs.map(|want| want.what).collect();
         resolved.traits.extend(needs);
@@ -170,11 +171,11 @@ impl Directory {
     /// Adds what a contact's own modifier asks for.
     fn want(
         &self,
-        resolved: &mut Resolved,
-        tenant: TenantId,
+        (resolved, queue): (&mut Resolved, &QueueEntry),
         attributes: &Attributes,
         modifier: &Modifier,
     ) -> Result<(), ResolveError> {
+        let tenant = queue.tenant;
         let name = &modifier.attribute;
         let attribute = self.known(tenant, name)?;
         let schedule = modifier.schedule().or_else(|error| refused(name, ResolveFault::Schedule(error)))?;
@@ -184,12 +185,12 @@ impl Directory {
         let value = match (attribute.kind, &modifier.value) {
             (Kind::Level, Some(_)) => return refused(name, ResolveFault::Level),
             (Kind::Level, None) => {
-                add(resolved, self.trait_id(tenant, name, None), modifier.mode, &schedule);
+                add((resolved, queue), self.trait_id(tenant, name, None), modifier.mode, &schedule);
                 None
             }
             (_, Some(symbol)) => {
                 self.has_symbol(attribute, symbol)?;
-                add(resolved, self.trait_id(tenant, name, Some(symbol)), modifier.mode, &schedule);
+                add((resolved, queue), self.trait_id(tenant, name, Some(symbol)), modifier.mode, &schedule);
                 None
             }
             // The contact has no such attribute: there is nothing to count.
@@ -199,7 +200,7 @@ impl Directory {
             },
         };
         if let Some(value) = value {
-            self.want_own(resolved, tenant, (name, value), modifier.mode, &schedule);
+            self.want_own((resolved, queue), (name, value), modifier.mode, &schedule);
         }
         resolved.credit += seconds(modifier.credit_s);
         Ok(())
@@ -208,26 +209,26 @@ impl Directory {
     /// Adds a want for each symbol that the contact has itself.
     fn want_own(
         &self,
-        resolved: &mut Resolved,
-        tenant: TenantId,
+        (resolved, queue): (&mut Resolved, &QueueEntry),
         (name, value): (&str, &Value),
         mode: Mode,
         schedule: &Schedule,
     ) {
         for symbol in value.symbols() {
-            add(resolved, self.trait_id(tenant, name, Some(symbol)), mode, schedule);
+            add((resolved, queue), self.trait_id(queue.tenant, name, Some(symbol)), mode, schedule);
         }
     }
 }
 
-fn add(resolved: &mut Resolved, what: Option<TraitId>, mode: Mode, schedule: &Schedule) {
+/// Adds a want, unless the queue or the contact has it already.
+fn add((resolved, queue): (&mut Resolved, &QueueEntry), what: Option<TraitId>, mode: Mode, schedule: &Schedule) {
     let what = match (what, mode) {
         (Some(what), _) => what,
         (None, Mode::Required) => TraitId::NOBODYS,
         (None, _) => return,
     };
     let want = Want { what, mode, schedule: schedule.clone() };
-    if !resolved.wants.contains(&want) {
+    if !queue.wants.contains(&want) && !resolved.wants.contains(&want) {
         resolved.wants.push(want);
     }
 }

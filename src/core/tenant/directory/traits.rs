@@ -30,7 +30,6 @@ pub struct OwnModifier {
 pub(super) struct Traits {
     levels: HashMap<AttributeId, TraitId>,
     symbols: HashMap<AttributeId, HashMap<String, TraitId>>,
-    agents: HashMap<AgentId, TraitId>,
     meanings: HashMap<TraitId, Meaning>,
 }
 
@@ -38,7 +37,6 @@ pub(super) struct Traits {
 enum Meaning {
     Level(AttributeId),
     Symbol(AttributeId, String),
-    Agent(AgentId),
 }
 
 impl Traits {
@@ -68,12 +66,6 @@ impl Traits {
         self.meanings.insert(id, meaning);
         id
     }
-
-    fn intern_agent(&mut self, agent: AgentId) -> TraitId {
-        let id = *self.agents.entry(agent).or_insert(TraitId::of_agent(agent));
-        self.meanings.insert(id, Meaning::Agent(agent));
-        id
-    }
 }
 
 impl Directory {
@@ -88,15 +80,17 @@ impl Directory {
 
     /// The trait of being this agent; [`TraitId::NOBODYS`] of one that is not there.
     pub fn agent_trait(&self, agent: AgentId) -> TraitId {
-        self.traits.agents.get(&agent).copied().unwrap_or(TraitId::NOBODYS)
+        self.agent(agent).map_or(TraitId::NOBODYS, |agent| TraitId::of_agent(agent.id))
     }
 
     /// What a trait stands for: an attribute's name, and a symbol unless it is a level.
     pub fn trait_name(&self, id: TraitId) -> Option<(&str, Option<&str>)> {
+        if let Some(agent) = id.agent() {
+            return Some((AGENT_ATTRIBUTE, Some(self.agent(agent)?.name.as_str())));
+        }
         match self.traits.meanings.get(&id)? {
             Meaning::Level(attribute) => Some((self.attribute(*attribute)?.name.as_str(), None)),
             Meaning::Symbol(attribute, symbol) => Some((self.attribute(*attribute)?.name.as_str(), Some(symbol))),
-            Meaning::Agent(agent) => Some((AGENT_ATTRIBUTE, Some(self.agent(*agent)?.name.as_str()))),
         }
     }
 
@@ -155,8 +149,7 @@ impl Directory {
         agent: &Agent,
         old: &Directory,
     ) -> Vec<(TraitId, Level)> {
-        let own = self.traits.intern_agent(id);
-        let mut traits = vec![(own, Level::FULL)];
+        let mut traits = vec![(TraitId::of_agent(id), Level::FULL)];
         for (skill, level) in &agent.skills {
             // Who has a skill at all has it at the least level.
             let level = Level::new(*level).max(Level::LEAST);
