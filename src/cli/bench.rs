@@ -1,5 +1,6 @@
 //! `cordboard bench`: what one core does, measured here.
 
+mod left;
 pub mod routing;
 
 use std::hint::black_box;
@@ -37,6 +38,9 @@ pub(super) enum Bench {
         /// How often
         #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
         count: u32,
+        /// Work items that an earlier run left waiting in the file's first queue
+        #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=200_000))]
+        works: u32,
     },
     /// Session descriptions: read an offer and answer it
     Sdp {
@@ -67,31 +71,40 @@ pub(super) enum Bench {
 pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     match &args.what {
         Bench::Sdp { count } => bench_sdp(*count),
-        Bench::Start { provision, count } => bench_start(provision, *count),
+        Bench::Start { provision, count, works } => bench_start(provision, *count, *works),
         Bench::Routing { items, agents, count, json } => bench_routing(items, agents, *count, *json),
     }
 }
 
 /// Starts the appliance as often as asked and prints the median time to its first answer.
-fn bench_start(file: &Path, count: u32) -> Result<(), CliError> {
-    let listen = files::read_provision(file)?.sip.listen;
+fn bench_start(file: &Path, count: u32, works: u32) -> Result<(), CliError> {
+    let provision = files::read_provision(file)?;
+    let listen = &provision.sip.listen;
     let server = listen.iter().find_map(|entry| entry.strip_prefix("udp:")?.parse::<SocketAddr>().ok());
     let server = server.ok_or_else(|| CliError::Refused("the provisioning has no UDP listener".into()))?;
-    let mut times = Vec::new();
+    let (mut times, mut resident_kib_max) = (Vec::new(), 0);
     for n in 0..count {
         let dir = std::env::temp_dir().join(format!("cordboard-bench-{}-{n}", std::process::id()));
-        let time = time_to_answer(file, &dir, server);
+        let left = if works > 0 { left::fill(&dir, &provision, works) } else { Ok(()) };
+        let started = left.and_then(|()| time_to_answer(file, &dir, server));
         // What cannot be removed lies in the folder for temporary files.
         let _ = std::fs::remove_dir_all(&dir);
-        times.push(time?.as_secs_f64() * 1e3);
+        let (time, resident_kib) = started?;
+        times.push(time.as_secs_f64() * 1e3);
+        resident_kib_max = resident_kib_max.max(resident_kib);
     }
     times.sort_by(f64::total_cmp);
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
     let (least, most) = (times.first().copied().unwrap_or_default(), times.last().copied().unwrap_or_default());
-    output::line(&format!("start: {median:.1} ms to the first 200 OK (median of {count}, {least:.1} to {most:.1})"))
+    let with = if works > 0 { format!(" with {works} work items waiting") } else { String::new() };
+    let mib = resident_kib_max / 1_024;
+    output::line(&format!(
+        "start{with}: {median:.1} ms to the first 200 OK (median of {count}, {least:.1} to {most:.1}), {mib} MiB resident then"
+    ))
 }
 
-fn time_to_answer(file: &Path, dir: &Path, server: SocketAddr) -> Result<Duration, CliError> {
+/// The time, and the memory that the process has then, in KiB.
+fn time_to_answer(file: &Path, dir: &Path, server: SocketAddr) -> Result<(Duration, u64), CliError> {
     let refused = |e: std::io::Error| CliError::Refused(e.to_string());
     let socket = UdpSocket::bind((server.ip(), 0)).map_err(refused)?;
     socket.set_read_timeout(Some(Duration::from_millis(1))).map_err(refused)?;
@@ -120,9 +133,12 @@ fn time_to_answer(file: &Path, dir: &Path, server: SocketAddr) -> Result<Duratio
             _ => {}
         }
     };
+    let resident_kib = resident_kib(&process.id().to_string());
     process.kill().map_err(refused)?;
     process.wait().map_err(refused)?;
-    answered.ok_or_else(|| CliError::Refused(format!("no answer from {server} within {START_MAX:?}")))
+    answered
+        .map(|time| (time, resident_kib))
+        .ok_or_else(|| CliError::Refused(format!("no answer from {server} within {START_MAX:?}")))
 }
 
 fn bench_sdp(count: u32) -> Result<(), CliError> {
@@ -146,12 +162,25 @@ fn bench_sdp(count: u32) -> Result<(), CliError> {
     output::line(&format!("sdp: {each_us:.2} us per offer answered, {:.0} per second on one core", 1e6 / each_us))
 }
 
+/// What so many items and agents take. Times of decisions: median, 99th percentile and greatest, in microseconds.
+struct Row {
+    items: usize,
+    agents: u32,
+    freed: [f64; 3],
+    came: [f64; 3],
+    octets: u64,
+    filled: f64,
+    /// A change of provisioning, and the longest piece of what follows, in milliseconds: with nobody who could take anything,
+    /// and with everybody.
+    provisioned: [[f64; 2]; 2],
+}
+
 /// Builds each centre and prints what its decisions take. Memory is what the process has more than before the items came.
 fn bench_routing(items: &[u32], agents: &[u32], count: u32, json: bool) -> Result<(), CliError> {
     let mut rows = Vec::new();
     for &agents in agents {
         let mut centre = routing::Centre::new(agents);
-        let before = (resident_kib(), centre.waiting());
+        let before = (resident_kib("self"), centre.waiting());
         let mut items = items.to_vec();
         items.sort_unstable();
         for items in items {
@@ -160,33 +189,46 @@ fn bench_routing(items: &[u32], agents: &[u32], count: u32, json: bool) -> Resul
             let filled = began.elapsed().as_secs_f64() * 1e6 / came.max(1) as f64;
             let items = centre.waiting();
             let more = items.saturating_sub(before.1).max(1);
-            let octets = resident_kib().saturating_sub(before.0) * 1_024 / more as u64;
+            let octets = resident_kib("self").saturating_sub(before.0) * 1_024 / more as u64;
             let mut times = [vec![], vec![]];
             for _ in 0..count {
                 let turn = centre.turn();
                 times.iter_mut().zip(turn).for_each(|(list, time)| list.push(time.as_secs_f64() * 1e6));
             }
             let [freed, came] = times.map(quantiles);
-            rows.push((items, agents, freed, came, octets, filled));
+            let provisioned = routing::Centre::provisioned(agents, items);
+            let provisioned = provisioned.map(|of| of.map(|took| took.as_secs_f64() * 1e3));
+            rows.push(Row { items, agents, freed, came, octets, filled, provisioned });
         }
     }
     if json {
-        let row = |(items, agents, freed, came, octets, fill): &(usize, u32, [f64; 3], [f64; 3], u64, f64)| {
+        let row = |row: &Row| {
+            let Row { items, agents, freed, came, octets, filled, provisioned } = row;
             serde_json::json!({
-                "items": items, "agents": agents, "octets_an_item": octets, "fill_us": fill,
+                "items": items, "agents": agents, "octets_an_item": octets, "fill_us": filled,
                 "freed_us": { "p50": freed[0], "p99": freed[1], "max": freed[2] },
                 "came_us": { "p50": came[0], "p99": came[1], "max": came[2] },
+                "provisioned_ms": { "none_skilled": provisioned[0], "all_meet": provisioned[1] },
             })
         };
         return output::json(&rows.iter().map(row).collect::<Vec<_>>());
     }
     output::line(
-        "waiting   agents   agent gets free, us: p50    p99    max   item comes, us: p50    p99    max   octets an item",
+        "waiting   agents   agent gets free, us: p50    p99    max   item comes, us: p50    p99    max   octets an item   \
+         provisioned anew, ms: none skilled   all meet, longest piece",
     )?;
-    for (items, agents, freed, came, octets, _) in rows {
+    for Row { items, agents, freed, came, octets, provisioned, .. } in rows {
         output::line(&format!(
-            "{items:>7} {agents:>8} {:>27.1} {:>6.1} {:>6.0} {:>21.1} {:>6.1} {:>6.0} {octets:>16}",
-            freed[0], freed[1], freed[2], came[0], came[1], came[2]
+            "{items:>7} {agents:>8} {:>27.1} {:>6.1} {:>6.0} {:>21.1} {:>6.1} {:>6.0} {octets:>16} {:>37.0} {:>10.0} {:>14.1}",
+            freed[0],
+            freed[1],
+            freed[2],
+            came[0],
+            came[1],
+            came[2],
+            provisioned[0][0],
+            provisioned[1][0],
+            provisioned[1][1]
         ))?;
     }
     Ok(())
@@ -198,9 +240,9 @@ fn quantiles(mut times: Vec<f64>) -> [f64; 3] {
     [0.5, 0.99, 1.0].map(|share| quantile(&times, share))
 }
 
-/// Memory that the process has.
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// Memory that a process has.
+fn resident_kib(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }

@@ -15,6 +15,21 @@ const QUEUES: u32 = 10;
 const SKILLS: u64 = 50;
 const SKILLS_OF_AGENT: usize = 8;
 
+fn queues() -> Vec<QueueProfile> {
+    let queue = |id| QueueProfile {
+        id: QueueId(id),
+        tenant: TenantId(1),
+        wants: vec![],
+        importance: 1.0,
+        targets: [Duration::from_secs(10 + u64::from(id)); 6],
+        overflow_after: Some(Duration::from_secs(36_000)),
+        escalate_after: None,
+        waiting_max: 0,
+        announce_every: Some(Duration::from_secs(30)),
+    };
+    (0..QUEUES).map(queue).collect()
+}
+
 /// A centre in which as good as every agent talks and every other item waits.
 pub struct Centre {
     engine: Engine,
@@ -27,30 +42,55 @@ pub struct Centre {
 impl Centre {
     /// A centre with so many agents at work and nothing waiting.
     pub fn new(agents: u32) -> Self {
-        let (engine, now) = (Engine::new(1_000_000), Now::default());
-        let mut centre = Self { engine, now, item_last: 0, dice: 1, talking: VecDeque::new() };
-        let queues = (0..QUEUES).map(|id| QueueProfile {
-            id: QueueId(id),
-            tenant: TenantId(1),
-            wants: vec![],
-            importance: 1.0,
-            targets: [Duration::from_secs(10 + u64::from(id)); 6],
-            overflow_after: Some(Duration::from_secs(36_000)),
-            escalate_after: None,
-            waiting_max: 0,
-            announce_every: Some(Duration::from_secs(30)),
-        });
+        let mut centre = Self::empty();
         let profiles = (0..agents).map(|id| centre.agent(id)).collect();
-        centre.engine.provision(centre.now, vec![], profiles, queues.collect());
-        for id in 0..agents {
-            centre.engine.set_reachable(centre.now, AgentId(id), true);
-            // The agent is provisioned, so there is nothing to refuse.
-            let _ = centre.engine.sign_in(centre.now, AgentId(id));
-        }
+        centre.open(profiles);
         while centre.engine.counters().waiting == 0 {
             (0..100).for_each(|_| centre.come());
         }
         centre
+    }
+
+    /// What a change of provisioning takes with so many items waiting: where nobody is free, and where all agents are
+    /// free and it gives them the skills that they lacked, so that all meet at once.
+    ///
+    /// Of each the time of the change itself, and of the longest piece of what follows from it.
+    pub fn provisioned(agents: u32, waiting: usize) -> [[Duration; 2]; 2] {
+        let mut centre = Self::empty();
+        let skilled: Vec<AgentProfile> = (0..agents).map(|id| centre.agent(id)).collect();
+        let unskilled = skilled.iter().map(|agent| AgentProfile { traits: vec![], ..agent.clone() });
+        centre.open(unskilled.clone().collect());
+        centre.fill(waiting);
+        [unskilled.collect(), skilled].map(|profiles| {
+            let began = Instant::now();
+            centre.engine.provision(centre.now, vec![], profiles, queues());
+            let at_first = began.elapsed();
+            let mut piece_max = Duration::ZERO;
+            while centre.engine.poll_timeout().is_some_and(|at| at <= centre.now.mono) {
+                centre.answer();
+                let began = Instant::now();
+                centre.engine.handle_timeout(centre.now);
+                piece_max = piece_max.max(began.elapsed());
+            }
+            centre.answer();
+            [at_first, piece_max]
+        })
+    }
+
+    fn empty() -> Self {
+        let (engine, now) = (Engine::new(1_000_000), Now::default());
+        Self { engine, now, item_last: 0, dice: 1, talking: VecDeque::new() }
+    }
+
+    /// Agents with these profiles come and are free.
+    fn open(&mut self, profiles: Vec<AgentProfile>) {
+        let ids: Vec<AgentId> = profiles.iter().map(|profile| profile.id).collect();
+        self.engine.provision(self.now, vec![], profiles, queues());
+        for id in ids {
+            self.engine.set_reachable(self.now, id, true);
+            // The agent is provisioned, so there is nothing to refuse.
+            let _ = self.engine.sign_in(self.now, id);
+        }
     }
 
     /// Items come until so many wait; agents who were still free take others. Gives how many came.
