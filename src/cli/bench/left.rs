@@ -60,6 +60,7 @@ fn item(n: u32, tenant: &str, queue: &str, at: Timestamp) -> Work {
         modifiers: vec![],
         arrived_at: at,
         due_at: None,
+        callback: None,
         state: WorkState::Waiting,
         agent: None,
         accepted_at: None,
