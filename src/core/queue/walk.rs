@@ -314,7 +314,7 @@ impl Mirror {
             Output::Overflow { item } => {
                 self.overflowed += 1;
                 // Of a queue that is gone everything does.
-                let overflows = |i: MirrorItem| i.offer.is_none() && (i.entry.overflows || mass);
+                let overflows = |i: MirrorItem| i.offer.is_none() && (i.entry.overflows || how == How::Mass);
                 assert!(self.items.remove(&item).is_some_and(overflows), "{item} overflows free");
             }
             Output::Announce { item, position, .. } => {

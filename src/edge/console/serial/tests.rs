@@ -34,6 +34,7 @@ fn work(id: u64) -> WorkView {
         waited_s: 7_000,
         position: Some(1),
         expected_wait_s: Some(60),
+        callback: None,
     }
 }
 
