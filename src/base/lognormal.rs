@@ -29,6 +29,21 @@ impl LogNormal {
         mills / (elapsed_s * self.log_sd)
     }
 
+    /// Chance that it lasts longer than so many seconds.
+    pub fn survival(self, s: f64) -> f64 {
+        if s <= 0.0 { 1.0 } else { 0.5 * libm::erfc(self.z(s) / std::f64::consts::SQRT_2) }
+    }
+
+    /// Chance that it ends within `window_s` more seconds, having lasted `elapsed_s`.
+    pub fn ends_within(self, elapsed_s: f64, window_s: f64) -> f64 {
+        let now = self.survival(elapsed_s);
+        if now > 1e-290 {
+            return 1.0 - self.survival(elapsed_s + window_s) / now;
+        }
+        // So far out that the chances themselves are no numbers any more: the rate of ending, which falls slowly there.
+        -(-self.hazard(elapsed_s) * window_s).exp_m1()
+    }
+
     fn z(self, s: f64) -> f64 {
         (s.ln() - self.log_mean) / self.log_sd
     }
@@ -62,22 +77,12 @@ impl Learned {
 mod tests {
     use super::*;
 
-    /// Chance that it lasts longer.
-    fn survival(law: LogNormal, s: f64) -> f64 {
-        if s <= 0.0 { 1.0 } else { 0.5 * libm::erfc(law.z(s) / std::f64::consts::SQRT_2) }
-    }
-
-    /// Chance that it ends soon, having lasted so long.
-    fn ends_within(elapsed_s: f64, window_s: f64) -> f64 {
-        1.0 - survival(TALK, elapsed_s + window_s) / survival(TALK, elapsed_s)
-    }
-
     // Regular calls of a bank: talk of 10 s or more.
     const TALK: LogNormal = LogNormal { log_mean: 4.79, log_sd: 0.93 };
 
     #[test]
     fn a_long_call_is_less_likely_to_end_soon() {
-        let ends = |elapsed| ends_within(elapsed, 30.0);
+        let ends = |elapsed| TALK.ends_within(elapsed, 30.0);
         assert!(ends(60.0) > ends(300.0) && ends(300.0) > ends(1_200.0));
         assert!(TALK.hazard(60.0) > TALK.hazard(600.0));
     }
@@ -85,7 +90,7 @@ mod tests {
     #[test]
     fn hazard_is_the_rate_of_ending() {
         for elapsed in [1.0, 30.0, 120.0, 3_600.0, 86_400.0] {
-            let rate = ends_within(elapsed, 0.001) / 0.001;
+            let rate = TALK.ends_within(elapsed, 0.001) / 0.001;
             let hazard = TALK.hazard(elapsed);
             assert!((rate - hazard).abs() < 0.01 * hazard, "{elapsed}: {rate} and {hazard}");
         }
@@ -97,6 +102,8 @@ mod tests {
         for elapsed in [0.0, 1e-9, 10.0, 1e6, 1e12] {
             let hazard = short.hazard(elapsed);
             assert!(hazard.is_finite() && hazard >= 0.0, "{elapsed}: {hazard}");
+            let ends = short.ends_within(elapsed, 30.0);
+            assert!((0.0..=1.0).contains(&ends), "{elapsed}: {ends}");
         }
     }
 
@@ -109,7 +116,7 @@ mod tests {
             let (mut low, mut high) = (0.01, 100_000.0);
             for _ in 0..60 {
                 let middle: f64 = (low + high) / 2.0;
-                if survival(TALK, middle) > 1.0 - p { low = middle } else { high = middle }
+                if TALK.survival(middle) > 1.0 - p { low = middle } else { high = middle }
             }
             Duration::from_secs_f64(low)
         };

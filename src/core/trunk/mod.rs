@@ -5,10 +5,11 @@
 //! health, priority and weight; of a card's trunk the free circuits, as `group` hunts them, which also says whether a trunk
 //! takes another call. `auth` says who an INVITE comes from, `target` reads
 //! what may be dialled, `locate` finds its servers (RFC 3263: `locator` walks through DNS, `names` remembers what it said,
-//! `servers` how they fare), and `sockets` keeps local RTP ports ready.
+//! `servers` how they fare), and `sockets` keeps local RTP ports ready. [`admission`] decides who may take a trunk that tenants share.
 //!
 //! From the records `usage` counts how much of each trunk was held, and `forecast` says when that will be too much.
 
+pub mod admission;
 pub(crate) mod auth;
 mod certificate;
 pub mod forecast;

@@ -1,0 +1,236 @@
+//! What is learned of a tenant while its calls come and go: how often they come, and how long they last.
+
+use std::time::Duration;
+
+use super::likely::Talk;
+use crate::base::lognormal::Learned;
+use crate::base::{Instant, Now};
+
+/// Half-lives of the memories that a call rate is kept with, in seconds: 4 minutes to 16 hours.
+const HALF_LIVES_S: [f64; 5] = [240.0, 900.0, 3_600.0, 14_400.0, 57_600.0];
+/// Half-life of what is known of one hour of the day, in seconds of that hour: ten days.
+const HOUR_HALF_LIFE_S: f64 = 36_000.0;
+/// All memories: those by half-life, and the one by hour of the day.
+const MEMORIES: usize = HALF_LIVES_S.len() + 1;
+/// For how many seconds of seeing the first guess stands.
+const GUESS_S: f64 = 180.0;
+/// How often, a second, another memory may come to be the best one: once in two hours.
+const SWITCH_RATE: f64 = 1.0 / 7_200.0;
+/// How many of the last calls weigh in the mean talk time.
+const CALLS_MEMORY: f64 = 1_000.0;
+/// Talk time that is assumed of a tenant nothing is known of, in seconds, and for how many calls that stands.
+const TALK_GUESS_S: f64 = 180.0;
+const TALK_GUESS_CALLS: f64 = 5.0;
+
+/// Calls in a time, both fading.
+#[derive(Clone, Copy, Default, Debug)]
+struct Seen {
+    calls: f64,
+    seconds: f64,
+}
+
+impl Seen {
+    fn fade(&mut self, passed_s: f64, half_life_s: f64) {
+        let kept = (-passed_s * std::f64::consts::LN_2 / half_life_s).exp();
+        self.calls *= kept;
+        self.seconds = self.seconds * kept + (1.0 - kept) * half_life_s / std::f64::consts::LN_2;
+    }
+}
+
+/// How often calls come: several exponentially weighted means side by side, short and long, and one for each hour of the day,
+/// mixed by how well each has foretold what came (Bayes' rule for gaps of a Poisson process with a gamma-distributed rate, and a
+/// small chance that another one becomes the best: Herbster and Warmuth's fixed share). Through steady times the longest memory
+/// wins; in a burst the shortest is believed after a few calls.
+///
+/// Cold start: a guess counts like three minutes of seeing.
+#[derive(Clone, Debug)]
+pub struct CallRate {
+    guess: f64,
+    seen: [Seen; HALF_LIVES_S.len()],
+    hours: [Seen; 24],
+    hour: usize,
+    /// How far each memory is believed; adds up to 1.
+    belief: [f64; MEMORIES],
+    last: Instant,
+}
+
+impl CallRate {
+    /// Nothing seen yet; the guess is in calls a second.
+    pub fn new(now: Now, guess: f64) -> Self {
+        let belief = [1.0 / MEMORIES as f64; MEMORIES];
+        let seen = [Seen::default(); HALF_LIVES_S.len()];
+        Self { guess, seen, hours: [Seen::default(); 24], hour: hour_of(now), belief, last: now.mono }
+    }
+
+    /// Time has passed, at the end of which a call came or did not.
+    pub fn pass(&mut self, now: Now, call: bool) {
+        let passed_s = now.mono.since(self.last).as_secs_f64();
+        self.last = now.mono;
+        self.judge(passed_s, call);
+        let come = if call { 1.0 } else { 0.0 };
+        for (seen, half_life_s) in self.seen.iter_mut().zip(HALF_LIVES_S) {
+            seen.fade(passed_s, half_life_s);
+            seen.calls += come;
+        }
+        // What passed belongs to the hour that was; the next one begins with the next look, seconds later.
+        if let Some(seen) = self.hours.get_mut(self.hour) {
+            seen.fade(passed_s, HOUR_HALF_LIFE_S);
+            seen.calls += come;
+        }
+        self.hour = hour_of(now);
+    }
+
+    /// Each memory is believed by the likelihood that it gave to what happened.
+    fn judge(&mut self, passed_s: f64, call: bool) {
+        let mut likely = self.memories().map(|(calls, seconds)| {
+            let none = calls * (seconds / (seconds + passed_s)).ln();
+            if call { none + (calls / (seconds + passed_s)).ln() } else { none }
+        });
+        let best = likely.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut sum = 0.0;
+        for (likely, belief) in likely.iter_mut().zip(self.belief) {
+            *likely = belief * (*likely - best).exp();
+            sum += *likely;
+        }
+        let switched = -(-SWITCH_RATE * passed_s).exp_m1();
+        for (belief, likely) in self.belief.iter_mut().zip(likely) {
+            *belief = (1.0 - switched) * likely / sum + switched / MEMORIES as f64;
+        }
+    }
+
+    /// Calls and seconds of each memory, the guess included.
+    fn memories(&self) -> [(f64, f64); MEMORIES] {
+        let hour = self.hours.get(self.hour).copied().unwrap_or_default();
+        let with_guess = |seen: &Seen| (seen.calls + self.guess * GUESS_S, seen.seconds + GUESS_S);
+        let mut memories = [with_guess(&hour); MEMORIES];
+        for (memory, seen) in memories.iter_mut().zip(&self.seen) {
+            *memory = with_guess(seen);
+        }
+        memories
+    }
+
+    /// Calls a second.
+    pub fn rate(&self) -> f64 {
+        self.memories().iter().zip(self.belief).map(|((calls, seconds), belief)| belief * calls / seconds).sum()
+    }
+}
+
+fn hour_of(now: Now) -> usize {
+    usize::try_from(now.wall.as_millis().div_euclid(3_600_000).rem_euclid(24)).unwrap_or(0)
+}
+
+/// How long calls last.
+///
+/// Cold start: 180 s count like five calls; the law is exponential until 30 calls were seen.
+#[derive(Clone, Copy, Debug)]
+pub struct TalkTime {
+    calls: f64,
+    mean_s: f64,
+    law: Learned,
+}
+
+impl Default for TalkTime {
+    fn default() -> Self {
+        Self { calls: TALK_GUESS_CALLS, mean_s: TALK_GUESS_S, law: Learned::default() }
+    }
+}
+
+impl TalkTime {
+    /// A call has ended.
+    pub fn learn(&mut self, talk: Duration) {
+        self.calls = (self.calls + 1.0).min(CALLS_MEMORY);
+        self.mean_s += (talk.as_secs_f64() - self.mean_s) / self.calls;
+        self.law.learn(talk, CALLS_MEMORY);
+    }
+
+    /// The mean, in seconds; at least one.
+    pub fn mean_s(&self) -> f64 {
+        self.mean_s.max(1.0)
+    }
+
+    /// The law.
+    pub fn law(&self) -> Talk {
+        self.law.law().map_or(Talk::Exponential(self.mean_s()), Talk::LogNormal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::trunk::admission::testing::Dice;
+
+    /// Lets calls come at a rate for so long, looked at every 10 s; gives the mean of the estimate over the last half.
+    fn come(rate: &mut CallRate, now: &mut Now, dice: &mut Dice, per_s: f64, seconds: f64) -> f64 {
+        let (mut passed, mut sum, mut looks) = (0.0, 0.0, 0.0);
+        let mut next = dice.exponential(1.0 / per_s);
+        while passed < seconds {
+            let step = next.min(10.0);
+            *now = now.after(Duration::from_secs_f64(step));
+            passed += step;
+            let call = next <= 10.0;
+            rate.pass(*now, call);
+            next = if call { dice.exponential(1.0 / per_s) } else { next - step };
+            if passed > seconds / 2.0 {
+                sum += rate.rate() * step;
+                looks += step;
+            }
+        }
+        sum / looks
+    }
+
+    #[test]
+    fn a_steady_rate_is_found_however_wrong_the_guess() {
+        for (seed, guess) in [(1, 0.0001), (2, 0.03), (3, 0.1)] {
+            let mut now = Now::default();
+            let mut rate = CallRate::new(now, guess);
+            assert!((rate.rate() - guess).abs() < 1e-12);
+            let found = come(&mut rate, &mut now, &mut Dice::new(seed), 0.03, 20_000.0);
+            assert!((found / 0.03 - 1.0).abs() < 0.15, "seed {seed}: {found}");
+            let end = rate.rate();
+            assert!((end / 0.03 - 1.0).abs() < 0.15, "seed {seed}: {end}");
+        }
+    }
+
+    #[test]
+    fn a_burst_is_believed_within_minutes_and_its_end_too() {
+        for seed in 0..5 {
+            let (mut now, mut dice) = (Now::default(), Dice::new(seed));
+            let mut rate = CallRate::new(now, 0.03);
+            come(&mut rate, &mut now, &mut dice, 0.03, 40_000.0);
+            let burst = come(&mut rate, &mut now, &mut dice, 0.12, 900.0);
+            assert!(burst > 0.055, "seed {seed}: {burst} in the burst");
+            let after = come(&mut rate, &mut now, &mut dice, 0.03, 1_800.0);
+            assert!(after < 0.05, "seed {seed}: {after} after it");
+        }
+    }
+
+    #[test]
+    fn an_hour_of_the_day_is_known_from_days_before() {
+        // Four calls a minute from 9 to 10, one in ten minutes else.
+        let (mut now, mut dice) = (Now::default(), Dice::new(9));
+        let mut rate = CallRate::new(now, 0.01);
+        for _ in 0..8 {
+            come(&mut rate, &mut now, &mut dice, 1.0 / 600.0, 9.0 * 3_600.0);
+            come(&mut rate, &mut now, &mut dice, 4.0 / 60.0, 3_600.0);
+            come(&mut rate, &mut now, &mut dice, 1.0 / 600.0, 14.0 * 3_600.0);
+        }
+        let nine = rate.hours[9];
+        assert!((nine.calls / nine.seconds * 15.0 - 1.0).abs() < 0.15, "{nine:?}");
+        assert!(rate.hours[3].calls / rate.hours[3].seconds < 0.004);
+    }
+
+    #[test]
+    fn talk_is_exponential_until_enough_is_known() {
+        let mut talk = TalkTime::default();
+        assert_eq!(talk.law(), Talk::Exponential(180.0));
+        for n in 0..29 {
+            talk.learn(Duration::from_secs(100 + n));
+        }
+        assert!(matches!(talk.law(), Talk::Exponential(_)));
+        for n in 0..500 {
+            talk.learn(Duration::from_secs(60 + n % 120));
+        }
+        assert!(matches!(talk.law(), Talk::LogNormal(_)));
+        assert!((talk.mean_s() - 119.5).abs() < 4.0, "{}", talk.mean_s());
+    }
+}

@@ -1,0 +1,293 @@
+//! Keeping prices true: when estimates have moved, what calls are worth and what trunks cost is worked out anew, step by step.
+
+use std::time::Duration;
+
+use super::chain::{Class, Demand, Gains, Prices};
+use super::estimate::{CallRate, TalkTime};
+use super::pair::{Pair, Rest};
+use crate::base::{Instant, Now, TenantId};
+
+/// Between two looks at the estimates.
+const LOOK: Duration = Duration::from_secs(10);
+/// By how much an estimate must have moved for prices to be worked out anew.
+const MOVED: f64 = 0.08;
+/// Rounds between pool and tenants: from nothing, and from prices that were right a little while ago.
+const ROUNDS_COLD: u32 = 16;
+const ROUNDS_WARM: u32 = 3;
+/// Tenants looked at, or worked out, in one step.
+const SHARES_A_STEP: usize = 32;
+/// Most states of all tables by own and other calls of one pool; a larger pool does with prices alone. 15 trunks with 5 tenants
+/// take 680, 64 trunks with 9 tenants 19,305.
+const STATES_MAX: usize = 20_000;
+/// States worked on in one step.
+const STATES_A_STEP: usize = 20_000;
+/// Most sweeps over one table before it is used as it is.
+const SWEEPS_MAX: usize = 5_000;
+/// A tenant that floods a pool yields, at equal worth, to those who keep to their contracts: its calls count for less than
+/// they are worth, by up to this part. That begins where it offers twice what it is permitted, and is complete at 2.8 times that.
+/// Where nobody keeps to a contract, nobody is to be yielded to.
+const FLOOD_DISCOUNT: f64 = 0.4;
+const FLOOD_FROM: f64 = 2.0;
+const FLOOD_TO: f64 = 2.8;
+/// Talk time and permitted number that a first guess of a rate assumes: calls for 70 % of it.
+const GUESS_S: f64 = 180.0;
+const GUESS_LOAD: f64 = 0.7;
+
+/// What a tenant has in a pool.
+#[derive(Debug)]
+pub(super) struct Share {
+    /// Its calls in progress there.
+    pub calls: u64,
+    /// What it adds to the rate of entitled calls.
+    pub entitled: f64,
+    pub rate: CallRate,
+    pub talk: TalkTime,
+    /// Rate and mean talk time that are known instead.
+    pub fixed: Option<(f64, f64)>,
+    /// As prices were worked out for.
+    pub demand: Demand,
+    /// Its contract has changed since.
+    changed: bool,
+    permitted: u64,
+    worths: (f64, f64),
+    gains: Gains,
+    pair: Pair,
+    /// The table by own and other calls is in use.
+    paired: bool,
+}
+
+impl Share {
+    pub fn new(now: Now, permitted: u64) -> Self {
+        let guess = GUESS_LOAD * permitted.max(1) as f64 / GUESS_S;
+        Self {
+            calls: 0,
+            entitled: 0.0,
+            rate: CallRate::new(now, guess),
+            talk: TalkTime::default(),
+            fixed: None,
+            demand: Demand { rate: 0.0, mean_s: 1.0, permitted, within: 0.0, beyond: 0.0 },
+            changed: true,
+            permitted,
+            worths: (0.0, 0.0),
+            gains: Gains::default(),
+            pair: Pair::default(),
+            paired: false,
+        }
+    }
+
+    /// Its contract and its agents are so from now on.
+    pub fn terms(&mut self, permitted: u64, within: f64, beyond: f64) {
+        self.changed |= self.permitted != permitted || self.worths != (within, beyond);
+        (self.permitted, self.worths) = (permitted, (within, beyond));
+    }
+
+    /// What a call is worth, the tenant having `calls`, and what a trunk costs it now.
+    pub fn worth_and_price(&self, calls: u64, busy: u64, pool: &Prices) -> (f64, f64) {
+        let first = if calls < self.permitted { self.worths.0 } else { self.worths.1 };
+        let worth = self.gains.of(calls).unwrap_or(first);
+        let advantage = if self.paired { self.pair.of(self.calls, busy.saturating_sub(self.calls)) } else { None };
+        match advantage {
+            Some(advantage) => (worth, worth - advantage),
+            None => (worth, pool.of(busy, self.demand.mean_s)),
+        }
+    }
+
+    /// Brings the estimates up to now; gives whether prices are no longer those of them.
+    fn look(&mut self, now: Now) -> bool {
+        self.rate.pass(now, false);
+        let of = self.estimated();
+        let moved = |from: f64, to: f64| (to / from.max(1e-12) - 1.0).abs() > MOVED;
+        self.changed || moved(self.demand.rate, of.rate) || moved(self.demand.mean_s, of.mean_s)
+    }
+
+    fn estimated(&self) -> Demand {
+        let (rate, mean_s) = self.fixed.unwrap_or_else(|| (self.rate.rate(), self.talk.mean_s()));
+        let (within, beyond) = self.worths;
+        Demand { rate, mean_s, permitted: self.permitted, within, beyond }
+    }
+}
+
+/// What a call counts for, as a part of its worth, of a tenant with this load.
+fn flood_factor(load: f64, permitted: u64) -> f64 {
+    let times = load / (permitted as f64).max(1e-9);
+    1.0 - FLOOD_DISCOUNT * ((times - FLOOD_FROM) / (FLOOD_TO - FLOOD_FROM)).clamp(0.0, 1.0)
+}
+
+/// How far the work of a pool is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// At the estimates, from the share with this index.
+    Look { next: usize, moved: bool },
+    /// In this round, from the share with this index; before the first the pool.
+    Round { round: u32, next: usize },
+    /// At the table of the share with this index, swept so often.
+    Pair { next: usize, sweeps: usize },
+}
+
+/// What a step was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// All estimates were looked at.
+    Looked,
+    /// Something else.
+    Other,
+}
+
+/// The work of keeping a pool's prices true.
+#[derive(Debug)]
+pub(super) struct Work {
+    stage: Stage,
+    due: Instant,
+    prices: Prices,
+    /// Rounds to do: more from nothing.
+    rounds: u32,
+}
+
+impl Work {
+    pub fn new(now: Instant) -> Self {
+        let stage = Stage::Look { next: 0, moved: false };
+        Self { stage, due: now, prices: Prices::default(), rounds: ROUNDS_COLD }
+    }
+
+    /// When the next step is due.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Something has changed that is no estimate: the next look is now.
+    pub fn hasten(&mut self, now: Instant) {
+        self.due = self.due.min(now);
+    }
+
+    pub fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
+    /// One step.
+    pub fn step(&mut self, now: Now, priced: bool, trunks: usize, shares: &mut [(TenantId, &mut Share)]) -> Step {
+        match self.stage {
+            Stage::Round { .. } | Stage::Pair { .. } if !priced => self.rest(now),
+            Stage::Look { next, moved } => return self.look(now, next, moved, shares),
+            Stage::Round { round, next: 0 } => {
+                self.price(trunks, shares);
+                self.stage = Stage::Round { round, next: 1 };
+            }
+            Stage::Round { round, next } => {
+                let from = next - 1;
+                for (_, share) in shares.iter_mut().skip(from).take(SHARES_A_STEP) {
+                    share.gains.solve(&share.demand, &self.prices);
+                }
+                let next = next + SHARES_A_STEP;
+                self.stage = match (next > shares.len(), round + 1 < self.rounds) {
+                    (false, _) => Stage::Round { round, next },
+                    (true, true) => Stage::Round { round: round + 1, next: 0 },
+                    (true, false) => {
+                        self.price(trunks, shares);
+                        self.rounds = ROUNDS_WARM;
+                        self.after_rounds(now, trunks, shares)
+                    }
+                };
+            }
+            Stage::Pair { next, sweeps } => self.stage = self.pair(now, trunks, next, sweeps, shares),
+        }
+        Step::Other
+    }
+
+    fn look(&mut self, now: Now, next: usize, moved: bool, shares: &mut [(TenantId, &mut Share)]) -> Step {
+        let mut moved = moved;
+        for (_, share) in shares.iter_mut().skip(next).take(SHARES_A_STEP) {
+            moved |= share.look(now);
+        }
+        let next = next + SHARES_A_STEP;
+        if next < shares.len() {
+            self.stage = Stage::Look { next, moved };
+            return Step::Other;
+        }
+        if moved {
+            let mut kept = false;
+            for (_, share) in shares.iter_mut() {
+                share.demand = share.estimated();
+                share.changed = false;
+                kept |= share.demand.load() <= share.permitted as f64;
+            }
+            for (_, share) in shares.iter_mut().filter(|_| kept) {
+                let counts = flood_factor(share.demand.load(), share.permitted);
+                share.demand.within *= counts;
+                share.demand.beyond *= counts;
+            }
+            self.stage = Stage::Round { round: 0, next: 0 };
+        } else {
+            self.rest(now);
+        }
+        Step::Looked
+    }
+
+    fn rest(&mut self, now: Now) {
+        self.stage = Stage::Look { next: 0, moved: false };
+        self.due = now.mono + LOOK;
+    }
+
+    fn price(&mut self, trunks: usize, shares: &[(TenantId, &mut Share)]) {
+        let first =
+            |share: &Share| Class { rate: share.demand.rate, worth: share.worths.0, mean_s: share.demand.mean_s };
+        let mut classes = vec![];
+        let (mut carried, mut ends) = (0.0, 0.0);
+        for (_, share) in shares {
+            if share.gains.classes.is_empty() {
+                classes.push(first(share));
+            }
+            classes.extend_from_slice(&share.gains.classes);
+            let load = if share.gains.carried > 0.0 { share.gains.carried } else { share.demand.load() };
+            carried += load;
+            ends += load / share.demand.mean_s;
+        }
+        if carried > 0.0 {
+            self.prices.solve(trunks, &classes, carried / ends);
+        }
+    }
+
+    fn after_rounds(&mut self, now: Now, trunks: usize, shares: &mut [(TenantId, &mut Share)]) -> Stage {
+        if Pair::states(trunks) * shares.len() <= STATES_MAX {
+            return Stage::Pair { next: 0, sweeps: 0 };
+        }
+        shares.iter_mut().for_each(|(_, share)| share.paired = false);
+        self.rest(now);
+        self.stage
+    }
+
+    fn pair(
+        &mut self,
+        now: Now,
+        trunks: usize,
+        next: usize,
+        sweeps: usize,
+        shares: &mut [(TenantId, &mut Share)],
+    ) -> Stage {
+        let rest = rest_of(next, shares);
+        let Some((_, share)) = shares.get_mut(next) else {
+            self.rest(now);
+            return self.stage;
+        };
+        let times = (STATES_A_STEP / Pair::states(trunks)).clamp(1, SWEEPS_MAX - sweeps);
+        let settled = share.pair.sweep(trunks, &share.demand, &rest, times);
+        if !settled && sweeps + times < SWEEPS_MAX {
+            return Stage::Pair { next, sweeps: sweeps + times };
+        }
+        share.pair.publish();
+        share.paired = true;
+        Stage::Pair { next: next + 1, sweeps: 0 }
+    }
+}
+
+/// All others than the share with this index.
+fn rest_of(own: usize, shares: &[(TenantId, &mut Share)]) -> Rest {
+    let others = || shares.iter().enumerate().filter(|(n, _)| *n != own).map(|(_, (_, share))| &**share);
+    let mut all = others();
+    if let (Some(other), None) = (all.next(), all.next()) {
+        return Rest::One(other.demand);
+    }
+    let carried: f64 = others().map(|share| share.gains.carried).sum();
+    let ends: f64 = others().map(|share| share.gains.carried / share.demand.mean_s).sum();
+    let classes = others().flat_map(|share| share.gains.classes.iter().copied()).collect();
+    Rest::Many { classes, mean_s: if ends > 0.0 { carried / ends } else { 1.0 } }
+}
