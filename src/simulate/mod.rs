@@ -4,10 +4,14 @@
 //! digests of several seeds together, with confidence intervals. Nothing here reads a clock or a file: `cordboard simulate`
 //! does, and runs the seeds side by side.
 //!
+//! [`trunks`] stands beside these: tenants who share a pool of trunks, on the admission that decides live calls, with its own
+//! reader and measures; [`cases`] has single decisions of it.
+//!
 //! A further kind of scenario is a variant of [`Scenario`] with its own reader, its own module beside [`routing`] and
 //! [`media`], and a variant of [`Digest`]; statistics, agenda and random laws are shared.
 
 mod agenda;
+pub mod cases;
 pub mod measure;
 pub mod media;
 mod place;
@@ -18,6 +22,7 @@ pub mod scenario;
 mod summary;
 #[cfg(test)]
 mod tests;
+pub mod trunks;
 pub mod tune;
 
 pub use measure::Estimate;

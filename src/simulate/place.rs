@@ -32,7 +32,7 @@ impl fmt::Display for Refused {
         }
         let count = self.faults.len() + self.more;
         let told = if self.more > 0 { format!(", the first {} told", self.faults.len()) } else { String::new() };
-        write!(f, "error: {count} fault{}{told}; nothing was simulated", if count == 1 { "" } else { "s" })
+        write!(f, "error: {count} fault{}{told}; nothing was done", if count == 1 { "" } else { "s" })
     }
 }
 
@@ -242,6 +242,6 @@ mod tests {
         let refused = faults.refused().map(|refused| refused.to_string());
         let said: Vec<&str> = refused.as_deref().unwrap_or_default().lines().collect();
         assert_eq!(said[0], "r.json:3:12: `types[0].rate` is -3; expected 0 to 10");
-        assert_eq!(said[1], "error: 1 fault; nothing was simulated");
+        assert_eq!(said[1], "error: 1 fault; nothing was done");
     }
 }

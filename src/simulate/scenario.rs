@@ -25,9 +25,9 @@ pub const CONTACTS_MAX: u32 = 2_000_000;
 /// Longest run, in hours of virtual time.
 pub const HOURS_MAX: f64 = 100_000.0;
 /// Most contacts of one kind in an hour.
-const RATE_MAX: f64 = 1_000_000.0;
+pub(super) const RATE_MAX: f64 = 1_000_000.0;
 /// Longest mean time, in seconds.
-const MEAN_S_MAX: f64 = 1_000_000.0;
+pub(super) const MEAN_S_MAX: f64 = 1_000_000.0;
 /// Largest deviation of a logarithm: beyond this a mean says nothing.
 const LOG_SD_MAX: f64 = 3.0;
 /// Slowest work on several chats at once: below this a chat would outlast every run.
@@ -65,7 +65,11 @@ impl Scenario {
                 "routing" => typed(text, &mut faults, check_routing).map(Self::Routing),
                 "media" => typed(text, &mut faults, check_media).map(Self::Media),
                 other => {
-                    faults.add(&[Key("kind")], format!("`kind` is `{other}`"), "`routing` or `media`");
+                    faults.add(
+                        &[Key("kind")],
+                        format!("`kind` is `{other}`"),
+                        "`routing` or `media` (or `trunks`, for `simulate`)",
+                    );
                     None
                 }
             },
@@ -149,7 +153,11 @@ impl Scenario {
 }
 
 /// Reads one kind, then looks at what it says.
-fn typed<'t, T: Deserialize<'t>>(text: &'t str, faults: &mut Faults<'_>, check: fn(&T, &mut Faults<'_>)) -> Option<T> {
+pub(super) fn typed<'t, T: Deserialize<'t>>(
+    text: &'t str,
+    faults: &mut Faults<'_>,
+    check: fn(&T, &mut Faults<'_>),
+) -> Option<T> {
     match serde_json::from_str::<T>(text) {
         Ok(scenario) => {
             check(&scenario, faults);
@@ -186,7 +194,7 @@ impl Lasts {
         }
     }
 
-    fn check(&self, path: &[Step<'_>], faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, path: &[Step<'_>], faults: &mut Faults<'_>) {
         let at = |key| [path, &[Key(key)]].concat();
         if !["exponential", "erlang2", "lognormal"].contains(&self.law.as_str()) {
             return faults.add(
@@ -288,7 +296,7 @@ where
     from.deserialize_map(Once(PhantomData))
 }
 
-fn one() -> u64 {
+pub(super) fn one() -> u64 {
     1
 }
 
@@ -470,7 +478,7 @@ fn check_arrivals(scenario: &Routing, faults: &mut Faults<'_>) {
     }
 }
 
-fn some(path: &[Step<'_>], count: usize, most: usize, faults: &mut Faults<'_>) {
+pub(super) fn some(path: &[Step<'_>], count: usize, most: usize, faults: &mut Faults<'_>) {
     if count == 0 {
         faults.add(path, "there are none", format!("1 to {most}"));
     }
@@ -484,7 +492,7 @@ fn at_most(path: &[Step<'_>], count: usize, most: usize, faults: &mut Faults<'_>
 }
 
 /// Hours that must be within bounds, and bring some contacts, but not too many.
-fn duration(hours: f64, per_hour: f64, faults: &mut Faults<'_>) {
+pub(super) fn duration(hours: f64, per_hour: f64, faults: &mut Faults<'_>) {
     faults.positive(&[Key("hours")], hours, HOURS_MAX);
     let contacts = hours * per_hour;
     if (0.0..=HOURS_MAX).contains(&hours)

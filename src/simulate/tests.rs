@@ -293,7 +293,7 @@ fn the_first_faults_are_told_and_the_others_counted() {
     let refused = Scenario::read("s.json", &text).err().unwrap();
     assert_eq!((refused.faults.len(), refused.more), (20, 19_980));
     let told = refused.to_string();
-    assert!(told.ends_with("error: 20000 faults, the first 20 told; nothing was simulated"), "{told}");
+    assert!(told.ends_with("error: 20000 faults, the first 20 told; nothing was done"), "{told}");
     let twentieth = &refused.faults[19];
     assert!(twentieth.what.starts_with("`agents[19].skills.vip` is 2"), "{twentieth}");
     assert!(text.lines().nth(twentieth.line as usize - 1).is_some_and(|line| line.contains("2.0")), "{twentieth}");
