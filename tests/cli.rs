@@ -303,6 +303,48 @@ fn a_data_folder_that_is_not_there_is_no_empty_appliance() {
 }
 
 #[test]
+fn trunks_are_simulated_and_cases_decided() {
+    let dir = Dir::new();
+    // So many calls that the trunks are nearly always busy: the worth is soon sure.
+    let text = include_str!("vectors/routing/s3.json").replace("\"hours\": 125", "\"hours\": 5");
+    let file = dir.file("s3.json", &text.replace("120.0", "1200.0").replace("600.0", "1200.0"));
+    let run = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&dir.ok(&[&["simulate", file.as_str(), "--json"], args].concat())).unwrap()
+    };
+    let json = run(&["--rates", "true", "--mode", "33"]);
+    assert!(
+        json["worth_per_hour_ci95"].as_f64().unwrap() <= 0.0015 * json["worth_per_hour"].as_f64().unwrap(),
+        "{json}"
+    );
+    assert!(
+        json["worth_lost_pct"].is_number() && (380.0..400.0).contains(&json["worth_per_hour"].as_f64().unwrap()),
+        "{json}"
+    );
+    let tenant = json["tenants"][1].as_object().unwrap();
+    for key in ["offered", "blocked", "blocked_within"] {
+        assert!(tenant[key].is_number() && tenant[&format!("{key}_ci95")].is_number(), "{json}");
+    }
+    let media = dir.file("m1.json", include_str!("vectors/routing/m1.json"));
+    assert!(dir.fails(2, &["simulate", &media, "--mode", "priced"]).contains("--mode"));
+    assert!(dir.fails(2, &["simulate", &file, "--agents", "+2"]).contains("--agents"));
+
+    let cases = dir.file("cases.json", include_str!("vectors/admission/trunk-cases.json"));
+    let json: serde_json::Value = serde_json::from_str(&dir.ok(&["admission", "decide", &cases, "--json"])).unwrap();
+    assert_eq!(json[0], serde_json::json!({ "id": 1, "decision": "accept", "clause": "33h", "cap": 15, "need": 0 }));
+    let last = json.as_array().unwrap().last().unwrap();
+    assert_eq!(last, &serde_json::json!({ "id": "e15", "value": 1.0 }));
+    assert!(dir.ok(&["admission", "decide", &cases]).contains("45 of 45 as the file expects"));
+    let wrong = include_str!("vectors/admission/trunk-cases.json").replacen("\"33h\"", "\"34c\"", 1);
+    let wrong = dir.file("wrong.json", &wrong);
+    assert_eq!(dir.run(&["admission", "decide", &wrong]).status.code(), Some(1));
+    let bad = dir.file(
+        "bad.json",
+        "{\"decision_cases\": [\n {\"id\": 1, \"inputs\": {\"A\": 1, \"R\": \"-1\", \"T\": 0, \"calls\": 0}}]}",
+    );
+    assert!(dir.fails(1, &["admission", "decide", &bad]).contains("bad.json:2:"));
+}
+
+#[test]
 fn a_scenario_is_simulated_and_a_bad_one_refused_where_it_is_bad() {
     let dir = Dir::new();
     let mix = include_str!("vectors/routing/m1.json").replace("\"hours\": 60", "\"hours\": 1");
@@ -339,7 +381,7 @@ fn a_scenario_is_simulated_and_a_bad_one_refused_where_it_is_bad() {
     let bad = dir.file("bad.json", &mix.replace("\"per_hour\": 180", "\"per_hour\": -180"));
     let told = dir.fails(1, &["simulate", &bad]);
     assert!(told.contains("bad.json:8:") && told.contains("`media.voice.per_hour` is -180; expected 0 to"), "{told}");
-    assert!(told.contains("1 fault; nothing was simulated"), "{told}");
+    assert!(told.contains("1 fault; nothing was done"), "{told}");
 }
 
 /// A call that held a circuit of a trunk.

@@ -136,6 +136,9 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// What a scenario of contacts and agents would come to, in virtual time
     Simulate(SimulateArgs),
+    /// Admission of calls to trunks that several tenants share
+    #[command(subcommand)]
+    Admission(AdmissionCommand),
     /// Find weights that serve a scenario better, by simulation, and prove them on contacts not seen before
     Tune(TuneArgs),
     /// Change how much a module of the running appliance logs
@@ -456,6 +459,19 @@ pub(super) enum ProvisionCommand {
 pub(super) enum CdrCommand {
     /// Print the records of all calls, also of those in progress
     Export(CdrArgs),
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum AdmissionCommand {
+    /// What the rule decides of each case in a file, to the letter, and what chances it estimates
+    Decide {
+        /// The cases
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand, Debug)]

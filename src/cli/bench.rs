@@ -1,5 +1,6 @@
 //! `cordboard bench`: what one core does, measured here.
 
+pub mod admission;
 mod left;
 pub mod routing;
 
@@ -13,6 +14,7 @@ use clap::{Args, Subcommand};
 
 use super::{CliError, files, output};
 use crate::base::Codec;
+use crate::core::trunk::admission::Mode;
 use crate::proto::sdp::{self, Direction, Local};
 use crate::simulate::measure::quantile;
 
@@ -48,6 +50,21 @@ pub(super) enum Bench {
         #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
     },
+    /// Admission: how long a decision at shared trunks takes, by price and to the letter, and a step of keeping prices true
+    Admission {
+        /// Tenants
+        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+        tenants: u32,
+        /// Trunks of their pool
+        #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        trunks: u32,
+        /// Decisions of each kind
+        #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(100..))]
+        count: u32,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Routing: how long the decisions take when an agent gets free and when an item comes, by items that wait and agents
     Routing {
         /// Items that wait
@@ -72,6 +89,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     match &args.what {
         Bench::Sdp { count } => bench_sdp(*count),
         Bench::Start { provision, count, works } => bench_start(provision, *count, *works),
+        Bench::Admission { tenants, trunks, count, json } => bench_admission(*tenants, *trunks, *count, *json),
         Bench::Routing { items, agents, count, json } => bench_routing(items, agents, *count, *json),
     }
 }
@@ -229,6 +247,38 @@ fn bench_routing(items: &[u32], agents: &[u32], count: u32, json: bool) -> Resul
             provisioned[0][0],
             provisioned[1][0],
             provisioned[1][1]
+        ))?;
+    }
+    Ok(())
+}
+
+/// Builds the pool and prints what its decisions take.
+fn bench_admission(tenants: u32, trunks: u32, count: u32, json: bool) -> Result<(), CliError> {
+    let mut rows = Vec::new();
+    for (name, mode) in [("priced", Mode::Priced), ("literal", Mode::literal())] {
+        let mut pool = admission::Pool::new(tenants, trunks, mode);
+        let (mut decisions, mut steps) = (vec![], vec![]);
+        for _ in 0..count {
+            decisions.push(pool.turn().as_secs_f64() * 1e6);
+            steps.extend(pool.work().into_iter().map(|step| step.as_secs_f64() * 1e6));
+        }
+        rows.push((name, quantiles(decisions), quantiles(steps)));
+    }
+    if json {
+        let row = |(name, decision, step): &(&str, [f64; 3], [f64; 3])| {
+            serde_json::json!({
+                "mode": name, "tenants": tenants, "trunks": trunks,
+                "decision_us": { "p50": decision[0], "p99": decision[1], "max": decision[2] },
+                "step_us": { "p50": step[0], "p99": step[1], "max": step[2] },
+            })
+        };
+        return output::json(&rows.iter().map(row).collect::<Vec<_>>());
+    }
+    output::line("mode     decision, us: p50    p99    max   step of keeping prices true, us: p50    p99    max")?;
+    for (name, decision, step) in rows {
+        output::line(&format!(
+            "{name:<8} {:>17.2} {:>6.2} {:>6.0} {:>37.1} {:>6.1} {:>6.0}",
+            decision[0], decision[1], decision[2], step[0], step[1], step[2]
         ))?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a command watches the clock and may wait; nothing below does")]
 
+mod admission;
 mod args;
 pub mod bench;
 mod cdr;
@@ -18,6 +19,7 @@ mod scenario;
 mod serve;
 mod simulate;
 mod trunk;
+mod trunk_scenario;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +33,8 @@ pub use files::read_provision;
 
 use crate::core::control::Command as Order;
 use args::{
-    AgentCommand, CdrCommand, Command, ExportCommand, FlowCommand, ProvisionCommand, QueueCommand, TrunkCommand,
+    AdmissionCommand, AgentCommand, CdrCommand, Command, ExportCommand, FlowCommand, ProvisionCommand, QueueCommand,
+    TrunkCommand,
 };
 use entity::Kind;
 
@@ -65,6 +68,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Demo(args) => serve::demo(given, &args),
         Command::Bench(args) => bench::run(&args),
         Command::Simulate(args) => simulate::simulate(&args),
+        Command::Admission(AdmissionCommand::Decide { file, json }) => admission::decide(&file, json),
         Command::Tune(args) => simulate::tune(&args),
         Command::Check { files, json } => files::check(&files, json),
         Command::Provision(ProvisionCommand::Apply { file, dry_run }) => provision::apply(&dir, &file, dry_run),

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{CliError, files, output};
+use super::{CliError, files, output, trunk_scenario};
 use crate::core::contact::routing::{Policy, Routing, Weights};
 use crate::edge::console::Table;
 use crate::simulate::routing::MEASURES;
 use crate::simulate::scenario::Staff;
+use crate::simulate::trunks::{self, Admitted, Rates};
 use crate::simulate::{Digest, Estimate, Scenario, Summary, run, tune};
 
 /// Between two looks at the progress.
@@ -22,28 +23,34 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Args, Debug)]
 pub struct SimulateArgs {
     /// The scenario
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// The seed of the first run [default: the scenario's]
     #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// How many runs, with one seed after the other
+    pub(super) seed: Option<u64>,
+    /// How many runs, with one seed after the other; of trunks at least, more until the worth is sure to 0.15 %
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    seeds: u16,
+    pub(super) seeds: u16,
     /// How agents are chosen: fifo, best-skill, score or score+hold
     #[arg(long, value_name = "POLICY", default_value_t)]
     policy: Policy,
     /// Another number of agents: `12`, or `+2` and `-2` for more and fewer
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = staff)]
-    agents: Option<Staff>,
+    pub(super) agents: Option<Staff>,
     /// Another number of chats that an agent takes at once
     #[arg(long, value_name = "N")]
-    chat_slots: Option<u8>,
-    /// All policies beside each other, on the same contacts
-    #[arg(long, conflicts_with_all = ["policy", "json"])]
-    compare: bool,
+    pub(super) chat_slots: Option<u8>,
+    /// All policies beside each other, on the same contacts; of trunks, all modes
+    #[arg(long, conflicts_with_all = ["policy", "json", "mode"])]
+    pub(super) compare: bool,
+    /// How calls are admitted to shared trunks: priced, literal, 33, sharing or partition [default: priced]
+    #[arg(long, value_name = "MODE")]
+    pub(super) mode: Option<Admitted>,
+    /// What admission knows of calls: what it learns (estimated) or their true rates (true) [default: estimated]
+    #[arg(long, value_name = "WHAT")]
+    pub(super) rates: Option<Rates>,
     /// One JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 fn staff(text: &str) -> Result<Staff, String> {
@@ -57,7 +64,14 @@ fn staff(text: &str) -> Result<Staff, String> {
 
 /// Runs `cordboard simulate`.
 pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
-    let mut scenario = read(&args.file)?;
+    let text = files::read(&args.file)?;
+    if trunks::is_trunks(&text) {
+        return trunk_scenario::simulate(args, &text);
+    }
+    if args.mode.is_some() || args.rates.is_some() {
+        return Err(CliError::Usage("--mode and --rates are for scenarios of kind `trunks`".to_owned()));
+    }
+    let mut scenario = scenario(&args.file, &text)?;
     if let Some(staff) = args.agents {
         scenario.set_staff(staff).map_err(|what| CliError::Usage(format!("--agents: {what}")))?;
     }
@@ -197,7 +211,11 @@ fn side_by_side(rows: &[(&str, &[Digest])]) -> String {
 }
 
 fn read(file: &Path) -> Result<Scenario, CliError> {
-    Scenario::read(&file.display().to_string(), &files::read(file)?).map_err(CliError::Scenario)
+    scenario(file, &files::read(file)?)
+}
+
+fn scenario(file: &Path, text: &str) -> Result<Scenario, CliError> {
+    Scenario::read(&file.display().to_string(), text).map_err(CliError::Scenario)
 }
 
 /// Runs one setting with each of the seeds.
@@ -234,7 +252,11 @@ fn run_all(scenario: &Scenario, jobs: &[(Routing, u64)], told: bool) -> Result<V
 
 /// Does all jobs on as many threads as there are processors, and meanwhile looks at them now and then if there is a `look`; the
 /// results are in the order of the jobs. None if a job panicked: without its result others would be taken for it.
-fn in_parallel<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync, look: Option<impl Fn()>) -> Option<Vec<R>> {
+pub(super) fn in_parallel<J: Sync, R: Send>(
+    jobs: &[J],
+    work: impl Fn(&J) -> R + Sync,
+    look: Option<impl Fn()>,
+) -> Option<Vec<R>> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
     let next = AtomicUsize::new(0);
     let several = || {
