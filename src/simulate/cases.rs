@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::place::Step::{Index, Key};
 use super::place::{Faults, Refused, Step};
+use crate::base::erlang;
 use crate::base::lognormal::LogNormal;
 use crate::core::trunk::admission::Decimal;
 use crate::core::trunk::admission::likely::{self, Talk};
@@ -352,13 +353,12 @@ impl EstimateCase {
             }),
             "erlang_b" => given(self.args, &args, faults).and_then(|of: Group| {
                 number("a", of.a, &args, faults)?;
-                number(
-                    "c",
-                    f64::from(of.c).min(COUNT_MAX as f64 + 1.0) / COUNT_MAX as f64 * NUMBER_MAX,
-                    &args,
-                    faults,
-                )?;
-                Some(likely::erlang_b(of.c, of.a))
+                if of.c > erlang::LINES_MAX {
+                    faults.add(&args, format!("`c` is {}", of.c), format!("at most {}", erlang::LINES_MAX));
+                    return None;
+                }
+                // Without trunks every call is lost, be there never so few.
+                Some(if of.c == 0 { 1.0 } else { erlang::blocking(of.a, f64::from(of.c)) })
             }),
             "displaced" => given(self.args, &args, faults).and_then(|of: GroupAt| {
                 number("a", of.a, &args, faults)?;

@@ -83,11 +83,6 @@ pub fn comes_within(window_s: f64, rate: f64) -> f64 {
     -(-window_s * rate).exp_m1()
 }
 
-/// Erlang's loss formula: the chance that `trunks` are all busy when `erlangs` are offered.
-pub fn erlang_b(trunks: u32, erlangs: f64) -> f64 {
-    (1..=trunks).fold(1.0, |blocked, n| erlangs * blocked / (f64::from(n) + erlangs * blocked))
-}
-
 /// How many later calls are lost, on average, because one is accepted while `busy` of `trunks` are taken and `erlangs` are
 /// offered (Krishnan and Ott): the ratio of the losses of the two groups. At a full group one call displaces one.
 pub fn displaced(busy: u32, trunks: u32, erlangs: f64) -> f64 {
@@ -109,6 +104,7 @@ pub fn displaced(busy: u32, trunks: u32, erlangs: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::erlang::blocking;
     use crate::core::trunk::admission::testing::Dice;
 
     #[test]
@@ -143,19 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn erlangs_formula_is_that_of_the_tables() {
-        for (trunks, erlangs, loss) in [(10, 4.461, 0.01), (20, 12.03, 0.01), (5, 2.219, 0.05), (100, 84.06, 0.01)] {
-            let found = erlang_b(trunks, erlangs);
-            assert!((found - loss).abs() < 5e-5, "{trunks} trunks, {erlangs} E: {found}");
-        }
-        assert_eq!(erlang_b(0, 3.0), 1.0);
-        assert_eq!(erlang_b(4, 0.0), 0.0);
-    }
-
-    #[test]
     fn what_a_call_displaces_is_the_ratio_of_losses() {
         for (busy, trunks, erlangs) in [(0, 5, 3.0), (3, 5, 3.0), (4, 5, 3.0), (5, 5, 3.0), (17, 20, 15.0)] {
-            let ratio = erlang_b(trunks, erlangs) / erlang_b(busy, erlangs);
+            let lost = |trunks| blocking(erlangs, f64::from(trunks));
+            let ratio = lost(trunks) / lost(busy);
             assert!((displaced(busy, trunks, erlangs) - ratio).abs() < 1e-12);
         }
         assert_eq!(displaced(2, 2, 0.0), 1.0);
