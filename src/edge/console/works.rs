@@ -226,8 +226,9 @@ fn why(reason: &Match) -> String {
 
 /// The pair that was chosen and the best of the others; with their scores where these decided.
 fn matched(work: &Work, agent: &str, reason: &Match) -> Table {
-    let (head, cells): (&[&str], fn(&Terms) -> Vec<String>) =
-        if reason.policy.goes_by_score() { (&TERMS, |of| terms(of).to_vec()) } else { (&[], |_| vec![]) };
+    let scores = reason.policy.goes_by_score();
+    let cells = |of: &Terms| if scores { terms(of).to_vec() } else { Vec::new() };
+    let head: &[&str] = if scores { &TERMS } else { &[] };
     let mut table = Table::new(["agent", "work"].into_iter().chain(head.iter().copied()));
     table.row([agent.to_owned(), work.id.to_string()].into_iter().chain(cells(&reason.terms)));
     for other in &reason.others {
