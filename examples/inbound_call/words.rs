@@ -10,9 +10,10 @@ pub fn of_change(change: &Change) -> String {
         Change::CallEnded { .. } => "the call ended".into(),
         Change::AgentChanged { agent, status, .. } => format!("agent {agent} is {status:?}"),
         Change::ClientMet { met } => format!("the caller has met {}", met.agent),
-        Change::Provisioned { .. } | Change::WorkChanged { .. } | Change::Registered { .. } => {
-            "not of this call".into()
-        }
+        Change::Provisioned { .. }
+        | Change::WorkChanged { .. }
+        | Change::Learned { .. }
+        | Change::Registered { .. } => "not of this call".into(),
     }
 }
 

@@ -230,6 +230,7 @@ impl Appliance {
         let (interrupted, numbers) = (recovered.interrupted, provision.number.len());
         let mut switch =
             Switch::recover(now, config, provision, &states, bindings, recovered.works, recovered.last_agents);
+        switch.recall(now, &recovered.learned);
         for fault in &prompt_faults {
             switch.handle(now, Input::Alarm { name: "prompt-unusable", subject: fault.clone(), stands: true });
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A log-normal law of times in seconds.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct LogNormal {
@@ -50,7 +52,7 @@ impl LogNormal {
 }
 
 /// A log-normal law as it is learned: means of the logarithm and of its square that follow the last so many times.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub struct Learned {
     seen: f64,
     mean: f64,
@@ -65,6 +67,11 @@ impl Learned {
         let off = log - self.mean;
         self.mean += off / self.seen;
         self.variance += (off * (log - self.mean) - self.variance) / self.seen;
+    }
+
+    /// Whether it may be what was once learned: of what was stored nobody knows.
+    pub fn is_sound(self) -> bool {
+        self.mean.is_finite() && [self.seen, self.variance].iter().all(|n| n.is_finite() && *n >= 0.0)
     }
 
     /// The law; none before 30 times were seen, which tell little of a spread.

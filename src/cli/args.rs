@@ -50,6 +50,8 @@ pub(super) enum Command {
     Queues(View),
     /// Trunks and their health
     Trunks(View),
+    /// Tenants' contracts: calls permitted and in progress on shared trunks, and what a circuit costs now
+    Contracts(View),
     /// Where requests to a SIP URI would go, as DNS says now
     Locate {
         /// `sip:HOST` or `sips:HOST`, perhaps with `:PORT` and `;transport=tcp`
@@ -361,6 +363,14 @@ pub(super) enum TrunkCommand {
     Restore {
         /// Its name
         trunk: String,
+    },
+    /// Say why a call was admitted to a shared trunk, or was not
+    Explain {
+        /// The call's id, as `cordboard calls` and its record show it
+        call: CallId,
+        /// For machines
+        #[arg(long)]
+        json: bool,
     },
     /// Print how many circuits were held of each trunk, and by each tenant
     Usage(UsageArgs),

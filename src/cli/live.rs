@@ -78,6 +78,15 @@ pub fn trunks(dir: &Path, view: &View) -> Result<(), CliError> {
     })
 }
 
+/// What tenants are permitted on the trunks that they share.
+pub fn contracts(dir: &Path, view: &View) -> Result<(), CliError> {
+    show(dir, view, &Query::Contracts, |reply, json| match reply {
+        Reply::Contracts { contracts } if json => output::json(&contracts),
+        Reply::Contracts { contracts } => text(&render::contracts(contracts)),
+        other => unexpected(other),
+    })
+}
+
 /// Where a SIP URI leads.
 pub fn locate(dir: &Path, uri: String, json: bool) -> Result<(), CliError> {
     match connect(dir)?.query(&Query::Locate { uri })? {

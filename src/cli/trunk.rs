@@ -9,11 +9,13 @@ use super::args::{EntityCommand, ForecastArgs, UsageArgs};
 use super::cdr::{age_ms, reader, time};
 use super::entity::Kind;
 use super::{CliError, entity, live, output};
-use crate::base::Timestamp;
+use crate::base::{CallId, Timestamp};
 use crate::core::fault::did_you_mean;
+use crate::core::journal::CallEvent;
 use crate::core::tenant::{Directory, Provision};
 use crate::core::trunk::forecast::{self, DAYS_MIN, Measured, Month, PeakHour};
 use crate::core::trunk::provisioned_circuits;
+use crate::core::trunk::sharing::{ADMITTED, NOT_ADMITTED};
 use crate::core::trunk::usage::{Row, Usage, Whose};
 use crate::edge::console::Table;
 use crate::edge::store::{CdrFilter, Reader};
@@ -29,6 +31,26 @@ const MONTHS_SHOWN: usize = 12;
 pub fn set_in_service(dir: &Path, name: String, in_service: bool) -> Result<(), CliError> {
     let fields = vec![format!("out_of_service={}", !in_service)];
     entity::run(dir, Kind::Trunk, EntityCommand::Set { name, fields, dry_run: false })
+}
+
+/// Runs `cordboard trunk explain`: each decision with what it was made of, as the call's record has it.
+pub fn explain(dir: &Path, call: CallId, json: bool) -> Result<(), CliError> {
+    let found = reader(dir)?.map_or(Ok(None), |reader| reader.cdr(call))?;
+    let missing = || CliError::Missing { kind: "call", name: call.to_string(), nearest: None };
+    let cdr = found.ok_or_else(missing)?;
+    let decisions: Vec<&CallEvent> =
+        cdr.events.iter().filter(|event| [ADMITTED, NOT_ADMITTED].contains(&event.what.as_str())).collect();
+    if json {
+        return output::json(&decisions);
+    }
+    if decisions.is_empty() {
+        return output::line("it asked for no circuit that tenants share");
+    }
+    let mut table = Table::new(["at", "decision", "why"]);
+    for event in decisions {
+        table.row([event.at.to_string(), event.what.replace('-', " "), event.detail.clone()]);
+    }
+    live::text(&table)
 }
 
 /// Runs `cordboard trunk usage`.

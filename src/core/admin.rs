@@ -157,6 +157,7 @@ impl Switch {
         }
         self.stopping = true;
         self.sip.set_stopping(true);
+        self.store_learned();
         for registration in self.trunks.values_mut().filter_map(|t| t.registration.take()) {
             self.sip.unregister(now, registration);
         }
@@ -195,6 +196,7 @@ impl Switch {
         self.read_certificates(now);
         self.watch_names(now);
         self.start_trunks(now);
+        self.provision_admission(now);
     }
 
     /// Reachability of all agents, and the sign-in of those that are new and provisioned as signed in.
@@ -243,6 +245,7 @@ impl Switch {
             Query::Agents => Reply::Agents { agents: self.agent_views() },
             Query::Queues => Reply::Queues { queues: self.queue_views(now) },
             Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
+            Query::Contracts => Reply::Contracts { contracts: self.contract_views(now) },
             Query::Locate { uri } => return self.ask_location(now, token, &uri),
             Query::Bans => Reply::Bans { bans: self.ban_views(now) },
             Query::Works { tenant, queue, state, after } => {

@@ -147,6 +147,8 @@ pub enum Query {
     Queues,
     /// Trunks, peers, spans and their health.
     Trunks,
+    /// What tenants are permitted on the trunks that they share.
+    Contracts,
     /// Where requests to a SIP URI would go, as DNS says now (RFC 3263).
     Locate {
         /// `sip:HOST`, `sips:HOST`, perhaps with a user, a port and a transport.
@@ -236,6 +238,11 @@ pub enum Reply {
     Trunks {
         /// By name.
         trunks: Vec<TrunkView>,
+    },
+    /// Answer to [`Query::Contracts`].
+    Contracts {
+        /// By tenant and trunk, as provisioned.
+        contracts: Vec<ContractView>,
     },
     /// Answer to [`Query::Locate`].
     Located {
@@ -459,6 +466,35 @@ pub struct TrunkView {
     pub service: Service,
     /// Peers or spans with their health, one line each.
     pub health: Vec<String>,
+}
+
+/// A tenant's standing on a trunk that it shares.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ContractView {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Trunk's name.
+    pub trunk: String,
+    /// Agents signed in who take work, busy or idle.
+    pub agents: u32,
+    /// Calls that they permit at once.
+    pub permitted: u64,
+    /// The tenant's calls, on all its shared trunks.
+    pub calls: u64,
+    /// All calls of the trunk.
+    pub trunk_calls: u64,
+    /// Its circuits.
+    pub trunk_circuits: u64,
+    /// Whether a call would be admitted now.
+    pub accepts: bool,
+    /// What it would be worth; of admission by price.
+    pub worth: Option<f64>,
+    /// What a circuit costs now.
+    pub price: Option<f64>,
+    /// Calls that came since the start.
+    pub offered: u64,
+    /// Of these, not admitted.
+    pub refused: u64,
 }
 
 /// Whether a trunk takes calls.

@@ -7,6 +7,7 @@ use crate::core::contact::Work;
 use crate::core::contact::sticky::LastAgent;
 use crate::core::media::PortStats;
 use crate::core::tenant::Provision;
+use crate::core::trunk::admission::Memory;
 
 /// Position in the journal: 1 for the first change ever; no gaps.
 pub type Seq = u64;
@@ -127,6 +128,17 @@ pub enum AgentStatus {
     WrapUp,
 }
 
+/// What was learned of a tenant's calls on a trunk that it shares.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Learned {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Trunk's name.
+    pub trunk: String,
+    /// How often its calls come, and how long they last.
+    pub memory: Memory,
+}
+
 /// A fact. Recovery needs nothing else.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
@@ -174,6 +186,11 @@ pub enum Change {
     ClientMet {
         /// Who and when.
         met: LastAgent,
+    },
+    /// What was learned of a tenant's calls on a trunk that it shares.
+    Learned {
+        /// Whole.
+        learned: Box<Learned>,
     },
     /// A phone registered (or, with `expires_at` in the past, left).
     Registered {

@@ -30,8 +30,10 @@ use crate::core::media::{MediaCommand, MediaEvent};
 use crate::core::queue::Engine;
 use crate::core::tenant::{Directory, Provision};
 use crate::core::tls::{Profile, Profiles, ServerTls};
+use crate::core::trunk::admission::{Admission, Mode};
 use crate::core::trunk::locator::Locator;
 use crate::core::trunk::servers::Servers;
+use crate::core::trunk::sharing::Sharers;
 use crate::core::trunk::sockets::SocketPool;
 use crate::core::trunk::target::Destination;
 use crate::core::trunk::tdm::CircuitEntry;
@@ -252,6 +254,8 @@ pub(crate) enum Timer {
     Unheard(Source),
     /// When the certificates are to be looked at: whether one ends soon.
     Certificates,
+    /// When what was learned of calls on shared trunks is to be stored.
+    Learned,
     /// When the clock is to be looked at: whether a work item's time has come.
     WorksDue,
     /// When calls still up after [`Command::Stop`] are released.
@@ -314,6 +318,9 @@ pub struct Switch {
     /// Spans in alarm or gone, provisioned or not.
     pub(crate) spans_down: HashSet<(CardId, u8)>,
     pub(crate) trunks: HashMap<TrunkId, TrunkHealth>,
+    /// Who may use the trunks that tenants share.
+    pub(crate) admission: Admission,
+    pub(crate) sharers: Sharers,
     /// Where destinations are.
     pub(crate) locator: Locator,
     /// How the servers fare that we call.
@@ -408,6 +415,8 @@ impl Switch {
             circuits: BTreeMap::new(),
             spans_down: HashSet::new(),
             trunks: HashMap::new(),
+            admission: Admission::new(Mode::Priced),
+            sharers: Sharers::default(),
             locator: Locator::new(&config.listeners),
             servers: Servers::default(),
             located_peers: HashMap::new(),
@@ -448,6 +457,8 @@ impl Switch {
         switch.restore_last_agents(last_agents);
         switch.restore_works(now, works);
         switch.restore(now, agents, bindings);
+        switch.count_agents(now);
+        switch.store_learned_and_go_on(now);
         switch.sockets_ask();
         switch.settle(now);
         switch
@@ -489,6 +500,8 @@ impl Switch {
         self.sip.handle_timeout(now);
         self.queue.handle_timeout(now);
         self.refresh_names(now);
+        // A bounded piece of its work at a time; what is left makes the next turn come at once.
+        self.admission.handle_timeout(now);
         self.settle(now);
         while let Some(&Reverse((due, _, timer))) = self.timers.peek() {
             if due > now.mono {
@@ -503,7 +516,8 @@ impl Switch {
     /// When `handle_timeout` is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = self.timers.peek().map(|Reverse((due, _, _))| *due);
-        [own, self.sip.poll_timeout(), self.queue.poll_timeout(), self.locator.poll_timeout()]
+        let admission = self.admission.poll_timeout();
+        [own, self.sip.poll_timeout(), self.queue.poll_timeout(), self.locator.poll_timeout(), admission]
             .into_iter()
             .flatten()
             .min()
@@ -544,6 +558,7 @@ impl Switch {
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),
             Timer::Unheard(source) => self.guessed(now, source),
             Timer::Certificates => self.watch_certificates(now),
+            Timer::Learned => self.store_learned_and_go_on(now),
             Timer::WorksDue => self.look_at_works(now),
             Timer::GraceOver => self.release_all(now),
         }
@@ -647,6 +662,7 @@ impl Switch {
         assert_eq!(self.by_session.len(), self.legs.values().filter(|l| l.sip().is_some()).count());
         self.queue.check_invariants();
         self.check_works();
+        self.check_sharing();
         self.sip.check_invariants();
     }
 }

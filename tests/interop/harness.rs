@@ -349,6 +349,11 @@ impl Appliance {
         self.status()[name].as_u64().unwrap_or_else(|| panic!("status has no number {name}"))
     }
 
+    /// `cordboard contracts`.
+    pub fn contracts(&self) -> Value {
+        self.json("contracts")
+    }
+
     /// `cordboard trunks`.
     pub fn trunks(&self) -> Value {
         self.json("trunks")

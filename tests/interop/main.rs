@@ -15,6 +15,7 @@ mod methods;
 mod names;
 mod phone;
 mod providers;
+mod sharing;
 mod stock;
 mod tls;
 mod wire;

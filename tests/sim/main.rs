@@ -14,6 +14,7 @@ mod names;
 mod overload;
 mod protected;
 mod scripts;
+mod sharing;
 mod walk;
 mod wants;
 mod world;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::base::{CallId, Now, TenantId, TrunkId};
+use crate::base::{LegId, Now, TenantId, TrunkId};
 use crate::core::trunk::admission::rule::Terms;
 use crate::core::trunk::admission::{Admission, Contract, Decimal, Mode, PoolTerms};
 
@@ -17,7 +17,7 @@ pub struct Pool {
     now: Now,
     trunks: u32,
     tenants: u32,
-    calls: VecDeque<CallId>,
+    calls: VecDeque<LegId>,
     call_last: u64,
     dice: u64,
 }
@@ -61,8 +61,8 @@ impl Pool {
         let took = began.elapsed();
         if verdict.is_some_and(|verdict| verdict.accepts()) {
             self.call_last += 1;
-            self.admission.call_began(self.now, CallId(self.call_last), tenant, POOL);
-            self.calls.push_back(CallId(self.call_last));
+            self.admission.call_began(self.now, LegId(self.call_last), tenant, POOL);
+            self.calls.push_back(LegId(self.call_last));
         }
         took
     }

@@ -327,8 +327,9 @@ impl Switch {
     fn agent_changed(&mut self, now: Now, agent: AgentId, status: AgentStatus, reason: String) {
         let Some(entry) = self.directory.agent(agent) else { return };
         let tenant = self.directory.tenant(entry.tenant).map_or(String::new(), |t| t.name.clone());
-        let agent = entry.name.clone();
-        self.journal(Change::AgentChanged { tenant, agent, status, reason, at: now.wall });
+        let (id, name) = (entry.tenant, entry.name.clone());
+        self.agent_counts(now, id, agent, status);
+        self.journal(Change::AgentChanged { tenant, agent: name, status, reason, at: now.wall });
     }
 
     /// Rings an agent's phone or a target, over SIP or a circuit.

@@ -125,6 +125,10 @@ impl Switch {
             self.engage(now, agent);
         }
         self.legs.insert(id, leg);
+        if new.direction == Direction::Outbound {
+            // Whose a call in is shows after its leg is there.
+            self.circuit_taken(now, id);
+        }
     }
 
     /// `tenant/name` of an agent.

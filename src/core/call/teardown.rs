@@ -50,6 +50,7 @@ impl Switch {
 
     fn forget_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
         let Some(l) = self.legs.remove(&leg) else { return };
+        self.admission.call_ended(now, leg);
         if let Some(sip) = l.sip() {
             self.by_session.remove(&sip.session);
         }

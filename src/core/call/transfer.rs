@@ -77,6 +77,10 @@ impl Switch {
                     continue;
                 }
             };
+            if step.trunk.is_some_and(|trunk| !self.may_go_out(now, call, trunk)) {
+                failure = Cause::NoCircuit;
+                continue;
+            }
             match self.dial(now, call, &step, Role::Target) {
                 Ok(leg) => {
                     let ring = Duration::from_secs(step.ring_s.clamp(1, 600).into());

@@ -83,6 +83,7 @@ pub fn diff(old: &Provision, new: &Provision) -> Vec<Difference> {
     let mut differences = Vec::new();
     single("sip", &old.sip, &new.sip, &mut differences);
     single("media", &old.media, &new.media, &mut differences);
+    single("admission", &old.admission, &new.admission, &mut differences);
     many(&old.card, &new.card, &mut differences);
     many(&old.trunk, &new.trunk, &mut differences);
     many(&old.span, &new.span, &mut differences);

@@ -1,5 +1,6 @@
 //! The provisioned world resolved: ids in place of names, and an index for each question that a call asks.
 
+mod contracts;
 mod entries;
 mod resolve;
 mod traits;
@@ -9,9 +10,10 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use self::contracts::capacity;
 pub use self::entries::{
-    AgentEntry, AttributeEntry, Callback, CardEntry, Escalation, FlowEntry, Group, Host, PeerEntry, QueueEntry,
-    SiteEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry, TrunkKind,
+    AgentEntry, AttributeEntry, Callback, CardEntry, ContractEntry, Escalation, FlowEntry, Group, Host, PeerEntry,
+    QueueEntry, RefusalEntry, SiteEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry, TrunkKind,
 };
 pub use self::resolve::{ResolveError, ResolveFault, Resolved, WANTS_MAX};
 pub use self::traits::OwnModifier;
@@ -74,6 +76,7 @@ impl Directory {
         new.add_queues(provision, old);
         new.add_flows_and_numbers(provision, old);
         new.add_trunks(provision, old);
+        new.add_contracts(provision);
         new.add_cards(provision, old);
         new
     }
@@ -256,6 +259,7 @@ impl Directory {
                 routing: tenant.routing,
                 dispositions: tenant.dispositions.clone(),
                 not_ready_reasons: tenant.not_ready_reasons.clone(),
+                contract: None,
             };
             self.tenants.add(None, &tenant.name, id, entry);
         }
@@ -402,6 +406,8 @@ impl Directory {
                     hunt: trunk.hunt,
                     calls_max: (trunk.calls_max > 0).then_some(trunk.calls_max),
                     reserved_out: trunk.reserved_out,
+                    circuits: capacity(provision, trunk),
+                    permitted: (trunk.permitted > 0).then_some(trunk.permitted),
                     out_of_service: trunk.out_of_service,
                 },
                 tls: trunk.tls.clone(),

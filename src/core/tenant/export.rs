@@ -30,6 +30,7 @@ pub fn export_with_secrets(provision: &Provision) -> String {
     let mut text = String::new();
     single(&mut text, "sip", &provision.sip);
     single(&mut text, "media", &provision.media);
+    single(&mut text, "admission", &provision.admission);
     many(&mut text, "card", &provision.card);
     many(&mut text, "trunk", &provision.trunk);
     many(&mut text, "span", &provision.span);

@@ -21,6 +21,8 @@ pub(super) enum Form {
     Word(&'static [&'static str]),
     /// A finite number.
     Number,
+    /// A decimal number that is not negative, as a number or in quotes; kept as it is written.
+    Decimal,
     /// A number from 0 to 1.
     Level,
     /// A table of names and numbers.
@@ -46,6 +48,7 @@ impl Form {
             Form::Whole(max) => format!("an integer of 0 to {max}"),
             Form::Word(words) => words.join(" or "),
             Form::Number => "a number".into(),
+            Form::Decimal => "a decimal number such as 1.25".into(),
             Form::Level => "a level of 0 to 1".into(),
             Form::Wholes(max) => format!("a table of names and integers of 0 to {max}, as {{ sales = 20 }}"),
             Form::Values => {
@@ -63,6 +66,8 @@ impl Form {
     pub(super) fn stand_in(self) -> Value {
         match self {
             Form::Word([first, ..]) => Value::from(*first),
+            Form::Texts => Value::Array(Vec::new()),
+            Form::Decimal => Value::from("1"),
             _ => Value::String(String::new()),
         }
     }
@@ -124,6 +129,23 @@ pub(super) const MEDIA: &[Field] = &[
     may("codecs", Form::Texts),
     may("comfort_noise", FLAG),
     may("silence_suppression", FLAG),
+];
+
+pub(super) const ADMISSION: &[Field] = &[
+    may("mode", Form::Word(&["priced", "literal"])),
+    may("likely_other", Form::Level),
+    may("likely_end", Form::Level),
+    may("window_s", U32),
+];
+
+const CONTRACT: &[Field] = &[
+    Field { name: "trunks", form: Form::Texts, required: true },
+    Field { name: "ratio", form: Form::Decimal, required: true },
+    may("after_hours", U32),
+    may("worth_within", Form::Number),
+    may("worth_beyond", Form::Number),
+    may("refused", Form::Word(&["no-circuit", "congestion", "busy", "flow"])),
+    may("refused_flow", TEXT),
 ];
 
 const CLIENT_TLS: &[Field] = &[
@@ -219,6 +241,7 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("routing", Form::Table(ROUTING)),
             may("dispositions", Form::Texts),
             may("not_ready_reasons", Form::Texts),
+            may("contract", Form::Table(CONTRACT)),
         ],
     ),
     ("site", &[needs("name"), may("timezone", TEXT)]),
@@ -294,6 +317,7 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("hunt", Form::Word(&["ascending", "descending", "least-used", "round-robin"])),
             may("calls_max", U32),
             may("reserved_out", U32),
+            may("permitted", U32),
             may("out_of_service", FLAG),
             may("tls", Form::Table(CLIENT_TLS)),
             may("outbound_proxy", TEXT),

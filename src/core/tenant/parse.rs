@@ -11,8 +11,9 @@ use toml::de::{DeTable, DeValue};
 use crate::core::fault::{self, Fault, Lines, did_you_mean};
 use crate::core::tenant::check::{self, Problem};
 use crate::core::tenant::expand::expand;
-use crate::core::tenant::fields::{ENTRIES, Field, Form, MEDIA, SIP};
+use crate::core::tenant::fields::{ADMISSION, ENTRIES, Field, Form, MEDIA, SIP};
 use crate::core::tenant::provision::{Flow, Provision};
+use crate::core::trunk::admission::Decimal;
 
 /// Most faults reported of one file; a last one says how many more there are.
 pub const FAULTS_MAX: usize = 1_000;
@@ -152,13 +153,14 @@ impl<'t> Reader<'t> {
             let at = key.span().start;
             match (name, ENTRIES.iter().find(|(kind, _)| *kind == name)) {
                 ("sip", _) => set(&mut provision.sip, self.single(name, SIP, value)),
+                ("admission", _) => set(&mut provision.admission, self.single(name, ADMISSION, value)),
                 ("media", _) => set(&mut provision.media, self.single(name, MEDIA, value)),
                 (_, Some((kind, fields))) => {
                     let entries = self.many(kind, fields, value);
                     self.add(&mut provision, kind, entries);
                 }
                 (_, None) => {
-                    let known = ["sip", "media"].into_iter().chain(ENTRIES.iter().map(|(kind, _)| *kind));
+                    let known = ["sip", "media", "admission"].into_iter().chain(ENTRIES.iter().map(|(kind, _)| *kind));
                     self.unknown(at, "the file", name, &known.collect::<Vec<_>>());
                 }
             }
@@ -281,6 +283,7 @@ impl<'t> Reader<'t> {
                 }
                 Some(Value::from(word))
             }
+            (Form::Decimal, number) => return self.decimal(at, whose, number),
             (Form::Number, number) => float(number).map(Value::from),
             (Form::Level, number) => {
                 let level = float(number);
@@ -296,6 +299,26 @@ impl<'t> Reader<'t> {
             self.fault(at, format!("{whose} is {}", describe(value.get_ref())), form.describe());
         }
         converted
+    }
+
+    /// A decimal number as it is written: in binary 1.15 would be a hair less.
+    fn decimal(&mut self, at: usize, whose: &str, value: &DeValue<'_>) -> Option<Value> {
+        let text: &str = match value {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            DeValue::String(text) => text,
+            other => {
+                self.fault(at, format!("{whose} is {}", describe(other)), Form::Decimal.describe());
+                return None;
+            }
+        };
+        match text.parse::<Decimal>() {
+            Ok(number) => Some(Value::from(number.to_string())),
+            Err(error) => {
+                self.fault(at, format!("{whose} is {text}"), error.to_string());
+                None
+            }
+        }
     }
 
     /// All items in one form, or none.

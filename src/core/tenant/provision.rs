@@ -9,6 +9,7 @@ use crate::base::{Medium, Redacted};
 use crate::core::contact::modifier::IMPORTANCE_MAX;
 use crate::core::contact::{Kind, Mode, Modifier, Routing, Value};
 use crate::core::tls::{ClientTls, ServerTls};
+use crate::core::trunk::admission::Decimal;
 
 /// Tries of a call-back where a queue says nothing.
 pub const CALLBACK_TRIES: u32 = 3;
@@ -23,6 +24,8 @@ pub struct Provision {
     pub sip: Sip,
     /// RTP addresses and ports.
     pub media: Media,
+    /// How calls are admitted to trunks that tenants share.
+    pub admission: Sharing,
     /// Trunk cards.
     pub card: Vec<Card>,
     /// Spans of cards.
@@ -163,6 +166,107 @@ impl Default for Media {
     }
 }
 
+/// `[admission]`: how calls of tenants with a contract are admitted to the trunks that they share.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sharing {
+    /// By worth and price, or to the letter of the thresholds.
+    pub mode: SharingMode,
+    /// To the letter: from this chance on another tenant is likely to have a call, 0..=1.
+    pub likely_other: f64,
+    /// To the letter: from this chance on enough calls are likely to end, 0..=1.
+    pub likely_end: f64,
+    /// To the letter: within so many seconds.
+    pub window_s: u32,
+}
+
+impl Default for Sharing {
+    fn default() -> Self {
+        Self { mode: SharingMode::Priced, likely_other: 0.5, likely_end: 0.5, window_s: 30 }
+    }
+}
+
+/// How calls are admitted to shared trunks.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SharingMode {
+    /// A call is accepted when it is worth what a circuit costs now.
+    #[default]
+    Priced,
+    /// A call within the permitted number is accepted unless the trunk is short and others are likely to call; one beyond it when
+    /// enough calls are likely to end.
+    Literal,
+}
+
+impl SharingMode {
+    /// Both.
+    pub const ALL: [SharingMode; 2] = [SharingMode::Priced, SharingMode::Literal];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Priced => "priced",
+            Self::Literal => "literal",
+        }
+    }
+}
+
+/// `contract = { .. }` of a tenant: how many calls it may have at once on trunks that it shares with others. With `A` agents signed
+/// in that is `max(A * ratio, A + after_hours)`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// The trunks, by name.
+    pub trunks: Vec<String>,
+    /// Circuits for each agent, an exact decimal.
+    pub ratio: Decimal,
+    /// Circuits beyond the number of agents, and when nobody is signed in.
+    #[serde(default)]
+    pub after_hours: u32,
+    /// What a call within the permitted number is worth, for its whole length; any unit, the same for all tenants.
+    #[serde(default = "one_f64")]
+    pub worth_within: f64,
+    /// What a call beyond it is worth, at most the same.
+    #[serde(default = "worth_beyond")]
+    pub worth_beyond: f64,
+    /// What becomes of a call that is not admitted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refused: Refusal,
+    /// With `refused = "flow"`: the tenant's flow that treats it, with an announcement or a transfer elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_flow: Option<String>,
+}
+
+/// What becomes of a call that is not admitted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// No circuit is free (Q.850 34; by SIP 503).
+    #[default]
+    NoCircuit,
+    /// Congestion (Q.850 42; by SIP 503).
+    Congestion,
+    /// The number is busy (Q.850 17; by SIP 486).
+    Busy,
+    /// A flow goes on with it.
+    Flow,
+}
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Refusal; 4] = [Refusal::NoCircuit, Refusal::Congestion, Refusal::Busy, Refusal::Flow];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCircuit => "no-circuit",
+            Self::Congestion => "congestion",
+            Self::Busy => "busy",
+            Self::Flow => "flow",
+        }
+    }
+}
+
 /// `[[card]]`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,6 +321,9 @@ pub struct Tenant {
     /// Why an agent may be not ready; any word when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_ready_reasons: Vec<String>,
+    /// How many calls it may have on shared trunks; as many as there is room for when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Contract>,
 }
 
 /// `[[site]]`
@@ -519,6 +626,9 @@ pub struct Trunk {
     /// Of these so many are left to calls out: calls in are refused before.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reserved_out: u32,
+    /// Calls up to which the trunk is not short, for tenants with a contract and `[admission] mode = "literal"`; 0 for no such test.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub permitted: u32,
     /// Takes no new calls, in or out; those in progress go on (busied out). Emergency calls go all the same.
     #[serde(default, skip_serializing_if = "is_false")]
     pub out_of_service: bool,
@@ -629,6 +739,9 @@ fn one_f64() -> f64 {
 #[expect(clippy::float_cmp, reason = "1 is exact, and only the default is left out")]
 fn is_one(number: &f64) -> bool {
     *number == 1.0
+}
+fn worth_beyond() -> f64 {
+    0.25
 }
 fn callback_tries() -> u32 {
     CALLBACK_TRIES

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::base::Medium;
 use crate::core::contact::{Kind, Level, Mode, Modifier, Policy, Routing, Step, Value, Weights};
+use crate::core::tenant::directory::capacity;
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, Card, Flow, Hunt, Number, Peer, Provision, Queue, Site, Skill, Span, Sticky,
-    Tenant, Trunk, Unservable,
+    Agent, AgentModifier, Attribute, Card, Contract, Flow, Hunt, Number, Peer, Provision, Queue, Refusal, Sharing,
+    SharingMode, Site, Skill, Span, Sticky, Tenant, Trunk, Unservable,
 };
 
 /// A small generator (xorshift64*): the same numbers for a seed, everywhere.
@@ -58,11 +59,30 @@ pub(crate) fn provision(seed: u64) -> Provision {
             routing: r.maybe(routing).unwrap_or_default(),
             dispositions: (0..r.below(3)).map(|n| format!("done {n}")).collect(),
             not_ready_reasons: (0..r.below(3)).map(|n| format!("reason \"{n}\"")).collect(),
+            contract: None,
         });
         tenant(&mut r, &mut p, t);
     }
     trunks(&mut r, &mut p);
+    contracts(&mut r, &mut p);
     p
+}
+
+fn contracts(r: &mut Random, p: &mut Provision) {
+    p.admission = r.maybe(|r| Sharing { mode: r.pick(&SharingMode::ALL), ..Sharing::default() }).unwrap_or_default();
+    let shared: Vec<String> = p.trunk.iter().filter(|t| capacity(p, t) > 0).map(|trunk| trunk.name.clone()).collect();
+    for tenant in p.tenant.iter_mut().filter(|_| !shared.is_empty()) {
+        let flow = p.flow.iter().find(|flow| flow.tenant == tenant.name).map(|flow| flow.name.clone());
+        tenant.contract = r.maybe(|r| Contract {
+            trunks: shared.clone(),
+            ratio: r.pick(&["0", "1.25", "1.150"]).parse().expect("decimal"),
+            after_hours: r.below(3) as u32,
+            worth_within: 2.5,
+            worth_beyond: r.below(3) as f64,
+            refused: if flow.is_some() { Refusal::Flow } else { r.pick(&Refusal::ALL[..3]) },
+            refused_flow: flow,
+        });
+    }
 }
 
 fn tenant(r: &mut Random, p: &mut Provision, t: usize) {
@@ -207,6 +227,7 @@ fn trunks(r: &mut Random, p: &mut Provision) {
         prefix: vec!["".into(), "9".into()],
         strip: 1,
         hunt: r.pick(&Hunt::ALL),
+        permitted: 0,
         calls_max: 0,
         reserved_out: 0,
         out_of_service: r.below(2) == 0,
@@ -230,6 +251,7 @@ fn trunks(r: &mut Random, p: &mut Provision) {
             prefix: (0..r.below(3)).map(|n| format!("+{n}")).collect(),
             strip: r.below(5) as u8,
             hunt: Hunt::default(),
+            permitted: 0,
             calls_max: r.pick(&[0, 30]),
             reserved_out: 0,
             out_of_service: r.below(2) == 0,
@@ -242,7 +264,7 @@ fn trunks(r: &mut Random, p: &mut Provision) {
     }
     for c in 0..r.below(3) {
         // Each card has a span at least, with more circuits than that.
-        p.trunk[0].reserved_out = r.below(3) as u32;
+        (p.trunk[0].reserved_out, p.trunk[0].permitted) = (r.below(3) as u32, r.below(9) as u32);
         p.card.push(Card { name: format!("card{c}"), driver: r.pick(&["sim-t1", "sim-e1"]).into(), spans: 4 });
         for s in 1..2 + r.below(3) as u8 {
             let (name, card) = (format!("span{c}.{s}"), format!("card{c}"));

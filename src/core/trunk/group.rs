@@ -34,7 +34,6 @@ impl Switch {
 
     /// Ends a call that has only just come: it has a record, which says why.
     pub(crate) fn refuse(&mut self, now: Now, call: CallId, cause: Cause) {
-        self.counters.calls_refused += 1;
         self.journal_start(call);
         self.end_call(now, call, cause);
     }
@@ -72,7 +71,7 @@ impl Switch {
     }
 
     /// Whether `dialled` is one of the numbers that are never refused.
-    fn is_emergency_number(&self, dialled: &str) -> bool {
+    pub(crate) fn is_emergency_number(&self, dialled: &str) -> bool {
         self.provision.sip.emergency.iter().any(|number| number == dialled)
     }
 

@@ -155,10 +155,7 @@ impl Switch {
         if let Some(c) = self.calls.get_mut(&call) {
             c.tenant = Some(tenant);
         }
-        match takes_in {
-            Ok(()) => self.start_flow(now, call, flow),
-            Err(cause) => self.refuse(now, call, cause),
-        }
+        self.come_in(now, call, trunk, takes_in, flow);
     }
 
     fn call_from_phone(&mut self, now: Now, agent: AgentId, incoming: Incoming) {

@@ -304,10 +304,9 @@ impl Switch {
             entry.carried += 1;
         }
         self.own_port(client, Some(port));
-        match (route, takes_in) {
-            (Some((_, flow)), Ok(())) => self.start_flow(now, call, flow),
-            (Some(_), Err(cause)) => self.refuse(now, call, cause),
-            (None, _) => self.refuse(now, call, Cause::UnallocatedNumber),
+        match route {
+            Some((_, flow)) => self.come_in(now, call, trunk, takes_in, flow),
+            None => self.refuse(now, call, Cause::UnallocatedNumber),
         }
     }
 

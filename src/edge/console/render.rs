@@ -3,7 +3,7 @@
 use super::Table;
 use crate::base::Timestamp;
 use crate::core::control::{
-    AgentView, Alarm, BanView, CallView, LoadView, QueueView, ServerView, Service, Status, TrunkView,
+    AgentView, Alarm, BanView, CallView, ContractView, LoadView, QueueView, ServerView, Service, Status, TrunkView,
 };
 use crate::core::journal::AgentStatus;
 
@@ -188,6 +188,43 @@ pub fn trunks(trunks: Vec<TrunkView>) -> Table {
         for more in health {
             table.row([String::new(), String::new(), String::new(), String::new(), more]);
         }
+    }
+    table
+}
+
+/// What tenants are permitted on the trunks that they share.
+pub fn contracts(contracts: Vec<ContractView>) -> Table {
+    let head = [
+        "tenant",
+        "trunk",
+        "agents",
+        "calls",
+        "permitted",
+        "trunk busy",
+        "of",
+        "worth",
+        "price",
+        "next",
+        "came",
+        "refused",
+    ];
+    let mut table = Table::new(head);
+    let money = |worth: Option<f64>| worth.map_or("-".into(), |worth| format!("{worth:.3}"));
+    for of in contracts {
+        table.row([
+            of.tenant,
+            of.trunk,
+            of.agents.to_string(),
+            of.calls.to_string(),
+            of.permitted.to_string(),
+            of.trunk_calls.to_string(),
+            of.trunk_circuits.to_string(),
+            money(of.worth),
+            money(of.price),
+            if of.accepts { "admitted" } else { "refused" }.into(),
+            of.offered.to_string(),
+            of.refused.to_string(),
+        ]);
     }
     table
 }

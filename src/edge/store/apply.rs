@@ -167,6 +167,11 @@ impl Applier {
                 // Not who: the journal has nothing of clients.
                 write_journal(connection, seq, "client-met", &json!({ "tenant": met.tenant, "agent": met.agent }))?;
             }
+            Change::Learned { learned } => {
+                record::write_learned(connection, learned)?;
+                let body = json!({ "tenant": learned.tenant, "trunk": learned.trunk });
+                write_journal(connection, seq, "learned", &body)?;
+            }
             Change::Registered { user, contact, via, expires_at } => {
                 let (user, contact, via) = (user.clone(), contact.clone(), via.clone());
                 let registration = Registration { user, contact, via, expires_at: *expires_at };

@@ -51,6 +51,7 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
     }
     write_setting(connection, "sip", &provision.sip)?;
     write_setting(connection, "media", &provision.media)?;
+    write_setting(connection, "admission", &provision.admission)?;
     write_trunks(connection, key, provision)?;
     write_tenants(connection, provision)?;
     write_agents(connection, key, &provision.agent)?;
@@ -69,6 +70,11 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
         [],
     )?;
     connection.execute(
+        "DELETE FROM learned WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE tenant.name = learned.tenant)
+            OR NOT EXISTS (SELECT 1 FROM trunk WHERE trunk.name = learned.trunk)",
+        [],
+    )?;
+    connection.execute(
         "DELETE FROM registration WHERE NOT EXISTS (SELECT 1 FROM agent WHERE agent.user = registration.user)",
         [],
     )?;
@@ -84,6 +90,7 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
     let mut provision = Provision {
         sip: read_setting(connection, "sip")?,
         media: read_setting(connection, "media")?,
+        admission: read_setting(connection, "admission")?,
         card: rows(connection, "SELECT name, driver, spans FROM card ORDER BY position", |row| {
             Ok(Card { name: row.get(0)?, driver: row.get(1)?, spans: row.get(2)? })
         })?,
@@ -100,6 +107,7 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
                 routing: Routing::default(),
                 dispositions: Vec::new(),
                 not_ready_reasons: Vec::new(),
+                contract: None,
             })
         })?,
         site: rows(connection, "SELECT name, timezone FROM site ORDER BY position", |row| {
@@ -422,6 +430,7 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
             hunt: Hunt::default(),
             calls_max: 0,
             reserved_out: 0,
+            permitted: 0,
             out_of_service: false,
             tls: row.get::<_, Option<String>>(7)?.and_then(|json| serde_json::from_str(&json).ok()),
             outbound_proxy: row.get(8)?,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use crate::base::{Timestamp, WorkItemId};
+use crate::base::{CallId, Timestamp, WorkItemId};
 use crate::core::contact::Work;
 use crate::core::journal::Cdr;
 use crate::core::tenant::Provision;
@@ -83,6 +83,17 @@ impl Reader {
     /// [`StoreError::Undecodable`], [`StoreError::Sql`].
     pub fn work(&self, id: WorkItemId) -> Result<Option<Work>, StoreError> {
         work::read_work(&self.connection, id)
+    }
+
+    /// The record of a call, whether it has ended or not.
+    ///
+    /// # Errors
+    /// [`StoreError::Undecodable`], [`StoreError::Sql`].
+    pub fn cdr(&self, call: CallId) -> Result<Option<Cdr>, StoreError> {
+        let select = format!("SELECT {CDR_COLUMNS} FROM cdr WHERE call_id = ?1");
+        let mut statement = self.connection.prepare_cached(&select)?;
+        let mut rows = statement.query(params![call.to_string()])?;
+        rows.next()?.map(read_cdr).transpose()
     }
 
     /// The records that pass `filter`, by start and call id, also those of calls that are still up. They are read in

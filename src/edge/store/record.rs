@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::base::{CallId, Cause, DialString, Timestamp};
 use crate::core::contact::sticky::{CLIENTS_MAX, LastAgent};
-use crate::core::journal::{AgentStatus, CallEvent, Cdr};
+use crate::core::journal::{AgentStatus, CallEvent, Cdr, Learned};
 use crate::edge::store::StoreError;
 use crate::edge::store::provisioning::rows;
 
@@ -183,6 +183,30 @@ pub(super) fn read_agent_states(connection: &Connection) -> Result<Vec<AgentStat
         Ok(AgentState { tenant, agent, status, reason, at })
     };
     states.into_iter().map(decode).collect()
+}
+
+/// Writes what was learned of calls on a shared trunk.
+pub(super) fn write_learned(connection: &Connection, learned: &Learned) -> Result<(), StoreError> {
+    let undecodable = |_| StoreError::Undecodable { what: format!("learned {} {}", learned.tenant, learned.trunk) };
+    let memory = serde_json::to_string(&learned.memory).map_err(undecodable)?;
+    connection.prepare_cached("INSERT OR REPLACE INTO learned VALUES (?1, ?2, ?3)")?.execute(params![
+        learned.tenant,
+        learned.trunk,
+        memory
+    ])?;
+    Ok(())
+}
+
+/// All that was learned. What cannot be read is left out: it is learned anew.
+pub(super) fn read_learned(connection: &Connection) -> Result<Vec<Learned>, StoreError> {
+    let all = rows(connection, "SELECT tenant, trunk, memory FROM learned", |row| {
+        let memory: String = row.get(2)?;
+        Ok((row.get(0)?, row.get(1)?, memory))
+    })?;
+    let read = |(tenant, trunk, memory): (String, String, String)| {
+        Some(Learned { tenant, trunk, memory: serde_json::from_str(&memory).ok()? })
+    };
+    Ok(all.into_iter().filter_map(read).collect())
 }
 
 /// Writes a registration, or removes it when it ends before `now`; the user's other bindings that have ended go too.

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_7.sql"),
     include_str!("schema_8.sql"),
     include_str!("schema_9.sql"),
+    include_str!("schema_10.sql"),
 ];
 
 /// The schema version that this release writes.
@@ -181,7 +182,7 @@ mod tests {
     #[test]
     fn our_schema_is_whole() {
         let connection = in_memory();
-        assert_eq!(tables(&connection).len(), 25);
+        assert_eq!(tables(&connection).len(), 26);
         assert_eq!(application_id(&connection).expect("id"), APPLICATION_ID);
     }
 }

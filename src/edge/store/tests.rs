@@ -4,12 +4,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use super::*;
-use crate::base::{CallId, Cause, DialString, Redacted, Timestamp};
+use crate::base::{CallId, Cause, DialString, Now, Redacted, Timestamp};
 use crate::core::contact::sticky::LastAgent;
-use crate::core::journal::{AgentStatus, CallEvent, Cdr, Change, Direction, ENQUEUED, LegRecord};
+use crate::core::journal::{AgentStatus, CallEvent, Cdr, Change, Direction, ENQUEUED, Learned, LegRecord};
 use crate::core::tenant::Provision;
+use crate::core::trunk::admission::{CallRate, Memory, TalkTime};
 
 /// A folder of its own that goes with the test.
 struct Folder(PathBuf);
@@ -639,4 +641,27 @@ fn a_tampered_row_is_reported_and_the_others_are_read() {
 fn a_reader_needs_a_database() {
     let folder = Folder::new("missing");
     assert!(matches!(Reader::open(folder.path()), Err(StoreError::Missing { .. })));
+}
+
+#[test]
+fn what_was_learned_of_calls_is_kept_as_long_as_its_tenant() {
+    let folder = Folder::new("learned");
+    let learned = |calls: u64| {
+        let (now, later) = (Now::default(), Now::default().after(Duration::from_secs(60)));
+        let (mut rate, mut talk) = (CallRate::new(now, 0.1), TalkTime::default());
+        (0..calls).for_each(|_| rate.pass(later, true));
+        talk.learn(Duration::from_secs(calls));
+        Learned { tenant: "acme".into(), trunk: "carrier".into(), memory: Memory::of(&rate, &talk) }
+    };
+    let fact = |learned: Learned| Change::Learned { learned: Box::new(learned) };
+    append(folder.path(), [provisioned(provision()), fact(learned(3)), fact(learned(5))]);
+    let found = append(folder.path(), []).learned;
+    let rate = |learned: &Learned| learned.memory.recall(Now::default(), 0.1).expect("sound").0.rate();
+    let names: Vec<_> = found.iter().map(|of| (of.tenant.as_str(), of.trunk.as_str())).collect();
+    assert_eq!(names, [("acme", "carrier")]);
+    assert!((rate(&found[0]) - rate(&learned(5))).abs() < 1e-12 && rate(&found[0]) > rate(&learned(3)));
+    let mut without = provision();
+    without.trunk.retain(|trunk| trunk.name != "carrier");
+    append(folder.path(), [provisioned(without)]);
+    assert_eq!(append(folder.path(), []).learned, []);
 }

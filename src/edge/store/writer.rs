@@ -13,7 +13,7 @@ use rustix::time::ClockId;
 use crate::base::Bound;
 use crate::core::contact::Work;
 use crate::core::contact::sticky::LastAgent;
-use crate::core::journal::{Change, Seq};
+use crate::core::journal::{Change, Learned, Seq};
 use crate::core::tenant::Provision;
 use crate::edge::clock::cpu;
 use crate::edge::disk::Reserve;
@@ -59,6 +59,8 @@ pub struct Recovered {
     pub agent_states: Vec<AgentState>,
     /// Every registration, also those that ended meanwhile.
     pub registrations: Vec<Registration>,
+    /// What was learned of calls on shared trunks.
+    pub learned: Vec<Learned>,
     /// Work items that have not ended.
     pub works: Vec<Work>,
     /// Whom clients met last.
@@ -188,6 +190,7 @@ impl Store {
             agent_states: record::read_agent_states(&connection)?,
             registrations: record::read_registrations(&connection)?,
             last_agents: record::read_last_agents(&connection)?,
+            learned: record::read_learned(&connection)?,
             next_seq: last + 1,
             interrupted,
         };
@@ -431,6 +434,7 @@ fn octets(change: &Change) -> usize {
         }
         Change::WorkChanged { work } => work_octets(work),
         Change::AgentChanged { .. } | Change::Registered { .. } | Change::ClientMet { .. } => 300,
+        Change::Learned { .. } => 1_500,
     }
 }
 

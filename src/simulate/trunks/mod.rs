@@ -17,7 +17,7 @@ use std::str::FromStr;
 
 use super::agenda::{Agenda, now, seconds};
 use super::random::{Law, Random};
-use crate::base::{CallId, Instant, TenantId, TrunkId};
+use crate::base::{Instant, LegId, TenantId, TrunkId};
 use crate::core::trunk::admission::rule::{Clause, Clauses};
 use crate::core::trunk::admission::{Admission, Contract, Mode, PoolTerms};
 
@@ -288,7 +288,7 @@ impl<'s> Run<'s> {
                 // It was drawn for a rate that ended before it came.
                 Event::Arrival { .. } => {}
                 Event::End { call, tenant } => {
-                    self.admission.call_ended(now(at), CallId(call));
+                    self.admission.call_ended(now(at), LegId(call));
                     self.callers[tenant].calls -= 1;
                     self.count(tenant);
                 }
@@ -313,7 +313,7 @@ impl<'s> Run<'s> {
         match verdict {
             Some(verdict) if verdict.accepts() => {
                 self.call_last += 1;
-                self.admission.call_began(now(at), CallId(self.call_last), id, pool);
+                self.admission.call_began(now(at), LegId(self.call_last), id, pool);
                 self.agenda.enter(at + seconds(talk_s), Event::End { call: self.call_last, tenant });
                 self.callers[tenant].calls += 1;
                 self.count(tenant);

@@ -4,17 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Checker;
+use super::contracts::CALLS_MAX;
 use crate::base::Codec;
 use crate::core::load;
 use crate::core::tenant::address;
 use crate::core::tenant::directory::{Host, PREFIX_LENGTH_MAX, SrtpPolicy};
-use crate::core::tenant::provision::{Dns, Hunt, Peer, Span, Trunk};
+use crate::core::tenant::provision::{Dns, Peer, Trunk};
 use crate::core::tls::ClientTls;
-use crate::core::trunk::{dns_server, tdm};
+use crate::core::trunk::dns_server;
 use crate::proto::sip::Transport;
-
-/// Most calls that may be configured.
-const CALLS_MAX: u32 = 100_000;
 
 /// Most DNS servers (resolv.conf(5): three).
 const DNS_SERVERS_MAX: usize = 3;
@@ -32,6 +30,7 @@ impl Checker<'_> {
     pub(super) fn appliance(&mut self) {
         self.sip();
         self.media();
+        self.admission();
         self.cards_and_spans();
         self.trunks();
     }
@@ -262,30 +261,6 @@ impl Checker<'_> {
                 self.problem(&field, format!("prefix {prefix:?} is there twice"), "each prefix once");
             }
         }
-    }
-
-    /// How its circuits are shared.
-    fn group(&mut self, trunk: &Trunk) {
-        self.never_or_in_range("calls_max", trunk.calls_max, 1..=CALLS_MAX);
-        let spans = self.provision.span.iter().filter(|span| span.trunk == trunk.name);
-        let of_spans: u32 = spans.map(|span| self.bearers_of(span)).sum();
-        let most = match (trunk.calls_max, trunk.kind.as_str()) {
-            (0, "tdm") => of_spans,
-            (most, "tdm") => most.min(of_spans),
-            (most, _) => most,
-        };
-        if trunk.reserved_out > most {
-            let what = format!("`reserved_out` is {}", trunk.reserved_out);
-            self.problem("reserved_out", what, format!("at most the {most} calls that the trunk carries"));
-        }
-        if trunk.hunt != Hunt::default() && trunk.kind == "sip" {
-            self.problem("hunt", "a SIP trunk has no circuits to hunt", "it with kind = \"tdm\" only");
-        }
-    }
-
-    fn bearers_of(&self, span: &Span) -> u32 {
-        let driver = self.provision.card.iter().find(|card| card.name == span.card).map(|card| card.driver.as_str());
-        tdm::bearers(driver.unwrap_or_default()).count() as u32
     }
 
     fn circuits(&mut self, trunk: &Trunk) {

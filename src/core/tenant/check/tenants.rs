@@ -31,6 +31,7 @@ impl<'p> Checker<'p> {
                 self.problem("language", format!("`language` is {:?}", tenant.language), "a language, as en");
             }
             self.routing(tenant);
+            self.contract(tenant);
         }
         let mut names = HashSet::new();
         for (index, site) in provision.site.iter().enumerate() {

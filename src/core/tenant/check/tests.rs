@@ -3,9 +3,10 @@
 use super::*;
 use crate::base::Medium;
 use crate::core::contact::{Level, Step, Value};
-use crate::core::tenant::provision::{Agent, Hunt, Provision, Queue, Sticky};
+use crate::core::tenant::provision::{Agent, Contract, Hunt, Provision, Queue, Refusal, Sticky};
 use crate::core::tenant::testing;
 use crate::core::tls::ClientTls;
+use crate::core::trunk::admission::Decimal;
 
 const GOOD: &str = r#"
 [[card]]
@@ -178,6 +179,45 @@ fn trunks() {
     breaks("trunk[1].peer[1].options_s", |p| p.trunk[1].peer[1].options_s = 1);
     breaks("trunk[2].peer[0].address", |p| p.trunk[2].peer[0].address = "192.0.2.1".into());
     assert_eq!(after(|p| p.trunk[1].peer[1].address = "192.0.2.1".into()), [], "two ports of one address");
+}
+
+#[test]
+fn contracts() {
+    let with = |change: &'static dyn Fn(&mut Contract)| {
+        move |p: &mut Provision| {
+            let mut contract = Contract {
+                trunks: vec!["circuits".into()],
+                ratio: Decimal::whole(1),
+                after_hours: 2,
+                worth_within: 1.0,
+                worth_beyond: 0.5,
+                refused: Refusal::Busy,
+                refused_flow: None,
+            };
+            change(&mut contract);
+            p.tenant[0].contract = Some(contract);
+        }
+    };
+    assert_eq!(after(with(&|_| {})), []);
+    breaks("tenant[0].contract.trunks", with(&|c| c.trunks.clear()));
+    breaks("tenant[0].contract.trunks[0]", with(&|c| c.trunks[0] = "circuit".into()));
+    breaks("tenant[0].contract.trunks[0]", with(&|c| c.trunks[0] = "carrier".into()));
+    breaks("tenant[0].contract.trunks[1]", with(&|c| c.trunks.push("circuits".into())));
+    breaks("tenant[0].contract.ratio", with(&|c| c.ratio = Decimal::whole(1_001)));
+    // Two spans of 24.
+    breaks("tenant[0].contract.after_hours", with(&|c| c.after_hours = 49));
+    breaks("tenant[0].contract.worth_within", with(&|c| c.worth_within = f64::INFINITY));
+    breaks("tenant[0].contract.worth_beyond", with(&|c| c.worth_beyond = 1.5));
+    breaks("tenant[0].contract.worth_beyond", with(&|c| c.worth_beyond = f64::NAN));
+    breaks("tenant[0].contract.refused", with(&|c| c.refused = Refusal::Flow));
+    breaks("tenant[0].contract.refused_flow", with(&|c| c.refused_flow = Some("main".into())));
+    breaks(
+        "tenant[0].contract.refused_flow",
+        with(&|c| (c.refused, c.refused_flow) = (Refusal::Flow, Some("nothing".into()))),
+    );
+    breaks("admission.likely_end", |p| p.admission.likely_end = 1.5);
+    breaks("admission.window_s", |p| p.admission.window_s = 0);
+    breaks("trunk[0].permitted", |p| p.trunk[0].permitted = 49);
 }
 
 #[test]

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::traits::OwnModifier;
 use crate::base::{
-    AgentId, AttributeId, CardId, FlowId, Medium, QueueId, Redacted, SiteId, TenantId, TraitId, TrunkId,
+    AgentId, AttributeId, CardId, Cause, FlowId, Medium, QueueId, Redacted, SiteId, TenantId, TraitId, TrunkId,
 };
 use crate::core::contact::{Kind, Level, Mind, Routing, Slots, Want};
 use crate::core::tenant::provision::{Hunt, Sticky, Unservable};
 use crate::core::tls::ClientTls;
+use crate::core::trunk::admission::Decimal;
 use crate::proto::sdp::{Keying, Need};
 use crate::proto::sip::Transport;
 
@@ -33,6 +34,34 @@ pub struct TenantEntry {
     pub dispositions: Vec<String>,
     /// Why an agent may be not ready; any word when empty.
     pub not_ready_reasons: Vec<String>,
+    /// How many calls it may have on shared trunks.
+    pub contract: Option<ContractEntry>,
+}
+
+/// A tenant's contract.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ContractEntry {
+    /// The trunks that it shares with others.
+    pub trunks: Vec<TrunkId>,
+    /// Circuits for each agent.
+    pub ratio: Decimal,
+    /// Circuits beyond the number of agents, and when nobody is signed in.
+    pub after_hours: u32,
+    /// What a call within the permitted number is worth.
+    pub worth_within: f64,
+    /// What a call beyond it is worth.
+    pub worth_beyond: f64,
+    /// What becomes of a call that is not admitted.
+    pub refusal: RefusalEntry,
+}
+
+/// What becomes of a call that is not admitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefusalEntry {
+    /// It ends with this cause.
+    End(Cause),
+    /// A flow goes on with it.
+    Flow(FlowId),
 }
 
 impl TenantEntry {
@@ -271,6 +300,10 @@ pub struct Group {
     pub calls_max: Option<u32>,
     /// Of these so many are left to calls out.
     pub reserved_out: u32,
+    /// Circuits that there are: its spans', or the most calls by SIP.
+    pub circuits: u32,
+    /// Calls up to which it is not short.
+    pub permitted: Option<u32>,
     /// Takes no new calls.
     pub out_of_service: bool,
 }

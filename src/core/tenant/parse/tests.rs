@@ -4,8 +4,8 @@ use super::*;
 use crate::base::Medium;
 use crate::core::contact::{self, Kind, Level, Mode, Modifier, Policy, Routing, Step, Weights};
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, Card, Dns, Hunt, Media, Number, Peer, Queue, Sip, Site, Skill, Span, Sticky,
-    Tenant, Trunk, Unservable,
+    Agent, AgentModifier, Attribute, Card, Contract, Dns, Hunt, Media, Number, Peer, Queue, Refusal, Sharing,
+    SharingMode, Sip, Site, Skill, Span, Sticky, Tenant, Trunk, Unservable,
 };
 use crate::core::tls::{ClientTls, ServerTls};
 
@@ -307,6 +307,7 @@ fn the_fields_are_those_of_the_contract() {
     let full = Provision {
         sip: Sip { tls: Some(server), dns: Dns { servers: vec!["x".into()] }, ..Sip::default() },
         media: Media { address6: text(), ..Media::default() },
+        admission: Sharing::default(),
         card: vec![Card { name: "x".into(), driver: "x".into(), spans: 1 }],
         span: vec![Span { name: "x".into(), card: "x".into(), span: 1, signalling: "x".into(), trunk: "x".into() }],
         tenant: vec![Tenant {
@@ -317,6 +318,15 @@ fn the_fields_are_those_of_the_contract() {
             routing: Routing { policy: Policy::Fifo, weights: Weights::default() },
             dispositions: vec!["x".into()],
             not_ready_reasons: vec!["x".into()],
+            contract: Some(Contract {
+                trunks: vec!["x".into()],
+                ratio: Decimal::whole(1),
+                after_hours: 1,
+                worth_within: 1.0,
+                worth_beyond: 1.0,
+                refused: Refusal::Busy,
+                refused_flow: text(),
+            }),
         }],
         site: vec![Site { name: "x".into(), timezone: "x".into() }],
         skill: vec![Skill { tenant: "x".into(), name: "x".into() }],
@@ -394,6 +404,7 @@ fn the_fields_are_those_of_the_contract() {
             hunt: Hunt::Descending,
             calls_max: 1,
             reserved_out: 1,
+            permitted: 1,
             out_of_service: true,
             tls: Some(client),
             outbound_proxy: text(),
@@ -425,10 +436,11 @@ fn the_fields_are_those_of_the_contract() {
     }
     hold("sip", &full["sip"], SIP);
     hold("media", &full["media"], MEDIA);
+    hold("admission", &full["admission"], ADMISSION);
     for (kind, fields) in ENTRIES {
         hold(kind, &full[*kind][0], fields);
     }
-    assert_eq!(object(&full).len(), ENTRIES.len() + 2);
+    assert_eq!(object(&full).len(), ENTRIES.len() + 3);
 }
 
 #[test]
@@ -550,6 +562,28 @@ fn what_a_file_says_of_routing_is_read() {
     assert_eq!(parse(&again, "export.toml").as_ref(), Ok(&provision), "{again}");
 }
 
+#[test]
+fn ratios_are_kept_as_they_are_written() {
+    let text = |ratio: &str| {
+        format!(
+            "[[trunk]]\nname = 't'\nkind = 'sip'\ncalls_max = 9\npeer = [{{ address = '192.0.2.1' }}]\n[[tenant]]\nname = 'acme'\n\
+             contract = {{ trunks = ['t'], ratio = {ratio} }}\n"
+        )
+    };
+    for (written, kept) in [("1.15", "1.15"), ("'1.150'", "1.150"), ("2", "2")] {
+        let read = parse(&text(written), "p.toml").expect("good");
+        assert_eq!(read.tenant[0].contract.as_ref().map(|c| c.ratio.to_string()).as_deref(), Some(kept));
+    }
+    for (written, told) in [
+        ("-1.5", "p.toml:8:38: `ratio` is -1.5; expected a number that is not negative"),
+        ("'1,5'", "p.toml:8:38: `ratio` is 1,5; expected a decimal number such as `1.25`"),
+        ("true", "p.toml:8:38: `ratio` is a boolean; expected a decimal number such as 1.25"),
+        ("1e3", "p.toml:8:38: `ratio` is 1e3; expected a decimal number such as `1.25`"),
+    ] {
+        assert_eq!(faults(&text(written)), [told]);
+    }
+}
+
 /// Every word that a file may have is one that the types know, and none is missing.
 #[test]
 fn words_are_those_of_the_types() {
@@ -564,6 +598,11 @@ fn words_are_those_of_the_types() {
     }
     let mut found = Vec::new();
     ENTRIES.iter().for_each(|(_, fields)| collect(fields, &mut found));
+    assert!(
+        ADMISSION
+            .iter()
+            .any(|f| matches!(f.form, Form::Word(words) if words == SharingMode::ALL.map(SharingMode::as_str)))
+    );
     let kinds = [Kind::Symbol, Kind::Set, Kind::Level].map(Kind::as_str);
     let modes = [Mode::Required, Mode::Preferred, Mode::Forbidden].map(Mode::as_str);
     let (policies, unservable) = (Policy::ALL.map(Policy::as_str), Unservable::ALL.map(Unservable::as_str));
@@ -573,11 +612,12 @@ fn words_are_those_of_the_types() {
             "mode" => assert_eq!(*words, modes),
             "policy" => assert_eq!(*words, policies),
             "unservable" => assert_eq!(*words, unservable),
+            "refused" => assert_eq!(*words, Refusal::ALL.map(Refusal::as_str)),
             "hunt" => assert_eq!(*words, Hunt::ALL.map(Hunt::as_str)),
             other => panic!("{other} is not held against a type"),
         }
     }
-    assert_eq!(found.len(), 6);
+    assert_eq!(found.len(), 7);
 }
 
 /// Bent texts: whatever comes in, there is an answer, and it is not a panic.

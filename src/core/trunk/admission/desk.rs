@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Decimal;
+use super::estimate::Memory;
 use super::likely;
 use super::price::{Share, Step, Work};
 use super::rule::{Clause, Clauses, Facts, PoolFacts, Ruling, Terms, Thresholds, decide};
-use crate::base::{CallId, Instant, Now, TenantId, TrunkId};
+use crate::base::{Instant, LegId, Now, TenantId, TrunkId};
 
 /// For how long ahead calls are foretold, by default.
 const WINDOW: Duration = Duration::from_secs(30);
@@ -93,7 +95,16 @@ pub(super) struct Tenant {
     agents: u32,
     permitted: u64,
     /// Its calls in progress: where, and since when.
-    calls: BTreeMap<CallId, (TrunkId, Instant)>,
+    calls: BTreeMap<LegId, (TrunkId, Instant)>,
+}
+
+impl Tenant {
+    /// One whose calls take trunks of pools all the same, until there is none.
+    fn without_contract(id: TenantId) -> Self {
+        let terms = Terms { ratio: Decimal::whole(0), after_hours: 0 };
+        let contract = Contract { id, terms, worth_within: 0.0, worth_beyond: 0.0, pools: Vec::new() };
+        Self { contract, agents: 0, permitted: 0, calls: BTreeMap::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -116,7 +127,7 @@ pub struct Admission {
     pools: BTreeMap<TrunkId, Pool>,
     tenants: BTreeMap<TenantId, Tenant>,
     shares: BTreeMap<(TrunkId, TenantId), Share>,
-    owners: BTreeMap<CallId, TenantId>,
+    owners: BTreeMap<LegId, TenantId>,
 }
 
 impl Admission {
@@ -245,10 +256,10 @@ impl Admission {
         Some(verdict)
     }
 
-    /// A call has taken a trunk of a pool, whether it was asked for here or not.
-    pub fn call_began(&mut self, now: Now, call: CallId, tenant: TenantId, pool: TrunkId) {
-        let Some(of) = self.tenants.get_mut(&tenant) else { return };
-        if self.owners.insert(call, tenant).is_some() || of.calls.insert(call, (pool, now.mono)).is_some() {
+    /// A call has taken a trunk of a pool, whether it was asked for here or not, and whether its tenant has a contract or not.
+    pub fn call_began(&mut self, now: Now, leg: LegId, tenant: TenantId, pool: TrunkId) {
+        let of = self.tenants.entry(tenant).or_insert_with(|| Tenant::without_contract(tenant));
+        if self.owners.insert(leg, tenant).is_some() || of.calls.insert(leg, (pool, now.mono)).is_some() {
             return;
         }
         self.pools.entry(pool).and_modify(|of| of.calls += 1);
@@ -257,9 +268,9 @@ impl Admission {
     }
 
     /// A call has given its trunk back.
-    pub fn call_ended(&mut self, now: Now, call: CallId) {
-        let Some(owner) = self.owners.remove(&call) else { return };
-        let Some((pool, began)) = self.tenants.get_mut(&owner).and_then(|of| of.calls.remove(&call)) else { return };
+    pub fn call_ended(&mut self, now: Now, leg: LegId) {
+        let Some(owner) = self.owners.remove(&leg) else { return };
+        let Some((pool, began)) = self.tenants.get_mut(&owner).and_then(|of| of.calls.remove(&leg)) else { return };
         self.pools.entry(pool).and_modify(|of| of.calls -= 1);
         if let Some(share) = self.shares.get_mut(&(pool, owner)) {
             share.calls -= 1;
@@ -281,6 +292,20 @@ impl Admission {
     /// What a tenant's calls in a pool are taken for: calls a second, and their mean length in seconds.
     pub fn learned(&self, tenant: TenantId, pool: TrunkId) -> Option<(f64, f64)> {
         self.shares.get(&(pool, tenant)).map(|share| (share.rate.rate(), share.talk.mean_s()))
+    }
+
+    /// What was learned of a tenant in a pool, to be kept.
+    pub fn memory(&self, tenant: TenantId, pool: TrunkId) -> Option<Memory> {
+        self.shares.get(&(pool, tenant)).map(|share| Memory::of(&share.rate, &share.talk))
+    }
+
+    /// What was learned before a restart. Memories of who is no longer there, or that are none, are passed over.
+    pub fn recall(&mut self, now: Now, tenant: TenantId, pool: TrunkId, memory: &Memory) {
+        let Some(share) = self.shares.get_mut(&(pool, tenant)) else { return };
+        if let Some((rate, talk)) = memory.recall(now, share.rate.rate()) {
+            (share.rate, share.talk) = (rate, talk);
+            self.pools.entry(pool).and_modify(|of| of.work.hasten(now.mono));
+        }
     }
 
     /// Fixes rate and mean talk time of a tenant in a pool: as known, not learned. For simulation against what is true.

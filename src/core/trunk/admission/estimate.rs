@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::likely::Talk;
 use crate::base::lognormal::Learned;
 use crate::base::{Instant, Now};
@@ -23,7 +25,7 @@ const TALK_GUESS_S: f64 = 180.0;
 const TALK_GUESS_CALLS: f64 = 5.0;
 
 /// Calls in a time, both fading.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 struct Seen {
     calls: f64,
     seconds: f64,
@@ -34,6 +36,35 @@ impl Seen {
         let kept = (-passed_s * std::f64::consts::LN_2 / half_life_s).exp();
         self.calls *= kept;
         self.seconds = self.seconds * kept + (1.0 - kept) * half_life_s / std::f64::consts::LN_2;
+    }
+}
+
+/// What was learned of a tenant's calls, to be kept over a restart.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Memory {
+    seen: [Seen; HALF_LIVES_S.len()],
+    hours: [Seen; 24],
+    belief: [f64; MEMORIES],
+    talk: TalkTime,
+}
+
+impl Memory {
+    /// Of a call rate and a talk time.
+    pub fn of(rate: &CallRate, talk: &TalkTime) -> Self {
+        Self { seen: rate.seen, hours: rate.hours, belief: rate.belief, talk: *talk }
+    }
+
+    /// Both again. The time since it was written is not taken for one in which nobody called. None where it cannot have been
+    /// learned.
+    pub fn recall(&self, now: Now, guess: f64) -> Option<(CallRate, TalkTime)> {
+        let good = |n: &f64| n.is_finite() && *n >= 0.0;
+        let seen = self.seen.iter().chain(&self.hours).all(|seen| good(&seen.calls) && good(&seen.seconds));
+        let belief = self.belief.iter().all(good) && (self.belief.iter().sum::<f64>() - 1.0).abs() < 1e-6;
+        if !(seen && belief && self.talk.is_sound()) {
+            return None;
+        }
+        let rate = CallRate { seen: self.seen, hours: self.hours, belief: self.belief, ..CallRate::new(now, guess) };
+        Some((rate, self.talk))
     }
 }
 
@@ -122,7 +153,7 @@ fn hour_of(now: Now) -> usize {
 /// How long calls last.
 ///
 /// Cold start: 180 s count like five calls; the law is exponential until 30 calls were seen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TalkTime {
     calls: f64,
     mean_s: f64,
@@ -143,6 +174,10 @@ impl TalkTime {
         self.law.learn(talk, CALLS_MEMORY);
     }
 
+    fn is_sound(&self) -> bool {
+        [self.calls, self.mean_s].iter().all(|n| n.is_finite() && *n > 0.0) && self.law.is_sound()
+    }
+
     /// The mean, in seconds; at least one.
     pub fn mean_s(&self) -> f64 {
         self.mean_s.max(1.0)
@@ -158,6 +193,32 @@ impl TalkTime {
 mod tests {
     use super::*;
     use crate::core::trunk::admission::testing::Dice;
+
+    #[test]
+    fn what_was_learned_is_recalled_and_nonsense_is_not() {
+        let mut now = Now::default();
+        let (mut rate, mut talk) = (CallRate::new(now, 0.01), TalkTime::default());
+        for n in 0..200 {
+            now = now.after(Duration::from_secs(20));
+            rate.pass(now, true);
+            talk.learn(Duration::from_secs(30 + n % 60));
+        }
+        let memory = Memory::of(&rate, &talk);
+        let text = serde_json::to_string(&memory).expect("numbers");
+        let read: Memory = serde_json::from_str(&text).expect("the same");
+        let later = now.after(Duration::from_secs(86_400));
+        let (again, talk_again) = read.recall(later, 0.01).expect("sound");
+        assert!((again.rate() - rate.rate()).abs() < 0.05 * rate.rate(), "{} {}", again.rate(), rate.rate());
+        assert_eq!(talk_again, talk);
+        for nonsense in [
+            Memory { belief: [0.0; MEMORIES], ..memory.clone() },
+            Memory { belief: [f64::NAN; MEMORIES], ..memory.clone() },
+            Memory { talk: TalkTime { mean_s: -1.0, ..talk }, ..memory.clone() },
+            Memory { seen: [Seen { calls: 1.0, seconds: f64::INFINITY }; HALF_LIVES_S.len()], ..memory },
+        ] {
+            assert!(nonsense.recall(later, 0.01).is_none());
+        }
+    }
 
     /// Lets calls come at a rate for so long, looked at every 10 s; gives the mean of the estimate over the last half.
     fn come(rate: &mut CallRate, now: &mut Now, dice: &mut Dice, per_s: f64, seconds: f64) -> f64 {

@@ -20,3 +20,4 @@ mod tests;
 
 pub use decimal::{Decimal, NoDecimal};
 pub use desk::{Admission, Contract, Mode, PoolTerms, Verdict};
+pub use estimate::{CallRate, Memory, TalkTime};

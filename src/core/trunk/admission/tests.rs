@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::rule::{Clause, Clauses, Terms};
 use super::testing::Dice;
 use super::*;
-use crate::base::{CallId, Now, TenantId, TrunkId};
+use crate::base::{LegId, Now, TenantId, TrunkId};
 
 const POOL: TrunkId = TrunkId(1);
 
@@ -38,7 +38,7 @@ fn day(seed: u64, mode: Mode, trunks: u32, tenants: u32) {
         (0..tenants).map(|id| contract(id, "1.25", dice.below(4) as u32, worth(dice), worth(dice))).collect()
     };
     admission.provision(now, &[pool(trunks)], contracts(&mut dice));
-    let mut calls: VecDeque<(CallId, TenantId)> = VecDeque::new();
+    let mut calls: VecDeque<(LegId, TenantId)> = VecDeque::new();
     let mut last = 0;
     for round in 0..1_500 {
         now = now.after(Duration::from_millis(1 + dice.below(20_000)));
@@ -67,8 +67,8 @@ fn day(seed: u64, mode: Mode, trunks: u32, tenants: u32) {
                 }
                 if verdict.accepts() {
                     last += 1;
-                    admission.call_began(now, CallId(last), tenant, POOL);
-                    calls.push_back((CallId(last), tenant));
+                    admission.call_began(now, LegId(last), tenant, POOL);
+                    calls.push_back((LegId(last), tenant));
                 }
             }
         }
@@ -101,16 +101,16 @@ fn calls_in_progress_stay_when_agents_or_the_contract_go() {
     let mut admission = Admission::new(Mode::with(Clauses { permitted: true, short: false, ending: false }));
     admission.provision(now, &[pool(10)], vec![contract(1, "1.5", 0, 1.0, 1.0)]);
     admission.agents(now, TenantId(1), 4);
-    (0..6).for_each(|call| admission.call_began(now, CallId(call), TenantId(1), POOL));
+    (0..6).for_each(|call| admission.call_began(now, LegId(call), TenantId(1), POOL));
     admission.agents(now, TenantId(1), 0);
     assert_eq!(admission.standing(TenantId(1)), Some((0, 6)));
     assert_eq!(admission.decide(now, TenantId(1), POOL).map(|v| v.ruling.clause), Some(Clause::Beyond));
     admission.provision(now, &[pool(10)], vec![contract(2, "1", 1, 1.0, 1.0)]);
     assert_eq!((admission.calls(POOL), admission.decide(now, TenantId(1), POOL)), (6, None));
     admission.check_invariants();
-    (0..6).for_each(|call| admission.call_ended(now, CallId(call)));
+    (0..6).for_each(|call| admission.call_ended(now, LegId(call)));
     assert_eq!(admission.calls(POOL), 0);
-    admission.call_ended(now, CallId(3));
+    admission.call_ended(now, LegId(3));
     admission.check_invariants();
 }
 
@@ -131,7 +131,7 @@ fn a_price_is_asked_only_of_those_others_would_pay() {
             yields_at = yields_at.or(Some(call));
         }
         assert_eq!(accepts(&admission, 2), yields_at.is_none(), "once too dear, dearer with each call");
-        admission.call_began(now, CallId(call), TenantId(1), POOL);
+        admission.call_began(now, LegId(call), TenantId(1), POOL);
     }
     assert!(yields_at.is_some_and(|at| (4..10).contains(&at)), "{yields_at:?}");
     assert_eq!(admission.decide(now, TenantId(1), POOL).map(|v| v.ruling.clause), Some(Clause::Hard));
@@ -149,7 +149,7 @@ fn the_large_pools_prices_are_near_those_of_tables() {
     let by_tables: Vec<bool> = (0..40)
         .map(|call| {
             let accepts = admission.decide(now, TenantId(2), POOL).unwrap().accepts();
-            admission.call_began(now, CallId(call), TenantId(1), POOL);
+            admission.call_began(now, LegId(call), TenantId(1), POOL);
             accepts
         })
         .collect();

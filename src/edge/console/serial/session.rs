@@ -156,6 +156,7 @@ impl Session {
                 Err(_) => drop(print("works: expected the id of a work item, as the list shows it", LINES_MAX, out)),
             },
             "trunks" => self.show(now, Query::Trunks, false, ask, out),
+            "contracts" => self.show(now, Query::Contracts, false, ask, out),
             "bans" => self.show(now, Query::Bans, false, ask, out),
             unknown => drop(print(&format!("unknown command `{unknown}`; try `help`"), LINES_MAX, out)),
         }
@@ -189,6 +190,9 @@ impl Session {
             Ok(Reply::Queues { queues }) => listing(&render::queues(first(queues, &mut more)), "no queues"),
             Ok(Reply::Works { works, more }) => works_page(works, more),
             Ok(Reply::Trunks { trunks }) => listing(&render::trunks(first(trunks, &mut more)), "no trunks"),
+            Ok(Reply::Contracts { contracts }) => {
+                listing(&render::contracts(first(contracts, &mut more)), "no contracts")
+            }
             Ok(Reply::Located { servers }) => listing(&render::servers(first(servers, &mut more)), "no servers"),
             Ok(Reply::Bans { bans }) => listing(&render::bans(first(bans, &mut more), wall), "no bans"),
             Ok(Reply::Refused { reason }) => reason,

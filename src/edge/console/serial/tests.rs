@@ -73,6 +73,7 @@ fn answer(query: &Query, alarms: &[Alarm]) -> Reply {
         },
         Query::Agents => Reply::Agents { agents: Vec::new() },
         Query::Trunks => Reply::Trunks { trunks: Vec::new() },
+        Query::Contracts => Reply::Contracts { contracts: Vec::new() },
         Query::Locate { .. } => Reply::Located { servers: Vec::new() },
         Query::Bans => Reply::Bans { bans: Vec::new() },
         Query::Works { after, .. } => {
@@ -141,6 +142,7 @@ fn every_command_answers_in_plain_lines_of_80_columns() {
         ("works 82", "no open work items"),
         ("works all", "expected the id of a work item"),
         ("works 1 2", "too many words"),
+        ("contracts", "no contracts"),
         ("alarms", "span-alarm"),
         ("help", "watch [SECONDS]"),
         ("hangup", "unknown command `hangup`"),

@@ -1,0 +1,98 @@
+//! Trunks as groups of circuits, and the contracts of those who share them.
+
+use std::collections::HashSet;
+
+use super::Checker;
+use crate::core::tenant::directory::capacity;
+use crate::core::tenant::provision::{Hunt, Refusal, Tenant, Trunk};
+use crate::core::trunk::admission::Decimal;
+
+/// Most calls that a trunk may be allowed.
+pub(super) const CALLS_MAX: u32 = 100_000;
+/// Most circuits for each agent.
+const RATIO_MAX: u32 = 1_000;
+/// Highest worth of a call.
+const WORTH_MAX: f64 = 1e6;
+/// Longest look ahead, in seconds.
+const WINDOW_S_MAX: u32 = 3_600;
+
+impl Checker<'_> {
+    pub(super) fn admission(&mut self) {
+        let sharing = &self.provision.admission;
+        self.enter_single("admission");
+        self.in_range("likely_other", sharing.likely_other, 0.0..=1.0);
+        self.in_range("likely_end", sharing.likely_end, 0.0..=1.0);
+        self.in_range("window_s", sharing.window_s, 1..=WINDOW_S_MAX);
+    }
+
+    /// How a trunk's circuits are shared.
+    pub(super) fn group(&mut self, trunk: &Trunk) {
+        self.never_or_in_range("calls_max", trunk.calls_max, 1..=CALLS_MAX);
+        let circuits = capacity(self.provision, trunk);
+        for (field, value) in [("reserved_out", trunk.reserved_out), ("permitted", trunk.permitted)] {
+            if value > circuits {
+                let what = format!("`{field}` is {value}");
+                self.problem(field, what, format!("at most the {circuits} calls that the trunk is known to carry"));
+            }
+        }
+        if trunk.hunt != Hunt::default() && trunk.kind == "sip" {
+            self.problem("hunt", "a SIP trunk has no circuits to hunt", "it with kind = \"tdm\" only");
+        }
+    }
+
+    pub(super) fn contract(&mut self, tenant: &Tenant) {
+        let Some(contract) = &tenant.contract else { return };
+        let provision = self.provision;
+        let mut seen = HashSet::new();
+        let mut circuits = Some(0u64);
+        for (index, name) in contract.trunks.iter().enumerate() {
+            let field = format!("contract.trunks[{index}]");
+            self.unique(&mut seen, &field, name.as_str(), name);
+            match provision.trunk.iter().find(|trunk| trunk.name == *name) {
+                None => {
+                    self.refers(&field, "trunk", name, provision.trunk.iter().map(|trunk| trunk.name.as_str()));
+                    circuits = None;
+                }
+                Some(trunk) if capacity(provision, trunk) == 0 => {
+                    let what = format!("trunk {name:?} does not say how many calls it carries");
+                    self.problem(&field, what, "`calls_max` of the trunk, or spans");
+                    circuits = None;
+                }
+                Some(trunk) => circuits = circuits.map(|n| n + u64::from(capacity(provision, trunk))),
+            }
+        }
+        if contract.trunks.is_empty() {
+            self.problem(
+                "contract.trunks",
+                "a contract without a trunk",
+                "the trunks that the tenant shares with others",
+            );
+        } else if let Some(circuits) = circuits.filter(|circuits| u64::from(contract.after_hours) > *circuits) {
+            let what = format!("`after_hours` is {}", contract.after_hours);
+            self.problem("contract.after_hours", what, format!("at most the {circuits} circuits of its trunks"));
+        }
+        if contract.ratio > Decimal::whole(RATIO_MAX) {
+            self.problem("contract.ratio", format!("`ratio` is {}", contract.ratio), format!("0 to {RATIO_MAX}"));
+        }
+        self.in_range("contract.worth_within", contract.worth_within, 0.0..=WORTH_MAX);
+        self.in_range(
+            "contract.worth_beyond",
+            contract.worth_beyond,
+            0.0..=contract.worth_within.clamp(0.0, WORTH_MAX),
+        );
+        match (contract.refused, &contract.refused_flow) {
+            (Refusal::Flow, None) => {
+                self.problem("contract.refused", "`refused` is \"flow\" without a flow", "`refused_flow`");
+            }
+            (Refusal::Flow, Some(flow)) if !self.names.flows.contains(&(tenant.name.as_str(), flow.as_str())) => {
+                let known = provision.flow.iter().map(|flow| (flow.tenant.as_str(), flow.name.as_str()));
+                self.refers_within("contract.refused_flow", "flow", (&tenant.name, flow), known);
+            }
+            (Refusal::Flow, Some(_)) | (_, None) => {}
+            (_, Some(_)) => {
+                let what = "`refused_flow` without `refused = \"flow\"`";
+                self.problem("contract.refused_flow", what, "both, or neither");
+            }
+        }
+    }
+}
