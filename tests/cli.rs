@@ -435,6 +435,10 @@ fn trunks_tell_how_they_were_used_and_when_they_will_be_too_small() {
     let now = jiff::Timestamp::now().as_millisecond();
     let (store, found) = Store::open(&dir.data()).unwrap();
     let (mut seq, mut id) = (found.next_seq, 1_000);
+    // Today's first hours are no day's peak.
+    let today = now / 24 / HOUR_MS * 24 * HOUR_MS;
+    store.append(seq, held(id, "city", today, today + HOUR_MS / 10)).unwrap();
+    (seq, id) = (seq + 1, id + 1);
     for day in 1..=60 {
         let hour = (now / 24 / HOUR_MS - day) * 24 * HOUR_MS + 10 * HOUR_MS;
         let circuits = 8.0 * 1.2f64.powf(-(day as f64) / 30.4375);
@@ -455,6 +459,7 @@ fn trunks_tell_how_they_were_used_and_when_they_will_be_too_small() {
     assert!(row["erlangs"].as_f64().unwrap() > 7.0 && row["peak"].as_u64().unwrap() <= 8, "{last}");
     assert_eq!(dir.ok(&["trunk", "usage", "--since", "48h", "--tenant", "nobody", "--json"]), "[]\n");
     dir.fails(2, &["trunk", "usage", "--every", "often"]);
+    assert!(dir.fails(2, &["trunk", "usage", "--since", "365d", "--every", "1s"]).contains("with --every 15m"));
 
     let json: serde_json::Value = serde_json::from_str(&dir.ok(&["trunk", "forecast", "--json"])).unwrap();
     let (city, net) = (&json[0], &json[1]);

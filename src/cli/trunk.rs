@@ -16,7 +16,7 @@ use crate::core::tenant::{Directory, Provision};
 use crate::core::trunk::forecast::{self, DAYS_MIN, Measured, Month, PeakHour};
 use crate::core::trunk::provisioned_circuits;
 use crate::core::trunk::sharing::{ADMITTED, NOT_ADMITTED};
-use crate::core::trunk::usage::{Row, Usage, Whose};
+use crate::core::trunk::usage::{PERIODS_MAX, Row, Usage, Whose};
 use crate::edge::console::Table;
 use crate::edge::store::{CdrFilter, Reader};
 
@@ -60,6 +60,13 @@ pub fn usage(dir: &Path, args: &UsageArgs) -> Result<(), CliError> {
     let every = age_ms(&args.every).filter(|ms| *ms > 0);
     let every =
         every.ok_or_else(|| CliError::Usage(format!("`{}` is no length; expected 15m, 1h or 1d", args.every)))?;
+    let periods = (until.0.saturating_sub(since.0)) / every;
+    if periods > PERIODS_MAX {
+        let least_min = (until.0.saturating_sub(since.0)) / PERIODS_MAX / 60_000 + 1;
+        return Err(CliError::Usage(format!(
+            "{periods} periods; with --every {least_min}m there are {PERIODS_MAX} at most"
+        )));
+    }
     let reader = reader(dir)?;
     let wanted = |whose: &Whose| match whose {
         Whose::Trunk(name) => args.tenant.is_none() && args.trunk.as_ref().is_none_or(|wanted| wanted == name),
@@ -153,7 +160,10 @@ pub fn forecast(dir: &Path, args: &ForecastArgs) -> Result<(), CliError> {
             circuits.insert(name.clone(), Some(n));
         }
     }
-    let days = peak_hours(&rows(&reader, since, now, HOUR_MS)?);
+    // Whole days: the peak of one under way is still to come.
+    let midnight = |at: Timestamp| Timestamp(at.0.div_euclid(DAY_MS) * DAY_MS);
+    let since = midnight(Timestamp(since.0.saturating_add(DAY_MS - 1)));
+    let days = peak_hours(&rows(&reader, since, midnight(now), HOUR_MS)?);
     let foretold: Vec<Foretold> = circuits
         .into_iter()
         .map(|(trunk, circuits)| {

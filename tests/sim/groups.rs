@@ -99,7 +99,12 @@ fn a_peering_takes_so_many_calls_and_leaves_some_for_calls_out() {
     assert!(rings, "the reserved one");
     let (second, rings) = out(&mut desk);
     assert!(!rings, "no more than three");
-    assert!(desk.heard(Party::Phones, |e| matches!(e, Event::Failed { session, .. } if *session == second)));
+    let told = desk.events.iter().find_map(|(_, event)| match event {
+        Event::Failed { session, status, cause, .. } if *session == second => Some((*status, *cause)),
+        _ => None,
+    });
+    assert_eq!(told, Some((503, Cause::NoCircuit)));
+    assert_eq!(desk.cdrs.last().and_then(|cdr| cdr.cause), Some(Cause::NoCircuit), "it has a record");
     desk.hangup(Party::Phones, first);
     desk.seconds(5);
     assert_eq!(refused(&mut desk, "100"), Some((503, Cause::NoCircuit)), "still for calls out alone");
@@ -123,7 +128,7 @@ fn a_trunk_is_busied_out_while_its_calls_go_on() {
     assert_eq!(refused(&mut desk, "100"), None);
     let set = |desk: &mut Desk, out: bool| {
         let mut changed = provision(PROVISION);
-        changed.sip.emergency = vec!["300".into()];
+        changed.sip.emergency = ["300", "8300"].map(String::from).to_vec();
         trunk(&mut changed, "carrier").out_of_service = out;
         let reply = desk.command(Command::Provision { provision: Box::new(changed) });
         assert!(!matches!(reply, Reply::Refused { .. }), "{reply:?}");
@@ -139,6 +144,12 @@ fn a_trunk_is_busied_out_while_its_calls_go_on() {
     desk.call(Party::Phones, "ana", "85551000", Some(description(20_002, Flow::SendRecv)));
     desk.seconds(1);
     assert!(desk.rings(Party::Carrier, "85551000").is_none(), "nothing goes out either");
+    desk.call(Party::Phones, "ana", "8300", Some(description(20_002, Flow::SendRecv)));
+    desk.seconds(1);
+    assert!(
+        desk.rings(Party::Carrier, "300").or(desk.rings(Party::Carrier, "8300")).is_some(),
+        "but an emergency call"
+    );
     assert_eq!(refused(&mut desk, "300"), None, "an emergency call is taken all the same");
     set(&mut desk, false);
     assert_eq!(refused(&mut desk, "100"), None);

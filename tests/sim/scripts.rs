@@ -201,7 +201,7 @@ fn a_span_that_is_provisioned_in_alarm_is_out_of_service() {
     desk.card(CardInput::Span { span: 1, alarm: Some("red") });
     desk.command(Command::Provision { provision: Box::new(provision(PROVISION)) });
     desk.client("300");
-    assert_eq!(desk.record().cause, Some(Cause::NoRoute));
+    assert_eq!(desk.record().cause, Some(Cause::NoCircuit));
     over(desk);
 }
 

@@ -2,6 +2,7 @@
 
 use crate::base::{CallId, Cause, Circuit, Now, TrunkId};
 use crate::core::control::Service;
+use crate::core::load::Standing;
 use crate::core::switch::Switch;
 use crate::core::tenant::directory::{Group, TrunkEntry, TrunkKind};
 use crate::core::tenant::provision::Hunt;
@@ -28,8 +29,17 @@ impl Switch {
     /// Whether a call to `dialled` may go out by the trunk.
     pub(crate) fn takes_out(&self, trunk: TrunkId, dialled: &str) -> bool {
         let group = self.group(trunk);
+        let strip = self.directory.trunk(trunk).map_or(0, |entry| entry.strip);
+        // As dialled, or as it goes out.
+        let sent = dialled.char_indices().nth(strip.into()).and_then(|(at, _)| dialled.get(at..)).unwrap_or_default();
         self.is_emergency_number(dialled)
+            || self.is_emergency_number(sent)
             || !group.out_of_service && self.room(trunk, group).is_none_or(|room| room > 0)
+    }
+
+    /// Why there is no way out to `dialled`: no trunk leads there, or none that does takes another call.
+    pub(crate) fn no_way_out(&self, dialled: &str) -> Cause {
+        if self.directory.route(dialled).is_empty() { Cause::NoRoute } else { Cause::NoCircuit }
     }
 
     /// Ends a call that has only just come: it has a record, which says why.
@@ -72,7 +82,8 @@ impl Switch {
 
     /// Whether `dialled` is one of the numbers that are never refused.
     pub(crate) fn is_emergency_number(&self, dialled: &str) -> bool {
-        self.provision.sip.emergency.iter().any(|number| number == dialled)
+        // Who dials has been let in.
+        self.gate.is_emergency(Standing::Peer, dialled.as_bytes())
     }
 
     fn group(&self, trunk: TrunkId) -> Group {

@@ -166,7 +166,8 @@ impl Switch {
             Some(_) => Default::default(),
             None => self.routes_to_number(now, tenant, &dialled, 60),
         };
-        if local.is_none() && routes.is_empty() {
+        let no_way = local.is_none() && routes.is_empty();
+        if no_way && self.no_way_out(&dialled) == Cause::NoRoute {
             return self.sip.reject(now, incoming.session, 404, Some(Cause::NoRoute), None);
         }
         // A phone that dials one of our numbers is a caller like any other.
@@ -177,6 +178,10 @@ impl Switch {
         }
         match local {
             Some((_, flow)) => self.start_flow(now, call, flow),
+            None if no_way => {
+                self.counters.calls_refused += 1;
+                self.refuse(now, call, Cause::NoCircuit);
+            }
             None => self.dial_out(now, call, routes),
         }
     }
