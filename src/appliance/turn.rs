@@ -69,6 +69,8 @@ pub(super) struct Turn {
     promises: BTreeMap<Seq, Vec<(u64, Reply)>>,
     /// What tells a peer of success, until the facts behind it are durable; oldest first.
     held: VecDeque<(Seq, Instant, Held)>,
+    /// Calls that wait for the facts behind them while the disk refuses; oldest first.
+    uncommitted: VecDeque<(Seq, CallId)>,
     /// The newest fact that the core emitted.
     journaled: Seq,
     /// What the store was asked for last.
@@ -150,6 +152,7 @@ impl Turn {
             askers: HashMap::new(),
             promises: BTreeMap::new(),
             held: VecDeque::new(),
+            uncommitted: VecDeque::new(),
             journaled: 0,
             wanted: 0,
             next_token: 1,
@@ -420,20 +423,29 @@ impl Turn {
 
     /// Sends the answers whose facts are durable. True: the core was told of some, and may want more done.
     fn let_go(&mut self) -> bool {
-        if self.held.is_empty() {
+        if self.held.is_empty() && self.uncommitted.is_empty() {
             return false;
         }
         let mut told = false;
         let durable = self.store.durable();
+        while let Some(&(seq, call)) = self.uncommitted.front()
+            && seq <= durable
+        {
+            self.uncommitted.pop_front();
+            self.switch.handle(self.clock.now(), Input::Committed(call));
+            told = true;
+        }
         // While the disk refuses, calls are served all the same, under an alarm: their facts are kept and written later.
         let failing = self.store.is_failing();
         let now = self.clock.mono();
         while self.held.front().is_some_and(|(seq, _, _)| *seq <= durable || failing) {
-            let Some((_, since, held)) = self.held.pop_front() else { break };
+            let Some((seq, since, held)) = self.held.pop_front() else { break };
             self.meter.stored(now.since(since));
             match held {
                 Held::Transmit(transmit) => self.sockets.send(transmit),
                 Held::Cas { circuit, bits } => self.set_cas(circuit, bits),
+                // What must not be done twice is not done before it is on record, however long that takes.
+                Held::Commit(call) if seq > durable => self.uncommitted.push_back((seq, call)),
                 Held::Commit(call) => {
                     self.switch.handle(self.clock.now(), Input::Committed(call));
                     told = true;

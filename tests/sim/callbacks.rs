@@ -375,6 +375,8 @@ fn what_cannot_be_called_back_is_refused_with_the_reason() {
         ("help", "7555", "no trunk"),
         ("help", "100", "appliance's"),
         ("help", "+911", "emergency"),
+        ("help", "9911", "emergency"),
+        ("help", "9100", "appliance's"),
         ("help", "8x", "digits"),
         ("help", "8", "digits"),
         ("help", "anonymous", "digits"),
@@ -616,4 +618,20 @@ fn nobody_is_overtaken_by_or_overtakes_who_is_called_back() {
         assert_eq!((served, wished), (left, 0), "seed {seed}");
         over(desk);
     }
+}
+
+#[test]
+fn who_was_promised_a_call_waits_until_there_is_somebody_again() {
+    let mut desk = desk();
+    asks(&mut desk, 5, '1');
+    let whole = provision(&provisioning());
+    let mut nobody = whole.clone();
+    nobody.agent.clear();
+    desk.command(Command::Provision { provision: Box::new(nobody) });
+    desk.seconds(30);
+    assert_eq!(wish(&mut desk).state, WorkState::Waiting, "nobody could take it, and it stays");
+    desk.command(Command::Provision { provision: Box::new(whole) });
+    sign(&mut desk, "ana", true);
+    desk.seconds(1);
+    assert_eq!(wish(&mut desk).state, WorkState::Offered);
 }

@@ -28,7 +28,6 @@ use serde::{Deserialize, Serialize};
 use super::desk::WORKS_MAX;
 use super::work::{Outcome, Work, WorkState};
 use crate::base::{CallId, Cause, DialString, Now, QueueId, Redacted, TenantId, Timestamp, WorkItemId};
-use crate::core::load::Standing;
 use crate::core::queue::OfferEnd;
 use crate::core::switch::Switch;
 use crate::core::tenant::directory::Callback as Rule;
@@ -212,10 +211,19 @@ impl Switch {
         if !DIGITS.contains(&dialled.len()) || !dialled.bytes().all(|c| c.is_ascii_digit()) {
             return Err(Unwanted::NoNumber);
         }
-        if self.gate.is_emergency(Standing::Peer, number.as_bytes()) {
+        // A prefix must not hide where it leads.
+        let numbers = self.dialled_and_sent(number);
+        if numbers.iter().any(|number| self.is_emergency_number(number)) {
             return Err(Unwanted::Emergency);
         }
-        if self.directory.number(number).is_some() || self.directory.agent_by_user(number).is_some() {
+        let ours = |number: &&str| {
+            let plain = number.strip_prefix('+').unwrap_or(number);
+            let directory = &self.directory;
+            directory.number(plain).is_some()
+                || directory.number(&format!("+{plain}")).is_some()
+                || directory.agent_by_user(number).is_some()
+        };
+        if numbers.iter().any(ours) {
             return Err(Unwanted::Ours);
         }
         if self.directory.route(number).is_empty() {

@@ -186,8 +186,11 @@ impl Switch {
         let Some(medium) = self.works.get(id).map(|item| item.work.medium) else {
             return self.follow_rule_for_call(now, id, queue);
         };
+        // Who was promised a call gets it when there is somebody again; the alarm tells the operator.
+        let promised = self.works.get(id).is_some_and(|item| item.work.callback.is_some());
         match self.unservable_rule(queue, medium) {
             Unservable::Hold => {}
+            Unservable::Overflow if promised => {}
             Unservable::Escalate => self.work_escalates(now, id),
             Unservable::Overflow => {
                 self.queue.take_out(now, id);

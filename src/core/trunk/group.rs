@@ -29,12 +29,22 @@ impl Switch {
     /// Whether a call to `dialled` may go out by the trunk.
     pub(crate) fn takes_out(&self, trunk: TrunkId, dialled: &str) -> bool {
         let group = self.group(trunk);
-        let strip = self.directory.trunk(trunk).map_or(0, |entry| entry.strip);
-        // As dialled, or as it goes out.
-        let sent = dialled.char_indices().nth(strip.into()).and_then(|(at, _)| dialled.get(at..)).unwrap_or_default();
+        let sent = self.sent(trunk, dialled);
         self.is_emergency_number(dialled)
             || self.is_emergency_number(sent)
             || !group.out_of_service && self.room(trunk, group).is_none_or(|room| room > 0)
+    }
+
+    /// The number as it goes out by the trunk.
+    fn sent<'n>(&self, trunk: TrunkId, dialled: &'n str) -> &'n str {
+        let strip = self.directory.trunk(trunk).map_or(0, |entry| entry.strip);
+        dialled.char_indices().nth(strip.into()).and_then(|(at, _)| dialled.get(at..)).unwrap_or_default()
+    }
+
+    /// The number as it is dialled, and as it may go out by each trunk that leads there.
+    pub(crate) fn dialled_and_sent<'n>(&self, dialled: &'n str) -> Vec<&'n str> {
+        let sent = self.directory.route(dialled).into_iter().map(|trunk| self.sent(trunk, dialled));
+        std::iter::once(dialled).chain(sent).collect()
     }
 
     /// Why there is no way out to `dialled`: no trunk leads there, or none that does takes another call.
