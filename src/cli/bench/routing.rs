@@ -96,8 +96,12 @@ impl Centre {
     /// Items come until so many wait; agents who were still free take others. Gives how many came.
     pub fn fill(&mut self, waiting: usize) -> usize {
         let before = self.item_last;
-        while self.waiting() < waiting {
-            self.come();
+        // Counting takes as long as there are items, so as many come at once as are missing.
+        loop {
+            match waiting.saturating_sub(self.waiting()) {
+                0 => break,
+                missing => (0..missing).for_each(|_| self.come()),
+            }
         }
         usize::try_from(self.item_last - before).unwrap_or(usize::MAX)
     }
