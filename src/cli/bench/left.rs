@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
 use crate::cli::{CliError, live};
-use crate::core::contact::{Attributes, Work, WorkState};
+use crate::core::contact::Work;
 use crate::core::journal::Change;
 use crate::core::tenant::Provision;
 use crate::edge::store::{AppendError, Store};
@@ -49,26 +49,9 @@ pub(super) fn fill(dir: &Path, provision: &Provision, works: u32) -> Result<(), 
 
 fn item(n: u32, tenant: &str, queue: &str, at: Timestamp) -> Work {
     let mut work = Work {
-        id: WorkItemId(n.into()),
-        tenant: tenant.to_owned(),
-        medium: Medium::Email,
-        queue: queue.to_owned(),
         client: Some(Redacted::new(format!("client{n}@example.com"))),
         subject: Some(Redacted::new(format!("message {n}"))),
-        attributes: Attributes::new(),
-        discoveries: vec![],
-        modifiers: vec![],
-        arrived_at: at,
-        due_at: None,
-        callback: None,
-        state: WorkState::Waiting,
-        agent: None,
-        accepted_at: None,
-        ended_at: None,
-        outcome: None,
-        disposition: None,
-        note: None,
-        events: vec![],
+        ..Work::new(WorkItemId(n.into()), (tenant, queue), Medium::Email, at, None)
     };
     work.record(at, "added", queue);
     work

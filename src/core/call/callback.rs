@@ -12,7 +12,7 @@ use crate::base::{
 use crate::core::call::wants::client_of;
 use crate::core::call::{CallState, Redial, Role, RouteStep};
 use crate::core::contact::callback::{Callback, Unwanted};
-use crate::core::contact::{Discovery, Origin as Found, Work, WorkState};
+use crate::core::contact::{Discovery, Origin as Found, Work};
 use crate::core::ivr::{CallbackResult, Input as FlowInput};
 use crate::core::journal::Direction;
 use crate::core::media::MediaCommand;
@@ -100,22 +100,11 @@ impl Switch {
         let waited = stood.map_or(Duration::ZERO, |stood| stood.waited + now.mono.since(stood.left));
         let dialled = self.directory.number(c.cdr.to.as_str()).filter(|(owner, _)| *owner == tenant);
         let own = self.directory.caller_id(tenant).and_then(|number| DialString::new(number).ok());
-        let found = attributes.iter().map(|(attribute, value)| Discovery {
-            at: now.wall,
-            origin: Found::Flow,
-            attribute: attribute.clone(),
-            value: value.clone(),
-        });
+        let arrived_at = Timestamp(now.wall.0.saturating_sub(i64::try_from(waited.as_millis()).unwrap_or(0)));
         let work = Work {
-            id,
-            tenant: c.cdr.tenant.clone(),
-            medium: Medium::Voice,
-            queue: queue.to_owned(),
             client: Some(client_of(c).unwrap_or_else(|| number.to_owned()).into()),
-            subject: None,
-            discoveries: found.collect(),
+            discoveries: Discovery::of_all(&attributes, now.wall, Found::Flow),
             attributes,
-            modifiers: vec![],
             callback: Some(Callback {
                 number: number.to_owned().into(),
                 shown_as: dialled.map(|_| c.cdr.to.clone()).or(own).unwrap_or_default(),
@@ -125,16 +114,7 @@ impl Switch {
                 retry_at: None,
                 reached: false,
             }),
-            arrived_at: Timestamp(now.wall.0.saturating_sub(i64::try_from(waited.as_millis()).unwrap_or(0))),
-            due_at,
-            state: if due_at.is_some() { WorkState::Scheduled } else { WorkState::Waiting },
-            agent: None,
-            accepted_at: None,
-            ended_at: None,
-            outcome: None,
-            disposition: None,
-            note: None,
-            events: vec![],
+            ..Work::new(id, (&c.cdr.tenant, queue), Medium::Voice, arrived_at, due_at)
         };
         self.take_wish(now, work, stood.is_some()).map(|id| (id, false))
     }

@@ -187,36 +187,18 @@ impl Switch {
         for (name, text) in &spec.attributes {
             attributes.insert(name.clone(), self.read_value(tenant_id, name, text)?);
         }
-        let found = attributes.iter().map(|(attribute, value)| Discovery {
-            at: now.wall,
-            origin: Origin::Operator,
-            attribute: attribute.clone(),
-            value: value.clone(),
-        });
+        let found = Discovery::of_all(&attributes, now.wall, Origin::Operator);
         let due_at = spec.due_at.filter(|due| *due > now.wall);
         let client = spec.client.or_else(|| spec.callback.clone());
         let callback = spec.callback.map(|number| self.new_callback(tenant_id, number));
         let work = Work {
-            id,
             callback,
-            discoveries: found.collect(),
-            tenant: spec.tenant,
-            medium: spec.medium,
-            queue: spec.queue,
+            discoveries: found,
             client,
             subject: spec.subject,
             attributes,
             modifiers: spec.modifiers,
-            arrived_at: now.wall,
-            due_at,
-            state: if due_at.is_some() { WorkState::Scheduled } else { WorkState::Waiting },
-            agent: None,
-            accepted_at: None,
-            ended_at: None,
-            outcome: None,
-            disposition: None,
-            note: None,
-            events: vec![],
+            ..Work::new(id, (&spec.tenant, &spec.queue), spec.medium, now.wall, due_at)
         };
         let entry = self.entry(now, &work)?;
         Ok((work, entry))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::attribute::Value;
+use super::attribute::{Attributes, Value};
 use crate::base::Timestamp;
 
 /// Most discoveries that a record keeps; the values of later ones count all the same.
@@ -85,4 +85,17 @@ pub struct Discovery {
     pub attribute: String,
     /// Its value.
     pub value: Value,
+}
+
+impl Discovery {
+    /// All of these became known at once.
+    pub fn of_all(attributes: &Attributes, at: Timestamp, origin: Origin) -> Vec<Self> {
+        let known = |(attribute, value): (&String, &Value)| Self {
+            at,
+            origin,
+            attribute: attribute.clone(),
+            value: value.clone(),
+        };
+        attributes.iter().map(known).collect()
+    }
 }

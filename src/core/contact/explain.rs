@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::routing::Policy;
 use super::view::{BasisView, CallbackView, CandidateView, Explanation, HoldView, WorkSpec, WorkView};
-use super::work::{Outcome, Work, WorkEvent, WorkState};
+use super::work::{Work, WorkEvent, WorkState};
 use crate::base::{AgentId, CallId, Medium, Now, Redacted, WorkItemId};
 use crate::core::call::{Call, CallState};
 use crate::core::journal::AgentStatus;
@@ -228,27 +228,13 @@ impl Switch {
     fn outline_of_call(&self, id: WorkItemId, call: &Call) -> Work {
         let (state, agent) = self.state_of_call(id, call);
         let agent = agent.and_then(|agent| self.directory.agent(agent)).map(|entry| entry.name.clone());
+        let outline = (call.cdr.tenant.as_str(), self.queue_of_call(call));
         Work {
-            id,
-            tenant: call.cdr.tenant.clone(),
-            medium: Medium::Voice,
-            queue: self.queue_of_call(call).to_owned(),
             client: Some(Redacted::new(call.cdr.from.as_str().to_owned())),
-            subject: None,
-            attributes: BTreeMap::new(),
-            discoveries: vec![],
-            modifiers: vec![],
-            arrived_at: call.cdr.started_at,
-            callback: None,
-            due_at: None,
             state,
             agent,
             accepted_at: call.cdr.answered_at.filter(|_| state == WorkState::Handled),
-            ended_at: None,
-            outcome: None::<Outcome>,
-            disposition: None,
-            note: None,
-            events: vec![],
+            ..Work::new(id, outline, Medium::Voice, call.cdr.started_at, None)
         }
     }
 

@@ -191,6 +191,39 @@ pub struct Work {
 }
 
 impl Work {
+    /// An item that waits from `arrived_at`, or is scheduled until its time comes; of which nothing else is known, and to which
+    /// nothing has happened.
+    pub fn new(
+        id: WorkItemId,
+        (tenant, queue): (&str, &str),
+        medium: Medium,
+        arrived_at: Timestamp,
+        due_at: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            id,
+            tenant: tenant.to_owned(),
+            medium,
+            queue: queue.to_owned(),
+            client: None,
+            subject: None,
+            attributes: Attributes::new(),
+            discoveries: Vec::new(),
+            modifiers: Vec::new(),
+            callback: None,
+            arrived_at,
+            due_at,
+            state: if due_at.is_some() { WorkState::Scheduled } else { WorkState::Waiting },
+            agent: None,
+            accepted_at: None,
+            ended_at: None,
+            outcome: None,
+            disposition: None,
+            note: None,
+            events: Vec::new(),
+        }
+    }
+
     /// Notes an event.
     pub fn record(&mut self, at: Timestamp, what: &str, detail: impl Into<String>) {
         self.push(WorkEvent { at, what: what.into(), detail: detail.into(), reason: None });
