@@ -635,3 +635,29 @@ fn who_was_promised_a_call_waits_until_there_is_somebody_again() {
     desk.seconds(1);
     assert_eq!(wish(&mut desk).state, WorkState::Offered);
 }
+
+#[test]
+fn who_could_not_be_dialled_has_not_been_tried() {
+    let mut desk = desk();
+    asks(&mut desk, 5, '1');
+    let whole = provision(&provisioning());
+    let mut out = whole.clone();
+    out.trunk.iter_mut().for_each(|trunk| trunk.out_of_service = true);
+    desk.command(Command::Provision { provision: Box::new(out) });
+    sign(&mut desk, "ana", true);
+    // More often than the rule of two tries would have it.
+    for turn in 0..4 {
+        desk.agent_answers("ana");
+        desk.seconds(5);
+        let view = wish(&mut desk);
+        let tries = view.callback.map(|callback| callback.tries);
+        assert_eq!((view.state, tries), (WorkState::Scheduled, Some(0)), "{turn}: {:?}", on_record(&desk).events);
+        desk.seconds(57);
+    }
+    assert_eq!(dialled(&desk), 0);
+    // As soon as a trunk takes the call it counts.
+    desk.command(Command::Provision { provision: Box::new(whole) });
+    desk.agent_answers("ana");
+    desk.seconds(1);
+    assert_eq!((dialled(&desk), wish(&mut desk).callback.map(|callback| callback.tries)), (1, Some(1)));
+}

@@ -234,8 +234,9 @@ impl Switch {
 
     /// The call is over, or its agent is through with it: so is the wish.
     pub(super) fn wish_done(&mut self, now: Now, call: CallId, cause: Cause) {
-        if let Some(item) = self.calls.get_mut(&call).and_then(|c| c.wish.take()) {
-            self.wish_over(now, (item, call), cause);
-        }
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        let Some(item) = c.wish.take() else { return };
+        let dialled = c.cdr.legs.iter().any(|leg| leg.agent.is_none());
+        self.wish_over(now, (item, call), cause, dialled);
     }
 }

@@ -361,14 +361,25 @@ impl Switch {
         }
     }
 
-    /// The call that a wish made is over, for the wish at least.
-    pub(crate) fn wish_over(&mut self, now: Now, (id, call): (WorkItemId, CallId), cause: Cause) {
+    /// The call that a wish made is over, for the wish at least. Where the client was not even dialled, since no trunk took the
+    /// call or the agent hung up before, it was no try.
+    pub(crate) fn wish_over(&mut self, now: Now, (id, call): (WorkItemId, CallId), cause: Cause, dialled: bool) {
         let Some(item) = self.works.get_mut(id).filter(|item| item.call == Some(call)) else { return };
         item.call = None;
         let (state, reached) = (item.work.state, item.work.was_reached());
         match state {
             WorkState::Handled if reached => self.end_work(now, id, Outcome::Completed),
-            WorkState::Handled => self.wish_missed(now, id, cause),
+            WorkState::Handled if dialled => self.wish_missed(now, id, cause),
+            WorkState::Handled => {
+                self.change_quietly(id, |work| {
+                    if let Some(callback) = work.callback.as_mut() {
+                        callback.tries = callback.tries.saturating_sub(1);
+                    }
+                });
+                let Some(work) = self.works.get(id).map(|item| &item.work) else { return };
+                let every = self.callback_rule(work).every;
+                self.put_off(now, id, cause.as_str(), every);
+            }
             // Somebody hung up the call by which the agent was to be asked.
             WorkState::Offered if self.queue.offer_of(id).is_some() => self.wish_postponed(now, id, cause.as_str()),
             WorkState::Offered | WorkState::Scheduled | WorkState::Waiting | WorkState::Ended => {}
