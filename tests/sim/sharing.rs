@@ -216,3 +216,16 @@ fn a_restart_keeps_who_counts_and_what_was_learned() {
     let again = desk.journal.iter().filter(|change| matches!(change, Change::Learned { .. })).count();
     assert_eq!(again, 1, "nothing new to store");
 }
+
+#[test]
+fn calls_on_a_trunk_of_its_own_do_not_count() {
+    let mut desk = desk(|_| {});
+    let before = standing(&mut desk, "acme");
+    assert_eq!((before.permitted, before.calls), (1, 0));
+    desk.seize(1, "701");
+    desk.seconds(2);
+    let of = standing(&mut desk, "acme");
+    assert_eq!((of.permitted, of.calls, of.trunk_calls, of.refused), (1, 0, 0, 0), "by the office's circuit");
+    assert_eq!(call(&mut desk, "701").1, None, "the one call after hours");
+    assert_eq!(standing(&mut desk, "acme").calls, 1);
+}

@@ -1,6 +1,7 @@
 //! The admission of one appliance: its pools, their tenants, the calls in progress, what was learned, and the prices of now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Decimal;
@@ -96,14 +97,29 @@ pub(super) struct Tenant {
     permitted: u64,
     /// Its calls in progress: where, and since when.
     calls: BTreeMap<LegId, (TrunkId, Instant)>,
+    /// Of these, the calls on trunks of its contract: what is permitted is meant of them.
+    counted: u64,
 }
 
 impl Tenant {
+    fn new(contract: Contract, agents: u32, calls: BTreeMap<LegId, (TrunkId, Instant)>) -> Self {
+        let permitted = contract.terms.permitted(agents);
+        let mut tenant = Self { contract, agents, permitted, calls, counted: 0 };
+        tenant.counted = tenant.counted().count() as u64;
+        tenant
+    }
+
+    /// Since when its calls on trunks of its contract are.
+    fn counted(&self) -> impl Iterator<Item = Instant> {
+        let pools = &self.contract.pools;
+        self.calls.values().filter(|(pool, _)| pools.contains(pool)).map(|(_, began)| *began)
+    }
+
     /// One whose calls take trunks of pools all the same, until there is none.
     fn without_contract(id: TenantId) -> Self {
         let terms = Terms { ratio: Decimal::whole(0), after_hours: 0 };
         let contract = Contract { id, terms, worth_within: 0.0, worth_beyond: 0.0, pools: Vec::new() };
-        Self { contract, agents: 0, permitted: 0, calls: BTreeMap::new() }
+        Self::new(contract, 0, BTreeMap::new())
     }
 }
 
@@ -149,28 +165,17 @@ impl Admission {
         for contract in contracts {
             let known = self.tenants.remove(&contract.id);
             let (agents, calls) = known.map_or((0, BTreeMap::new()), |tenant| (tenant.agents, tenant.calls));
-            let permitted = contract.terms.permitted(agents);
-            tenants.insert(contract.id, Tenant { contract, agents, permitted, calls });
+            tenants.insert(contract.id, Tenant::new(contract, agents, calls));
         }
         // Calls of a tenant who is gone keep their trunks until they end.
         let gone: Vec<(TenantId, Tenant)> =
             std::mem::take(&mut self.tenants).into_iter().filter(|(_, tenant)| !tenant.calls.is_empty()).collect();
         for (id, mut tenant) in gone {
-            tenant.contract.pools.clear();
+            (tenant.contract.pools, tenant.counted) = (Vec::new(), 0);
             tenants.insert(id, tenant);
         }
         self.tenants = tenants;
-        self.pools = pools.iter().map(|terms| (terms.id, Pool::new(*terms, now.mono))).collect();
-        let mut shares = BTreeMap::new();
-        for (id, tenant) in &self.tenants {
-            for pool in tenant.contract.pools.iter().filter(|pool| self.pools.contains_key(pool)) {
-                let key = (*pool, *id);
-                let mut share = self.shares.remove(&key).unwrap_or_else(|| Share::new(now, tenant.permitted));
-                (share.calls, share.entitled) = (0, 0.0);
-                shares.insert(key, share);
-            }
-        }
-        self.shares = shares;
+        self.share_pools(now, pools);
         for (&id, tenant) in &self.tenants {
             for (pool, _) in tenant.calls.values() {
                 self.pools.entry(*pool).and_modify(|of| of.calls += 1);
@@ -180,6 +185,34 @@ impl Admission {
         let ids: Vec<TenantId> = self.tenants.keys().copied().collect();
         for id in ids {
             self.terms_changed(now, id);
+        }
+    }
+
+    /// Pools with nobody's calls yet. Prices stay where a pool has the trunks and the tenants that they were worked out for.
+    fn share_pools(&mut self, now: Now, pools: &[PoolTerms]) {
+        let mut works: BTreeMap<TrunkId, (u32, Work)> = std::mem::take(&mut self.pools)
+            .into_iter()
+            .map(|(id, pool)| (id, (pool.terms.trunks, pool.work)))
+            .collect();
+        let mut known = std::mem::take(&mut self.shares);
+        let before: BTreeSet<(TrunkId, TenantId)> = known.keys().copied().collect();
+        for (id, tenant) in &self.tenants {
+            for pool in tenant.contract.pools.iter().filter(|id| pools.iter().any(|pool| pool.id == **id)) {
+                let key = (*pool, *id);
+                let mut share = known.remove(&key).unwrap_or_else(|| Share::new(now, tenant.permitted));
+                (share.calls, share.entitled) = (0, 0.0);
+                self.shares.insert(key, share);
+            }
+        }
+        for terms in pools {
+            let same_trunks = works.remove(&terms.id).filter(|(trunks, _)| *trunks == terms.trunks);
+            let sharing = self.shares.range(of_pool(terms.id)).map(|(key, _)| key);
+            let kept = same_trunks.filter(|_| before.range(of_pool(terms.id)).eq(sharing));
+            if kept.is_none() {
+                self.shares.range_mut(of_pool(terms.id)).for_each(|(_, share)| share.forget_prices());
+            }
+            let work = kept.map_or_else(|| Work::new(now.mono), |(_, work)| work);
+            self.pools.insert(terms.id, Pool { terms: *terms, calls: 0, work, entitled: 0.0 });
         }
     }
 
@@ -207,7 +240,7 @@ impl Admission {
     /// Whether a tenant below its permitted number has calls to expect, in all of its pools.
     fn entitle(&mut self, id: TenantId) {
         let Some(tenant) = self.tenants.get(&id) else { return };
-        let below = (tenant.calls.len() as u64) < tenant.permitted;
+        let below = tenant.counted < tenant.permitted;
         for pool in &tenant.contract.pools {
             let (Some(share), Some(of)) = (self.shares.get_mut(&(*pool, id)), self.pools.get_mut(pool)) else {
                 continue;
@@ -231,7 +264,7 @@ impl Admission {
         let facts = Facts {
             terms: of.contract.terms,
             agents: of.agents,
-            calls: of.calls.len() as u64,
+            calls: of.counted,
             pool: PoolFacts {
                 calls: group.calls,
                 trunks: Some(u64::from(group.terms.trunks)),
@@ -262,6 +295,7 @@ impl Admission {
         if self.owners.insert(leg, tenant).is_some() || of.calls.insert(leg, (pool, now.mono)).is_some() {
             return;
         }
+        of.counted += u64::from(of.contract.pools.contains(&pool));
         self.pools.entry(pool).and_modify(|of| of.calls += 1);
         self.shares.entry((pool, tenant)).and_modify(|share| share.calls += 1);
         self.entitle(tenant);
@@ -270,7 +304,9 @@ impl Admission {
     /// A call has given its trunk back.
     pub fn call_ended(&mut self, now: Now, leg: LegId) {
         let Some(owner) = self.owners.remove(&leg) else { return };
-        let Some((pool, began)) = self.tenants.get_mut(&owner).and_then(|of| of.calls.remove(&leg)) else { return };
+        let Some(of) = self.tenants.get_mut(&owner) else { return };
+        let Some((pool, began)) = of.calls.remove(&leg) else { return };
+        of.counted -= u64::from(of.contract.pools.contains(&pool));
         self.pools.entry(pool).and_modify(|of| of.calls -= 1);
         if let Some(share) = self.shares.get_mut(&(pool, owner)) {
             share.calls -= 1;
@@ -284,9 +320,9 @@ impl Admission {
         self.pools.get(&pool).map_or(0, |of| of.calls)
     }
 
-    /// The tenant's permitted number now, and its calls in progress.
+    /// The tenant's permitted number now, and its calls in progress on trunks of its contract.
     pub fn standing(&self, tenant: TenantId) -> Option<(u64, u64)> {
-        self.tenants.get(&tenant).map(|of| (of.permitted, of.calls.len() as u64))
+        self.tenants.get(&tenant).map(|of| (of.permitted, of.counted))
     }
 
     /// What a tenant's calls in a pool are taken for: calls a second, and their mean length in seconds.
@@ -326,9 +362,7 @@ impl Admission {
     pub fn handle_timeout(&mut self, now: Now) {
         let Some((&id, pool)) = self.pools.iter_mut().find(|(_, pool)| pool.work.due() <= now.mono) else { return };
         let mut shares: Vec<(TenantId, &mut Share)> =
-            (self.shares.range_mut((id, TenantId(0))..=(id, TenantId(u32::MAX))))
-                .map(|((_, tenant), share)| (*tenant, share))
-                .collect();
+            self.shares.range_mut(of_pool(id)).map(|((_, tenant), share)| (*tenant, share)).collect();
         let step = pool.work.step(now, self.mode == Mode::Priced, pool.terms.trunks as usize, &mut shares);
         if step == Step::Looked {
             pool.entitled = 0.0;
@@ -357,6 +391,9 @@ impl Admission {
             let held = self.tenants[tenant].calls.values().filter(|(at, _)| at == pool).count() as u64;
             assert_eq!(share.calls, held, "calls of {tenant} in {pool}");
         }
+        for (id, of) in &self.tenants {
+            assert_eq!(of.counted, of.counted().count() as u64, "calls of {id} that its contract is of");
+        }
         assert_eq!(self.owners.len(), self.tenants.values().map(|of| of.calls.len()).sum::<usize>());
     }
 }
@@ -365,16 +402,15 @@ impl Tenant {
     /// The chance that at least so many of its calls end within the window.
     fn ends_at_least(&self, now: Instant, need: u64, share: &Share, window_s: f64) -> f64 {
         let law = share.talk.law();
-        let chance = |(_, began): &(TrunkId, Instant)| law.ends_within(now.since(*began).as_secs_f64(), window_s);
-        let chances: Vec<f64> = self.calls.values().map(chance).collect();
+        let chance = |began| law.ends_within(now.since(began).as_secs_f64(), window_s);
+        let chances: Vec<f64> = self.counted().map(chance).collect();
         likely::at_least(need, &chances)
     }
 }
 
-impl Pool {
-    fn new(terms: PoolTerms, now: Instant) -> Self {
-        Self { terms, calls: 0, work: Work::new(now), entitled: 0.0 }
-    }
+/// All shares of a pool.
+fn of_pool(id: TrunkId) -> RangeInclusive<(TrunkId, TenantId)> {
+    (id, TenantId(0))..=(id, TenantId(u32::MAX))
 }
 
 /// By worth and price: the clauses in a currency. Within the permitted number a call that is refused yields to others (34c);

@@ -81,6 +81,11 @@ impl Share {
         (self.permitted, self.worths) = (permitted, (within, beyond));
     }
 
+    /// What was worked out for it is to be worked out anew.
+    pub fn forget_prices(&mut self) {
+        (self.changed, self.paired) = (true, false);
+    }
+
     /// What a call is worth, the tenant having `calls`, and what a trunk costs it now.
     pub fn worth_and_price(&self, calls: u64, busy: u64, pool: &Prices) -> (f64, f64) {
         let first = if calls < self.permitted { self.worths.0 } else { self.worths.1 };

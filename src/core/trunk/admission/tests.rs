@@ -162,3 +162,32 @@ fn the_large_pools_prices_are_near_those_of_tables() {
     let kept = (0..40).filter(|busy| prices.of(*busy, 180.0) > 1.0).count();
     assert!(kept.abs_diff(refused) <= 1, "{kept} and {refused}");
 }
+
+#[test]
+fn prices_outlast_a_provisioning_that_says_the_same_and_follow_one_that_does_not() {
+    let mut now = Now::default();
+    let mut admission = Admission::new(Mode::Priced);
+    let contracts = || vec![contract(1, "1", 200, 5.0, 5.0), contract(2, "1", 200, 1.0, 1.0)];
+    admission.provision(now, &[pool(400)], contracts());
+    for tenant in [1, 2] {
+        admission.fix(now, TenantId(tenant), POOL, 1.2, 180.0);
+    }
+    work(&mut admission, now);
+    (0..395).for_each(|call| admission.call_began(now, LegId(call), TenantId(1), POOL));
+    let price = |admission: &Admission| admission.decide(Now::default(), TenantId(2), POOL).unwrap().priced.unwrap().1;
+    let before = price(&admission);
+    assert!(before > 1.0, "{before}: too dear for the cheaper tenant");
+    now = now.after(Duration::from_secs(1));
+    admission.provision(now, &[pool(400)], contracts());
+    assert_eq!(price(&admission), before, "before anything was worked out anew");
+    admission.check_invariants();
+    // Room for all: nothing that was worked out holds.
+    admission.provision(now, &[pool(4_000)], contracts());
+    work(&mut admission, now);
+    assert!(price(&admission) < 0.01, "{}", price(&admission));
+    // Without the dearer one nobody is to be yielded to, beyond the calls that it still has.
+    admission.provision(now, &[pool(400)], contracts().split_off(1));
+    work(&mut admission, now);
+    assert!(admission.decide(now, TenantId(2), POOL).unwrap().accepts());
+    admission.check_invariants();
+}
