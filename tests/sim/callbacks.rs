@@ -7,6 +7,7 @@ use cordboard::core::contact::{Outcome, Work, WorkState};
 use cordboard::core::control::{Command, Query, Reply, WorkSpec, WorkView};
 use cordboard::core::journal::{AgentStatus, Change, Direction};
 use cordboard::core::media::{DigitSource, MediaEvent};
+use cordboard::core::tenant::provision::Number;
 use cordboard::proto::sdp;
 use cordboard::proto::sip::SessionId;
 
@@ -660,4 +661,102 @@ fn who_could_not_be_dialled_has_not_been_tried() {
     desk.agent_answers("ana");
     desk.seconds(1);
     assert_eq!((dialled(&desk), wish(&mut desk).callback.map(|callback| callback.tries)), (1, Some(1)));
+}
+
+#[test]
+fn a_caller_is_told_once_its_wish_is_durable() {
+    let mut desk = desk();
+    let client = desk.client("700");
+    desk.seconds(5);
+    desk.disk_refuses(true);
+    key(&mut desk, '1');
+    desk.seconds(1);
+    assert_eq!((heard(&desk, "acme/taken"), views(&mut desk).len()), (0, 1));
+    desk.disk_refuses(false);
+    desk.seconds(1);
+    assert_eq!(heard(&desk, "acme/taken"), 1);
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
+fn another_agreed_time_takes_the_place_of_the_first() {
+    let mut desk = desk();
+    asks(&mut desk, 5, '1');
+    let first = wish(&mut desk).id;
+    // The same number and queue, in half an hour.
+    asks(&mut desk, 5, '2');
+    let view = wish(&mut desk);
+    assert_eq!((view.id, view.state, heard(&desk, "acme/taken")), (first, WorkState::Scheduled, 2));
+    assert!(events(&on_record(&desk)).contains(&"agreed"));
+    sign(&mut desk, "ana", true);
+    desk.seconds(29 * 60);
+    assert!(desk.rings(Party::Phones, "ana").is_none());
+    desk.seconds(70);
+    desk.agent_answers("ana");
+    assert_eq!(dialled(&desk), 1);
+    over(desk);
+}
+
+#[test]
+fn what_is_agreed_on_for_later_outlasts_a_call_before_it() {
+    let mut desk = desk();
+    asks(&mut desk, 5, '2');
+    sign(&mut desk, "ana", true);
+    let client = desk.client("700");
+    desk.seconds(1);
+    desk.agent_answers("ana");
+    assert_eq!(desk.state(), "talking acme/ana");
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(3);
+    assert_eq!(wish(&mut desk).state, WorkState::Scheduled);
+    over(desk);
+}
+
+#[test]
+fn from_one_number_so_many_call_backs_are_asked_for_and_no_more() {
+    let mut desk = desk();
+    for digit in '0'..='9' {
+        desk.seconds(1);
+        let client = desk.client("701");
+        desk.seconds(1);
+        format!("8555000{digit}").chars().for_each(|digit| key(&mut desk, digit));
+        desk.seconds(1);
+        desk.hangup(Party::Carrier, client);
+    }
+    assert_eq!((views(&mut desk).len(), heard(&desk, "acme/taken"), heard(&desk, "acme/full")), (10, 10, 0));
+    let client = desk.client("701");
+    desk.seconds(1);
+    "85550010".chars().for_each(|digit| key(&mut desk, digit));
+    desk.seconds(1);
+    assert_eq!((views(&mut desk).len(), heard(&desk, "acme/full")), (10, 1));
+    desk.hangup(Party::Carrier, client);
+    over(desk);
+}
+
+#[test]
+fn a_number_that_has_become_ours_is_not_dialled() {
+    for accepted in [false, true] {
+        let mut desk = desk();
+        asks(&mut desk, 5, '1');
+        let mut ours = provision(&provisioning());
+        let number = ours.number.iter().find(|number| number.number == "700").expect("provisioned").clone();
+        ours.number.push(Number { number: NUMBER.into(), ..number });
+        if accepted {
+            // The try is not on record yet.
+            sign(&mut desk, "ana", true);
+            desk.disk_refuses(true);
+            desk.agent_answers("ana");
+        }
+        desk.command(Command::Provision { provision: Box::new(ours) });
+        desk.disk_refuses(false);
+        if !accepted {
+            sign(&mut desk, "ana", true);
+        }
+        desk.seconds(2);
+        assert_eq!(dialled(&desk), 0, "{accepted}");
+        let work = on_record(&desk);
+        assert_eq!(work.outcome, Some(Outcome::Unreached), "{accepted}: {:?}", work.events);
+        over(desk);
+    }
 }

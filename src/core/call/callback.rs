@@ -63,22 +63,26 @@ impl Switch {
         (queue, number): (&str, &str),
         due_at: Option<Timestamp>,
     ) {
-        let result = self.wish_of(now, call, (queue, number), due_at);
+        // Callers' numbers begin with a plus where they are international; a prefix before it is meant for a trunk.
+        let number: String = number.char_indices().filter(|(at, c)| *at == 0 || *c != '+').map(|(_, c)| c).collect();
+        let result = self.wish_of(now, call, (queue, &number), due_at);
         let (what, result) = match result {
-            Ok((id, known)) => {
-                let result = if known { CallbackResult::Known } else { CallbackResult::Taken };
-                (id.to_string(), result)
-            }
+            Ok((id, result)) => (id.to_string(), result),
             Err(unwanted) if unwanted.is_full() => (unwanted.to_string(), CallbackResult::Full),
             Err(unwanted) => (unwanted.to_string(), CallbackResult::Refused),
         };
         self.counters.callbacks_refused += u64::from(result == CallbackResult::Full);
+        let kept = matches!(result, CallbackResult::Taken | CallbackResult::Known);
         if let Some(c) = self.calls.get_mut(&call) {
-            let kept = matches!(result, CallbackResult::Taken | CallbackResult::Known);
             c.note(now, if kept { "callback" } else { "callback-refused" }, what);
+            c.promised = kept.then_some(result);
         }
         self.journal_progress(call);
-        self.feed_flow(now, call, FlowInput::CallbackDone(result));
+        if kept {
+            self.emit(Output::Commit(call));
+        } else {
+            self.feed_flow(now, call, FlowInput::CallbackDone(result));
+        }
     }
 
     fn wish_of(
@@ -87,10 +91,15 @@ impl Switch {
         call: CallId,
         (queue, number): (&str, &str),
         due_at: Option<Timestamp>,
-    ) -> Result<(WorkItemId, bool), Unwanted> {
+    ) -> Result<(WorkItemId, CallbackResult), Unwanted> {
         let tenant = self.calls.get(&call).and_then(|c| c.tenant).ok_or(Unwanted::NoQueue)?;
         if let Some(known) = self.check_wish(tenant, queue, number)? {
-            return Ok((known, true));
+            let agreed = due_at.is_some_and(|due_at| self.wish_agreed(now, known, due_at));
+            return Ok((known, if agreed { CallbackResult::Taken } else { CallbackResult::Known }));
+        }
+        let c = self.calls.get(&call).ok_or(Unwanted::NoQueue)?;
+        if let Some(client) = client_of(c) {
+            self.check_asker(&c.cdr.tenant, &client)?;
         }
         let entry = self.directory.queue_by_name(tenant, queue).map(|entry| entry.id).ok_or(Unwanted::NoQueue)?;
         let attributes = self.attributes_of(call);
@@ -116,7 +125,7 @@ impl Switch {
             }),
             ..Work::new(id, (&c.cdr.tenant, queue), Medium::Voice, arrived_at, due_at)
         };
-        self.take_wish(now, work, stood.is_some()).map(|id| (id, false))
+        self.take_wish(now, work, stood.is_some()).map(|id| (id, CallbackResult::Taken))
     }
 }
 
@@ -139,6 +148,13 @@ impl Switch {
         let Redial { offer, item, agent, .. } = redial;
         if self.queue.offered(offer) != Some(item) {
             return;
+        }
+        if !self.wish_stands(now, item) {
+            return;
+        }
+        if self.calls.len() >= self.provision.sip.calls_max as usize {
+            self.counters.calls_refused += 1;
+            return self.wish_postponed(now, item, Cause::ResourceUnavailable.as_str());
         }
         let Some((uri, path)) = self.agent_path(now, agent) else {
             return self.wish_refused(now, item, OfferEnd::Unreachable);
@@ -201,12 +217,19 @@ impl Switch {
         self.emit(Output::Commit(call));
     }
 
-    /// The try is durable: dial the client, unless the agent has hung up.
+    /// What was to be durable is: the caller is told that it will be called back, or the client of the try is dialled, unless the
+    /// agent has hung up.
     pub(crate) fn committed(&mut self, now: Now, call: CallId) {
         let Some(c) = self.calls.get_mut(&call) else { return };
-        if c.state != CallState::Alerting || c.work.is_none() {
+        if let Some(result) = c.promised.take() {
+            self.feed_flow(now, call, FlowInput::CallbackDone(result));
+            return self.drain_flow(now, call);
+        }
+        let Some(item) = c.work.filter(|_| c.state == CallState::Alerting) else { return };
+        if !self.wish_stands(now, item) {
             return;
         }
+        let Some(c) = self.calls.get_mut(&call) else { return };
         let number = c.cdr.to.as_str().to_owned();
         c.shown_as = c.cdr.from.clone();
         let route = self.routes_outside(now, &number, RING_S);

@@ -44,7 +44,7 @@ use crate::base::{
 };
 use crate::base::{Now, Timestamp, TrunkId};
 use crate::core::bounds::Lost;
-use crate::core::ivr::Run;
+use crate::core::ivr::{CallbackResult, Run};
 use crate::core::journal::{CDR_EVENTS_MAX, CallEvent, Cdr, LegRecord};
 use crate::core::trunk::locator::Server;
 use crate::core::trunk::target::Destination;
@@ -121,6 +121,8 @@ pub(crate) struct Call {
     pub resting: Vec<WorkItemId>,
     /// The place that the caller left by a key.
     pub stood: Option<callback::Stood>,
+    /// What the flow is told of a wish, once that is durable.
+    pub promised: Option<CallbackResult>,
     /// Trunks still to be tried for the ringing target, with the number as dialled.
     pub route: VecDeque<RouteStep>,
     /// The flow's transfer wants to know who answers.
@@ -191,6 +193,7 @@ impl Call {
             wish: None,
             resting: Vec::new(),
             stood: None,
+            promised: None,
             route: VecDeque::new(),
             examines: false,
             origin,

@@ -3,6 +3,7 @@
 use crate::base::{AgentId, CallId, Medium, Now, QueueId};
 use crate::core::call::Call;
 use crate::core::contact::{Attributes, Value};
+use crate::core::journal::Direction;
 use crate::core::queue::Entry;
 use crate::core::switch::Switch;
 
@@ -55,10 +56,11 @@ impl Switch {
     }
 }
 
-/// By what the client is known again: the number it calls from. Who withholds it is nobody in particular.
+/// By what the client is known again: the number it calls from, or is called at. Who withholds it is nobody in particular.
 pub(super) fn client_of(call: &Call) -> Option<String> {
-    let from = call.cdr.from.as_str();
-    (from.chars().filter(char::is_ascii_digit).count() >= DIGITS_MIN).then(|| from.to_owned())
+    let number = if call.cdr.direction == Direction::Outbound { &call.cdr.to } else { &call.cdr.from };
+    let number = number.as_str();
+    (number.chars().filter(char::is_ascii_digit).count() >= DIGITS_MIN).then(|| number.to_owned())
 }
 
 /// Fewer digits are no number of a client's.

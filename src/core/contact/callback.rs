@@ -39,6 +39,9 @@ pub(crate) const WISHES_MAX: usize = 10_000;
 /// Most open wishes of one number, each to another queue of a tenant.
 const WISHES_OF_NUMBER_MAX: usize = 3;
 
+/// Most open wishes that were asked for from one number, whatever numbers they are for.
+const WISHES_OF_ASKER_MAX: usize = 10;
+
 /// How many digits a number has that can be called.
 const DIGITS: std::ops::RangeInclusive<usize> = 3..=20;
 
@@ -87,6 +90,8 @@ pub enum Unwanted {
     NoRoute,
     /// The number waits for as many call-backs as it may.
     NumberFull,
+    /// From the asker's number as many have been asked for as may be.
+    AskerFull,
     /// The tenant has as many open wishes as it may.
     TenantFull,
     /// The queue is full.
@@ -98,7 +103,7 @@ pub enum Unwanted {
 impl Unwanted {
     /// Whether another time may be better.
     pub const fn is_full(self) -> bool {
-        matches!(self, Self::NumberFull | Self::TenantFull | Self::QueueFull | Self::Full)
+        matches!(self, Self::NumberFull | Self::AskerFull | Self::TenantFull | Self::QueueFull | Self::Full)
     }
 }
 
@@ -116,6 +121,12 @@ impl fmt::Display for Unwanted {
             Self::NoRoute => f.write_str("no trunk leads to the number; see `prefixes` of the trunks"),
             Self::NumberFull => {
                 write!(f, "the number waits for {WISHES_OF_NUMBER_MAX} call-backs already; cancel one of them first")
+            }
+            Self::AskerFull => {
+                write!(
+                    f,
+                    "{WISHES_OF_ASKER_MAX} call-backs were asked for from one number already; cancel one of them first"
+                )
             }
             Self::TenantFull => write!(f, "the tenant has {WISHES_MAX} open call-backs, and may not have more"),
             Self::QueueFull => f.write_str("the queue is full; try again later, or another queue"),
@@ -211,6 +222,22 @@ impl Switch {
         if !DIGITS.contains(&dialled.len()) || !dialled.bytes().all(|c| c.is_ascii_digit()) {
             return Err(Unwanted::NoNumber);
         }
+        self.check_callable(number)?;
+        let name = self.directory.tenant(tenant).map_or("", |entry| entry.name.as_str());
+        let of_number: Vec<_> = self.wishes_for(name, number).collect();
+        let is_same = |work: &Work| work.queue == queue && !work.was_reached();
+        let same = of_number.iter().find(|(_, work)| is_same(work)).map(|(id, _)| *id);
+        match same {
+            Some(id) => Ok(Some(id)),
+            None if of_number.len() >= WISHES_OF_NUMBER_MAX => Err(Unwanted::NumberFull),
+            None if self.works.wishes.of_tenant(name) >= WISHES_MAX => Err(Unwanted::TenantFull),
+            None if self.store_is_behind || self.works.len() >= WORKS_MAX => Err(Unwanted::Full),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a number is one that clients have, and that a trunk leads to.
+    fn check_callable(&self, number: &str) -> Result<(), Unwanted> {
         // A prefix must not hide where it leads.
         let numbers = self.dialled_and_sent(number);
         if numbers.iter().any(|number| self.is_emergency_number(number)) {
@@ -226,19 +253,34 @@ impl Switch {
         if numbers.iter().any(ours) {
             return Err(Unwanted::Ours);
         }
-        if self.directory.route(number).is_empty() {
-            return Err(Unwanted::NoRoute);
+        if self.directory.route(number).is_empty() { Err(Unwanted::NoRoute) } else { Ok(()) }
+    }
+
+    /// Whether somebody with this number may ask for one more.
+    pub(crate) fn check_asker(&self, tenant: &str, client: &str) -> Result<(), Unwanted> {
+        let of_tenant = |id: &WorkItemId| self.works.get(*id).is_some_and(|item| item.work.tenant == tenant);
+        let asked = self.works.wishes.of(client).filter(of_tenant).count();
+        if asked >= WISHES_OF_ASKER_MAX { Err(Unwanted::AskerFull) } else { Ok(()) }
+    }
+
+    /// Another time is agreed on for a wish that nobody has in hand. False: it stays as it was.
+    pub(crate) fn wish_agreed(&mut self, now: Now, id: WorkItemId, due_at: Timestamp) -> bool {
+        let Some(work) = self.works.get(id).map(|item| &item.work) else { return false };
+        if work.due_at == Some(due_at) || !matches!(work.state, WorkState::Waiting | WorkState::Scheduled) {
+            return false;
         }
-        let name = self.directory.tenant(tenant).map_or("", |entry| entry.name.as_str());
-        let of_number: Vec<_> = self.wishes_for(name, number).collect();
-        let same = of_number.iter().find(|(_, work)| work.queue == queue).map(|(id, _)| *id);
-        match same {
-            Some(id) => Ok(Some(id)),
-            None if of_number.len() >= WISHES_OF_NUMBER_MAX => Err(Unwanted::NumberFull),
-            None if self.works.wishes.of_tenant(name) >= WISHES_MAX => Err(Unwanted::TenantFull),
-            None if self.store_is_behind || self.works.len() >= WORKS_MAX => Err(Unwanted::Full),
-            None => Ok(None),
-        }
+        self.take_from_queue(now, id);
+        self.works.unschedule(id);
+        self.change_work(id, |work| {
+            (work.state, work.due_at) = (WorkState::Scheduled, Some(due_at));
+            work.record(now.wall, "agreed", due_at.to_string());
+            if let Some(callback) = work.callback.as_mut() {
+                callback.retry_at = None;
+            }
+        });
+        self.works.schedule(id);
+        self.look_at_clock(now);
+        true
     }
 
     /// A tenant's open wishes to have a number called.
@@ -352,6 +394,30 @@ impl Switch {
         }
     }
 
+    /// Whether the client may be called still. Numbers, trunks and what is an emergency service's may have changed since it asked;
+    /// if it may not, the wish is over, or waits until a trunk leads there again.
+    pub(crate) fn wish_stands(&mut self, now: Now, id: WorkItemId) -> bool {
+        let Some(work) = self.works.get(id).map(|item| &item.work) else { return false };
+        let Some(callback) = &work.callback else { return false };
+        let Err(unwanted) = self.check_callable(callback.number.expose()) else { return true };
+        if unwanted == Unwanted::NoRoute && work.state == WorkState::Handled {
+            // Dialling finds that out, and counts no try.
+            return true;
+        }
+        self.drop_call_of(now, id);
+        self.take_from_queue(now, id);
+        if unwanted == Unwanted::NoRoute {
+            let Some(work) = self.works.get(id).map(|item| &item.work) else { return false };
+            let every = self.callback_rule(work).every;
+            self.put_off(now, id, Cause::NoRoute.as_str(), every);
+            return false;
+        }
+        self.counters.callbacks_unreached += 1;
+        self.change_quietly(id, |work| work.record(now.wall, "not-reached", unwanted.to_string()));
+        self.end_work(now, id, Outcome::Unreached);
+        false
+    }
+
     /// The appliance stops: the wish waits for the next start.
     pub(crate) fn wish_rests(&mut self, now: Now, id: WorkItemId) {
         if let Some(item) = self.works.get_mut(id) {
@@ -424,13 +490,16 @@ impl Switch {
 
 /// The client comes by itself.
 impl Switch {
-    /// Open wishes of a caller to a queue that have not come to a talk.
-    fn wishes_of_caller(&self, queue: QueueId, client: &str) -> Vec<WorkItemId> {
+    /// Open wishes of a caller to a queue that have not come to a talk. What is agreed on for later stays agreed, whatever the caller
+    /// comes with before.
+    fn wishes_of_caller(&self, now: Now, queue: QueueId, client: &str) -> Vec<WorkItemId> {
         let Some(entry) = self.directory.queue(queue) else { return vec![] };
         let tenant = self.directory.tenant(entry.tenant).map_or("", |tenant| tenant.name.as_str());
         let is_of = |id: &WorkItemId| {
             let work = self.works.get(*id).map(|item| &item.work);
-            work.is_some_and(|work| work.tenant == tenant && work.queue == entry.name && !work.was_reached())
+            let is_to_come = |work: &Work| work.due_at.is_some_and(|due| due > now.wall);
+            let stands = |work: &Work| !work.was_reached() && !is_to_come(work);
+            work.is_some_and(|work| work.tenant == tenant && work.queue == entry.name && stands(work))
         };
         self.works.wishes.of(client).filter(is_of).collect()
     }
@@ -438,7 +507,7 @@ impl Switch {
     /// A client with a wish comes to wait itself: the wish rests meanwhile. Its place, which is the call's now.
     pub(crate) fn wish_comes(&mut self, now: Now, (queue, client): (QueueId, &str), call: CallId) -> Option<Duration> {
         let mut place = None;
-        for id in self.wishes_of_caller(queue, client) {
+        for id in self.wishes_of_caller(now, queue, client) {
             let state = self.works.get(id).map(|item| item.work.state);
             if state == Some(WorkState::Handled) || self.works.get(id).is_some_and(|item| item.rests) {
                 continue;
@@ -479,7 +548,7 @@ impl Switch {
     /// The client that came has an agent of the queue: what it wished for is done.
     pub(crate) fn wish_settled(&mut self, now: Now, (queue, client): (QueueId, Option<&str>), call: CallId) {
         let mut settled = self.calls.get_mut(&call).map(|call| std::mem::take(&mut call.resting)).unwrap_or_default();
-        settled.extend(client.into_iter().flat_map(|client| self.wishes_of_caller(queue, client)));
+        settled.extend(client.into_iter().flat_map(|client| self.wishes_of_caller(now, queue, client)));
         for id in settled {
             if self.works.get(id).is_none_or(|item| item.work.was_reached()) {
                 continue;

@@ -126,6 +126,13 @@ impl Items {
         }
     }
 
+    /// Its time is another.
+    pub(super) fn unschedule(&mut self, id: WorkItemId) {
+        if let Some(at) = self.get(id).map(|item| item.work.wakes_at()) {
+            self.scheduled.remove(&(at, id));
+        }
+    }
+
     /// How many wishes are open, and the most that a tenant has.
     pub fn wishes_count(&self) -> (usize, usize) {
         self.wishes.count()
