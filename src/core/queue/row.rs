@@ -1,6 +1,6 @@
 //! Rows: the items behind a gate that prefer the same, the longest wait first.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,22 +11,52 @@ use crate::core::contact::{Level, Want};
 use super::class::Traits;
 use super::line::Place;
 
-/// What a row prefers, where that fits here: a few wants that stay the same.
+/// What a row prefers, where that fits here: a few wants that stay the same. It is small, since of many rows nothing but this is
+/// looked at, and to fetch it is what that takes.
 #[derive(Clone, Copy, Debug)]
-struct Plain([(TraitId, Level, u8); PLAIN_MAX]);
+struct Plain([Liking; PLAIN_MAX]);
 
 /// Most wants of a plain row.
 const PLAIN_MAX: usize = 3;
 
+/// A want that stays the same.
+#[derive(Clone, Copy, Default, Debug)]
+struct Liking {
+    /// The trait, or [`FAR`].
+    what: u16,
+    /// The level that is wanted, in parts of [`WHOLE`], or a little less.
+    need: u16,
+    importance: u8,
+}
+
+/// Stands for traits whose numbers are too high to be kept here, as those of agents in person are: they may be met.
+const FAR: u16 = u16::MAX;
+
+/// A full level.
+const WHOLE: f64 = 65_535.0;
+
+impl Liking {
+    fn new(want: &Want) -> Option<Self> {
+        let step = want.schedule.at(Duration::ZERO);
+        let what = u16::try_from(want.what.0).unwrap_or(FAR);
+        // Rounded towards what is met more easily.
+        let need = (step.level.get() * WHOLE) as u16;
+        want.schedule.is_constant().then_some(Self { what, need, importance: step.importance })
+    }
+
+    fn need(self) -> f64 {
+        f64::from(self.need) / WHOLE
+    }
+}
+
 impl Plain {
     fn new(prefers: &[Want]) -> Option<Self> {
-        let mut plain = [(TraitId::NOBODYS, Level::NONE, 0); PLAIN_MAX];
-        if prefers.len() > PLAIN_MAX || !prefers.iter().all(|want| want.schedule.is_constant()) {
+        let mut plain = [Liking::default(); PLAIN_MAX];
+        if prefers.len() > PLAIN_MAX {
             return None;
         }
         for (place, want) in plain.iter_mut().zip(prefers) {
-            let step = want.schedule.at(Duration::ZERO);
-            *place = (want.what, step.level, step.importance);
+            *place = Liking::new(want)?;
         }
         Some(Self(plain))
     }
@@ -47,7 +77,7 @@ impl Levels {
                 *level = Level::NONE;
             }
         }
-        for what in traits.iter().filter(|what| what.0 < TRAITS_MAX) {
+        for what in traits.iter().filter(|what| what.0 < u32::from(FAR)) {
             let at = what.0 as usize;
             if at >= self.levels.len() {
                 self.levels.resize(at + 1, Level::NONE);
@@ -59,17 +89,14 @@ impl Levels {
         }
     }
 
-    /// A level; full for a trait whose number is too high to be kept.
-    fn get(&self, what: TraitId) -> Level {
-        if what.0 >= TRAITS_MAX && what != TraitId::NOBODYS {
-            return Level::FULL;
+    /// A level; full for a trait that is not kept.
+    fn get(&self, what: u16) -> f64 {
+        if what == FAR {
+            return 1.0;
         }
-        self.levels.get(what.0 as usize).copied().unwrap_or(Level::NONE)
+        self.levels.get(usize::from(what)).copied().unwrap_or(Level::NONE).get()
     }
 }
-
-/// Levels of traits beyond this number are not kept.
-const TRAITS_MAX: u32 = 1 << 20;
 
 /// What decides whether a row is worth a closer look.
 #[derive(Clone, Copy, Debug)]
@@ -89,13 +116,13 @@ impl Lead {
     pub(super) fn share_max(&self, levels: &Levels, required: Option<f64>) -> f64 {
         let (Some(plain), Some(required)) = (&self.plain, required) else { return 1.0 };
         let (mut sum, mut weight) = (required, required);
-        for &(what, need, importance) in &plain.0 {
-            let have = levels.get(what);
-            weight += f64::from(importance);
+        for liking in &plain.0 {
+            let (have, need, importance) = (levels.get(liking.what), liking.need(), f64::from(liking.importance));
+            weight += importance;
             if have >= need {
-                sum += f64::from(importance);
-            } else if have > Level::NONE {
-                sum += f64::from(importance) * (have.get() / need.get());
+                sum += importance;
+            } else if have > 0.0 {
+                sum += importance * (have / need);
             }
         }
         // A hair more than the score itself, which is rounded otherwise.
@@ -173,7 +200,8 @@ pub(super) struct Rows {
     /// What leads each row, beside each other.
     leads: Vec<Lead>,
     rows: Vec<Row>,
-    numbers: HashMap<Arc<[Want]>, usize>,
+    /// Numbers of the rows, in the order of what they prefer.
+    order: Vec<u32>,
 }
 
 impl Rows {
@@ -189,17 +217,18 @@ impl Rows {
 
     /// The longest wait of the row that prefers this.
     pub(super) fn first(&self, prefers: &[Want]) -> Option<(Place, WorkItemId)> {
-        self.numbers.get(prefers).and_then(|&n| self.rows.get(n)).map(|row| row.first)
+        self.row(prefers).map(|row| row.first)
     }
 
     /// What a row that is there already prefers, to share.
     pub(super) fn shared(&self, prefers: &[Want]) -> Option<Arc<[Want]>> {
-        self.numbers.get_key_value(prefers).map(|(shared, _)| shared.clone())
+        self.row(prefers).map(|row| row.prefers.clone())
     }
 
     /// An item joins its row.
     pub(super) fn add(&mut self, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
-        if let Some(n) = self.numbers.get(prefers).copied() {
+        let found = self.find(prefers);
+        if let Ok((_, n)) = found {
             let Some(row) = self.rows.get_mut(n) else { return };
             let later = row.first.max(at);
             row.first = row.first.min(at);
@@ -207,14 +236,16 @@ impl Rows {
             return self.lead(n);
         }
         let turns = prefers.iter().any(|want| !want.schedule.is_constant());
-        self.numbers.insert(prefers.clone(), self.rows.len());
+        if let (Err(at), Ok(n)) = (found, u32::try_from(self.rows.len())) {
+            self.order.insert(at, n);
+        }
         self.leads.push(Lead { place: at.0, plain: Plain::new(prefers) });
         self.rows.push(Row { first: at, prefers: prefers.clone(), turns, rest: BTreeSet::new() });
     }
 
     /// An item leaves its row.
     pub(super) fn remove(&mut self, at: (Place, WorkItemId), prefers: &Arc<[Want]>) {
-        let Some(n) = self.numbers.get(prefers).copied() else { return };
+        let Ok((at_order, n)) = self.find(prefers) else { return };
         let Some(row) = self.rows.get_mut(n) else { return };
         if row.first != at {
             row.rest.remove(&at);
@@ -224,12 +255,27 @@ impl Rows {
             row.first = first;
             return self.lead(n);
         }
-        self.numbers.remove(prefers);
-        self.rows.swap_remove(n);
-        self.leads.swap_remove(n);
-        if let Some(number) = self.rows.get(n).and_then(|moved| self.numbers.get_mut(&moved.prefers)) {
+        // The last row gets the number of the one that goes.
+        let last = self.rows.last().map(|row| row.prefers.clone());
+        if let Some((moved, _)) = last.and_then(|prefers| self.find(&prefers).ok())
+            && let (Some(number), Ok(n)) = (self.order.get_mut(moved), u32::try_from(n))
+        {
             *number = n;
         }
+        self.order.remove(at_order);
+        self.rows.swap_remove(n);
+        self.leads.swap_remove(n);
+    }
+
+    /// Where the row that prefers this stands in the order, and its number; or where it would stand.
+    fn find(&self, prefers: &[Want]) -> Result<(usize, usize), usize> {
+        let of = |n: &u32| self.rows.get(*n as usize).map(|row| &*row.prefers);
+        let at = self.order.binary_search_by(|n| of(n).cmp(&Some(prefers)))?;
+        self.order.get(at).map(|&n| (at, n as usize)).ok_or(at)
+    }
+
+    fn row(&self, prefers: &[Want]) -> Option<&Row> {
+        self.find(prefers).ok().and_then(|(_, n)| self.rows.get(n))
     }
 
     /// What leads the row is its longest wait.
