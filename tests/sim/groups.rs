@@ -4,6 +4,7 @@ use cordboard::base::Cause;
 use cordboard::core::control::{Command, Query, Reply, Service};
 use cordboard::core::tenant::Provision;
 use cordboard::core::tenant::provision::{Hunt, Trunk};
+use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp::Direction as Flow;
 use cordboard::proto::sip::{Event, SessionId};
@@ -154,4 +155,43 @@ fn a_trunk_is_busied_out_while_its_calls_go_on() {
     set(&mut desk, false);
     assert_eq!(refused(&mut desk, "100"), None);
     assert_eq!(service(&mut desk).map(|s| s.0), Some(Service::InService));
+}
+
+/// By which trunk a call to a number that both lead to goes out: `c` by circuits, `s` by SIP.
+fn goes_by(desk: &mut Desk) -> &'static str {
+    let taken = |desk: &Desk| (1..=24).filter(|t| desk.port_on(*t).is_some()).count();
+    let before = taken(desk);
+    desk.forget(Party::Carrier);
+    let session = desk.call(Party::Phones, "ana", "75551000", Some(description(20_002, Flow::SendRecv)));
+    desk.seconds(1);
+    let by_sip = desk.rings(Party::Carrier, "75551000").is_some();
+    let by = match (taken(desk) > before, by_sip) {
+        (true, false) => "c",
+        (false, true) => "s",
+        both => panic!("{both:?}"),
+    };
+    desk.hangup(Party::Phones, session);
+    desk.seconds(5);
+    by
+}
+
+#[test]
+fn the_cheapest_trunk_that_is_there_comes_first() {
+    let priced = |circuits: &str, carrier: &str| {
+        with(|p| {
+            for (name, cost) in [("central-office", circuits), ("carrier", carrier)] {
+                let trunk = trunk(p, name);
+                (trunk.prefix, trunk.cost) = (vec!["7".into()], cost.parse().expect("a decimal"));
+            }
+        })
+    };
+    assert_eq!(goes_by(&mut priced("0.02", "0.015")), "s");
+    assert_eq!(goes_by(&mut priced("0.02", "0.020")), "c", "of one cost in the order provisioned");
+    let mut desk = priced("0.01", "0.015");
+    assert_eq!(goes_by(&mut desk), "c");
+    desk.card(CardInput::Span { span: 1, alarm: Some("red") });
+    assert_eq!(goes_by(&mut desk), "s", "the dearer while the circuits are in alarm");
+    desk.card(CardInput::Span { span: 1, alarm: None });
+    desk.seconds(5);
+    assert_eq!(goes_by(&mut desk), "c");
 }

@@ -216,7 +216,8 @@ impl Directory {
         self.trunks_by_peer.get(&address.to_canonical()).copied()
     }
 
-    /// The trunks that take calls to `dialled`: those with the longest prefix that matches, in the order provisioned.
+    /// The trunks that take calls to `dialled`: those with the longest prefix that matches, the cheapest first, and of one cost in
+    /// the order provisioned.
     pub fn route(&self, dialled: &str) -> Vec<TrunkId> {
         let longest = dialled.len().min(PREFIX_LENGTH_MAX);
         (0..=longest)
@@ -403,6 +404,7 @@ impl Directory {
                 trusted: trunk.trusted,
                 strip: trunk.strip,
                 group: Group {
+                    cost: trunk.cost,
                     hunt: trunk.hunt,
                     calls_max: (trunk.calls_max > 0).then_some(trunk.calls_max),
                     reserved_out: trunk.reserved_out,
@@ -416,6 +418,9 @@ impl Directory {
                 srtp: SrtpPolicy::new(&trunk.srtp, &trunk.srtp_keys),
             };
             self.trunks.add(None, &trunk.name, id, entry);
+        }
+        for trunks in self.trunks_by_prefix.values_mut() {
+            trunks.sort_by_key(|id| self.trunks.get(*id).map(|trunk| trunk.group.cost));
         }
     }
 

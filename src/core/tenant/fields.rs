@@ -314,6 +314,7 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("trusted", FLAG),
             may("prefix", Form::Texts),
             may("strip", U8),
+            may("cost", Form::Decimal),
             may("hunt", Form::Word(&["ascending", "descending", "least-used", "round-robin"])),
             may("calls_max", U32),
             may("reserved_out", U32),

@@ -611,12 +611,17 @@ pub struct Trunk {
     /// told callers' numbers, withheld ones, too.
     #[serde(default, skip_serializing_if = "is_false")]
     pub trusted: bool,
-    /// Prefixes of dialled numbers that go out here; the longest match of all trunks wins. Empty: none.
+    /// Prefixes of dialled numbers that go out here; the longest match of all trunks wins, and of those with the same one the
+    /// cheapest. Empty: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefix: Vec<String>,
     /// Leading digits to strip before dialling out.
     #[serde(default)]
     pub strip: u8,
+    /// What a call out costs, by the minute, in any unit that is the same for all trunks; of those that lead to a number the
+    /// cheapest is tried first. An exact decimal.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cost: Decimal,
     /// Which idle circuit a call out takes.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hunt: Hunt,

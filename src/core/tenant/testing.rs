@@ -9,6 +9,7 @@ use crate::core::tenant::provision::{
     Agent, AgentModifier, Attribute, Card, Contract, Flow, Hunt, Number, Peer, Provision, Queue, Refusal, Sharing,
     SharingMode, Site, Skill, Span, Sticky, Tenant, Trunk, Unservable,
 };
+use crate::core::trunk::admission::Decimal;
 
 /// A small generator (xorshift64*): the same numbers for a seed, everywhere.
 pub(crate) struct Random(u64);
@@ -226,6 +227,7 @@ fn trunks(r: &mut Random, p: &mut Provision) {
         trusted: false,
         prefix: vec!["".into(), "9".into()],
         strip: 1,
+        cost: cost(r),
         hunt: r.pick(&Hunt::ALL),
         permitted: 0,
         calls_max: 0,
@@ -250,6 +252,7 @@ fn trunks(r: &mut Random, p: &mut Provision) {
             user,
             prefix: (0..r.below(3)).map(|n| format!("+{n}")).collect(),
             strip: r.below(5) as u8,
+            cost: cost(r),
             hunt: Hunt::default(),
             permitted: 0,
             calls_max: r.pick(&[0, 30]),
@@ -271,6 +274,10 @@ fn trunks(r: &mut Random, p: &mut Provision) {
             p.span.push(Span { name, card, span: s, signalling: "em-wink".into(), trunk: "circuits".into() });
         }
     }
+}
+
+fn cost(r: &mut Random) -> Decimal {
+    r.pick(&["0", "0.015", "2", "12.50"]).parse().unwrap_or_default()
 }
 
 fn peer(r: &mut Random, trunk: usize, n: usize) -> Peer {

@@ -35,6 +35,15 @@ impl Switch {
             || !group.out_of_service && self.room(trunk, group).is_none_or(|room| room > 0)
     }
 
+    /// The trunks by which a call to `dialled` is tried, in this order: as the directory has them, but those last of which all
+    /// circuits are in alarm or all peers down.
+    pub(crate) fn ways_out(&self, dialled: &str) -> Vec<TrunkId> {
+        let trunks = self.directory.route(dialled);
+        let silent = |id: &TrunkId| self.directory.trunk(*id).is_some_and(|entry| self.is_silent(entry));
+        let (last, first): (Vec<TrunkId>, Vec<TrunkId>) = trunks.into_iter().partition(silent);
+        first.into_iter().chain(last).collect()
+    }
+
     /// The number as it goes out by the trunk.
     fn sent<'n>(&self, trunk: TrunkId, dialled: &'n str) -> &'n str {
         let strip = self.directory.trunk(trunk).map_or(0, |entry| entry.strip);
@@ -77,16 +86,24 @@ impl Switch {
 
     /// Whether it takes calls, for the console.
     pub(crate) fn service(&self, entry: &TrunkEntry, health: Option<&TrunkHealth>) -> Service {
-        let mut circuits = self.circuits.values().filter(|c| c.trunk == entry.id).peekable();
-        let silent = match entry.kind {
-            TrunkKind::Tdm => circuits.peek().is_some() && circuits.all(|c| c.blocked()),
-            TrunkKind::Sip => health.is_some_and(|h| !h.peers.is_empty() && h.peers.iter().all(|peer| peer.down)),
-        };
+        let silent = self.is_silent(entry);
         match (entry.group.out_of_service, health.is_some_and(|h| h.calls > 0)) {
             (true, true) => Service::BusyingOut,
             (true, false) => Service::BusiedOut,
             (false, _) if silent => Service::Blocked,
             (false, _) => Service::InService,
+        }
+    }
+
+    /// Whether all its circuits are in alarm, or all its peers down.
+    fn is_silent(&self, entry: &TrunkEntry) -> bool {
+        let mut circuits = self.circuits.values().filter(|c| c.trunk == entry.id).peekable();
+        match entry.kind {
+            TrunkKind::Tdm => circuits.peek().is_some() && circuits.all(|c| c.blocked()),
+            TrunkKind::Sip => self
+                .trunks
+                .get(&entry.id)
+                .is_some_and(|health| !health.peers.is_empty() && health.peers.iter().all(|peer| peer.down)),
         }
     }
 

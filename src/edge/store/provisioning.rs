@@ -14,6 +14,7 @@ use crate::core::tenant::provision::{
     Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Hunt, Number, Peer, Provision, Queue, Site, Skill, Span,
     Tenant, Trunk,
 };
+use crate::core::trunk::admission::Decimal;
 use crate::edge::store::StoreError;
 use crate::edge::store::secret::SecretKey;
 
@@ -427,6 +428,7 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
             authenticate: row.get(4)?,
             prefix: prefixes.remove(&name).unwrap_or_default(),
             strip: row.get(5)?,
+            cost: Decimal::default(),
             hunt: Hunt::default(),
             calls_max: 0,
             reserved_out: 0,

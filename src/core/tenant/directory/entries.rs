@@ -294,6 +294,8 @@ pub struct TrunkEntry {
 /// A trunk as a group of circuits, which calls in and out share.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Group {
+    /// What a call out costs by the minute.
+    pub cost: Decimal,
     /// Which idle circuit a call out takes.
     pub hunt: Hunt,
     /// Most calls at once, where that is said.

@@ -149,6 +149,29 @@ fn the_longest_prefix_wins() {
 }
 
 #[test]
+fn of_one_prefix_the_cheapest_comes_first() {
+    let costs = |costs: [&str; 4]| {
+        let mut provision = provision();
+        let plain = provision.trunk[1].clone();
+        provision.trunk =
+            ["a", "b", "c", "d"].map(|name| provision::Trunk { name: name.into(), ..plain.clone() }).into();
+        for (trunk, cost) in provision.trunk.iter_mut().zip(costs) {
+            trunk.cost = cost.parse().expect("a decimal");
+        }
+        provision.trunk[3].prefix = vec!["04".into()];
+        let d = Directory::new(&provision, None);
+        let names = |dialled| {
+            let of = |id| d.trunk(id).map_or_else(String::new, |trunk| trunk.name.clone());
+            d.route(dialled).into_iter().map(of).collect::<String>()
+        };
+        (names("05"), names("049"))
+    };
+    assert_eq!(costs(["1", "1.0", "1", "9"]), ("abc".into(), "d".into()), "the longer prefix comes before the cost");
+    assert_eq!(costs(["0.3", "0.29", "0.299999999", "0"]).0, "bca", "exactly");
+    assert_eq!(costs(["2", "0", "1", "0"]).0, "bca");
+}
+
+#[test]
 fn ids_outlive_provisioning_and_are_not_reused() {
     let first = Directory::new(&provision(), None);
     let id_of =

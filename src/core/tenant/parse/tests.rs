@@ -401,6 +401,7 @@ fn the_fields_are_those_of_the_contract() {
             trusted: true,
             prefix: vec!["x".into()],
             strip: 1,
+            cost: Decimal::whole(1),
             hunt: Hunt::Descending,
             calls_max: 1,
             reserved_out: 1,

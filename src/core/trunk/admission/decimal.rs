@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Most digits before the point, and after it.
 const DIGITS_MAX: usize = 9;
 
-/// A decimal number, not negative, with up to 9 digits before the point and 9 after it.
-#[derive(Clone, Copy, Debug)]
+/// A decimal number, not negative, with up to 9 digits before the point and 9 after it; 0 unless said.
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Decimal {
     /// The number times 10 to the power of `scale`.
     digits: u64,
