@@ -1,19 +1,21 @@
 //! A disk that refuses, and one that is full: answers wait for it a while, then calls are served under an alarm, and
 //! nothing is lost.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process;
+use std::time::Duration;
+use std::{process, thread};
 
-use cordboard::base::Cause;
-use cordboard::core::control::{Command, Reply};
+use cordboard::base::{Cause, Medium, Redacted};
+use cordboard::core::control::{Command, Reply, WorkSpec};
 use cordboard::edge::store::database_path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::peers::skipped;
 use crate::phone::Phone;
-use crate::site::{Live, Site, agent, enqueue, flow, queue, quiet, until};
+use crate::site::{Live, Site, agent, during, enqueue, flow, queue, quiet, until};
 
 #[test]
 fn calls_are_served_while_nothing_can_be_written_and_recorded_afterwards() {
@@ -43,6 +45,61 @@ fn calls_are_served_while_nothing_can_be_written_and_recorded_afterwards() {
     caller.hang_up(session);
     let record = site.ended("5551");
     assert!(record.answered_at.is_some() && record.cause == Some(Cause::Normal), "{record:?}");
+    live.stop();
+}
+
+#[test]
+fn who_is_to_be_called_back_is_dialled_once_the_disk_has_the_try() {
+    let site = Site::new();
+    let out = format!(
+        "[[trunk]]\nname = 'out'\nkind = 'sip'\nprefix = ['8']\n[[trunk.peer]]\naddress = '{}'\nport = 5060\n",
+        site.abroad()
+    );
+    let live = site.start(&(agent("ana", "") + &queue("help", "callback = true\ncallback_tries = 1") + &out));
+    let mut ana = Phone::new(site.office(), site.server(), "ana", 1).register();
+    let mut client = Phone::at((site.abroad(), 5060).into(), site.server(), "85550001", 2);
+    sign_in(&live, "ana");
+    let mut blocker = Connection::open(database_path(&site.data())).unwrap();
+    let lock = blocker.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let item = Box::new(WorkSpec {
+        tenant: "acme".into(),
+        medium: Medium::Voice,
+        queue: "help".into(),
+        client: None,
+        subject: None,
+        attributes: BTreeMap::new(),
+        modifiers: vec![],
+        callback: Some(Redacted::new("85550001".into())),
+        due_at: None,
+    });
+    thread::scope(|scope| {
+        // The order's answer waits for the disk.
+        scope.spawn(|| assert!(matches!(live.command(Command::WorkAdd { item }), Reply::Added { .. })));
+        until("the agent has taken it, and the disk is found to refuse", || {
+            ana.step();
+            client.step();
+            ana.up().is_some() && live.alarm("store-failing")
+        });
+        during(Duration::from_secs(1), || {
+            ana.step();
+            client.step();
+        });
+        assert_eq!((client.rung, ana.up().is_some()), (0, true), "a try that a kill would make undone is not made");
+        lock.rollback().unwrap();
+        until("they talk", || {
+            ana.step();
+            client.step();
+            client.up().is_some() && client.hears(1) && ana.hears(2)
+        });
+    });
+    assert_eq!((client.rung, live.alarm("store-failing")), (1, false));
+    let up = client.up().unwrap();
+    client.hang_up(up);
+    until("it is over", || {
+        ana.step();
+        client.step();
+        live.calls().is_empty()
+    });
     live.stop();
 }
 
