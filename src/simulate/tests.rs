@@ -269,6 +269,23 @@ fn waits_are_foretold_well_enough() {
     assert!(error <= 0.10, "{error}");
 }
 
+/// Where queues share agents, and agents differ.
+#[test]
+fn waits_are_foretold_where_queues_share_agents() {
+    // Whoever matches better passes who came before, which cannot be foretold.
+    let limits = [
+        (R1, Policy::Fifo, 0.2),
+        (R1, Policy::ScoreHold, 0.45),
+        (R3, Policy::Fifo, 0.25),
+        (R3, Policy::ScoreHold, 0.25),
+    ];
+    for (text, policy, limit) in limits {
+        let digest = run(&read(text), &routing(policy), 1, |_| ());
+        let Digest::Routing { foretold_error: Some(error), .. } = digest else { panic!("{digest:?}") };
+        assert!(error <= limit, "{policy:?}: {error}, more than {limit}");
+    }
+}
+
 #[test]
 fn keys_stand_once_in_each_map() {
     let said = |text: &str, from: &str, to: &str| {

@@ -4,12 +4,29 @@
 //! agent weighs what that agent is needed for elsewhere: the load of each other queue for each agent at work who could bear
 //! it, by how good this agent is at it, and less with each other agent who idles and could.
 
+use std::collections::{BTreeMap, HashMap};
+
 use crate::base::QueueId;
 
 use super::class::{Class, Use};
 
-/// One queue's burden.
+/// Most pairs of queues with a class in common that are added up; of more, every so many classes stand for all.
+const PAIRS_MAX: usize = 100_000;
+
+/// A queue that has less of its work done by another's agents is no rival of it.
+const RIVALS_FROM: f64 = 0.01;
+
+/// Another queue whose items are taken by agents who could take a queue's own.
 #[derive(Clone, Copy, Debug)]
+pub(super) struct Rival {
+    /// That queue.
+    pub(super) queue: QueueId,
+    /// The part of its work that they do.
+    pub(super) part: f64,
+}
+
+/// One queue's burden.
+#[derive(Clone, Debug)]
 pub(super) struct Burden {
     /// The queue.
     pub(super) queue: QueueId,
@@ -17,8 +34,12 @@ pub(super) struct Burden {
     pub(super) load: f64,
     /// The same for each agent at work.
     pub(super) share: f64,
-    /// Agents at work, each counted by the part of its work that comes from this queue.
-    pub(super) staffed: f64,
+    /// How long one of its live items occupies an agent, in seconds; none until that is known.
+    pub(super) service_s: Option<f64>,
+    /// How long an item of any queue occupies the agents who could take this one's, in seconds; none until that is known.
+    pub(super) occupied_s: Option<f64>,
+    /// Whose items they take as well.
+    pub(super) rivals: Vec<Rival>,
     /// Agents at work who could take its items.
     pub(super) staff: u32,
     /// Those of them who idle.
@@ -32,7 +53,8 @@ pub(super) struct Burdens(Vec<Burden>);
 impl Burdens {
     /// A queue without load; gives its number.
     pub(super) fn add(&mut self, queue: QueueId) -> usize {
-        self.0.push(Burden { queue, load: 0.0, share: 0.0, staffed: 0.0, staff: 0, idle: 0 });
+        let (load, share, service_s, occupied_s) = (0.0, 0.0, None, None);
+        self.0.push(Burden { queue, load, share, service_s, occupied_s, rivals: Vec::new(), staff: 0, idle: 0 });
         self.0.len() - 1
     }
 
@@ -46,23 +68,53 @@ impl Burdens {
         self.0.iter_mut()
     }
 
-    /// Works out shares and staff anew, from the loads.
+    /// Works out shares and rivals anew, from the loads.
     pub(super) fn settle<'a>(&mut self, classes: impl Iterator<Item = &'a Class>) {
         for burden in &mut self.0 {
             burden.share = burden.load / f64::from(burden.staff.max(1));
-            burden.staffed = 0.0;
+            (burden.occupied_s, burden.rivals) = (None, Vec::new());
         }
-        for class in classes.filter(|class| class.staff > 0) {
-            // Queues that are all unknown yet share their agents evenly.
-            let weight = |burdens: &[Burden], each: &Use| burdens.get(each.burden).map_or(0.0, |b| b.load.max(1e-6));
-            let all: f64 = class.uses.iter().map(|each| weight(&self.0, each)).sum();
-            for each in &class.uses {
-                let part = weight(&self.0, each) / all;
-                if let Some(burden) = self.0.get_mut(each.burden) {
-                    burden.staffed += f64::from(class.staff) * part;
+        let classes: Vec<&Class> = classes.filter(|class| class.staff > 0).collect();
+        let pairs: usize = classes.iter().map(|class| class.uses.len().pow(2)).sum();
+        let common = self.in_common(classes.into_iter().step_by(pairs.div_ceil(PAIRS_MAX).max(1)));
+        // Of each queue the agents that it has, and of each pair those that the first has of the second's.
+        for (&(of, by), agents) in common.iter().filter(|((of, by), _)| of != by) {
+            let own = common.get(&(of, of)).copied().unwrap_or_default();
+            let Some(queue) = self.0.get(of).map(|rival| rival.queue) else { continue };
+            let part = agents / own.max(1e-9);
+            if let Some(burden) = self.0.get_mut(by).filter(|_| part >= RIVALS_FROM) {
+                burden.rivals.push(Rival { queue, part });
+            }
+        }
+        let mut occupied = vec![(0.0, 0.0); self.0.len()];
+        for (&(of, by), agents) in &common {
+            if let (Some(each_s), Some((sum, all))) = (self.0.get(of).and_then(|b| b.service_s), occupied.get_mut(by)) {
+                (*sum, *all) = (*sum + agents * each_s, *all + agents);
+            }
+        }
+        for (burden, (sum, all)) in self.0.iter_mut().zip(occupied) {
+            burden.rivals.sort_unstable_by_key(|rival| rival.queue);
+            burden.occupied_s = (all > 0.0).then_some(sum / all);
+        }
+    }
+
+    /// Of each pair of queues how many agents the first one has, by its part of their work, who could take the second one's
+    /// items as well.
+    fn in_common<'a>(&self, classes: impl Iterator<Item = &'a Class>) -> BTreeMap<(usize, usize), f64> {
+        let mut common: HashMap<(usize, usize), f64> = HashMap::new();
+        // Queues that are all unknown yet share their agents evenly.
+        let weight = |each: &Use| self.0.get(each.burden).map_or(0.0, |burden| burden.load.max(1e-6));
+        for class in classes {
+            let all: f64 = class.uses.iter().map(weight).sum();
+            for of in &class.uses {
+                let agents = f64::from(class.staff) * weight(of) / all;
+                for by in &class.uses {
+                    *common.entry((of.burden, by.burden)).or_default() += agents;
                 }
             }
         }
+        // From here on in one order, so that sums are the same in each run.
+        common.into_iter().collect()
     }
 
     /// An agent of the class begins to idle, or ends.

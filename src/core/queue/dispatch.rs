@@ -264,6 +264,9 @@ impl Engine {
         let wait = item.place.waited(now.mono);
         if let Some(foretold_s) = item.foretold_s.filter(|_| exit == Exit::Answered) {
             self.accuracy.compare(foretold_s.into(), wait.as_secs_f64());
+            if let Some(queue) = self.queues.get_mut(&item.entry.queue) {
+                queue.forecast.came_true(foretold_s.into(), wait.as_secs_f64());
+            }
         }
         if let Some(queue) = self.queues.get_mut(&item.entry.queue) {
             let in_target = wait <= queue.target(item.entry.medium);

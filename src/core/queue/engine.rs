@@ -404,17 +404,4 @@ impl Engine {
         let entry = self.items.get(&item)?;
         Some(self.queues.get(&entry.entry.queue)?.line.ahead(entry.place, item) + 1)
     }
-
-    /// Expected time from now until an agent answers, at most a day; none until the queue measured one service, or
-    /// while nobody who fits works, or when the item does not wait here.
-    pub fn expected_wait(&self, item: WorkItemId) -> Option<Duration> {
-        let entry = self.items.get(&item)?;
-        let queue = self.queues.get(&entry.entry.queue)?;
-        let ahead = queue.line.ahead(entry.place, item);
-        let burden = self.burdens.get(queue.burden).filter(|burden| burden.staff > 0)?;
-        // Agents who serve other queues as well count by what this one has of them; those who came since that was worked
-        // out count with the next time.
-        let staffed = if burden.staffed > 0.0 { burden.staffed } else { f64::from(burden.staff) };
-        queue.forecast.expected_wait(ahead, staffed)
-    }
 }

@@ -139,6 +139,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// By how much the urgency of its items grows in a second.
+    pub(super) fn pressure(&self, medium: Medium) -> f64 {
+        self.profile.importance / self.target(medium).as_secs_f64().max(1e-3)
+    }
+
     /// A new, empty queue, which fares as its tenant's others at first.
     pub(super) fn new(profile: QueueProfile, in_time: f64) -> Self {
         let mut queue = Self {

@@ -89,6 +89,11 @@ impl Line {
         self.present.len()
     }
 
+    /// Who waits longest.
+    pub(super) fn first(&self) -> Option<WorkItemId> {
+        self.present.first().map(|&(_, item)| item)
+    }
+
     /// How many have waited longer.
     pub(super) fn ahead(&self, place: Place, item: WorkItemId) -> usize {
         // Who joins last is asked about most.

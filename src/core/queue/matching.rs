@@ -220,7 +220,9 @@ impl Engine {
         }
         self.shares_at = Some(now);
         for burden in self.burdens.iter_mut() {
-            burden.load = self.queues.get(&burden.queue).map_or(0.0, |queue| queue.forecast.load(now));
+            let forecast = self.queues.get(&burden.queue).map(|queue| &queue.forecast);
+            burden.load = forecast.map_or(0.0, |forecast| forecast.load(now));
+            burden.service_s = forecast.and_then(|forecast| forecast.service_s());
         }
         self.burdens.settle(self.fits.classes());
     }

@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
-use crate::base::Instant;
+use super::engine::Engine;
+use super::line::Place;
 use crate::base::lognormal::{Learned, LogNormal};
+use crate::base::{Instant, Medium, QueueId, WorkItemId};
 
 /// Services that weigh in the mean; older ones fade.
 const MEMORY: f64 = 300.0;
@@ -22,10 +24,45 @@ const RATE_MEMORY_S: f64 = 3_600.0;
 const ABANDONED_MAX: f64 = 1_000.0;
 
 /// Terms that are summed one by one; the rest of a long sum is its integral, off by less than 1 part in 1,000.
-const EXACT_TERMS: usize = 32;
+const EXACT_TERMS: f64 = 32.0;
 
 /// No wait longer than this is foretold.
 const FORETOLD_S_MAX: f64 = 86_400.0;
+
+/// Waits of which it is learned by how much they are longer than foretold.
+const BIAS_MEMORY: f64 = 500.0;
+
+/// So many seconds that were foretold as they came to be.
+const BIAS_PRIOR: f64 = 20.0 * 30.0 * 30.0;
+
+/// By how much waits are longer than foretold: what the agents do that the queue knows nothing of. The factor is the one with
+/// the least squared error.
+#[derive(Clone, Copy, Debug)]
+struct Bias {
+    /// Sum of foretold times waited.
+    both: f64,
+    /// Sum of foretold squared.
+    foretold: f64,
+}
+
+impl Default for Bias {
+    fn default() -> Self {
+        Self { both: BIAS_PRIOR, foretold: BIAS_PRIOR }
+    }
+}
+
+impl Bias {
+    fn factor(self) -> f64 {
+        (self.both / self.foretold).clamp(0.05, 20.0)
+    }
+
+    /// A wait has ended that was foretold with the factor.
+    fn learn(&mut self, foretold_s: f64, waited_s: f64) {
+        let alone_s = foretold_s / self.factor();
+        self.both += alone_s * waited_s - self.both / BIAS_MEMORY;
+        self.foretold += alone_s * alone_s - self.foretold / BIAS_MEMORY;
+    }
+}
 
 /// What one queue has measured.
 #[derive(Clone, Default, Debug)]
@@ -35,6 +72,7 @@ pub(super) struct Forecast {
     law: Learned,
     abandoned: f64,
     waited_s: f64,
+    bias: Bias,
     arrivals: f64,
     arrival_first: Option<Instant>,
     arrival_last: Instant,
@@ -83,19 +121,31 @@ impl Forecast {
         }
     }
 
-    /// Expected wait with `ahead` items before and `staff` agents at work; none until one service was measured, or
-    /// when nobody works.
-    pub(super) fn expected_wait(&self, ahead: usize, staff: f64) -> Option<Duration> {
-        if self.services < 1.0 || staff <= 0.0 {
-            return None;
-        }
-        let served_per_s = staff / self.service_s_mean.max(0.001);
+    /// Mean time in seconds for which an item occupies an agent; none until one was measured.
+    pub(super) fn service_s(&self) -> Option<f64> {
+        (self.services >= 1.0).then_some(self.service_s_mean)
+    }
+
+    /// Items that come in a second; zero until there is something to go by.
+    pub(super) fn rate(&self, now: Instant) -> f64 {
+        if self.service_s_mean > 0.0 { self.load(now) / self.service_s_mean } else { 0.0 }
+    }
+
+    /// A wait that was foretold has ended.
+    pub(super) fn came_true(&mut self, foretold_s: f64, waited_s: f64) {
+        self.bias.learn(foretold_s, waited_s);
+    }
+
+    /// Expected wait with `ahead` items before, of any queue, and `staff` agents at work, whom an item occupies for so many
+    /// seconds.
+    pub(super) fn expected_wait(&self, ahead: f64, staff: f64, occupied_s: f64) -> Duration {
+        let served_per_s = staff.max(1e-6) / occupied_s.max(0.001);
         // Maximum likelihood of an exponential patience, waits that ended otherwise counting as censored.
         let theta = if self.waited_s > 0.0 { self.abandoned / self.waited_s } else { 0.0 };
-        let summed = ahead.min(EXACT_TERMS - 1);
-        let exact: f64 = (0..=summed).map(|k| 1.0 / (served_per_s + k as f64 * theta)).sum();
-        let rest = integral(served_per_s, theta, summed as f64 + 0.5, ahead as f64 + 0.5);
-        Some(Duration::from_secs_f64((exact + rest).min(FORETOLD_S_MAX)))
+        let summed = ahead.min(EXACT_TERMS - 1.0).floor();
+        let exact: f64 = (0..=summed as u32).map(|k| 1.0 / (served_per_s + f64::from(k) * theta)).sum();
+        let rest = integral(served_per_s, theta, summed + 0.5, ahead + 0.5);
+        Duration::from_secs_f64(((exact + rest) * self.bias.factor()).min(FORETOLD_S_MAX))
     }
 }
 
@@ -126,6 +176,39 @@ impl Accuracy {
     }
 }
 
+impl Engine {
+    /// Expected time from now until an agent answers, at most a day; none until the queue measured one service, or
+    /// while nobody who fits works, or when the item does not wait here.
+    pub fn expected_wait(&self, item: WorkItemId) -> Option<Duration> {
+        let entry = self.items.get(&item)?;
+        let queue = self.queues.get(&entry.entry.queue)?;
+        let burden = self.burdens.get(queue.burden).filter(|burden| burden.staff > 0)?;
+        // Until it is worked out what else the agents do, they do nothing else.
+        let (staff, occupied_s) = (f64::from(burden.staff), burden.occupied_s.or(queue.forecast.service_s())?);
+        let own = queue.line.ahead(entry.place, item) as f64;
+        let alone = queue.forecast.expected_wait(own, staff, occupied_s);
+        let taken_at = (self.seen, alone, entry.place.waited(self.seen) + alone);
+        let rank = queue.pressure(entry.entry.medium);
+        let others = burden.rivals.iter().map(|rival| rival.part * self.ahead_in(rival.queue, rank, taken_at));
+        Some(queue.forecast.expected_wait(own + others.sum::<f64>(), staff, occupied_s))
+    }
+
+    /// How many items of another queue are taken before one whose urgency grows by so much in a second, where that one is taken
+    /// after so long from now, having waited so long then: some of them are yet to come.
+    fn ahead_in(&self, queue: QueueId, rank: f64, (now, from_now, waited): (Instant, Duration, Duration)) -> f64 {
+        let Some(queue) = self.queues.get(&queue) else { return 0.0 };
+        let medium =
+            queue.line.first().and_then(|id| self.items.get(&id)).map_or(Medium::Voice, |item| item.entry.medium);
+        let as_urgent_s = waited.as_secs_f64() * rank / queue.pressure(medium).max(1e-9);
+        let has_waited_s = as_urgent_s - from_now.as_secs_f64();
+        if has_waited_s >= 0.0 {
+            let place = Place::new(now, Duration::from_secs_f64(has_waited_s.min(1e9)));
+            return queue.line.ahead(place, WorkItemId(u64::MAX)) as f64;
+        }
+        queue.line.len() as f64 - has_waited_s * queue.forecast.rate(now)
+    }
+}
+
 /// Integral of `1 / (rate + x * theta)` for x from `from` to `to`.
 fn integral(rate: f64, theta: f64, from: f64, to: f64) -> f64 {
     let (low, high) = (rate + from * theta, rate + to * theta);
@@ -137,6 +220,10 @@ fn integral(rate: f64, theta: f64, from: f64, to: f64) -> f64 {
 mod tests {
     use super::*;
 
+    fn seconds(forecast: &Forecast, ahead: f64, staff: f64) -> f64 {
+        forecast.expected_wait(ahead, staff, forecast.service_s_mean).as_secs_f64()
+    }
+
     fn after(services: usize, each_s: u64) -> Forecast {
         let mut forecast = Forecast::default();
         (0..services).for_each(|_| forecast.served(Duration::from_secs(each_s)));
@@ -144,18 +231,35 @@ mod tests {
     }
 
     #[test]
-    fn unknown_until_measured_and_staffed() {
-        assert_eq!(Forecast::default().expected_wait(3, 4.0), None);
-        assert_eq!(after(1, 60).expected_wait(3, 0.0), None);
+    fn unknown_until_measured_and_bounded() {
+        assert_eq!((Forecast::default().service_s(), after(1, 60).service_s()), (None, Some(60.0)));
+        assert_eq!(seconds(&after(1, 60), 3.0, 0.0), FORETOLD_S_MAX);
+    }
+
+    #[test]
+    fn what_waits_are_longer_by_is_learned_and_does_not_run_away() {
+        let mut forecast = after(5, 120);
+        for _ in 0..5_000 {
+            let foretold = seconds(&forecast, 3.0, 4.0);
+            forecast.came_true(foretold, 180.0);
+        }
+        assert!((seconds(&forecast, 3.0, 4.0) - 180.0).abs() < 1.0);
+        // Whatever happened once.
+        forecast.came_true(seconds(&forecast, 3.0, 4.0), 86_400.0);
+        assert!(seconds(&forecast, 3.0, 4.0) < 600.0);
+        for _ in 0..5_000 {
+            forecast.came_true(seconds(&forecast, 3.0, 4.0), 0.0);
+        }
+        assert!(seconds(&forecast, 3.0, 4.0) > 1.0);
     }
 
     #[test]
     fn without_abandonment_it_is_places_times_service_over_staff() {
         let forecast = after(5, 120);
-        assert_eq!(forecast.expected_wait(0, 4.0), Some(Duration::from_secs(30)));
-        assert_eq!(forecast.expected_wait(3, 4.0), Some(Duration::from_secs(120)));
-        let far = forecast.expected_wait(99, 4.0).map(|d| d.as_secs_f64().round());
-        assert_eq!(far, Some(3_000.0));
+        assert_eq!(seconds(&forecast, 0.0, 4.0), 30.0);
+        assert_eq!(seconds(&forecast, 3.0, 4.0), 120.0);
+        assert_eq!(seconds(&forecast, 2.5, 4.0), 105.0, "half of one who may be before");
+        assert_eq!(seconds(&forecast, 99.0, 4.0).round(), 3_000.0);
     }
 
     #[test]
@@ -167,7 +271,7 @@ mod tests {
         let theta = 5.0 / 1_500.0;
         for ahead in [0, 1, 31, 32, 33, 200, 5_000] {
             let sum: f64 = (0..=ahead).map(|k| 1.0 / (4.0 / 120.0 + f64::from(k) * theta)).sum();
-            let got = forecast.expected_wait(ahead as usize, 4.0).map_or(0.0, |d| d.as_secs_f64());
+            let got = seconds(&forecast, f64::from(ahead), 4.0);
             assert!((got - sum).abs() <= sum * 0.001, "{ahead} ahead: {got} against {sum}");
         }
     }
@@ -188,7 +292,7 @@ mod tests {
     fn the_mean_follows_a_change() {
         let mut forecast = after(1_000, 60);
         (0..3_000).for_each(|_| forecast.served(Duration::from_secs(180)));
-        let wait = forecast.expected_wait(0, 1.0).map_or(0.0, |d| d.as_secs_f64());
+        let wait = seconds(&forecast, 0.0, 1.0);
         assert!((wait - 180.0).abs() < 1.0, "{wait}");
     }
 }

@@ -322,6 +322,27 @@ fn announcements_say_place_and_wait_at_the_start_and_then_on_time() {
 }
 
 #[test]
+fn a_new_queue_is_foretold_what_its_agents_take_for_others() {
+    let mut b = Bench::new(vec![agent(1, &[])], vec![queue(1, &[]), queue(2, &[])]);
+    for item in 1..=40 {
+        b.enqueue(item, 1);
+        b.outputs();
+        b.engine.accepted(b.now, OfferId(item));
+        b.pass(90);
+        b.finish(1);
+        b.pass(10);
+    }
+    b.enqueue(41, 1);
+    b.enqueue(42, 1);
+    b.enqueue(43, 2);
+    b.outputs();
+    b.engine.accepted(b.now, OfferId(41));
+    // Nothing is known of queue 2, but that its only agent has one item of the other before, and takes 90 s for each.
+    let wait = b.engine.expected_wait(WorkItemId(43)).map(|wait| wait.as_secs());
+    assert!(wait.is_some_and(|wait| (170..=190).contains(&wait)), "{wait:?}");
+}
+
+#[test]
 fn bounds_refuse_and_count() {
     let mut engine = Engine::new(3);
     let now = Now::default();
