@@ -372,10 +372,27 @@ pub(super) enum TrunkCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Say by which trunks a number would be reached, in which order and why
+    Routes(RoutesArgs),
     /// Print how many circuits were held of each trunk, and by each tenant
     Usage(UsageArgs),
     /// Say when trunks will be too small, if calls go on growing as they did
     Forecast(ForecastArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RoutesArgs {
+    /// As it is dialled
+    pub number: String,
+    /// At this hour, `2026-01-31T08:00:00Z`; now when absent. What is up and free is as of now
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// By an agent of this tenant
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]

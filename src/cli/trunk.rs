@@ -5,11 +5,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::args::{EntityCommand, ForecastArgs, UsageArgs};
+use super::args::{EntityCommand, ForecastArgs, RoutesArgs, UsageArgs};
 use super::cdr::{age_ms, reader, time};
 use super::entity::Kind;
 use super::{CliError, entity, live, output};
 use crate::base::{CallId, Timestamp};
+use crate::core::control::{Query, Reply};
 use crate::core::fault::did_you_mean;
 use crate::core::journal::CallEvent;
 use crate::core::tenant::{Directory, Provision};
@@ -17,7 +18,7 @@ use crate::core::trunk::forecast::{self, DAYS_MIN, Measured, Month, PeakHour};
 use crate::core::trunk::provisioned_circuits;
 use crate::core::trunk::sharing::{ADMITTED, NOT_ADMITTED};
 use crate::core::trunk::usage::{PERIODS_MAX, Row, Usage, Whose};
-use crate::edge::console::Table;
+use crate::edge::console::{Table, render};
 use crate::edge::store::{CdrFilter, Reader};
 
 /// Calls that began longer before the time asked for are taken to be over.
@@ -51,6 +52,16 @@ pub fn explain(dir: &Path, call: CallId, json: bool) -> Result<(), CliError> {
         table.row([event.at.to_string(), event.what.replace('-', " "), event.detail.clone()]);
     }
     live::text(&table)
+}
+
+/// Runs `cordboard trunk routes`.
+pub fn routes(dir: &Path, args: RoutesArgs) -> Result<(), CliError> {
+    let at = args.at.as_deref().map(|text| time(text, live::now())).transpose()?;
+    match live::connect(dir)?.query(&Query::Routes { number: args.number, at, tenant: args.tenant })? {
+        Reply::Routes(view) if args.json => output::json(&view),
+        Reply::Routes(view) => output::line(&render::routes(*view)),
+        other => live::unexpected(other),
+    }
 }
 
 /// Runs `cordboard trunk usage`.

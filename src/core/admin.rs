@@ -246,6 +246,10 @@ impl Switch {
             Query::Queues => Reply::Queues { queues: self.queue_views(now) },
             Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
             Query::Contracts => Reply::Contracts { contracts: self.contract_views(now) },
+            Query::Routes { number, at, tenant } => {
+                let view = self.routes_view(now, &number, at.unwrap_or(now.wall), tenant.as_deref());
+                answer(view.map(|view| Reply::Routes(Box::new(view))))
+            }
             Query::Locate { uri } => return self.ask_location(now, token, &uri),
             Query::Bans => Reply::Bans { bans: self.ban_views(now) },
             Query::Works { tenant, queue, state, after } => {

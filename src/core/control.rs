@@ -11,6 +11,7 @@ pub use crate::core::contact::view::{
 use crate::core::contact::{Origin, Work, WorkState};
 use crate::core::journal::AgentStatus;
 use crate::core::tenant::Provision;
+use crate::core::trunk::admission::Decimal;
 
 /// An order. Answered by a [`Reply`] after its changes are durable.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -149,6 +150,17 @@ pub enum Query {
     Trunks,
     /// What tenants are permitted on the trunks that they share.
     Contracts,
+    /// By which trunks a number would be reached, in which order.
+    Routes {
+        /// As it is dialled.
+        number: String,
+        /// At this hour; now without.
+        #[serde(default)]
+        at: Option<Timestamp>,
+        /// By an agent of this tenant.
+        #[serde(default)]
+        tenant: Option<String>,
+    },
     /// Where requests to a SIP URI would go, as DNS says now (RFC 3263).
     Locate {
         /// `sip:HOST`, `sips:HOST`, perhaps with a user, a port and a transport.
@@ -244,6 +256,8 @@ pub enum Reply {
         /// By tenant and trunk, as provisioned.
         contracts: Vec<ContractView>,
     },
+    /// Answer to [`Query::Routes`].
+    Routes(Box<RoutesView>),
     /// Answer to [`Query::Locate`].
     Located {
         /// In the order in which they would be tried.
@@ -495,6 +509,38 @@ pub struct ContractView {
     pub offered: u64,
     /// Of these, not admitted.
     pub refused: u64,
+}
+
+/// How a number would be reached.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RoutesView {
+    /// As it is dialled.
+    pub number: String,
+    /// At this hour.
+    pub at: Timestamp,
+    /// Whether it is an emergency number, which is never refused.
+    pub emergency: bool,
+    /// Who answers it without any trunk: `flow NAME`, `agent NAME`.
+    pub within: Option<String>,
+    /// The trunks that lead there: in the order in which they are tried, then the others.
+    pub ways: Vec<WayView>,
+}
+
+/// A trunk that leads to a number.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct WayView {
+    /// Which is tried when, from 1; none that is not.
+    pub order: Option<u32>,
+    /// Trunk's name.
+    pub trunk: String,
+    /// Its prefix.
+    pub prefix: String,
+    /// What a call costs by the minute at that hour.
+    pub cost: Decimal,
+    /// The number as it goes out.
+    pub sent: String,
+    /// Why there, or why not.
+    pub why: String,
 }
 
 /// Whether a trunk takes calls.

@@ -8,6 +8,7 @@ mod call;
 pub mod contact;
 pub mod control;
 pub mod fault;
+mod hours;
 pub mod ivr;
 pub mod journal;
 pub mod load;

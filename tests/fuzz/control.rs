@@ -52,6 +52,7 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let state = Some(WorkState::Waiting);
     let works = [
         Query::Works { tenant: Some("acme".into()), queue: None, state, after: Some(work) },
+        Query::Routes { number: "112".into(), at: Some(Timestamp(9)), tenant: Some("acme".into()) },
         Query::Work { work },
         Query::Explain { work },
         Query::WhatIf { item },

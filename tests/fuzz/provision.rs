@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use cordboard::base::Timestamp;
 use cordboard::core::contact::Attributes;
 use cordboard::core::tenant::parse::FAULTS_MAX;
 use cordboard::core::tenant::{
@@ -192,8 +193,9 @@ pub fn check_sound(provision: &Provision) {
         assert_eq!(plain.wants, []);
     }
     assert!(warnings(provision).iter().all(|warning| !warning.is_empty()));
-    for dialled in ["", "100", "+1", "*#", "999999999999999999999999999999999999999999", "\u{ff11}"] {
-        let _ = (directory.number(dialled), directory.is_number_prefix(dialled), directory.route(dialled));
+    for (at, dialled) in (0..).zip(["", "100", "+1", "*#", "999999999999999999999999999999999999999999", "\u{ff11}"]) {
+        let _ =
+            (directory.number(dialled), directory.is_number_prefix(dialled), directory.leads(dialled, Timestamp(at)));
     }
 }
 

@@ -1,10 +1,11 @@
 //! Trunks as groups of circuits: which one is taken, how many are left, and what an operator takes out of service.
 
-use cordboard::base::Cause;
-use cordboard::core::control::{Command, Query, Reply, Service};
+use cordboard::base::{Cause, Timestamp};
+use cordboard::core::control::{Command, Query, Reply, RoutesView, Service, WayView};
 use cordboard::core::tenant::Provision;
-use cordboard::core::tenant::provision::{Hunt, Trunk};
+use cordboard::core::tenant::provision::{Hours, Hunt, Tariff, Trunk};
 use cordboard::core::trunk::CardInput;
+use cordboard::core::trunk::admission::Decimal;
 use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp::Direction as Flow;
 use cordboard::proto::sip::{Event, SessionId};
@@ -194,4 +195,83 @@ fn the_cheapest_trunk_that_is_there_comes_first() {
     desk.card(CardInput::Span { span: 1, alarm: None });
     desk.seconds(5);
     assert_eq!(goes_by(&mut desk), "c");
+}
+
+/// The ways to a number, as the console shows them.
+fn ways(desk: &mut Desk, number: &str, at: Option<Timestamp>, tenant: Option<&str>) -> RoutesView {
+    match desk.query(Query::Routes { number: number.into(), at, tenant: tenant.map(String::from) }) {
+        Reply::Routes(view) => *view,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn in_words(view: &RoutesView) -> Vec<String> {
+    let order = |way: &WayView| way.order.map_or("-".into(), |order| order.to_string());
+    view.ways.iter().map(|way| format!("{} {} {}: {}", order(way), way.trunk, way.cost, way.why)).collect()
+}
+
+#[test]
+fn the_hour_decides_who_is_asked_and_the_console_tells_why() {
+    // Monday, 12:00 UTC, and that night.
+    let [noon, night] = [1_795_435_200_000, 1_795_471_200_000].map(Timestamp);
+    let hours = |days: &str, times: &str| -> Hours { [(days.to_string(), times.to_string())].into() };
+    let mut desk = with(|p| {
+        p.sip.emergency = vec!["115".into()];
+        trunk(p, "central-office").prefix = vec!["7".into()];
+        trunk(p, "central-office").cost = Decimal::whole(2);
+        let carrier = trunk(p, "carrier");
+        (carrier.prefix, carrier.cost) = (vec!["7".into()], Decimal::whole(3));
+        carrier.tariff = vec![Tariff { hours: hours("mo-su", "22:00-06:00"), cost: Decimal::whole(1) }];
+        let mut site = carrier.clone();
+        site.peer[0].address = "127.0.0.9".into();
+        site.peer.truncate(1);
+        (site.name, site.prefix, site.hours) = ("site".into(), vec!["75".into()], hours("mo-su", "20:00-24:00"));
+        p.trunk.push(site);
+    });
+    let at_noon = ways(&mut desk, "75551000", Some(noon), Some("acme"));
+    assert_eq!(
+        in_words(&at_noon),
+        ["1 central-office 2: longest prefix, least cost", "2 carrier 3: dearer", "- site 3: not at this hour",]
+    );
+    assert_eq!((at_noon.ways[0].sent.as_str(), at_noon.emergency, &at_noon.within), ("5551000", false, &None));
+    assert_eq!(
+        in_words(&ways(&mut desk, "75551000", Some(night), None)),
+        [
+            "1 site 1: longest prefix, least cost",
+            "- carrier 1: others have a longer prefix",
+            "- central-office 2: others have a longer prefix",
+        ]
+    );
+    desk.card(CardInput::Span { span: 1, alarm: Some("red") });
+    assert_eq!(
+        in_words(&ways(&mut desk, "7000", Some(noon), None)),
+        ["1 carrier 3: longest prefix, least cost", "2 central-office 2: none of its circuits or peers is up"]
+    );
+    let emergency = ways(&mut desk, "7115", Some(noon), None);
+    assert!(emergency.emergency, "as the circuits send it");
+    assert_eq!(ways(&mut desk, "100", None, Some("acme")).within.as_deref(), Some("flow sales"));
+    assert_eq!(ways(&mut desk, "ana", None, Some("acme")).within.as_deref(), Some("agent ana"));
+    let nobody = Query::Routes { number: "1".into(), at: None, tenant: Some("acmee".into()) };
+    assert!(matches!(desk.query(nobody), Reply::Refused { .. }));
+}
+
+#[test]
+fn outside_of_its_hours_a_trunk_is_as_though_not_there_but_for_emergencies() {
+    let mut desk = with(|p| {
+        p.sip.emergency = vec!["8115".into()];
+        // A minute of the year, and it is not now.
+        trunk(p, "carrier").hours =
+            [("mo".to_string(), "00:00-00:01".to_string()), ("tu-su".to_string(), "closed".to_string())].into();
+    });
+    let session = desk.call(Party::Phones, "ana", "85551000", Some(description(20_002, Flow::SendRecv)));
+    desk.seconds(1);
+    assert!(desk.rings(Party::Carrier, "85551000").is_none());
+    let told = desk.events.iter().find_map(|(_, event)| match event {
+        Event::Failed { session: s, status, cause, .. } if *s == session => Some((*status, *cause)),
+        _ => None,
+    });
+    assert_eq!(told, Some((404, Cause::NoRoute)));
+    desk.call(Party::Phones, "ana", "8115", Some(description(20_002, Flow::SendRecv)));
+    desk.seconds(1);
+    assert!(desk.rings(Party::Carrier, "8115").is_some());
 }

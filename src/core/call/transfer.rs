@@ -23,7 +23,7 @@ impl Switch {
     pub(super) fn transfer_from_flow(&mut self, now: Now, call: CallId, to: &str, ring_s: u32, examine: bool) {
         let Some(tenant) = self.calls.get(&call).and_then(|c| c.tenant) else { return };
         let route = self.routes_to(now, tenant, to, ring_s);
-        let no_way = route.is_empty().then(|| self.no_way_out(to));
+        let no_way = route.is_empty().then(|| self.no_way_out(now, to));
         if let Some(c) = self.calls.get_mut(&call) {
             c.note(now, "transfer", "");
             c.route = route;

@@ -253,7 +253,7 @@ impl Switch {
         if numbers.iter().any(ours) {
             return Err(Unwanted::Ours);
         }
-        if self.directory.route(number).is_empty() { Err(Unwanted::NoRoute) } else { Ok(()) }
+        if self.directory.leads_to(number) { Ok(()) } else { Err(Unwanted::NoRoute) }
     }
 
     /// Whether somebody with this number may ask for one more.

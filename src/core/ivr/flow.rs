@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
-use super::hours::Hours;
 use super::template::Template;
 use crate::base::Cause;
+use crate::core::hours::Hours;
 
 /// A step's place in [`Flow::nodes`].
 pub(super) type NodeId = usize;

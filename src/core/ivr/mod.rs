@@ -6,7 +6,6 @@
 mod check;
 mod draw;
 mod flow;
-mod hours;
 mod layout;
 mod moment;
 mod prompt;

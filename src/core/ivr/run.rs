@@ -13,10 +13,10 @@ use jiff::tz::TimeZone;
 
 use super::check::is_language;
 use super::flow::{Action, AgentAction, Ask, Collect, Enqueue, Flow, Menu, NodeId, Rule, Test, Transfer};
-use super::hours::{DAYS, Openness};
 use super::template::{Template, bounded, is_attribute_name};
 use super::{ATTRIBUTES_MAX, DIGITS_MAX, KEYS, STEPS_WITHOUT_WAIT_MAX, prompt};
 use crate::base::{Cause, Instant, Now, Redacted, Timestamp as WallTime};
+use crate::core::hours::{DAYS, Openness};
 use crate::core::media::PlayItem;
 
 mod callback;

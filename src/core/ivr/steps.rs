@@ -10,13 +10,13 @@ use super::flow::{
     Action, AgentAction, Ask, Callback, Collect, Enqueue, Level, Menu, Node, NodeId, Prompt, PromptItem, ReferenceKind,
     Rule, SayKind, Test, Transfer,
 };
-use super::hours::{self, Holiday, Hours, Range};
 use super::moment::Moment;
 use super::prompt::is_sayable;
 use super::read::{Fields, Reader, Use, Value, one_of};
 use super::template::{Template, is_attribute_name};
 use super::{DIGITS_MAX, DISCOVERED, ITEMS_MAX, KEYS, RULES_MAX};
 use crate::base::Cause;
+use crate::core::hours::{self, Holiday, Hours, Range};
 
 /// The words after `do`.
 pub(super) const KINDS: [&str; 14] = [

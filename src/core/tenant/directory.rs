@@ -2,6 +2,7 @@
 
 mod contracts;
 mod entries;
+mod rates;
 mod resolve;
 mod traits;
 
@@ -15,6 +16,7 @@ pub use self::entries::{
     AgentEntry, AttributeEntry, Callback, CardEntry, ContractEntry, Escalation, FlowEntry, Group, Host, PeerEntry,
     QueueEntry, RefusalEntry, SiteEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry, TrunkKind,
 };
+pub use self::rates::{Lead, Rates, foremost};
 pub use self::resolve::{ResolveError, ResolveFault, Resolved, WANTS_MAX};
 pub use self::traits::OwnModifier;
 use self::traits::Traits;
@@ -216,18 +218,6 @@ impl Directory {
         self.trunks_by_peer.get(&address.to_canonical()).copied()
     }
 
-    /// The trunks that take calls to `dialled`: those with the longest prefix that matches, the cheapest first, and of one cost in
-    /// the order provisioned.
-    pub fn route(&self, dialled: &str) -> Vec<TrunkId> {
-        let longest = dialled.len().min(PREFIX_LENGTH_MAX);
-        (0..=longest)
-            .rev()
-            .filter_map(|length| dialled.get(..length))
-            .find_map(|prefix| self.trunks_by_prefix.get(prefix))
-            .cloned()
-            .unwrap_or_default()
-    }
-
     /// All trunks, in the order provisioned.
     pub fn trunks(&self) -> impl Iterator<Item = &TrunkEntry> {
         self.trunks.iter()
@@ -403,8 +393,8 @@ impl Directory {
                 authenticate: trunk.authenticate,
                 trusted: trunk.trusted,
                 strip: trunk.strip,
+                rates: Rates::new(trunk),
                 group: Group {
-                    cost: trunk.cost,
                     hunt: trunk.hunt,
                     calls_max: (trunk.calls_max > 0).then_some(trunk.calls_max),
                     reserved_out: trunk.reserved_out,
@@ -418,9 +408,6 @@ impl Directory {
                 srtp: SrtpPolicy::new(&trunk.srtp, &trunk.srtp_keys),
             };
             self.trunks.add(None, &trunk.name, id, entry);
-        }
-        for trunks in self.trunks_by_prefix.values_mut() {
-            trunks.sort_by_key(|id| self.trunks.get(*id).map(|trunk| trunk.group.cost));
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Form {
     Wholes(u64),
     /// A table of attributes and their values.
     Values,
+    /// Opening hours.
+    Hours,
     /// An array of two integers.
     Range,
     /// A table with these fields.
@@ -55,6 +57,9 @@ impl Form {
                 "a table of attributes and values, as { language = [\"en\", \"es\"], region = \"west\", calm = 0.8 }"
                     .into()
             }
+            Form::Hours => {
+                "days and their times, as { mo-fr = \"09:00-12:00 13:00-17:30\", sa = \"10:00-14:00\" }".into()
+            }
             Form::Levels => "a table of skills and levels, as { sales = 0.5 }".into(),
             Form::Range => "two integers, as [0, 499]".into(),
             Form::Table(_) => "a table".into(),
@@ -67,6 +72,7 @@ impl Form {
         match self {
             Form::Word([first, ..]) => Value::from(*first),
             Form::Texts => Value::Array(Vec::new()),
+            Form::Hours => Value::Object(serde_json::Map::new()),
             Form::Decimal => Value::from("1"),
             _ => Value::String(String::new()),
         }
@@ -155,6 +161,11 @@ const CLIENT_TLS: &[Field] = &[
     may("server_name", TEXT),
     may("verify", TEXT),
     may("identify", FLAG),
+];
+
+const TARIFF: &[Field] = &[
+    Field { name: "hours", form: Form::Hours, required: true },
+    Field { name: "cost", form: Form::Decimal, required: true },
 ];
 
 const PEER: &[Field] = &[
@@ -315,6 +326,9 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("prefix", Form::Texts),
             may("strip", U8),
             may("cost", Form::Decimal),
+            may("tariff", Form::Tables(TARIFF)),
+            may("hours", Form::Hours),
+            may("timezone", TEXT),
             may("hunt", Form::Word(&["ascending", "descending", "least-used", "round-robin"])),
             may("calls_max", U32),
             may("reserved_out", U32),

@@ -262,6 +262,7 @@ impl<'t> Reader<'t> {
             (Form::Levels, DeValue::Table(levels)) => {
                 return Some(self.named(path, levels, |_| Form::Number, |skill| format!("the level of `{skill}`")));
             }
+            (Form::Hours, DeValue::Table(days)) => return Some(self.hours(path, days)),
             (Form::Wholes(max), DeValue::Table(wholes)) => {
                 return Some(self.named(path, wholes, |_| Form::Whole(max), |name| format!("`{name}`")));
             }
@@ -319,6 +320,19 @@ impl<'t> Reader<'t> {
                 None
             }
         }
+    }
+
+    /// Days and their ranges; a list of ranges says the same as one text.
+    fn hours(&mut self, path: &str, days: &DeTable<'_>) -> Value {
+        let form = |value: &DeValue<'_>| if matches!(value, DeValue::Array(_)) { Form::Texts } else { Form::Text };
+        let mut hours = self.named(path, days, form, |day| format!("`{day}`"));
+        for times in hours.as_object_mut().into_iter().flat_map(|days| days.values_mut()) {
+            if let Value::Array(ranges) = times {
+                let texts: Vec<&str> = ranges.iter().filter_map(Value::as_str).collect();
+                *times = Value::from(texts.join(" "));
+            }
+        }
+        hours
     }
 
     /// All items in one form, or none.

@@ -1,14 +1,17 @@
 //! The provisioned world as data: what a provisioning file says, what the store keeps, what `provision export` prints.
 //! Names are the identity; within a tenant they are unique per kind. Times are seconds.
 
+mod trunk;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::trunk::{Hours, Hunt, Peer, Tariff, Trunk};
 use crate::base::{Medium, Redacted};
 use crate::core::contact::modifier::IMPORTANCE_MAX;
 use crate::core::contact::{Kind, Mode, Modifier, Routing, Value};
-use crate::core::tls::{ClientTls, ServerTls};
+use crate::core::tls::ServerTls;
 use crate::core::trunk::admission::Decimal;
 
 /// Tries of a call-back where a queue says nothing.
@@ -584,136 +587,6 @@ pub struct Number {
     pub flow: String,
 }
 
-/// `[[trunk]]`: a SIP peering, or (with `kind = "tdm"`) the circuits of the spans that name it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Trunk {
-    /// Name, unique.
-    pub name: String,
-    /// `sip` or `tdm`.
-    pub kind: String,
-    /// SIP peers by priority (lower first) and weight (RFC 2782's meaning).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub peer: Vec<Peer>,
-    /// User name for digest authentication towards the peer, and for registration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// Password. Sealed at rest, never printed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<Redacted<String>>,
-    /// Whether to register with the first peer.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub register: bool,
-    /// Whether calls from the peers' addresses must authenticate as `user`.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub authenticate: bool,
-    /// Whether the peers belong to the same trust domain (RFC 3325): whom they assert as caller is believed, and they are
-    /// told callers' numbers, withheld ones, too.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub trusted: bool,
-    /// Prefixes of dialled numbers that go out here; the longest match of all trunks wins, and of those with the same one the
-    /// cheapest. Empty: none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub prefix: Vec<String>,
-    /// Leading digits to strip before dialling out.
-    #[serde(default)]
-    pub strip: u8,
-    /// What a call out costs, by the minute, in any unit that is the same for all trunks; of those that lead to a number the
-    /// cheapest is tried first. An exact decimal.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub cost: Decimal,
-    /// Which idle circuit a call out takes.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub hunt: Hunt,
-    /// Most calls at once, in and out; 0 for as many as there are circuits, by SIP without limit.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub calls_max: u32,
-    /// Of these so many are left to calls out: calls in are refused before.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub reserved_out: u32,
-    /// Calls up to which the trunk is not short, for tenants with a contract and `[admission] mode = "literal"`; 0 for no such test.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub permitted: u32,
-    /// Takes no new calls, in or out; those in progress go on (busied out). Emergency calls go all the same.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub out_of_service: bool,
-    /// How calls by TLS are made, and whether callers are known by their certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<ClientTls>,
-    /// SIP URI of a proxy that all our requests to the peers go through (RFC 3261 section 8.1.2), `sip:HOST:PORT;lr`;
-    /// a name is looked up as a peer's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outbound_proxy: Option<String>,
-    /// Seconds without any answer after which a call tries the next way (RFC 3261's own timer B is 32 s).
-    #[serde(default = "four")]
-    pub failover_s: u32,
-    /// Whether media is encrypted (SRTP, RFC 3711): `off`, `optional` (where the other side can; offered beside plain RTP,
-    /// RFC 8643) or `required` (a call without it is refused with 488).
-    #[serde(default = "off", skip_serializing_if = "is_off")]
-    pub srtp: String,
-    /// Keys that we offer for it: `dtls` (a DTLS handshake, RFC 5763), `sdes` (keys in the session description, RFC 4568,
-    /// over TLS only) or `sdes-in-clear` (the same over UDP and TCP as well, where whoever reads the signalling can
-    /// listen). What the other side offers is taken either way, but keys in clear only with `sdes-in-clear`.
-    #[serde(default = "dtls", skip_serializing_if = "is_dtls")]
-    pub srtp_keys: String,
-}
-
-/// In which order the idle circuits of a trunk are taken. Where the far end takes them too, let it hunt the other way round:
-/// both then meet (glare) only when all are taken.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hunt {
-    /// The lowest.
-    #[default]
-    Ascending,
-    /// The highest.
-    Descending,
-    /// That which has carried the fewest calls since the start.
-    LeastUsed,
-    /// The next after the one taken last.
-    RoundRobin,
-}
-
-impl Hunt {
-    /// All of them.
-    pub const ALL: [Hunt; 4] = [Hunt::Ascending, Hunt::Descending, Hunt::LeastUsed, Hunt::RoundRobin];
-
-    /// The stable name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ascending => "ascending",
-            Self::Descending => "descending",
-            Self::LeastUsed => "least-used",
-            Self::RoundRobin => "round-robin",
-        }
-    }
-}
-
-/// `[[trunk.peer]]`
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Peer {
-    /// IP address, or a name whose servers DNS has (RFC 3263): by NAPTR and SRV records, each tried in turn, when `port` is
-    /// absent, else by its addresses alone. Calls are taken from all these addresses; where DNS cannot be trusted so far, let
-    /// peers show a certificate (`[trunk.tls] identify`) or authenticate.
-    pub address: String,
-    /// Port that our requests go to; when absent 5060 (TLS: 5061), or what DNS says. Calls are taken from any port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// `udp`, `tcp` or `tls`; when absent `udp`, or what DNS says of a name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transport: Option<String>,
-    /// Lower is tried first.
-    #[serde(default)]
-    pub priority: u16,
-    /// Share among peers of one priority.
-    #[serde(default = "one16")]
-    pub weight: u16,
-    /// OPTIONS every so many seconds; 0 for none (the peer then counts as healthy).
-    #[serde(default)]
-    pub options_s: u32,
-}
-
 fn off() -> String {
     "off".into()
 }
@@ -774,6 +647,9 @@ fn four() -> u32 {
 }
 fn utc() -> String {
     "UTC".into()
+}
+fn is_utc(zone: &str) -> bool {
+    zone == "UTC"
 }
 fn english() -> String {
     "en".into()

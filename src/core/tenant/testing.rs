@@ -7,7 +7,7 @@ use crate::core::contact::{Kind, Level, Mode, Modifier, Policy, Routing, Step, V
 use crate::core::tenant::directory::capacity;
 use crate::core::tenant::provision::{
     Agent, AgentModifier, Attribute, Card, Contract, Flow, Hunt, Number, Peer, Provision, Queue, Refusal, Sharing,
-    SharingMode, Site, Skill, Span, Sticky, Tenant, Trunk, Unservable,
+    SharingMode, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
 };
 use crate::core::trunk::admission::Decimal;
 
@@ -31,11 +31,11 @@ impl Random {
         (self.next() >> 33) as usize % bound
     }
 
-    fn maybe<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub(crate) fn maybe<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
         (self.below(2) == 0).then(|| make(self))
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 
@@ -228,6 +228,9 @@ fn trunks(r: &mut Random, p: &mut Provision) {
         prefix: vec!["".into(), "9".into()],
         strip: 1,
         cost: cost(r),
+        tariff: Vec::new(),
+        hours: hours(r),
+        timezone: "UTC".into(),
         hunt: r.pick(&Hunt::ALL),
         permitted: 0,
         calls_max: 0,
@@ -253,6 +256,12 @@ fn trunks(r: &mut Random, p: &mut Provision) {
             prefix: (0..r.below(3)).map(|n| format!("+{n}")).collect(),
             strip: r.below(5) as u8,
             cost: cost(r),
+            tariff: (0..r.below(3))
+                .map(|_| Tariff { hours: hours(r), cost: cost(r) })
+                .filter(|t| !t.hours.is_empty())
+                .collect(),
+            hours: hours(r),
+            timezone: r.pick(&["UTC", "Europe/Berlin"]).into(),
             hunt: Hunt::default(),
             permitted: 0,
             calls_max: r.pick(&[0, 30]),
@@ -278,6 +287,11 @@ fn trunks(r: &mut Random, p: &mut Provision) {
 
 fn cost(r: &mut Random) -> Decimal {
     r.pick(&["0", "0.015", "2", "12.50"]).parse().unwrap_or_default()
+}
+
+fn hours(r: &mut Random) -> BTreeMap<String, String> {
+    let all = [("mo-fr", "08:00-12:00 13:00-18:30"), ("sa,su", "22:00-06:00"), ("holidays", "2026-12-24 --12-25")];
+    all.iter().take([0, 1, 3][r.below(3)]).map(|(days, times)| (days.to_string(), times.to_string())).collect()
 }
 
 fn peer(r: &mut Random, trunk: usize, n: usize) -> Peer {

@@ -1,6 +1,6 @@
 //! Trunks as groups of circuits: who may take one, and which one is taken.
 
-use crate::base::{CallId, Cause, Circuit, Now, TrunkId};
+use crate::base::{CallId, Cause, Circuit, Now, Timestamp, TrunkId};
 use crate::core::control::Service;
 use crate::core::load::Standing;
 use crate::core::switch::Switch;
@@ -35,30 +35,22 @@ impl Switch {
             || !group.out_of_service && self.room(trunk, group).is_none_or(|room| room > 0)
     }
 
-    /// The trunks by which a call to `dialled` is tried, in this order: as the directory has them, but those last of which all
-    /// circuits are in alarm or all peers down.
-    pub(crate) fn ways_out(&self, dialled: &str) -> Vec<TrunkId> {
-        let trunks = self.directory.route(dialled);
-        let silent = |id: &TrunkId| self.directory.trunk(*id).is_some_and(|entry| self.is_silent(entry));
-        let (last, first): (Vec<TrunkId>, Vec<TrunkId>) = trunks.into_iter().partition(silent);
-        first.into_iter().chain(last).collect()
-    }
-
     /// The number as it goes out by the trunk.
-    fn sent<'n>(&self, trunk: TrunkId, dialled: &'n str) -> &'n str {
+    pub(crate) fn sent<'n>(&self, trunk: TrunkId, dialled: &'n str) -> &'n str {
         let strip = self.directory.trunk(trunk).map_or(0, |entry| entry.strip);
         dialled.char_indices().nth(strip.into()).and_then(|(at, _)| dialled.get(at..)).unwrap_or_default()
     }
 
-    /// The number as it is dialled, and as it may go out by each trunk that leads there.
+    /// The number as it is dialled, and as it may go out by each trunk that leads there, at whatever hour.
     pub(crate) fn dialled_and_sent<'n>(&self, dialled: &'n str) -> Vec<&'n str> {
-        let sent = self.directory.route(dialled).into_iter().map(|trunk| self.sent(trunk, dialled));
+        let leads = self.directory.leads(dialled, Timestamp::default());
+        let sent = leads.into_iter().map(|lead| self.sent(lead.trunk, dialled));
         std::iter::once(dialled).chain(sent).collect()
     }
 
-    /// Why there is no way out to `dialled`: no trunk leads there, or none that does takes another call.
-    pub(crate) fn no_way_out(&self, dialled: &str) -> Cause {
-        if self.directory.route(dialled).is_empty() { Cause::NoRoute } else { Cause::NoCircuit }
+    /// Why there is no way out to `dialled`: no trunk leads there at this hour, or none that does takes another call.
+    pub(crate) fn no_way_out(&self, now: Now, dialled: &str) -> Cause {
+        if self.ways_out(now.wall, dialled).is_empty() { Cause::NoRoute } else { Cause::NoCircuit }
     }
 
     /// Ends a call that has only just come: it has a record, which says why.
@@ -96,7 +88,7 @@ impl Switch {
     }
 
     /// Whether all its circuits are in alarm, or all its peers down.
-    fn is_silent(&self, entry: &TrunkEntry) -> bool {
+    pub(crate) fn is_silent(&self, entry: &TrunkEntry) -> bool {
         let mut circuits = self.circuits.values().filter(|c| c.trunk == entry.id).peekable();
         match entry.kind {
             TrunkKind::Tdm => circuits.peek().is_some() && circuits.all(|c| c.blocked()),

@@ -26,6 +26,7 @@ pub(crate) mod sockets;
 pub(crate) mod target;
 pub(crate) mod tdm;
 pub mod usage;
+mod ways;
 
 pub use tdm::{CardInput, provisioned_circuits};
 

@@ -40,8 +40,8 @@ impl Switch {
     /// The same by trunks alone.
     pub(crate) fn routes_outside(&mut self, now: Now, to: &str, ring_s: u32) -> VecDeque<RouteStep> {
         let mut steps = VecDeque::new();
-        for trunk in self.ways_out(to) {
-            steps.extend(self.trunk_steps(now, trunk, to, ring_s));
+        for lead in self.ways_out(now.wall, to) {
+            steps.extend(self.trunk_steps(now, lead.trunk, to, ring_s));
         }
         steps
     }

@@ -260,7 +260,7 @@ fn counts(status: AgentStatus) -> bool {
 }
 
 /// A decision in a line: the clause, and all that it was made of.
-fn told(verdict: &Verdict) -> String {
+pub(crate) fn told(verdict: &Verdict) -> String {
     use std::fmt::Write as _;
     let (ruling, facts) = (&verdict.ruling, &verdict.facts);
     let mut text = format!(

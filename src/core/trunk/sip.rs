@@ -167,7 +167,7 @@ impl Switch {
             None => self.routes_to_number(now, tenant, &dialled, 60),
         };
         let no_way = local.is_none() && routes.is_empty();
-        if no_way && self.no_way_out(&dialled) == Cause::NoRoute {
+        if no_way && self.no_way_out(now, &dialled) == Cause::NoRoute {
             return self.sip.reject(now, incoming.session, 404, Some(Cause::NoRoute), None);
         }
         // A phone that dials one of our numbers is a caller like any other.

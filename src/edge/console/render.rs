@@ -3,7 +3,8 @@
 use super::Table;
 use crate::base::Timestamp;
 use crate::core::control::{
-    AgentView, Alarm, BanView, CallView, ContractView, LoadView, QueueView, ServerView, Service, Status, TrunkView,
+    AgentView, Alarm, BanView, CallView, ContractView, LoadView, QueueView, RoutesView, ServerView, Service, Status,
+    TrunkView,
 };
 use crate::core::journal::AgentStatus;
 
@@ -227,6 +228,28 @@ pub fn contracts(contracts: Vec<ContractView>) -> Table {
         ]);
     }
     table
+}
+
+/// How a number would be reached.
+pub fn routes(view: RoutesView) -> String {
+    let mut text = format!("{} at {}", view.number, view.at);
+    if view.emergency {
+        text.push_str(", an emergency number");
+    }
+    if let Some(who) = &view.within {
+        text.push_str(&format!("\n{who} answers it, without a trunk"));
+    }
+    if view.ways.is_empty() {
+        text.push_str("\nno trunk has a prefix of it");
+        return text;
+    }
+    let mut table = Table::new(["", "trunk", "prefix", "cost", "sent", "why"]);
+    for way in view.ways {
+        let prefix = if way.prefix.is_empty() { "any".into() } else { way.prefix };
+        let order = way.order.map_or("-".into(), |order| order.to_string());
+        table.row([order, way.trunk, prefix, way.cost.to_string(), way.sent, way.why]);
+    }
+    format!("{text}\n{}", table.to_string().trim_end())
 }
 
 fn service_word(service: Service) -> &'static str {

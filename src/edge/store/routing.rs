@@ -12,7 +12,8 @@ use crate::core::tenant::provision::{Attribute, Provision};
 use crate::edge::store::StoreError;
 
 const TENANT: &[&str] = &["routing", "dispositions", "not_ready_reasons", "contract"];
-const TRUNK: &[&str] = &["cost", "hunt", "calls_max", "reserved_out", "permitted", "out_of_service"];
+const TRUNK: &[&str] =
+    &["cost", "tariff", "hours", "timezone", "hunt", "calls_max", "reserved_out", "permitted", "out_of_service"];
 const AGENT: &[&str] = &["backup", "attributes", "modifier", "slots"];
 const QUEUE: &[&str] = &[
     "modifier",

@@ -229,6 +229,7 @@ impl Checker<'_> {
             self.prefixes(trunk);
             self.srtp(&trunk.srtp, &trunk.srtp_keys);
             self.group(trunk);
+            self.rates(trunk);
             match trunk.kind.as_str() {
                 "tdm" => self.circuits(trunk),
                 "sip" => self.peering(trunk),

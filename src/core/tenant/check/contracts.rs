@@ -1,14 +1,17 @@
 //! Trunks as groups of circuits, and the contracts of those who share them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::Checker;
+use crate::core::hours::Hours;
 use crate::core::tenant::directory::capacity;
 use crate::core::tenant::provision::{Hunt, Refusal, Tenant, Trunk};
 use crate::core::trunk::admission::Decimal;
 
 /// Most calls that a trunk may be allowed.
 pub(super) const CALLS_MAX: u32 = 100_000;
+/// Most tariffs of a trunk.
+const TARIFFS_MAX: usize = 100;
 /// Most circuits for each agent.
 const RATIO_MAX: u32 = 1_000;
 /// Highest worth of a call.
@@ -37,6 +40,33 @@ impl Checker<'_> {
         }
         if trunk.hunt != Hunt::default() && trunk.kind == "sip" {
             self.problem("hunt", "a SIP trunk has no circuits to hunt", "it with kind = \"tdm\" only");
+        }
+    }
+
+    /// When calls go out by a trunk, and what they cost.
+    pub(super) fn rates(&mut self, trunk: &Trunk) {
+        self.timezone(&trunk.timezone);
+        if !trunk.hours.is_empty() {
+            self.hours("hours", &trunk.hours);
+        }
+        if trunk.tariff.len() > TARIFFS_MAX {
+            self.problem("tariff", format!("{} tariffs", trunk.tariff.len()), format!("at most {TARIFFS_MAX}"));
+            return;
+        }
+        for (index, tariff) in trunk.tariff.iter().enumerate() {
+            self.hours(&format!("tariff[{index}].hours"), &tariff.hours);
+        }
+    }
+
+    fn hours(&mut self, field: &str, hours: &BTreeMap<String, String>) {
+        if let Err((key, error)) = Hours::read(hours) {
+            let expected =
+                "as { mo-fr = \"09:00-12:00 13:00-17:30\", sa = \"closed\", holidays = \"2026-12-24 --12-25\" }";
+            let (field, what) = match hours.get(key) {
+                Some(text) => (format!("{field}.{key}"), format!("`{key} = {text:?}` {error}")),
+                None => (field.to_owned(), format!("hours {error}")),
+            };
+            self.problem(&field, what, expected);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::Medium;
 use crate::core::contact::{Level, Step, Value};
-use crate::core::tenant::provision::{Agent, Contract, Hunt, Provision, Queue, Refusal, Sticky};
+use crate::core::tenant::provision::{Agent, Contract, Hunt, Provision, Queue, Refusal, Sticky, Tariff};
 use crate::core::tenant::testing;
 use crate::core::tls::ClientTls;
 use crate::core::trunk::admission::Decimal;
@@ -156,6 +156,13 @@ fn trunks() {
     breaks("trunk[1].calls_max", |p| p.trunk[1].calls_max = 100_001);
     breaks("trunk[1].reserved_out", |p| p.trunk[1].reserved_out = 1);
     breaks("trunk[0].reserved_out", |p| p.trunk[0].reserved_out = 49);
+    let hours = |days: &str, times: &str| [(days.to_string(), times.to_string())].into();
+    breaks("trunk[1].hours.mo-fr", |p| p.trunk[1].hours = hours("mo-fr", "9-17"));
+    breaks("trunk[1].hours.holidays", |p| p.trunk[1].hours = hours("holidays", "2026-12-24"));
+    breaks("trunk[1].timezone", |p| p.trunk[1].timezone = "Berlin".into());
+    let tariff = |days: &str| Tariff { hours: hours(days, "09:00-17:00"), cost: Decimal::whole(1) };
+    breaks("trunk[1].tariff[1].hours.monday", |p| p.trunk[1].tariff = vec![tariff("mo"), tariff("monday")]);
+    breaks("trunk[1].tariff", |p| p.trunk[1].tariff = vec![tariff("mo"); 101]);
     breaks("trunk[1].prefix[1]", |p| p.trunk[1].prefix[1] = "0a".into());
     breaks("trunk[1].prefix[1]", |p| p.trunk[1].prefix[1] = "0".into());
     breaks("trunk[0].register", |p| p.trunk[0].register = true);

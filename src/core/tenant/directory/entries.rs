@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::rates::Rates;
 use super::traits::OwnModifier;
 use crate::base::{
     AgentId, AttributeId, CardId, Cause, FlowId, Medium, QueueId, Redacted, SiteId, TenantId, TraitId, TrunkId,
@@ -279,6 +280,8 @@ pub struct TrunkEntry {
     pub trusted: bool,
     /// Leading digits to strip before dialling out.
     pub strip: u8,
+    /// When calls go out, and what they cost.
+    pub rates: Rates,
     /// As a group of circuits.
     pub group: Group,
     /// How calls by TLS are made, and whether callers are known by their certificate.
@@ -294,8 +297,6 @@ pub struct TrunkEntry {
 /// A trunk as a group of circuits, which calls in and out share.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Group {
-    /// What a call out costs by the minute.
-    pub cost: Decimal,
     /// Which idle circuit a call out takes.
     pub hunt: Hunt,
     /// Most calls at once, where that is said.
@@ -313,7 +314,7 @@ pub struct Group {
 impl TrunkEntry {
     /// Whether it is the same towards its peers.
     pub fn is_same_peering(&self, other: &Self) -> bool {
-        *self == Self { group: self.group, ..other.clone() }
+        *self == Self { group: self.group, rates: self.rates.clone(), ..other.clone() }
     }
 
     /// The outbound proxy as a route value's URI. Without `;lr` it would be a strict router (RFC 3261 section 19.1.1),

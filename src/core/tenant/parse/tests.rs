@@ -5,7 +5,7 @@ use crate::base::Medium;
 use crate::core::contact::{self, Kind, Level, Mode, Modifier, Policy, Routing, Step, Weights};
 use crate::core::tenant::provision::{
     Agent, AgentModifier, Attribute, Card, Contract, Dns, Hunt, Media, Number, Peer, Queue, Refusal, Sharing,
-    SharingMode, Sip, Site, Skill, Span, Sticky, Tenant, Trunk, Unservable,
+    SharingMode, Sip, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
 };
 use crate::core::tls::{ClientTls, ServerTls};
 
@@ -293,6 +293,7 @@ fn the_fields_are_those_of_the_contract() {
     let text = || Some("x".to_string());
     let secret = || Some("x".to_string().into());
     let levels = || [("x".to_string(), 1.0)].into();
+    let hours = || [("x".to_string(), "x".to_string())].into();
     let peer = Peer { address: "x".into(), port: Some(1), transport: text(), priority: 0, weight: 0, options_s: 0 };
     let server =
         ServerTls { certificate: "x".into(), key: "x".into(), client_ca: text(), require_client_certificate: true };
@@ -402,6 +403,9 @@ fn the_fields_are_those_of_the_contract() {
             prefix: vec!["x".into()],
             strip: 1,
             cost: Decimal::whole(1),
+            tariff: vec![Tariff { hours: hours(), cost: Decimal::whole(1) }],
+            hours: hours(),
+            timezone: "x".into(),
             hunt: Hunt::Descending,
             calls_max: 1,
             reserved_out: 1,

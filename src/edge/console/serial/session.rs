@@ -197,7 +197,9 @@ impl Session {
             Ok(Reply::Bans { bans }) => listing(&render::bans(first(bans, &mut more), wall), "no bans"),
             Ok(Reply::Refused { reason }) => reason,
             // None of these is asked for here.
-            Ok(Reply::Done | Reply::Added { .. } | Reply::Work(_) | Reply::Explained(_)) => String::new(),
+            Ok(Reply::Done | Reply::Added { .. } | Reply::Work(_) | Reply::Routes(_) | Reply::Explained(_)) => {
+                String::new()
+            }
         };
         more += print(&text, LINES_MAX, out);
         if more > 0 {

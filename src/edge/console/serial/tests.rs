@@ -79,7 +79,7 @@ fn answer(query: &Query, alarms: &[Alarm]) -> Reply {
         Query::Works { after, .. } => {
             Reply::Works { works: (after.map_or(1, |id| id.0 + 1)..=130).map(work).collect(), more: false }
         }
-        Query::Work { .. } | Query::Explain { .. } | Query::WhatIf { .. } => Reply::Done,
+        Query::Work { .. } | Query::Routes { .. } | Query::Explain { .. } | Query::WhatIf { .. } => Reply::Done,
     }
 }
 

@@ -3,37 +3,44 @@
 //! Ranges are compared with the wall clock of the zone, so a change to or from summer time moves with the people: an
 //! office that opens at 09:00 opens at 09:00 on either side of it, and a range inside the repeated hour holds twice.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::civil::{Date, DateTime, Weekday};
+use jiff::tz::TimeZone;
+
+use crate::base::Timestamp;
 
 /// Minutes in a day.
 const DAY: u16 = 24 * 60;
 
+/// Where a table of hours has its days off.
+const HOLIDAYS: &str = "holidays";
+
 /// The days' names in a flow, Monday first.
-pub(super) const DAYS: [&str; 7] = ["mo", "tu", "we", "th", "fr", "sa", "su"];
+pub(crate) const DAYS: [&str; 7] = ["mo", "tu", "we", "th", "fr", "sa", "su"];
 
 /// When it is open. A range belongs to the day on which it begins, also when it runs over midnight; on a holiday no
 /// range begins, and none that began the day before goes on.
 #[derive(Clone, PartialEq, Default, Debug)]
-pub(super) struct Hours {
+pub(crate) struct Hours {
     /// Ranges by the day on which they begin, Monday first.
-    pub(super) week: [Vec<Range>; 7],
+    pub(crate) week: [Vec<Range>; 7],
     /// Days that are holidays.
-    pub(super) holidays: Vec<Holiday>,
+    pub(crate) holidays: Vec<Holiday>,
 }
 
 /// From a minute of the day until (not including) another, counted from midnight; an end beyond the day's 1,440 minutes
 /// lies on the next day.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Range {
+pub(crate) struct Range {
     from_min: u16,
     to_min: u16,
 }
 
 /// A day off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Holiday {
+pub(crate) enum Holiday {
     /// One date.
     Once(Date),
     /// A month and day of every year.
@@ -42,7 +49,7 @@ pub(super) enum Holiday {
 
 /// What the hours say of a moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Openness {
+pub(crate) enum Openness {
     /// Within a range.
     Open,
     /// Outside of all ranges.
@@ -53,7 +60,7 @@ pub(super) enum Openness {
 
 impl Openness {
     /// The word for records.
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Closed => "closed",
@@ -63,8 +70,47 @@ impl Openness {
 }
 
 impl Hours {
+    /// Reads days (`mo-fr`) and their ranges (`09:00-12:00 13:00-17:00`, or `closed`), and `holidays` (`2026-12-24 --12-25`).
+    ///
+    /// # Errors
+    /// The key, and what is wrong with it or with what stands there.
+    pub(crate) fn read(entries: &BTreeMap<String, String>) -> Result<Self, (&str, HoursError)> {
+        let mut hours = Self::default();
+        let mut taken = [false; DAYS.len()];
+        for (key, text) in entries {
+            let wrong = |error| (key.as_str(), error);
+            let words = text.split_ascii_whitespace();
+            if key == HOLIDAYS {
+                hours.holidays = words.map(Holiday::parse).collect::<Result<_, _>>().map_err(wrong)?;
+                continue;
+            }
+            let ranges = match text.trim() {
+                "closed" => Vec::new(),
+                "" => return Err(wrong(HoursError::Form)),
+                _ => words.map(Range::parse).collect::<Result<Vec<Range>, _>>().map_err(wrong)?,
+            };
+            check_overlap(&ranges).map_err(wrong)?;
+            for day in days(key).map_err(wrong)? {
+                let again = taken.get_mut(day).is_none_or(|taken| std::mem::replace(taken, true));
+                if again {
+                    return Err(wrong(HoursError::Again));
+                }
+                if let Some(of_day) = hours.week.get_mut(day) {
+                    of_day.clone_from(&ranges);
+                }
+            }
+        }
+        if taken == [false; DAYS.len()] { Err((HOLIDAYS, HoursError::NoDay)) } else { Ok(hours) }
+    }
+
+    /// Whether it is open at a moment, by the clocks of a zone.
+    pub(crate) fn is_open(&self, at: Timestamp, zone: &TimeZone) -> bool {
+        let moment = jiff::Timestamp::from_millisecond(at.as_millis());
+        moment.is_ok_and(|moment| self.at(zone.to_datetime(moment)) == Openness::Open)
+    }
+
     /// What holds at a moment of the local clock.
-    pub(super) fn at(&self, local: DateTime) -> Openness {
+    pub(crate) fn at(&self, local: DateTime) -> Openness {
         let date = local.date();
         if self.is_holiday(date) {
             return Openness::Holiday;
@@ -99,7 +145,7 @@ fn minute_of_day(local: DateTime) -> u16 {
 
 /// Why a text gives no opening hours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum HoursError {
+pub(crate) enum HoursError {
     /// Not `HH:MM-HH:MM`.
     Form,
     /// No such time of day.
@@ -110,6 +156,10 @@ pub(super) enum HoursError {
     Overlap,
     /// Not a day, or days, of the week.
     Day,
+    /// A day that was named before.
+    Again,
+    /// Days off, and no day on.
+    NoDay,
     /// No such date, or not `YYYY-MM-DD` or `--MM-DD`.
     Date,
 }
@@ -122,6 +172,8 @@ impl fmt::Display for HoursError {
             Self::Empty => "begins where it ends",
             Self::Overlap => "holds ranges that overlap",
             Self::Day => "is not a day of the week",
+            Self::Again => "names a day again",
+            Self::NoDay => "without any day of the week",
             Self::Date => "is not a date",
         })
     }
@@ -129,7 +181,7 @@ impl fmt::Display for HoursError {
 
 impl Range {
     /// Reads `HH:MM-HH:MM`; an end before the beginning lies on the next day, and `24:00` is the end of the day.
-    pub(super) fn parse(text: &str) -> Result<Self, HoursError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, HoursError> {
         let (from, to) = text.split_once('-').ok_or(HoursError::Form)?;
         let from_min = time(from.trim())?;
         let to_min = time(to.trim())?;
@@ -143,7 +195,7 @@ impl Range {
 }
 
 /// Whether no two ranges of a day overlap.
-pub(super) fn check_overlap(ranges: &[Range]) -> Result<(), HoursError> {
+pub(crate) fn check_overlap(ranges: &[Range]) -> Result<(), HoursError> {
     let mut sorted = ranges.to_vec();
     sorted.sort_unstable();
     let overlap = sorted.iter().zip(sorted.iter().skip(1)).any(|(one, next)| one.to_min > next.from_min);
@@ -165,7 +217,7 @@ fn time(text: &str) -> Result<u16, HoursError> {
 }
 
 /// Reads `mo`, `mo-fr`, `fr-mo` (over the week's end) or several with commas, as indices from Monday.
-pub(super) fn days(text: &str) -> Result<Vec<usize>, HoursError> {
+pub(crate) fn days(text: &str) -> Result<Vec<usize>, HoursError> {
     let mut found = Vec::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -179,7 +231,7 @@ pub(super) fn days(text: &str) -> Result<Vec<usize>, HoursError> {
 
 impl Holiday {
     /// Reads `YYYY-MM-DD`, or `--MM-DD` for every year.
-    pub(super) fn parse(text: &str) -> Result<Self, HoursError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, HoursError> {
         let yearly = text.strip_prefix("--");
         // Yearly days are checked in a leap year, so that the 29th of February may be one.
         let full = yearly.map_or_else(|| text.to_owned(), |day| format!("2024-{day}"));
@@ -196,9 +248,6 @@ impl Holiday {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use jiff::tz::TimeZone;
-
     use super::*;
 
     fn week(entries: &[(&str, &[&str])], holidays: &[&str]) -> Result<Hours, HoursError> {
@@ -267,8 +316,9 @@ mod tests {
     fn summer_time_moves_with_the_clock() -> Result<(), Box<dyn std::error::Error>> {
         let zone = TimeZone::get("America/New_York")?;
         let hours = week(&[("mo-su", &["09:00-17:00", "01:15-01:45"])], &[]).map_err(|e| e.to_string())?;
-        let state =
-            |utc: &str| -> Result<Openness, jiff::Error> { Ok(hours.at(zone.to_datetime(utc.parse::<Timestamp>()?))) };
+        let state = |utc: &str| -> Result<Openness, jiff::Error> {
+            Ok(hours.at(zone.to_datetime(utc.parse::<jiff::Timestamp>()?)))
+        };
         // Clocks went forward on 2026-03-08: 09:00 is 14:00 UTC the day before and 13:00 UTC from then on.
         assert_eq!(state("2026-03-07T13:59:59Z")?, Openness::Closed);
         assert_eq!(state("2026-03-07T14:00:00Z")?, Openness::Open);
@@ -281,6 +331,45 @@ mod tests {
         assert_eq!(state("2026-11-01T13:59:59Z")?, Openness::Closed);
         assert_eq!(state("2026-11-01T14:00:00Z")?, Openness::Open);
         Ok(())
+    }
+
+    #[test]
+    fn a_table_of_texts_says_the_same() {
+        let read = |entries: &[(&str, &str)]| {
+            let entries: BTreeMap<String, String> =
+                entries.iter().map(|(day, text)| (day.to_string(), text.to_string())).collect();
+            Hours::read(&entries).map_err(|(key, error)| (key.to_owned(), error))
+        };
+        let same = week(&[("mo-fr", &["09:00-12:00", "13:00-17:30"])], &["2026-12-24", "--12-25"]);
+        assert_eq!(
+            read(&[("mo-fr", "09:00-12:00 13:00-17:30"), ("sa", "closed"), ("holidays", "2026-12-24 --12-25")]),
+            same.map_err(|error| (String::new(), error))
+        );
+        for (entries, key, error) in [
+            (&[("mo-fr", "9-17")][..], "mo-fr", HoursError::Form),
+            (&[("mo", "")], "mo", HoursError::Form),
+            (&[("mo-fr", "09:00-12:00 11:00-13:00")], "mo-fr", HoursError::Overlap),
+            (&[("mo-fr", "09:00-12:00"), ("we", "closed")], "we", HoursError::Again),
+            (&[("mo-fr", "09:00-12:00"), ("holidays", "soon")], "holidays", HoursError::Date),
+            (&[("holidays", "2026-12-24")], "holidays", HoursError::NoDay),
+            (&[], "holidays", HoursError::NoDay),
+            (&[("monday", "09:00-12:00")], "monday", HoursError::Day),
+        ] {
+            assert_eq!(read(entries), Err((key.to_owned(), error)), "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_taken_by_the_clocks_of_a_zone() {
+        let hours = week(&[("mo-fr", &["09:00-17:00"])], &[]).expect("hours");
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        let open = |utc: &str, zone: &TimeZone| {
+            let at = utc.parse::<jiff::Timestamp>().expect("a moment").as_millisecond();
+            hours.is_open(Timestamp(at), zone)
+        };
+        assert!(open("2026-11-23T08:00:00Z", &berlin) && !open("2026-11-23T08:00:00Z", &TimeZone::UTC));
+        assert!(!open("2026-11-23T16:00:00Z", &berlin) && open("2026-11-23T16:00:00Z", &TimeZone::UTC));
+        assert!(!hours.is_open(Timestamp(i64::MAX), &berlin), "a time that there is not");
     }
 
     #[test]
