@@ -81,12 +81,23 @@ impl Kind {
     const fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Tenant => &["country", "timezone", "language", "routing"],
-            Self::Site => &["timezone"],
+            Self::Site => &["timezone", "trunks", "extension_strip", "extension_prefix", "probe_s"],
             Self::Skill => &[],
             Self::Attribute => &["kind", "values"],
-            Self::Agent => {
-                &["site", "user", "contact", "code", "skills", "attributes", "slots", "ring_s", "wrap_up_s", "srtp"]
-            }
+            Self::Agent => &[
+                "site",
+                "user",
+                "contact",
+                "extension",
+                "phone",
+                "code",
+                "skills",
+                "attributes",
+                "slots",
+                "ring_s",
+                "wrap_up_s",
+                "srtp",
+            ],
             Self::Queue => &[
                 "skills",
                 "importance",

@@ -196,6 +196,7 @@ impl Switch {
         self.read_certificates(now);
         self.watch_names(now);
         self.start_trunks(now);
+        self.provision_reach(now);
         self.provision_admission(now);
     }
 
@@ -242,7 +243,7 @@ impl Switch {
         let reply = match query {
             Query::Status => Reply::Status(Box::new(self.status())),
             Query::Calls => Reply::Calls { calls: self.call_views() },
-            Query::Agents => Reply::Agents { agents: self.agent_views() },
+            Query::Agents => Reply::Agents { agents: self.agent_views(now) },
             Query::Queues => Reply::Queues { queues: self.queue_views(now) },
             Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
             Query::Contracts => Reply::Contracts { contracts: self.contract_views(now) },
@@ -340,7 +341,7 @@ impl Switch {
         }
     }
 
-    fn agent_views(&self) -> Vec<AgentView> {
+    fn agent_views(&self, now: Now) -> Vec<AgentView> {
         let mut views: Vec<AgentView> = self
             .queue
             .agents()
@@ -353,7 +354,7 @@ impl Switch {
                     reason: state.reason.to_owned(),
                     since: state.since,
                     answered: state.answered,
-                    reachable: self.is_reachable(state.id),
+                    reachable: self.is_reachable(now, state.id),
                 })
             })
             .collect();

@@ -32,11 +32,13 @@ use crate::core::tenant::{Directory, Provision};
 use crate::core::tls::{Profile, Profiles, ServerTls};
 use crate::core::trunk::admission::{Admission, Mode};
 use crate::core::trunk::locator::Locator;
+use crate::core::trunk::reach::Reach;
 use crate::core::trunk::servers::Servers;
 use crate::core::trunk::sharing::Sharers;
 use crate::core::trunk::sockets::SocketPool;
 use crate::core::trunk::target::Destination;
 use crate::core::trunk::tdm::CircuitEntry;
+
 use crate::core::trunk::{CardInput, TrunkHealth};
 use crate::proto::dns::{Answer, Question};
 use crate::proto::sdp::Fingerprint;
@@ -318,6 +320,8 @@ pub struct Switch {
     /// Spans in alarm or gone, provisioned or not.
     pub(crate) spans_down: HashSet<(CardId, u8)>,
     pub(crate) trunks: HashMap<TrunkId, TrunkHealth>,
+    /// The trunks that lead to agents.
+    pub(crate) reach: Reach,
     /// Who may use the trunks that tenants share.
     pub(crate) admission: Admission,
     pub(crate) sharers: Sharers,
@@ -415,6 +419,7 @@ impl Switch {
             circuits: BTreeMap::new(),
             spans_down: HashSet::new(),
             trunks: HashMap::new(),
+            reach: Reach::default(),
             admission: Admission::new(Mode::Priced),
             sharers: Sharers::default(),
             locator: Locator::new(&config.listeners),

@@ -15,6 +15,7 @@ mod overload;
 mod protected;
 mod scripts;
 mod sharing;
+mod sites;
 mod walk;
 mod wants;
 mod world;

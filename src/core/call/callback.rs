@@ -10,7 +10,7 @@ use crate::base::{
     AgentId, CallId, Cause, DialString, Instant, LegId, Medium, Now, OfferId, QueueId, Timestamp, WorkItemId,
 };
 use crate::core::call::wants::client_of;
-use crate::core::call::{CallState, Redial, Role, RouteStep};
+use crate::core::call::{CallState, Redial, Role};
 use crate::core::contact::callback::{Callback, Unwanted};
 use crate::core::contact::{Discovery, Origin as Found, Work};
 use crate::core::ivr::{CallbackResult, Input as FlowInput};
@@ -156,14 +156,9 @@ impl Switch {
             self.counters.calls_refused += 1;
             return self.wish_postponed(now, item, Cause::ResourceUnavailable.as_str());
         }
-        let Some((uri, path)) = self.agent_path(now, agent) else {
-            return self.wish_refused(now, item, OfferEnd::Unreachable);
-        };
         let Some(call) = self.wish_call(now, item) else { return };
-        let step = RouteStep::to_phone(agent, uri, path);
-        match self.dial(now, call, &step, Role::Agent { agent, offer }) {
+        match self.ring_by_ways(now, call, agent, offer) {
             Ok(leg) => {
-                self.by_offer.insert(offer, leg);
                 if let Some(c) = self.calls.get_mut(&call) {
                     c.client = leg;
                 }

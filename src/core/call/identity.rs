@@ -111,10 +111,11 @@ impl Switch {
             let (reason, withheld) = ("unconditional".to_owned(), origin.history_private);
             origin.diversions.insert(0, Diversion { user, reason, withheld });
         }
-        let audience = match step.agent {
-            Some(_) => Audience::Phone,
-            None if trusted => Audience::Trusted,
-            None => Audience::Peer,
+        // An agent's telephone behind a trunk is told what its peer may be told.
+        let audience = match (step.trunk, step.agent) {
+            (None, Some(_)) => Audience::Phone,
+            _ if trusted => Audience::Trusted,
+            _ => Audience::Peer,
         };
         origin.max_forwards = origin.max_forwards.saturating_sub(1);
         match call.shown() {

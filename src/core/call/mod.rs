@@ -23,6 +23,7 @@ mod flow;
 mod heard;
 mod identity;
 mod offer;
+mod ring;
 mod security;
 mod setup;
 mod talk;
@@ -31,7 +32,7 @@ mod transfer;
 mod wants;
 
 pub(crate) use digits::Digits;
-pub(crate) use offer::Redial;
+pub(crate) use ring::Redial;
 pub(crate) use setup::{NewCall, NewLeg};
 
 use std::collections::VecDeque;
@@ -157,7 +158,7 @@ pub(crate) struct RouteStep {
 
 impl RouteStep {
     /// To an agent's phone, which an offer rings.
-    fn to_phone(agent: AgentId, uri: String, path: Path) -> Self {
+    pub(crate) fn to_phone(agent: AgentId, uri: String, path: Path) -> Self {
         Self {
             trunk: None,
             peer: None,

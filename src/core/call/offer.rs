@@ -1,36 +1,13 @@
 //! Waiting in the queue, and the offers that end it.
 
-use std::time::Duration;
-
 use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, WorkItemId};
-use crate::core::call::{CallState, LEGS_PER_CALL_MAX, NewLeg, Role, RouteStep, Wait};
+use crate::core::call::{CallState, NewLeg, Redial, Role, RouteStep, Wait};
 use crate::core::ivr::{Input as FlowInput, QueueExit, say};
 use crate::core::journal::{AgentStatus, Change, Direction, ENQUEUED};
 use crate::core::media::{MediaCommand, ToneKind};
 use crate::core::queue::{EnqueueError, Entry, OfferEnd, Output as QueueOutput};
-use crate::core::switch::{Switch, Timer};
+use crate::core::switch::Switch;
 use crate::core::tenant::directory::Treatment;
-
-/// Pause before an offer that found no socket or session is tried again. The media plane binds more within a few
-/// milliseconds; a call that ends gives its own back.
-const REDIAL_AFTER: Duration = Duration::from_millis(100);
-/// Tries after the first.
-const REDIALS_MAX: u8 = 20;
-
-/// An offer that waits for resources of ours.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Redial {
-    pub(super) offer: OfferId,
-    pub(super) item: WorkItemId,
-    pub(super) agent: AgentId,
-    tries: u8,
-}
-
-impl Redial {
-    pub(super) fn first(offer: OfferId, item: WorkItemId, agent: AgentId) -> Self {
-        Self { offer, item, agent, tries: 0 }
-    }
-}
 
 impl Switch {
     pub(crate) fn on_queue(&mut self, now: Now, output: QueueOutput) {
@@ -141,31 +118,8 @@ impl Switch {
         self.ring_agent(now, Redial::first(offer, item, agent));
     }
 
-    /// Rings the agent's phone. Want of our own resources says nothing about the agent, who would be marked by a
-    /// refusal: it is tried again, and in the end the caller leaves the queue.
-    fn ring_agent(&mut self, now: Now, redial: Redial) {
-        let Redial { offer, item, agent, .. } = redial;
-        let Some(&call) = self.by_item.get(&item) else { return };
-        let Some((uri, path)) = self.agent_path(now, agent) else {
-            return self.offer_refused(now, offer, OfferEnd::Unreachable);
-        };
-        if self.calls.get(&call).is_some_and(|c| c.cdr.legs.len() >= LEGS_PER_CALL_MAX) {
-            self.counters.legs_refused += 1;
-            return self.give_up_waiting(now, item);
-        }
-        let step = RouteStep::to_phone(agent, uri, path);
-        match self.dial(now, call, &step, Role::Agent { agent, offer }) {
-            Ok(leg) => {
-                self.by_offer.insert(offer, leg);
-            }
-            Err(Cause::ResourceUnavailable) if self.rings_again(now, redial) => {}
-            Err(Cause::ResourceUnavailable) => self.give_up_waiting(now, item),
-            Err(_) => self.offer_refused(now, offer, OfferEnd::Unreachable),
-        }
-    }
-
     /// An offer came to nothing: the call waits on, unless it was to go elsewhere.
-    fn offer_refused(&mut self, now: Now, offer: OfferId, why: OfferEnd) {
+    pub(super) fn offer_refused(&mut self, now: Now, offer: OfferId, why: OfferEnd) {
         let item = self.queue.offered(offer);
         self.queue.refused(now, offer, why);
         if let Some(item) = item {
@@ -182,24 +136,8 @@ impl Switch {
         }
     }
 
-    /// An offer that found no resources is tried again in a moment. False: it was so often enough.
-    pub(super) fn rings_again(&mut self, now: Now, redial: Redial) -> bool {
-        if redial.tries >= REDIALS_MAX {
-            return false;
-        }
-        self.redials.insert(redial.offer, Redial { tries: redial.tries + 1, ..redial });
-        self.arm(now.mono + REDIAL_AFTER, Timer::Redial(redial.offer));
-        true
-    }
-
-    /// Timer: an offer that found no resources is tried again, if it still lives.
-    pub(crate) fn redial(&mut self, now: Now, offer: OfferId) {
-        let Some(redial) = self.redials.remove(&offer) else { return };
-        if self.works.has(redial.item) { self.ring_for_wish(now, redial) } else { self.ring_agent(now, redial) }
-    }
-
     /// We cannot connect the caller: the flow goes on as if the queue were full.
-    fn give_up_waiting(&mut self, now: Now, item: WorkItemId) {
+    pub(super) fn give_up_waiting(&mut self, now: Now, item: WorkItemId) {
         self.queue.leave(now, item);
         self.dequeued(now, item, "no-resources", QueueExit::Full);
     }
@@ -214,6 +152,7 @@ impl Switch {
         let call = self.legs.get(&leg).map(|l| l.call);
         self.release_leg(now, leg, cause);
         let Some(c) = call.and_then(|c| self.calls.get_mut(&c)) else { return };
+        c.route.clear();
         c.note(now, "offer-withdrawn", cause.as_str());
         match (c.id, c.state) {
             (id, CallState::Alerting) => self.end_call(now, id, cause),
@@ -222,8 +161,11 @@ impl Switch {
         }
     }
 
-    /// An agent's phone ended an offer without answering.
-    pub(super) fn offer_failed(&mut self, now: Now, call: CallId, offer: OfferId, cause: Cause) {
+    /// An agent's phone ended an offer without answering, or the way there failed: then the next one is tried.
+    pub(super) fn offer_failed(&mut self, now: Now, call: CallId, (agent, offer): (AgentId, OfferId), cause: Cause) {
+        if self.rings_on(now, call, (agent, offer), cause) {
+            return;
+        }
         let why = match cause {
             Cause::Busy => OfferEnd::Busy,
             Cause::Rejected => OfferEnd::Declined,
@@ -253,6 +195,9 @@ impl Switch {
             return;
         }
         self.by_offer.remove(&offer);
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.route.clear();
+        }
         if let Some(wish) = self.calls.get(&call).and_then(|c| c.wish) {
             return self.wish_accepted(now, call, wish);
         }

@@ -129,6 +129,9 @@ impl Switch {
             // Whose a call in is shows after its leg is there.
             self.circuit_taken(now, id);
         }
+        if let Some((trunk, _)) = new.trunk {
+            self.look_at_door(now, trunk);
+        }
     }
 
     /// `tenant/name` of an agent.

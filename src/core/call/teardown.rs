@@ -67,6 +67,9 @@ impl Switch {
             self.circuit_leg_gone(circuit, leg);
         }
         self.close_leg_port(&l);
+        if let Some((trunk, _)) = l.trunk {
+            self.look_at_door(now, trunk);
+        }
         let Some(call) = self.calls.get_mut(&l.call) else { return };
         call.legs.retain(|id| *id != leg);
         let at = call.time(now);
@@ -104,7 +107,7 @@ impl Switch {
             (Role::Agent { .. }, CallState::Alerting | CallState::Connecting(_) | CallState::Flow) if answered => {
                 self.end_call(now, call, cause);
             }
-            (Role::Agent { offer, .. }, _) => self.offer_failed(now, call, offer, cause),
+            (Role::Agent { agent, offer }, _) => self.offer_failed(now, call, (agent, offer), cause),
             // It was reached, and left before it was known who it is: another way would ring the same party again.
             (Role::Target, CallState::Connecting(to)) if to == leg && answered => {
                 self.target_unreached(now, call, cause);

@@ -141,6 +141,10 @@ impl Switch {
         if let Some(server) = l.sip().and_then(|sip| sip.server) {
             self.server_failed(now, server, None);
         }
+        // It is not known to ring, so that it does not keep the agent from being rung another way.
+        if let Some(l) = self.legs.get_mut(&leg).filter(|l| matches!(l.role, Role::Agent { .. })) {
+            l.phone = None;
+        }
         self.fail_leg(now, leg, Cause::TimerExpired);
     }
 

@@ -78,6 +78,7 @@ impl Directory {
         new.add_queues(provision, old);
         new.add_flows_and_numbers(provision, old);
         new.add_trunks(provision, old);
+        new.add_site_trunks(provision);
         new.add_contracts(provision);
         new.add_cards(provision, old);
         new
@@ -256,7 +257,15 @@ impl Directory {
         }
         for site in &provision.site {
             let id = old.sites.id_of(None, &site.name).unwrap_or_else(|| SiteId(take(&mut self.next.site)));
-            let entry = SiteEntry { id, name: site.name.clone(), timezone: site.timezone.clone() };
+            let entry = SiteEntry {
+                id,
+                name: site.name.clone(),
+                timezone: site.timezone.clone(),
+                trunks: Vec::new(),
+                extension_strip: site.extension_strip,
+                extension_prefix: site.extension_prefix.clone(),
+                probe: time(site.probe_s),
+            };
             self.sites.add(None, &site.name, id, entry);
         }
     }
@@ -286,6 +295,8 @@ impl Directory {
                 traits,
                 minds: Vec::new(),
                 slots: agent.slots.iter().fold(Slots::default(), |slots, (medium, n)| slots.with(*medium, *n)),
+                extension: agent.extension,
+                phone: agent.phone,
                 contact: agent.contact,
                 user: agent.user,
                 password: agent.password,
@@ -408,6 +419,15 @@ impl Directory {
                 srtp: SrtpPolicy::new(&trunk.srtp, &trunk.srtp_keys),
             };
             self.trunks.add(None, &trunk.name, id, entry);
+        }
+    }
+
+    fn add_site_trunks(&mut self, provision: &Provision) {
+        for site in &provision.site {
+            let trunks = site.trunks.iter().filter_map(|name| self.trunks.id_of(None, name)).collect();
+            if let Some(entry) = self.sites.id_of(None, &site.name).and_then(|id| self.sites.get_mut(id)) {
+                entry.trunks = trunks;
+            }
         }
     }
 

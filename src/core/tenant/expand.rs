@@ -69,6 +69,8 @@ fn single(agent: &Agent, number: u64) -> Agent {
         name: fill(&agent.name),
         range: None,
         site: agent.site.clone(),
+        extension: fill_option(&agent.extension),
+        phone: fill_option(&agent.phone),
         contact: fill_option(&agent.contact),
         user: fill_option(&agent.user),
         password: fill_secret(&agent.password),
@@ -99,6 +101,8 @@ mod tests {
             name: "agent{n}".into(),
             range: Some([first, last]),
             site: None,
+            extension: Some("4{n}".into()),
+            phone: Some("+49{n}".into()),
             contact: Some("sip:agent{n}@127.0.0.3:5080".into()),
             user: Some("u{n}".into()),
             password: Some(Redacted::new("p{n}".into())),
@@ -127,6 +131,7 @@ mod tests {
         assert_eq!(ten.contact.as_deref(), Some("sip:agent10@127.0.0.3:5080"));
         assert_eq!(ten.user.as_deref(), Some("u10"));
         assert_eq!(ten.code.as_deref(), Some("710"));
+        assert_eq!((ten.extension.as_deref(), ten.phone.as_deref()), (Some("410"), Some("+4910")));
         assert_eq!(ten.password.as_ref().map(|p| p.expose().as_str()), Some("p10"));
         assert_eq!(ten.pin.as_ref().map(|p| p.expose().as_str()), Some("1010"));
         assert_eq!((ten.range, ten.signed_in, ten.wrap_up_s), (None, true, 3));

@@ -255,7 +255,17 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("contract", Form::Table(CONTRACT)),
         ],
     ),
-    ("site", &[needs("name"), may("timezone", TEXT)]),
+    (
+        "site",
+        &[
+            needs("name"),
+            may("timezone", TEXT),
+            may("trunks", Form::Texts),
+            may("extension_strip", U8),
+            may("extension_prefix", TEXT),
+            may("probe_s", U32),
+        ],
+    ),
     ("skill", &[needs("tenant"), needs("name")]),
     (
         "attribute",
@@ -268,6 +278,8 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             needs("name"),
             may("range", Form::Range),
             may("site", TEXT),
+            may("extension", TEXT),
+            may("phone", TEXT),
             may("contact", TEXT),
             may("user", TEXT),
             may("password", TEXT),

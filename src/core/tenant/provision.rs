@@ -1,16 +1,18 @@
 //! The provisioned world as data: what a provisioning file says, what the store keeps, what `provision export` prints.
 //! Names are the identity; within a tenant they are unique per kind. Times are seconds.
 
+mod agents;
 mod trunk;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::agents::{Agent, AgentModifier, PROBE_S, Site};
 pub use self::trunk::{Hours, Hunt, Peer, Tariff, Trunk};
-use crate::base::{Medium, Redacted};
+use crate::base::Medium;
 use crate::core::contact::modifier::IMPORTANCE_MAX;
-use crate::core::contact::{Kind, Mode, Modifier, Routing, Value};
+use crate::core::contact::{Kind, Modifier, Routing};
 use crate::core::tls::ServerTls;
 use crate::core::trunk::admission::Decimal;
 
@@ -329,17 +331,6 @@ pub struct Tenant {
     pub contract: Option<Contract>,
 }
 
-/// `[[site]]`
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Site {
-    /// Name, unique.
-    pub name: String,
-    /// IANA time zone.
-    #[serde(default = "utc")]
-    pub timezone: String,
-}
-
 /// `[[skill]]`: an attribute whose value is a level, and that queues can ask for.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -364,91 +355,6 @@ pub struct Attribute {
     /// The symbols there are; any when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
-}
-
-/// `[[agent]]`. With `range = [0, 499]` the entry stands for 500 agents and `{n}` in its texts is the number; `expand`
-/// turns it into single agents.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Agent {
-    /// Tenant's name.
-    pub tenant: String,
-    /// Name, unique within the tenant.
-    pub name: String,
-    /// Inclusive numbers that `{n}` stands for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range: Option<[u32; 2]>,
-    /// Site's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub site: Option<String>,
-    /// Fixed SIP address of the phone (`sip:user@host:port`). Without it the phone registers as `user`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contact: Option<String>,
-    /// User name under which the phone registers and authenticates, unique on the appliance.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// The phone's SIP password. Sealed at rest, never printed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<Redacted<String>>,
-    /// Digits keyed to sign in by phone, unique within the tenant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// PIN keyed after the code. Sealed at rest, never printed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pin: Option<Redacted<String>>,
-    /// Skill name to level (0 < level <= 1).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub skills: BTreeMap<String, f64>,
-    /// Skill name to points (0..=100) by which a contact that needs it scores less with this agent: short for a preferred
-    /// modifier of importance 0 with that cost.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub backup: BTreeMap<String, u8>,
-    /// Attribute name to its symbol, its symbols, or its level.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub attributes: BTreeMap<String, Value>,
-    /// How an attribute of a contact counts with this agent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub modifier: Vec<AgentModifier>,
-    /// Contacts of a medium at once; voice 1, video 1, chat 3, email 1, voicemail 1 and fax 1 unless said.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub slots: BTreeMap<Medium, u8>,
-    /// Whether the agent is signed in when first provisioned.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub signed_in: bool,
-    /// Seconds an offer rings before it moves on.
-    #[serde(default = "twenty")]
-    pub ring_s: u32,
-    /// Seconds of wrap-up after a call; 0 for none.
-    #[serde(default)]
-    pub wrap_up_s: u32,
-    /// Whether media is encrypted (SRTP, RFC 3711): `off`, `optional` (where the other side can; offered beside plain RTP,
-    /// RFC 8643) or `required` (a call without it is refused with 488).
-    #[serde(default = "off", skip_serializing_if = "is_off")]
-    pub srtp: String,
-    /// Keys that we offer for it: `dtls` (a DTLS handshake, RFC 5763), `sdes` (keys in the session description, RFC 4568,
-    /// over TLS only) or `sdes-in-clear` (the same over UDP and TCP as well, where whoever reads the signalling can
-    /// listen). What the other side offers is taken either way, but keys in clear only with `sdes-in-clear`.
-    #[serde(default = "dtls", skip_serializing_if = "is_dtls")]
-    pub srtp_keys: String,
-}
-
-/// `[[agent.modifier]]`
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AgentModifier {
-    /// The attribute or skill.
-    pub attribute: String,
-    /// The symbol that a contact has; of a level none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// `required`: only contacts that have it are offered; `forbidden`: none that have it; `preferred`: those score higher.
-    pub mode: Mode,
-    /// How much a preferred one weighs, 0..=100.
-    #[serde(default = "full_importance", skip_serializing_if = "is_full_importance")]
-    pub importance: u8,
-    /// Points (0..=100) by which a contact that has it scores less with this agent.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub cost: u8,
 }
 
 /// What becomes of an item that no agent could ever take.

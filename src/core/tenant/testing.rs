@@ -6,8 +6,8 @@ use crate::base::Medium;
 use crate::core::contact::{Kind, Level, Mode, Modifier, Policy, Routing, Step, Value, Weights};
 use crate::core::tenant::directory::capacity;
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, Card, Contract, Flow, Hunt, Number, Peer, Provision, Queue, Refusal, Sharing,
-    SharingMode, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
+    Agent, AgentModifier, Attribute, Card, Contract, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue, Refusal,
+    Sharing, SharingMode, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
 };
 use crate::core::trunk::admission::Decimal;
 
@@ -49,7 +49,7 @@ pub(crate) fn provision(seed: u64) -> Provision {
     let mut r = Random::new(seed);
     let mut p = Provision::default();
     p.sip.calls_max = 1 + r.below(1_000) as u32;
-    p.site = (0..r.below(3)).map(|i| Site { name: format!("site-{i}"), timezone: "Europe/Berlin".into() }).collect();
+    p.site = (0..r.below(3)).map(|i| site(&mut r, i)).collect();
     for t in 0..1 + r.below(4) {
         let country = r.maybe(|r| r.pick(&["us", "de", "jp"]).to_string());
         p.tenant.push(Tenant {
@@ -67,6 +67,18 @@ pub(crate) fn provision(seed: u64) -> Provision {
     trunks(&mut r, &mut p);
     contracts(&mut r, &mut p);
     p
+}
+
+/// The first site has a switch.
+fn site(r: &mut Random, number: usize) -> Site {
+    Site {
+        name: format!("site-{number}"),
+        timezone: "Europe/Berlin".into(),
+        trunks: if number == 0 { vec!["circuits".into()] } else { Vec::new() },
+        extension_strip: r.below(3) as u8,
+        extension_prefix: r.pick(&["", "8", "*9"]).into(),
+        probe_s: r.pick(&[0, PROBE_S, 30]),
+    }
 }
 
 fn contracts(r: &mut Random, p: &mut Provision) {
@@ -94,11 +106,14 @@ fn tenant(r: &mut Random, p: &mut Provision, t: usize) {
     for a in 0..r.below(6) {
         let user = r.maybe(|_| format!("u{t}+{a}"));
         let code = r.maybe(|_| format!("{a}00"));
+        let site = if p.site.is_empty() { None } else { r.maybe(|_| p.site[0].name.clone()) };
         p.agent.push(Agent {
             tenant: tenant.clone(),
             name: format!("agent_{a}"),
             range: None,
-            site: if p.site.is_empty() { None } else { r.maybe(|_| p.site[0].name.clone()) },
+            extension: r.maybe(|r| format!("4{:03}", r.below(1_000))).filter(|_| site.is_some()),
+            phone: r.maybe(|r| format!("+4930{}", r.below(1_000))),
+            site,
             contact: if user.is_none() { Some(format!("sip:a{a}@127.0.0.{}:5080", t + 1)) } else { None },
             password: user.as_ref().map(|_| r.secret().into()),
             user,

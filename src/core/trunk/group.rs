@@ -28,11 +28,14 @@ impl Switch {
 
     /// Whether a call to `dialled` may go out by the trunk.
     pub(crate) fn takes_out(&self, trunk: TrunkId, dialled: &str) -> bool {
-        let group = self.group(trunk);
         let sent = self.sent(trunk, dialled);
-        self.is_emergency_number(dialled)
-            || self.is_emergency_number(sent)
-            || !group.out_of_service && self.room(trunk, group).is_none_or(|room| room > 0)
+        self.is_emergency_number(dialled) || self.is_emergency_number(sent) || self.takes_another(trunk)
+    }
+
+    /// Whether one more call may go out by the trunk.
+    pub(super) fn takes_another(&self, trunk: TrunkId) -> bool {
+        let group = self.group(trunk);
+        !group.out_of_service && self.room(trunk, group).is_none_or(|room| room > 0)
     }
 
     /// The number as it goes out by the trunk.

@@ -162,6 +162,7 @@ impl Switch {
             self.alarms.set(now, PEER_DOWN, peer_name(&health.entry, index), true);
         }
         peer.probes = probes;
+        self.look_at_door(now, trunk);
     }
 
     /// A probe ended: any answer but 503 shows life (a peer that knows no OPTIONS is a living peer).
@@ -185,6 +186,7 @@ impl Switch {
                 self.alarms.set(now, PEER_DOWN, peer_name(&health.entry, index), peer.down);
             }
         }
+        self.look_at_doors(now);
     }
 
     /// A peer for people: whether it lives, and each of its servers where DNS was asked for them.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{Now, TenantId, TrunkId};
+use crate::base::{AgentId, Now, TenantId, TrunkId};
 use crate::core::call::RouteStep;
 use crate::core::switch::Switch;
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
@@ -31,8 +31,11 @@ impl Switch {
         to: &str,
         ring_s: u32,
     ) -> VecDeque<RouteStep> {
-        if let Some(step) = self.route_agent(now, tenant, to, ring_s) {
-            return VecDeque::from([step]);
+        if let Some(agent) = self.agent_called(tenant, to) {
+            let ways = self.ways_to(now, agent, ring_s);
+            if !ways.is_empty() {
+                return ways;
+            }
         }
         self.routes_outside(now, to, ring_s)
     }
@@ -41,34 +44,21 @@ impl Switch {
     pub(crate) fn routes_outside(&mut self, now: Now, to: &str, ring_s: u32) -> VecDeque<RouteStep> {
         let mut steps = VecDeque::new();
         for lead in self.ways_out(now.wall, to) {
-            steps.extend(self.trunk_steps(now, lead.trunk, to, ring_s));
+            if self.takes_out(lead.trunk, to) {
+                let number = self.sent(lead.trunk, to).to_owned();
+                steps.extend(self.trunk_steps(now, lead.trunk, &number, ring_s));
+            }
         }
         steps
     }
 
-    fn route_agent(&mut self, now: Now, tenant: TenantId, name: &str, ring_s: u32) -> Option<RouteStep> {
-        let agent = self
-            .directory
-            .agent_by_user(name)
-            .filter(|a| a.tenant == tenant)
-            .or_else(|| self.directory.agent_by_name(tenant, name))?
-            .id;
-        let (uri, path) = self.agent_path(now, agent)?;
-        Some(RouteStep {
-            trunk: None,
-            peer: None,
-            circuit: None,
-            path: Some(path),
-            destination: None,
-            uri,
-            number: name.to_owned(),
-            agent: Some(agent),
-            ring_s,
-        })
+    fn agent_called(&self, tenant: TenantId, name: &str) -> Option<AgentId> {
+        let by_user = self.directory.agent_by_user(name).filter(|agent| agent.tenant == tenant);
+        by_user.or_else(|| self.directory.agent_by_name(tenant, name)).map(|agent| agent.id)
     }
 
     /// Where an agent's phone is: its fixed contact, or its newest registration.
-    pub(crate) fn agent_path(&mut self, now: Now, agent: crate::base::AgentId) -> Option<(String, Path)> {
+    pub(crate) fn agent_path(&mut self, now: Now, agent: AgentId) -> Option<(String, Path)> {
         let entry = self.directory.agent(agent)?;
         if let Some(contact) = entry.contact.clone() {
             let path = self.locate_first(now, &SipTarget::parse(&contact)?.destination, None)?;
@@ -78,9 +68,10 @@ impl Switch {
         Some((binding.contact.clone(), binding.path))
     }
 
-    fn trunk_steps(&mut self, now: Now, trunk: TrunkId, to: &str, ring_s: u32) -> Vec<RouteStep> {
-        let Some(entry) = self.directory.trunk(trunk).filter(|_| self.takes_out(trunk, to)) else { return Vec::new() };
-        let number: String = to.chars().skip(usize::from(entry.strip)).collect();
+    /// The ways by one trunk to a number, as it is to go out there.
+    pub(super) fn trunk_steps(&mut self, now: Now, trunk: TrunkId, number: &str, ring_s: u32) -> Vec<RouteStep> {
+        let Some(entry) = self.directory.trunk(trunk) else { return Vec::new() };
+        let number = number.to_owned();
         let blank = RouteStep {
             trunk: Some(trunk),
             peer: None,

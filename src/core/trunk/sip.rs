@@ -399,22 +399,6 @@ impl Switch {
         }
     }
 
-    /// Tells the queue whether an offer can reach the agent: the phone is there, and no other call keeps it busy.
-    pub(crate) fn reachability(&mut self, now: Now, agent: AgentId) {
-        let engaged = self.engaged.contains_key(&agent);
-        let reachable = !engaged && self.agent_path(now, agent).is_some();
-        self.queue.set_reachable(now, agent, reachable);
-    }
-
-    /// Whether the phone is known to be somewhere.
-    pub(crate) fn is_reachable(&self, agent: AgentId) -> bool {
-        let Some(entry) = self.directory.agent(agent) else { return false };
-        match &entry.contact {
-            Some(_) => true,
-            None => entry.user.as_deref().is_some_and(|user| self.sip.binding(user).is_some()),
-        }
-    }
-
     /// A call that is no offer occupies the agent's phone.
     pub(crate) fn engage(&mut self, now: Now, agent: AgentId) {
         *self.engaged.entry(agent).or_insert(0) += 1;

@@ -149,6 +149,7 @@ impl Switch {
             }
             self.cas(now, circuit, CasInput::Alarm(blocked));
         }
+        self.look_at_doors(now);
     }
 
     /// Ends the circuit's call, if there is one, and keeps the machine out of service while `blocked`.
@@ -182,12 +183,14 @@ impl Switch {
             self.on_cas(now, circuit, output, answers);
         }
         let Some(entry) = self.circuits.get_mut(&circuit) else { return };
+        let trunk = entry.trunk;
         if let Some(due) = entry.em.poll_timeout()
             && entry.wake.is_none_or(|at| at > due)
         {
             entry.wake = Some(due);
             self.arm(due, Timer::Circuit(circuit));
         }
+        self.look_at_door(now, trunk);
     }
 
     fn on_cas(&mut self, now: Now, circuit: Circuit, output: CasOutput, answers: bool) {

@@ -11,8 +11,8 @@ use super::routing;
 use crate::base::Redacted;
 use crate::core::contact::Routing;
 use crate::core::tenant::provision::{
-    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Hunt, Number, Peer, Provision, Queue, Site, Skill, Span,
-    Tenant, Trunk,
+    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue, Site, Skill,
+    Span, Tenant, Trunk,
 };
 use crate::core::trunk::admission::Decimal;
 use crate::edge::store::StoreError;
@@ -112,7 +112,14 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
             })
         })?,
         site: rows(connection, "SELECT name, timezone FROM site ORDER BY position", |row| {
-            Ok(Site { name: row.get(0)?, timezone: row.get(1)? })
+            Ok(Site {
+                name: row.get(0)?,
+                timezone: row.get(1)?,
+                trunks: Vec::new(),
+                extension_strip: 0,
+                extension_prefix: String::new(),
+                probe_s: PROBE_S,
+            })
         })?,
         skill: rows(connection, "SELECT tenant, name FROM skill ORDER BY position", |row| {
             Ok(Skill { tenant: row.get(0)?, name: row.get(1)? })
@@ -336,6 +343,8 @@ fn read_agents(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<A
                 name: row.get(1)?,
                 range: None,
                 site: row.get(2)?,
+                extension: None,
+                phone: None,
                 contact: row.get(3)?,
                 user: row.get(4)?,
                 password: None,

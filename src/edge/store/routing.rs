@@ -14,7 +14,8 @@ use crate::edge::store::StoreError;
 const TENANT: &[&str] = &["routing", "dispositions", "not_ready_reasons", "contract"];
 const TRUNK: &[&str] =
     &["cost", "tariff", "hours", "timezone", "hunt", "calls_max", "reserved_out", "permitted", "out_of_service"];
-const AGENT: &[&str] = &["backup", "attributes", "modifier", "slots"];
+const SITE: &[&str] = &["trunks", "extension_strip", "extension_prefix", "probe_s"];
+const AGENT: &[&str] = &["extension", "phone", "backup", "attributes", "modifier", "slots"];
 const QUEUE: &[&str] = &[
     "modifier",
     "importance",
@@ -40,6 +41,9 @@ pub(super) fn write(connection: &Connection, provision: &Provision) -> Result<()
     }
     for t in &provision.trunk {
         put(connection, ("trunk", "", &t.name), t, TRUNK)?;
+    }
+    for s in &provision.site {
+        put(connection, ("site", "", &s.name), s, SITE)?;
     }
     for a in &provision.agent {
         put(connection, ("agent", &a.tenant, &a.name), a, AGENT)?;
@@ -98,6 +102,11 @@ pub(super) fn read(connection: &Connection, provision: &mut Provision) -> Result
     for t in &mut provision.trunk {
         if let Some(fields) = take("trunk", "", &t.name) {
             *t = with(t, &fields).ok_or_else(|| undecodable("trunk", "", &t.name))?;
+        }
+    }
+    for s in &mut provision.site {
+        if let Some(fields) = take("site", "", &s.name) {
+            *s = with(s, &fields).ok_or_else(|| undecodable("site", "", &s.name))?;
         }
     }
     for a in &mut provision.agent {

@@ -3,6 +3,7 @@
 mod appliance;
 mod contracts;
 mod routing;
+mod sites;
 mod tenants;
 
 use std::collections::{HashMap, HashSet};
@@ -13,7 +14,7 @@ use crate::core::fault::{Fault, did_you_mean};
 use crate::core::tenant::Directory;
 use crate::core::tenant::address;
 use crate::core::tenant::diff::{Entry, full_name};
-use crate::core::tenant::provision::{Attribute, Provision};
+use crate::core::tenant::provision::{Attribute, Provision, Site};
 
 /// Most warnings told one by one.
 pub const WARNINGS_MAX: usize = 100;
@@ -70,7 +71,10 @@ pub(super) fn problems(provision: &Provision) -> Vec<Problem> {
 /// The names that references may use.
 struct Names<'p> {
     tenants: HashSet<&'p str>,
-    sites: HashSet<&'p str>,
+    sites: HashMap<&'p str, &'p Site>,
+    numbers: HashSet<&'p str>,
+    /// Prefixes of dialled numbers that lead out.
+    prefixes: HashSet<&'p str>,
     cards: HashMap<&'p str, u8>,
     trunks: HashMap<&'p str, &'p str>,
     skills: HashSet<(&'p str, &'p str)>,
@@ -83,7 +87,9 @@ impl<'p> Names<'p> {
     fn new(provision: &'p Provision) -> Self {
         Self {
             tenants: provision.tenant.iter().map(|tenant| tenant.name.as_str()).collect(),
-            sites: provision.site.iter().map(|site| site.name.as_str()).collect(),
+            sites: provision.site.iter().map(|site| (site.name.as_str(), site)).collect(),
+            numbers: provision.number.iter().map(|number| number.number.as_str()).collect(),
+            prefixes: provision.trunk.iter().flat_map(|trunk| &trunk.prefix).map(String::as_str).collect(),
             cards: provision.card.iter().map(|card| (card.name.as_str(), card.spans)).collect(),
             trunks: provision.trunk.iter().map(|trunk| (trunk.name.as_str(), trunk.kind.as_str())).collect(),
             skills: provision.skill.iter().map(|skill| (skill.tenant.as_str(), skill.name.as_str())).collect(),

@@ -39,6 +39,7 @@ impl<'p> Checker<'p> {
             self.name("name", &site.name);
             self.unique(&mut names, "name", site.name.as_str(), &site.name);
             self.timezone(&site.timezone);
+            self.site(site);
         }
         let mut names = HashSet::new();
         for (index, skill) in provision.skill.iter().enumerate() {
@@ -111,11 +112,12 @@ impl<'p> Checker<'p> {
             }
         }
         if let Some(site) = &agent.site
-            && !self.names.sites.contains(site.as_str())
+            && !self.names.sites.contains_key(site.as_str())
         {
             let known: Vec<&str> = self.provision.site.iter().map(|site| site.name.as_str()).collect();
             self.refers("site", "site", site, known);
         }
+        self.site_of_extension(agent);
         self.levels(&agent.tenant, &agent.skills, "over 0, up to 1", |level| level > 0.0 && level <= 1.0);
         self.agent_routing(agent);
         self.in_range("ring_s", agent.ring_s, 1..=600);
@@ -129,11 +131,13 @@ impl<'p> Checker<'p> {
             Some(contact) if !address::is_sip_uri(contact) => {
                 self.problem("contact", format!("`contact` is {contact:?}"), "sip:USER@HOST:PORT");
             }
-            None if agent.user.is_none() => {
-                self.problem("", "the agent has neither `contact` nor `user`", "how to reach the phone");
+            None if agent.user.is_none() && agent.extension.is_none() && agent.phone.is_none() => {
+                let what = "the agent has none of `contact`, `user`, `extension` and `phone`";
+                self.problem("", what, "how to reach the phone");
             }
             _ => {}
         }
+        self.ways(agent);
         self.credentials(agent.user.as_deref(), agent.password.as_ref().map(|password| password.expose().as_str()));
         if let Some(code) = &agent.code
             && !address::is_digits(code, DIGITS_MAX)

@@ -292,6 +292,60 @@ fn agents() {
 }
 
 #[test]
+fn ways_to_agents() {
+    let behind = |p: &mut Provision| {
+        p.site[0].trunks = vec!["circuits".into(), "other".into()];
+        p.agent[0].extension = Some("4711".into());
+    };
+    assert_eq!(after(behind), []);
+    assert_eq!(
+        after(|p| {
+            let alone = Agent { user: None, password: None, phone: Some("0301234".into()), ..p.agent[1].clone() };
+            p.agent[1] = alone;
+        }),
+        [],
+        "a telephone is a way"
+    );
+    breaks("agent[0].extension", |p| p.agent[0].extension = Some("4711".into()));
+    breaks("agent[1].extension", |p| p.agent[1].extension = Some("4711".into()));
+    for wrong in ["", "+4711", "47x1", "012345678901234567890123456789012"] {
+        breaks("agent[0].extension", |p| {
+            behind(p);
+            p.agent[0].extension = Some(wrong.into());
+        });
+    }
+    breaks("agent[0].extension", |p| {
+        behind(p);
+        p.site[0].extension_strip = 4;
+    });
+    breaks("site[0].trunks[1]", |p| p.site[0].trunks = vec!["circuits".into(), "circuits".into()]);
+    breaks("site[0].trunks", |p| p.site[0].trunks = (0..17).map(|n| n.to_string()).collect());
+    breaks("site[0].extension_prefix", |p| p.site[0].extension_prefix = "+9".into());
+    breaks("site[0].extension_strip", |p| p.site[0].extension_strip = 33);
+    breaks("site[0].probe_s", |p| p.site[0].probe_s = 4);
+    for (phone, what) in [
+        ("", "`phone` is \"\""),
+        ("0-30", "`phone` is \"0-30\""),
+        ("112", "\"112\" is an emergency number"),
+        ("200", "\"200\" is one of our own numbers: a call would come back"),
+        ("30123", "no trunk leads to \"30123\""),
+    ] {
+        let found = after(|p| p.agent[1].phone = Some(phone.into()));
+        assert_eq!(found, [("agent acme/bob".to_owned(), "agent[1].phone".to_owned(), what.to_owned())]);
+    }
+}
+
+#[test]
+fn a_trunk_to_a_site_that_is_not_there() {
+    let mut p = good();
+    p.site[0].trunks = vec!["circiuts".into()];
+    let found = check(&p);
+    let [fault] = &found[..] else { panic!("one fault: {found:#?}") };
+    assert_eq!((fault.file.as_str(), fault.what.as_str()), ("site berlin", "trunk \"circiuts\" is not there"));
+    assert!(fault.expected.contains("\"circuits\""), "{}", fault.expected);
+}
+
+#[test]
 fn ranges_of_agents() {
     let ranged = |first, last| {
         move |p: &mut Provision| {

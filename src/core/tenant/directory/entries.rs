@@ -81,6 +81,14 @@ pub struct SiteEntry {
     pub name: String,
     /// IANA time zone.
     pub timezone: String,
+    /// The trunks to its own switch, in the order given.
+    pub trunks: Vec<TrunkId>,
+    /// Leading digits that an extension loses on them.
+    pub extension_strip: u8,
+    /// What is then put before it.
+    pub extension_prefix: String,
+    /// How often its agents' SIP phones are asked whether they answer; when absent never.
+    pub probe: Option<Duration>,
 }
 
 /// An attribute: one provisioned, a skill, or a tenant's `agent`.
@@ -109,6 +117,10 @@ pub struct AgentEntry {
     pub name: String,
     /// Its site, when it has one.
     pub site: Option<SiteId>,
+    /// Number at the site's own switch.
+    pub extension: Option<String>,
+    /// Number outside.
+    pub phone: Option<String>,
     /// Fixed SIP address of the phone.
     pub contact: Option<String>,
     /// User name under which the phone registers.

@@ -225,7 +225,7 @@ fn faults_of_sense_have_their_place() {
         (
             "contact = \"sip:ana@127.0.0.3:5080\"",
             "",
-            "p.toml:8:1: the agent has neither `contact` nor `user`; expected how to reach the phone",
+            "p.toml:8:1: the agent has none of `contact`, `user`, `extension` and `phone`; expected how to reach the phone",
         ),
     ];
     for (from, to, expected) in cases {
@@ -329,7 +329,14 @@ fn the_fields_are_those_of_the_contract() {
                 refused_flow: text(),
             }),
         }],
-        site: vec![Site { name: "x".into(), timezone: "x".into() }],
+        site: vec![Site {
+            name: "x".into(),
+            timezone: "x".into(),
+            trunks: vec!["x".into()],
+            extension_strip: 1,
+            extension_prefix: "x".into(),
+            probe_s: 1,
+        }],
         skill: vec![Skill { tenant: "x".into(), name: "x".into() }],
         attribute: vec![Attribute { tenant: "x".into(), name: "x".into(), kind: Kind::Set, values: vec!["x".into()] }],
         agent: vec![Agent {
@@ -337,6 +344,8 @@ fn the_fields_are_those_of_the_contract() {
             name: "x".into(),
             range: Some([1, 2]),
             site: text(),
+            extension: text(),
+            phone: text(),
             contact: text(),
             user: text(),
             password: secret(),

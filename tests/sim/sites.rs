@@ -1,0 +1,228 @@
+//! Agents at sites: reached by telephone number, behind the site's own switch, by one way after the other.
+
+use cordboard::base::{Cause, DialString};
+use cordboard::core::control::Command;
+use cordboard::core::journal::{AgentStatus, Direction};
+use cordboard::core::tenant::provision::{Agent, Site, Trunk};
+use cordboard::core::tenant::{Provision, check};
+use cordboard::core::trunk::CardInput;
+use cordboard::proto::cas::em_wink;
+use cordboard::proto::sip::Event;
+
+use crate::desk::{Desk, PROVISION, Party};
+use crate::provision;
+
+const EXTENSION: &str = "84711";
+const PHONE: &str = "85550100";
+
+/// Berlin's own switch is behind `pbx` and the circuits of `central-office`; `carrier` leads to telephones outside. Ana and
+/// Ben have no SIP phones.
+fn berlin(change: impl FnOnce(&mut Provision)) -> Desk {
+    let mut p = provision(PROVISION);
+    let at = p.trunk.iter().position(|trunk| trunk.name == "carrier").expect("provisioned");
+    let peers = std::mem::take(&mut p.trunk[at].peer);
+    let carrier = p.trunk[at].clone();
+    p.trunk.push(Trunk { name: "pbx".into(), prefix: Vec::new(), peer: peers[1..].to_vec(), ..carrier });
+    p.trunk[at].peer = peers[..1].to_vec();
+    p.site.push(Site {
+        name: "berlin".into(),
+        timezone: "Europe/Berlin".into(),
+        trunks: vec!["pbx".into(), "central-office".into()],
+        extension_strip: 1,
+        extension_prefix: "8".into(),
+        probe_s: 10,
+    });
+    for (agent, extension) in p.agent.iter_mut().zip(["94711", "94712"]) {
+        let blank = Agent { user: None, password: None, contact: None, ..agent.clone() };
+        *agent = Agent { site: Some("berlin".into()), extension: Some(extension.into()), signed_in: true, ..blank };
+    }
+    p.agent[0].phone = Some(PHONE.into());
+    change(&mut p);
+    assert_eq!(check(&p), []);
+    Desk::new(1, p)
+}
+
+/// Only Ana, with these ways.
+fn ana(desk: impl FnOnce(&mut Agent)) -> Desk {
+    berlin(|p| {
+        p.agent.truncate(1);
+        desk(&mut p.agent[0]);
+    })
+}
+
+fn dialled(digits: &str) -> em_wink::Event {
+    em_wink::Event::Address(DialString::new(digits).expect("digits"))
+}
+
+fn talks_to_ana(desk: &mut Desk) {
+    assert_eq!(desk.state(), "talking acme/ana");
+    assert_eq!(desk.agent("ana"), AgentStatus::Busy);
+}
+
+/// Trunks of the legs to agents in the only record, and why each ended.
+fn legs(desk: &Desk) -> Vec<(String, Option<Cause>)> {
+    let legs = desk.record().legs.iter().filter(|leg| leg.direction == Direction::Outbound);
+    legs.map(|leg| (leg.trunk.clone(), leg.cause)).collect()
+}
+
+fn refuses(desk: &mut Desk, user: &str, status: u16) {
+    let session = desk.rings(Party::Backup, user).expect("it is called");
+    desk.with(Party::Backup, |end, now| end.reject(now, session, status, None, None));
+    desk.seconds(1);
+}
+
+#[test]
+fn an_agent_is_called_at_a_telephone_outside_over_a_sip_trunk() {
+    let mut desk = ana(|ana| ana.extension = None);
+    let client = desk.client("100");
+    desk.seconds(1);
+    let phone = desk.rings(Party::Carrier, PHONE).expect("the telephone rings");
+    desk.accept(Party::Carrier, phone);
+    talks_to_ana(&mut desk);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(3);
+    let leg = &desk.record().legs[1];
+    assert_eq!((leg.trunk.as_str(), leg.agent.as_deref()), ("carrier", Some("acme/ana")), "as trunk usage counts it");
+    assert_eq!(desk.agent("ana"), AgentStatus::Ready);
+}
+
+#[test]
+fn an_agent_is_called_at_a_telephone_outside_over_a_circuit() {
+    let mut desk = ana(|ana| (ana.extension, ana.phone) = (None, Some("95550100".into())));
+    let client = desk.client("100");
+    desk.seconds(6);
+    assert!(desk.far_heard(1, &dialled("5550100")), "{:?}", desk.far_events);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    talks_to_ana(&mut desk);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(5);
+    assert_eq!(legs(&desk), [("central-office".to_owned(), Some(Cause::Normal))]);
+}
+
+#[test]
+fn behind_a_switch_one_trunk_after_the_other_is_tried_and_then_the_telephone() {
+    let mut desk = ana(|_| {});
+    let client = desk.client("100");
+    desk.seconds(1);
+    refuses(&mut desk, EXTENSION, 503);
+    desk.seconds(6);
+    assert!(desk.far_heard(1, &dialled(EXTENSION)), "{:?}", desk.far_events);
+    // The line is cut before anybody answers there.
+    desk.card(CardInput::Span { span: 1, alarm: Some("red") });
+    desk.seconds(1);
+    let phone = desk.rings(Party::Carrier, PHONE).expect("the telephone rings, within the same offer");
+    desk.accept(Party::Carrier, phone);
+    talks_to_ana(&mut desk);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(3);
+    let wanted =
+        [("pbx", Cause::TemporaryFailure), ("central-office", Cause::NetworkOutOfOrder), ("carrier", Cause::Normal)];
+    assert_eq!(legs(&desk), wanted.map(|(trunk, cause)| (trunk.to_owned(), Some(cause))));
+    let offered = desk.record().events.iter().filter(|event| event.what == "offered").count();
+    assert_eq!(offered, 1);
+}
+
+#[test]
+fn a_switch_that_says_nothing_is_given_up_in_time() {
+    let mut desk = ana(|_| {});
+    desk.dead.insert(Party::Backup);
+    desk.client("100");
+    desk.seconds(10);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    talks_to_ana(&mut desk);
+}
+
+#[test]
+fn the_cheapest_way_is_the_first() {
+    let mut desk = berlin(|p| {
+        p.agent.truncate(1);
+        for (trunk, cost) in p.trunk.iter_mut().zip(["2", "0.5", "1"]) {
+            trunk.cost = cost.parse().expect("a decimal");
+        }
+    });
+    desk.client("100");
+    desk.seconds(1);
+    let phone = desk.rings(Party::Carrier, PHONE).expect("the telephone costs least");
+    desk.with(Party::Carrier, |end, now| end.reject(now, phone, 503, None, None));
+    desk.seconds(1);
+    refuses(&mut desk, EXTENSION, 480);
+    desk.seconds(6);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    talks_to_ana(&mut desk);
+}
+
+#[test]
+fn who_does_not_answer_is_not_rung_another_way() {
+    for status in [None, Some(486), Some(603)] {
+        let mut desk = ana(|_| {});
+        desk.client("100");
+        desk.seconds(1);
+        match status {
+            Some(status) => refuses(&mut desk, EXTENSION, status),
+            None => desk.seconds(16),
+        }
+        assert_eq!(desk.agent("ana"), AgentStatus::NotReady, "{status:?}: {:?}", desk.agents);
+        assert!(desk.rings(Party::Carrier, PHONE).is_none(), "{status:?}");
+        assert!(desk.port_on(1).is_none(), "{status:?}");
+    }
+}
+
+#[test]
+fn a_trunk_without_a_free_circuit_marks_nobody() {
+    let mut desk = berlin(|p| {
+        p.site[0].trunks.truncate(1);
+        p.agent[0].phone = None;
+        p.trunk.last_mut().expect("pbx").calls_max = 1;
+    });
+    let first = desk.client("100");
+    desk.seconds(1);
+    let phone = desk.rings(Party::Backup, EXTENSION).expect("ana is rung");
+    desk.accept(Party::Backup, phone);
+    desk.client("100");
+    desk.seconds(5);
+    assert!(desk.rings(Party::Backup, "84712").is_none(), "the trunk is full");
+    assert_eq!(desk.agent("ben"), AgentStatus::Ready);
+    desk.hangup(Party::Carrier, first);
+    desk.seconds(1);
+    let next = desk.rings(Party::Backup, EXTENSION).or_else(|| desk.rings(Party::Backup, "84712"));
+    desk.accept(Party::Backup, next.expect("a circuit is free"));
+    assert!(desk.state().starts_with("talking"));
+}
+
+#[test]
+fn a_client_who_leaves_stops_the_ringing_wherever_it_is() {
+    let mut desk = ana(|_| {});
+    let client = desk.client("100");
+    desk.seconds(1);
+    refuses(&mut desk, EXTENSION, 503);
+    desk.seconds(2);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(5);
+    assert!(desk.port_on(1).is_none(), "the circuit is free");
+    assert!(desk.rings(Party::Carrier, PHONE).is_none());
+    assert_eq!(desk.agent("ana"), AgentStatus::Ready);
+    assert_eq!(desk.record().cause, Some(Cause::Abandoned));
+}
+
+#[test]
+fn an_agent_behind_a_switch_is_dialled_by_name() {
+    let mut desk = berlin(|p| {
+        p.agent[1] = Agent {
+            user: Some("ben".into()),
+            password: Some("ben-secret".to_owned().into()),
+            contact: Some("sip:ben@127.0.0.3:5080".into()),
+            extension: None,
+            ..p.agent[1].clone()
+        };
+    });
+    desk.command(Command::SignOut { tenant: "acme".into(), agent: "ben".into() });
+    let body = crate::desk::description(20_002, cordboard::proto::sdp::Direction::SendRecv);
+    let call = desk.call(Party::Phones, "ben", "ana", Some(body));
+    desk.seconds(1);
+    let phone = desk.rings(Party::Backup, EXTENSION).expect("ana is rung");
+    desk.accept(Party::Backup, phone);
+    assert!(desk.heard(Party::Phones, |event| matches!(event, Event::Answered { session, .. } if *session == call)));
+}
