@@ -539,6 +539,9 @@ pub struct WayView {
     pub cost: Decimal,
     /// The number as it goes out.
     pub sent: String,
+    /// Of a call by a phone of the tenant asked for: the number shown, `withheld`, `nobody` or `the caller's`. Empty where the
+    /// trunk's signalling carries none.
+    pub shown: String,
     /// Why there, or why not.
     pub why: String,
 }

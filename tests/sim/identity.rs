@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use cordboard::base::{Cause, Redacted};
 use cordboard::core::journal::Change;
+use cordboard::core::tenant::provision::{CallerId, Shown};
 use cordboard::proto::sdp::Direction as Flow;
 use cordboard::proto::sip::{
     ClientRegistration, Credentials, Event, Incoming, Invite, MAX_FORWARDS, Path, SessionId, Transport,
@@ -411,4 +412,82 @@ fn an_address_with_phones_that_guesses_passwords_is_not_heard_for_a_minute() {
     desk.seconds(61);
     assert!(!alarm(&desk));
     assert!(log_in(&mut desk, "ben", "ben-secret").is_ok());
+}
+
+/// What the carrier is shown of a call: the From, and who is asserted.
+fn shown(desk: &Desk, number: &str) -> (String, Option<String>) {
+    let outside = rung(desk, Party::Carrier, number);
+    let user = outside.from_uri.trim_start_matches("sip:").split('@').next().unwrap_or_default().to_owned();
+    (user, asserted(&outside).map(str::to_owned))
+}
+
+/// The policy of the trunk, then the tenant's within it; RFC 3323 section 4.2 and RFC 3325 section 9 for what is withheld.
+#[test]
+fn a_trunk_shows_what_its_policy_and_the_tenants_say() {
+    use CallerId::{Fixed, Own, Pass, Withheld};
+    for (policy, trusted, wanted, from, asserts) in [
+        (None, false, Shown::Caller, "200", None),
+        (None, true, Shown::Caller, "ana", Some("ana")),
+        (Some(Own), false, Shown::Caller, "200", None),
+        (Some(Own), true, Shown::Caller, "200", Some("200")),
+        (Some(Own), false, Shown::Withheld, "anonymous", None),
+        (Some(Pass), false, Shown::Caller, "ana", None),
+        (Some(Pass), false, Shown::Main, "200", None),
+        (Some(Pass), true, Shown::Main, "200", Some("200")),
+        (Some(Pass), true, Shown::Withheld, "anonymous", Some("ana")),
+        (Some(Fixed), false, Shown::Caller, "+15550199", None),
+        (Some(Fixed), true, Shown::Main, "+15550199", Some("+15550199")),
+        (Some(Fixed), false, Shown::Withheld, "anonymous", None),
+        (Some(Withheld), false, Shown::Caller, "anonymous", None),
+        (Some(Withheld), true, Shown::Main, "anonymous", Some("200")),
+    ] {
+        let mut desk = with_policy(policy, trusted, wanted);
+        let session = call_of_ana(&mut desk, ("ana", "127.0.0.3"), &[]);
+        let case = format!("{policy:?} trusted {trusted} {wanted:?}");
+        assert_eq!(shown(&desk, "85551234"), (from.to_owned(), asserts.map(str::to_owned)), "{case}");
+        let octets = octets(&desk, Party::Carrier).to_owned();
+        assert_eq!(octets.contains("\r\nPrivacy: id"), from == "anonymous", "{case}\n{octets}");
+        assert!(from == "ana" || asserts == Some("ana") || !octets.contains("sip:ana@"), "{case}\n{octets}");
+        desk.hangup(Party::Phones, session);
+        desk.seconds(400);
+        desk.check_over();
+        let cdr = desk.record();
+        let noted = cdr.events.iter().find(|e| e.what == "caller-shown").map(|e| e.detail.as_str());
+        let wanted = if from == "anonymous" { "withheld" } else { from };
+        assert_eq!(noted, Some(wanted).filter(|shown| *shown != "ana"), "{case}");
+    }
+}
+
+/// A desk whose carrier and tenant have these policies; `200` is the tenant's main number.
+fn with_policy(policy: Option<CallerId>, trusted: bool, wanted: Shown) -> Desk {
+    let mut provision = provision(PROVISION);
+    let carrier = provision.trunk.iter_mut().find(|t| t.name == "carrier").expect("the carrier");
+    (carrier.caller_id, carrier.trusted) = (policy, trusted);
+    carrier.caller_number = (policy == Some(CallerId::Fixed)).then(|| "+15550199".into());
+    (provision.tenant[0].caller_id, provision.tenant[0].caller_number) = (wanted, Some("200".into()));
+    provision.sip.emergency = vec!["8112".into()];
+    let flow = provision.flow.iter_mut().find(|f| f.name == "office").expect("a flow");
+    flow.text = "[flow]\nstart = \"b\"\n[step.b]\ndo = \"transfer\"\nto = \"85551234\"\n".into();
+    Desk::new(1, provision)
+}
+
+/// A tenant shows numbers of its own; a client's only where the operator lets it pass.
+#[test]
+fn a_call_that_is_sent_on_shows_the_number_that_was_dialled_unless_all_may_pass() {
+    let office = provision(PROVISION).number.iter().find(|n| n.flow == "office").expect("a number").number.clone();
+    for (policy, from) in [(CallerId::Own, office.as_str()), (CallerId::Pass, "5550001")] {
+        let mut desk = with_policy(Some(policy), false, Shown::Caller);
+        let session = call(&mut desk, &office, MAX_FORWARDS, &[]);
+        assert_eq!(shown(&desk, "85551234"), (from.to_owned(), None), "{policy:?}");
+        assert_eq!(over(desk, session), "5550001", "the record has who it was");
+    }
+}
+
+/// Who comes to help wants to call back.
+#[test]
+fn an_emergency_call_is_never_withheld_by_policy() {
+    let mut desk = with_policy(Some(CallerId::Withheld), false, Shown::Withheld);
+    desk.call(Party::Phones, "ana", "8112", Some(description(20_002, Flow::SendRecv)));
+    desk.seconds(1);
+    assert_eq!(shown(&desk, "8112").0, "200");
 }

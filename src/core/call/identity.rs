@@ -1,14 +1,17 @@
 //! Whom a call comes from: what we believe of it, and what the next party is told (RFC 3323 to RFC 3325, RFC 5806,
 //! RFC 7044). A number that a caller from outside withholds never becomes part of a call: only trusted trunks are told it.
+//! What is shown of callers on trunks is a matter of policy: the trunk's, which is the operator's, and within it the tenant's.
 //! An agent is known to its own centre by name whatever its phone withholds; the party that it calls is told nothing.
 //!
 //! From whom a call was diverted is its sender's word, on trunks that are not trusted, too, and goes on as such: RFC 5806
 //! and RFC 7044 know nobody who vouches for it, and a circle of diversions ends only where all of them are counted.
 
-use crate::base::{AgentId, DialString, Now, TrunkId};
+use crate::base::{AgentId, DialString, Now, TenantId, TrunkId};
 use crate::core::call::{Call, RouteStep};
 use crate::core::journal::Direction;
 use crate::core::switch::Switch;
+use crate::core::tenant::directory::Presents;
+use crate::core::tenant::provision::Shown;
 use crate::proto::sip::{Audience, Diversion, Incoming, Origin};
 
 /// The user part of a From that names nobody (RFC 3323 section 4.1.1.3).
@@ -22,6 +25,25 @@ pub(super) struct Caller {
     pub host: Option<String>,
     pub origin: Origin,
     pub audience: Audience,
+}
+
+impl Caller {
+    /// Who is shown instead of whom the call comes from, for its record.
+    pub(super) fn unlike(&self, call: &Call) -> Option<String> {
+        match (self.origin.private, call.origin.private) {
+            (true, true) => None,
+            (true, false) => Some("withheld".into()),
+            (false, _) => (self.user != call.cdr.from.as_str()).then(|| self.user.clone()),
+        }
+    }
+}
+
+/// What a trunk shows of a caller.
+pub(crate) struct Presented {
+    /// This number, empty for none; `None` for whatever the call has.
+    pub number: Option<String>,
+    /// Not to people.
+    pub withheld: bool,
 }
 
 impl Call {
@@ -118,8 +140,19 @@ impl Switch {
             _ => Audience::Peer,
         };
         origin.max_forwards = origin.max_forwards.saturating_sub(1);
-        match call.shown() {
-            Some(from) => Caller { user: from.to_owned(), display: None, host: None, origin, audience },
+        let mut shown = call.shown().map(str::to_owned);
+        if let Some(trunk) = step.trunk {
+            let emergency = self.is_emergency_number(&step.number);
+            let presented = self.presented(trunk, call.tenant, [call.shown(), Some(call.cdr.to.as_str())], emergency);
+            if let Some(number) = presented.number {
+                // Nobody asserts a number that the policy does not let it show.
+                origin.asserted = DialString::new(number.as_str()).ok().filter(|n| trusted && !n.is_empty());
+                shown = Some(number).filter(|number| !number.is_empty());
+            }
+            origin.private |= presented.withheld;
+        }
+        match shown.filter(|_| !origin.private) {
+            Some(user) => Caller { user, display: None, host: None, origin, audience },
             None if origin.private => Caller {
                 user: ANONYMOUS.to_owned(),
                 display: Some("Anonymous".to_owned()),
@@ -129,5 +162,32 @@ impl Switch {
             },
             None => Caller { user: ANONYMOUS.to_owned(), display: None, host: None, origin, audience },
         }
+    }
+
+    /// What a trunk shows of a tenant's caller, by the trunk's policy and the tenant's. `known` are numbers of the call that may
+    /// be the tenant's own, the caller's first.
+    pub(crate) fn presented(
+        &self,
+        trunk: TrunkId,
+        tenant: Option<TenantId>,
+        known: [Option<&str>; 2],
+        emergency: bool,
+    ) -> Presented {
+        let presents = self.directory.trunk(trunk).map_or(&Presents::Own, |entry| &entry.presents);
+        let wanted = tenant.and_then(|tenant| self.directory.tenant(tenant)).map_or(Shown::Caller, |of| of.shown);
+        let main = || tenant.and_then(|tenant| self.directory.caller_id(tenant));
+        let own = || {
+            let is_own = |number: &&str| tenant.is_some_and(|tenant| self.directory.owns(tenant, number));
+            known.into_iter().flatten().find(is_own).or_else(main)
+        };
+        let number = match (presents, wanted) {
+            (Presents::Fixed(number), _) => Some(number.as_str()),
+            (Presents::Any, Shown::Caller | Shown::Withheld) => None,
+            (Presents::Any | Presents::Own | Presents::Withheld, Shown::Main) => Some(main().unwrap_or_default()),
+            (Presents::Own | Presents::Withheld, Shown::Caller | Shown::Withheld) => Some(own().unwrap_or_default()),
+        };
+        // Who comes to help wants to call back.
+        let withheld = !emergency && (*presents == Presents::Withheld || wanted == Shown::Withheld);
+        Presented { number: number.map(str::to_owned), withheld }
     }
 }

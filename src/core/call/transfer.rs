@@ -160,6 +160,7 @@ impl Switch {
         let client = self.legs.get(&c.client).and_then(|l| l.sip());
         let codecs = client.map_or_else(|| self.codecs(), |client| sdp_preference(client, self.codecs()));
         let caller = self.caller_for(c, step);
+        let shown = caller.unlike(c).filter(|_| step.trunk.is_some());
         let credentials = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(credentials_of);
         // RFC 3261 section 8.1.2: an outbound proxy is a route that is there from the start.
         let proxy = step.trunk.and_then(|t| self.directory.trunk(t)).and_then(|entry| entry.proxy_route());
@@ -191,6 +192,9 @@ impl Switch {
         };
         let port = PortId(self.fresh());
         self.media(MediaCommand::OpenRtp { port, socket });
+        if let (Some(shown), Some(c)) = (shown, self.calls.get_mut(&call)) {
+            c.note(now, "caller-shown", shown);
+        }
         let mut leg = SipLeg::new(session, security, path.remote.ip());
         leg.local = Some(local);
         leg.server = Some(Server::of(&path));

@@ -14,7 +14,8 @@ use std::time::Duration;
 pub use self::contracts::capacity;
 pub use self::entries::{
     AgentEntry, AttributeEntry, Callback, CardEntry, ContractEntry, Escalation, FlowEntry, Group, Host, PeerEntry,
-    QueueEntry, RefusalEntry, SiteEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry, TrunkKind,
+    Presents, QueueEntry, RefusalEntry, SiteEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry,
+    TrunkKind,
 };
 pub use self::rates::{Lead, Rates, foremost};
 pub use self::resolve::{ResolveError, ResolveFault, Resolved, WANTS_MAX};
@@ -23,7 +24,7 @@ use self::traits::Traits;
 use crate::base::{AgentId, AttributeId, CardId, FlowId, Medium, QueueId, SiteId, TenantId, TrunkId};
 use crate::core::contact::Slots;
 use crate::core::tenant::expand;
-use crate::core::tenant::provision::{self, Provision, Unservable};
+use crate::core::tenant::provision::{self, CallerId, Provision, Unservable};
 use crate::proto::sip::Transport;
 
 /// Longest prefix of a dialled number that routing looks at, in octets.
@@ -194,9 +195,16 @@ impl Directory {
         self.numbers.get(dialled).copied()
     }
 
-    /// The number that a tenant is known by when it calls somebody on its own: its first one, as provisioned.
+    /// The number that a tenant is known by when it calls somebody: its main number, else its first one as provisioned.
     pub fn caller_id(&self, tenant: TenantId) -> Option<&str> {
         self.caller_ids.get(&tenant).map(String::as_str)
+    }
+
+    /// Whether a number is the tenant's own, with or without its `+`.
+    pub fn owns(&self, tenant: TenantId, number: &str) -> bool {
+        let plain = number.strip_prefix('+').unwrap_or(number);
+        let found = self.number(plain).or_else(|| self.number(&format!("+{plain}")));
+        found.is_some_and(|(owner, _)| owner == tenant)
     }
 
     /// Whether a number that is longer than `digits` begins with them, so that a caller who has keyed them may go on.
@@ -251,9 +259,13 @@ impl Directory {
                 routing: tenant.routing,
                 dispositions: tenant.dispositions.clone(),
                 not_ready_reasons: tenant.not_ready_reasons.clone(),
+                shown: tenant.caller_id,
                 contract: None,
             };
             self.tenants.add(None, &tenant.name, id, entry);
+            if let Some(number) = &tenant.caller_number {
+                self.caller_ids.entry(id).or_insert_with(|| number.clone());
+            }
         }
         for site in &provision.site {
             let id = old.sites.id_of(None, &site.name).unwrap_or_else(|| SiteId(take(&mut self.next.site)));
@@ -378,6 +390,7 @@ impl Directory {
     }
 
     fn add_trunks(&mut self, provision: &Provision, old: &Directory) {
+        let to_sites: HashSet<&String> = provision.site.iter().flat_map(|site| &site.trunks).collect();
         for trunk in &provision.trunk {
             let known = old.trunks.id_of(None, &trunk.name);
             let id = known.unwrap_or_else(|| TrunkId(take(&mut self.next.trunk)));
@@ -405,6 +418,7 @@ impl Directory {
                 trusted: trunk.trusted,
                 strip: trunk.strip,
                 rates: Rates::new(trunk),
+                presents: presents(trunk, to_sites.contains(&trunk.name)),
                 group: Group {
                     hunt: trunk.hunt,
                     calls_max: (trunk.calls_max > 0).then_some(trunk.calls_max),
@@ -471,6 +485,16 @@ fn targets(queue: &provision::Queue) -> [Duration; Medium::ALL.len()] {
 fn unservable(queue: &provision::Queue) -> [Unservable; Medium::ALL.len()] {
     let later = if queue.escalate_to.is_some() { Unservable::Escalate } else { Unservable::Hold };
     Medium::ALL.map(|medium| queue.unservable.unwrap_or(if medium.is_live() { Unservable::Overflow } else { later }))
+}
+
+fn presents(trunk: &provision::Trunk, to_site: bool) -> Presents {
+    let unsaid = if trunk.trusted || to_site { CallerId::Pass } else { CallerId::Own };
+    match (trunk.caller_id.unwrap_or(unsaid), &trunk.caller_number) {
+        (CallerId::Pass, _) => Presents::Any,
+        (CallerId::Fixed, Some(number)) => Presents::Fixed(number.clone()),
+        (CallerId::Withheld, _) => Presents::Withheld,
+        (CallerId::Own | CallerId::Fixed, _) => Presents::Own,
+    }
 }
 
 fn peer(peer: &provision::Peer) -> PeerEntry {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::agents::{Agent, AgentModifier, PROBE_S, Site};
-pub use self::trunk::{Hours, Hunt, Peer, Tariff, Trunk};
+pub use self::trunk::{CallerId, Hours, Hunt, Peer, Shown, Tariff, Trunk};
 use crate::base::Medium;
 use crate::core::contact::modifier::IMPORTANCE_MAX;
 use crate::core::contact::{Kind, Modifier, Routing};
@@ -326,6 +326,12 @@ pub struct Tenant {
     /// Why an agent may be not ready; any word when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_ready_reasons: Vec<String>,
+    /// What is shown of its callers on trunks that show it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub caller_id: Shown,
+    /// Its main number, one of its own; the first one provisioned when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_number: Option<String>,
     /// How many calls it may have on shared trunks; as many as there is room for when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Contract>,

@@ -6,8 +6,8 @@ use crate::base::Medium;
 use crate::core::contact::{Kind, Level, Mode, Modifier, Policy, Routing, Step, Value, Weights};
 use crate::core::tenant::directory::capacity;
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, Card, Contract, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue, Refusal,
-    Sharing, SharingMode, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
+    Agent, AgentModifier, Attribute, CallerId, Card, Contract, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue,
+    Refusal, Sharing, SharingMode, Shown, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
 };
 use crate::core::trunk::admission::Decimal;
 
@@ -60,6 +60,8 @@ pub(crate) fn provision(seed: u64) -> Provision {
             routing: r.maybe(routing).unwrap_or_default(),
             dispositions: (0..r.below(3)).map(|n| format!("done {n}")).collect(),
             not_ready_reasons: (0..r.below(3)).map(|n| format!("reason \"{n}\"")).collect(),
+            caller_id: r.pick(&Shown::ALL),
+            caller_number: None,
             contract: None,
         });
         tenant(&mut r, &mut p, t);
@@ -246,6 +248,8 @@ fn trunks(r: &mut Random, p: &mut Provision) {
         tariff: Vec::new(),
         hours: hours(r),
         timezone: "UTC".into(),
+        caller_id: None,
+        caller_number: None,
         hunt: r.pick(&Hunt::ALL),
         permitted: 0,
         calls_max: 0,
@@ -259,6 +263,8 @@ fn trunks(r: &mut Random, p: &mut Provision) {
     });
     for i in 0..r.below(3) {
         let user = r.maybe(|_| format!("user{i}"));
+        let caller_number = r.maybe(|_| "+15550100".to_string());
+        let caller_id = r.maybe(|r| r.pick(&[CallerId::Own, CallerId::Pass, CallerId::Withheld]));
         p.trunk.push(Trunk {
             name: format!("carrier-{i}"),
             kind: "sip".into(),
@@ -277,6 +283,8 @@ fn trunks(r: &mut Random, p: &mut Provision) {
                 .collect(),
             hours: hours(r),
             timezone: r.pick(&["UTC", "Europe/Berlin"]).into(),
+            caller_id: caller_number.as_ref().map(|_| CallerId::Fixed).or(caller_id),
+            caller_number,
             hunt: Hunt::default(),
             permitted: 0,
             calls_max: r.pick(&[0, 30]),

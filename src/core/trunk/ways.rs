@@ -60,6 +60,7 @@ impl Switch {
                 prefix: dialled.get(..lead.prefix).unwrap_or_default().to_owned(),
                 cost: lead.cost,
                 sent: self.sent(lead.trunk, dialled).to_owned(),
+                shown: self.shown_of(tenant, lead, dialled),
                 why: why.unwrap_or_else(|why| why),
             })
         });
@@ -103,6 +104,20 @@ impl Switch {
             Some(earlier) if earlier.cost == lead.cost => "same cost, provisioned later".into(),
             Some(_) => "cheaper, but up".into(),
         })
+    }
+
+    /// Whose number the other side is shown when a phone of the tenant calls.
+    fn shown_of(&self, tenant: Option<&TenantEntry>, lead: &Lead, dialled: &str) -> String {
+        let tdm = self.directory.trunk(lead.trunk).is_some_and(|entry| entry.kind == TrunkKind::Tdm);
+        let Some(tenant) = tenant.filter(|_| !tdm) else { return String::new() };
+        let emergency = self.is_emergency_number(self.sent(lead.trunk, dialled));
+        let presented = self.presented(lead.trunk, Some(tenant.id), [None; 2], emergency);
+        match presented.number {
+            _ if presented.withheld => "withheld".into(),
+            Some(number) if number.is_empty() => "nobody".into(),
+            Some(number) => number,
+            None => "the caller's".into(),
+        }
     }
 
     /// Who answers a number without any trunk.

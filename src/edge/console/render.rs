@@ -243,11 +243,12 @@ pub fn routes(view: RoutesView) -> String {
         text.push_str("\nno trunk has a prefix of it");
         return text;
     }
-    let mut table = Table::new(["", "trunk", "prefix", "cost", "sent", "why"]);
+    let mut table = Table::new(["", "trunk", "prefix", "cost", "sent", "shown", "why"]);
     for way in view.ways {
         let prefix = if way.prefix.is_empty() { "any".into() } else { way.prefix };
         let order = way.order.map_or("-".into(), |order| order.to_string());
-        table.row([order, way.trunk, prefix, way.cost.to_string(), way.sent, way.why]);
+        let shown = if way.shown.is_empty() { "-".into() } else { way.shown };
+        table.row([order, way.trunk, prefix, way.cost.to_string(), way.sent, shown, way.why]);
     }
     format!("{text}\n{}", table.to_string().trim_end())
 }

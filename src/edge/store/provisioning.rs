@@ -11,8 +11,8 @@ use super::routing;
 use crate::base::Redacted;
 use crate::core::contact::Routing;
 use crate::core::tenant::provision::{
-    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue, Site, Skill,
-    Span, Tenant, Trunk,
+    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue, Shown, Site,
+    Skill, Span, Tenant, Trunk,
 };
 use crate::core::trunk::admission::Decimal;
 use crate::edge::store::StoreError;
@@ -108,6 +108,8 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
                 routing: Routing::default(),
                 dispositions: Vec::new(),
                 not_ready_reasons: Vec::new(),
+                caller_id: Shown::default(),
+                caller_number: None,
                 contract: None,
             })
         })?,
@@ -441,6 +443,8 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
             tariff: Vec::new(),
             hours: BTreeMap::new(),
             timezone: "UTC".into(),
+            caller_id: None,
+            caller_number: None,
             hunt: Hunt::default(),
             calls_max: 0,
             reserved_out: 0,

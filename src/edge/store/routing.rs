@@ -11,9 +11,20 @@ use super::provisioning::rows;
 use crate::core::tenant::provision::{Attribute, Provision};
 use crate::edge::store::StoreError;
 
-const TENANT: &[&str] = &["routing", "dispositions", "not_ready_reasons", "contract"];
-const TRUNK: &[&str] =
-    &["cost", "tariff", "hours", "timezone", "hunt", "calls_max", "reserved_out", "permitted", "out_of_service"];
+const TENANT: &[&str] = &["routing", "dispositions", "not_ready_reasons", "caller_id", "caller_number", "contract"];
+const TRUNK: &[&str] = &[
+    "cost",
+    "tariff",
+    "hours",
+    "timezone",
+    "caller_id",
+    "caller_number",
+    "hunt",
+    "calls_max",
+    "reserved_out",
+    "permitted",
+    "out_of_service",
+];
 const SITE: &[&str] = &["trunks", "extension_strip", "extension_prefix", "probe_s"];
 const AGENT: &[&str] = &["extension", "phone", "backup", "attributes", "modifier", "slots"];
 const QUEUE: &[&str] = &[

@@ -230,6 +230,7 @@ impl Checker<'_> {
             self.srtp(&trunk.srtp, &trunk.srtp_keys);
             self.group(trunk);
             self.rates(trunk);
+            self.caller_id(trunk);
             match trunk.kind.as_str() {
                 "tdm" => self.circuits(trunk),
                 "sip" => self.peering(trunk),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::Checker;
 use crate::core::hours::Hours;
+use crate::core::tenant::address;
 use crate::core::tenant::directory::capacity;
-use crate::core::tenant::provision::{Hunt, Refusal, Tenant, Trunk};
+use crate::core::tenant::provision::{CallerId, Hunt, Refusal, Tenant, Trunk};
 use crate::core::trunk::admission::Decimal;
 
 /// Most calls that a trunk may be allowed.
@@ -55,6 +56,37 @@ impl Checker<'_> {
         }
         for (index, tariff) in trunk.tariff.iter().enumerate() {
             self.hours(&format!("tariff[{index}].hours"), &tariff.hours);
+        }
+    }
+
+    /// What a trunk shows of callers.
+    pub(super) fn caller_id(&mut self, trunk: &Trunk) {
+        if trunk.kind == "tdm" && trunk.caller_id.is_some() {
+            let what = "circuits with E&M signalling carry no caller's number";
+            self.problem("caller_id", what, "it with kind = \"sip\" only");
+        }
+        match (&trunk.caller_number, trunk.caller_id == Some(CallerId::Fixed)) {
+            (Some(number), true) if number.is_empty() || !address::is_dialled(number) => {
+                self.problem("caller_number", format!("`caller_number` is {number:?}"), "a number, as +15550100");
+            }
+            (Some(_), true) | (None, false) => {}
+            (Some(_), false) => {
+                let what = "`caller_number` without `caller_id = \"fixed\"`";
+                self.problem("caller_number", what, "both, or neither");
+            }
+            (None, true) => {
+                self.problem("caller_id", "`caller_id` is \"fixed\" without a number", "`caller_number`");
+            }
+        }
+    }
+
+    /// A tenant's main number is one of its own.
+    pub(super) fn main_number(&mut self, tenant: &Tenant) {
+        let Some(main) = &tenant.caller_number else { return };
+        let mut own = self.provision.number.iter().filter(|number| number.tenant == tenant.name);
+        if !own.any(|number| number.number == *main) {
+            let what = format!("`caller_number` is {main:?}, which is none of tenant {:?}", tenant.name);
+            self.problem("caller_number", what, "the `number` of one of its [[number]] entries");
         }
     }
 

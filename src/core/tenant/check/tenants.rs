@@ -32,6 +32,7 @@ impl<'p> Checker<'p> {
             }
             self.routing(tenant);
             self.contract(tenant);
+            self.main_number(tenant);
         }
         let mut names = HashSet::new();
         for (index, site) in provision.site.iter().enumerate() {

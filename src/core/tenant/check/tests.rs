@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::Medium;
 use crate::core::contact::{Level, Step, Value};
-use crate::core::tenant::provision::{Agent, Contract, Hunt, Provision, Queue, Refusal, Sticky, Tariff};
+use crate::core::tenant::provision::{Agent, CallerId, Contract, Hunt, Provision, Queue, Refusal, Sticky, Tariff};
 use crate::core::tenant::testing;
 use crate::core::tls::ClientTls;
 use crate::core::trunk::admission::Decimal;
@@ -156,6 +156,13 @@ fn trunks() {
     breaks("trunk[1].calls_max", |p| p.trunk[1].calls_max = 100_001);
     breaks("trunk[1].reserved_out", |p| p.trunk[1].reserved_out = 1);
     breaks("trunk[0].reserved_out", |p| p.trunk[0].reserved_out = 49);
+    breaks("trunk[0].caller_id", |p| p.trunk[0].caller_id = Some(CallerId::Own));
+    breaks("trunk[1].caller_id", |p| p.trunk[1].caller_id = Some(CallerId::Fixed));
+    breaks("trunk[1].caller_number", |p| p.trunk[1].caller_number = Some("1".into()));
+    breaks("trunk[1].caller_number", |p| {
+        (p.trunk[1].caller_id, p.trunk[1].caller_number) = (Some(CallerId::Fixed), Some("ceo".into()));
+    });
+    breaks("tenant[0].caller_number", |p| p.tenant[0].caller_number = Some("4711".into()));
     let hours = |days: &str, times: &str| [(days.to_string(), times.to_string())].into();
     breaks("trunk[1].hours.mo-fr", |p| p.trunk[1].hours = hours("mo-fr", "9-17"));
     breaks("trunk[1].hours.holidays", |p| p.trunk[1].hours = hours("holidays", "2026-12-24"));

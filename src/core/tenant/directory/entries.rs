@@ -10,7 +10,7 @@ use crate::base::{
     AgentId, AttributeId, CardId, Cause, FlowId, Medium, QueueId, Redacted, SiteId, TenantId, TraitId, TrunkId,
 };
 use crate::core::contact::{Kind, Level, Mind, Routing, Slots, Want};
-use crate::core::tenant::provision::{Hunt, Sticky, Unservable};
+use crate::core::tenant::provision::{Hunt, Shown, Sticky, Unservable};
 use crate::core::tls::ClientTls;
 use crate::core::trunk::admission::Decimal;
 use crate::proto::sdp::{Keying, Need};
@@ -35,6 +35,8 @@ pub struct TenantEntry {
     pub dispositions: Vec<String>,
     /// Why an agent may be not ready; any word when empty.
     pub not_ready_reasons: Vec<String>,
+    /// What is shown of its callers on trunks.
+    pub shown: Shown,
     /// How many calls it may have on shared trunks.
     pub contract: Option<ContractEntry>,
 }
@@ -294,6 +296,8 @@ pub struct TrunkEntry {
     pub strip: u8,
     /// When calls go out, and what they cost.
     pub rates: Rates,
+    /// Whose number its peers are told of callers.
+    pub presents: Presents,
     /// As a group of circuits.
     pub group: Group,
     /// How calls by TLS are made, and whether callers are known by their certificate.
@@ -304,6 +308,19 @@ pub struct TrunkEntry {
     pub failover_s: u32,
     /// Protection of media.
     pub srtp: SrtpPolicy,
+}
+
+/// Whose number a trunk's peers are told of callers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Presents {
+    /// One of the tenant's own.
+    Own,
+    /// Whichever the tenant wants.
+    Any,
+    /// This one.
+    Fixed(String),
+    /// None.
+    Withheld,
 }
 
 /// A trunk as a group of circuits, which calls in and out share.
@@ -326,7 +343,7 @@ pub struct Group {
 impl TrunkEntry {
     /// Whether it is the same towards its peers.
     pub fn is_same_peering(&self, other: &Self) -> bool {
-        *self == Self { group: self.group, rates: self.rates.clone(), ..other.clone() }
+        *self == Self { group: self.group, rates: self.rates.clone(), presents: self.presents.clone(), ..other.clone() }
     }
 
     /// The outbound proxy as a route value's URI. Without `;lr` it would be a strict router (RFC 3261 section 19.1.1),

@@ -4,8 +4,8 @@ use super::*;
 use crate::base::Medium;
 use crate::core::contact::{self, Kind, Level, Mode, Modifier, Policy, Routing, Step, Weights};
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, Card, Contract, Dns, Hunt, Media, Number, Peer, Queue, Refusal, Sharing,
-    SharingMode, Sip, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
+    Agent, AgentModifier, Attribute, CallerId, Card, Contract, Dns, Hunt, Media, Number, Peer, Queue, Refusal, Sharing,
+    SharingMode, Shown, Sip, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
 };
 use crate::core::tls::{ClientTls, ServerTls};
 
@@ -319,6 +319,8 @@ fn the_fields_are_those_of_the_contract() {
             routing: Routing { policy: Policy::Fifo, weights: Weights::default() },
             dispositions: vec!["x".into()],
             not_ready_reasons: vec!["x".into()],
+            caller_id: Shown::Main,
+            caller_number: text(),
             contract: Some(Contract {
                 trunks: vec!["x".into()],
                 ratio: Decimal::whole(1),
@@ -415,6 +417,8 @@ fn the_fields_are_those_of_the_contract() {
             tariff: vec![Tariff { hours: hours(), cost: Decimal::whole(1) }],
             hours: hours(),
             timezone: "x".into(),
+            caller_id: Some(CallerId::Fixed),
+            caller_number: text(),
             hunt: Hunt::Descending,
             calls_max: 1,
             reserved_out: 1,
@@ -627,11 +631,13 @@ fn words_are_those_of_the_types() {
             "policy" => assert_eq!(*words, policies),
             "unservable" => assert_eq!(*words, unservable),
             "refused" => assert_eq!(*words, Refusal::ALL.map(Refusal::as_str)),
+            "caller_id" if words.contains(&"caller") => assert_eq!(*words, Shown::ALL.map(Shown::as_str)),
+            "caller_id" => assert_eq!(*words, CallerId::ALL.map(CallerId::as_str)),
             "hunt" => assert_eq!(*words, Hunt::ALL.map(Hunt::as_str)),
             other => panic!("{other} is not held against a type"),
         }
     }
-    assert_eq!(found.len(), 7);
+    assert_eq!(found.len(), 9);
 }
 
 /// Bent texts: whatever comes in, there is an answer, and it is not a panic.

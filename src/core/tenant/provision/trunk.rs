@@ -56,6 +56,13 @@ pub struct Trunk {
     /// IANA time zone of both.
     #[serde(default = "utc", skip_serializing_if = "is_utc")]
     pub timezone: String,
+    /// Whose number a peer is told of the caller; when absent `pass` on a `trusted` trunk and one to a site's own
+    /// switch, else `own`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_id: Option<CallerId>,
+    /// With `caller_id = "fixed"`: the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_number: Option<String>,
     /// Which idle circuit a call out takes.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hunt: Hunt,
@@ -104,6 +111,63 @@ pub struct Tariff {
     pub hours: Hours,
     /// What a call out costs then.
     pub cost: Decimal,
+}
+
+/// Whose number the peers of a trunk are told of the caller. Who withholds its number is not shown by any of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallerId {
+    /// A number of the tenant's own: the caller's, else that which the client had dialled, else the tenant's main number.
+    Own,
+    /// Whatever the tenant wants to be shown, also a client's number when its call is sent on.
+    Pass,
+    /// `caller_number`, for all tenants.
+    Fixed,
+    /// None (RFC 3323); peers that are trusted are told the tenant's own number for themselves (RFC 3325). Emergency calls are
+    /// shown as by `own`.
+    Withheld,
+}
+
+impl CallerId {
+    /// All of them.
+    pub const ALL: [CallerId; 4] = [CallerId::Own, CallerId::Pass, CallerId::Fixed, CallerId::Withheld];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Pass => "pass",
+            Self::Fixed => "fixed",
+            Self::Withheld => "withheld",
+        }
+    }
+}
+
+/// What a tenant wants to be shown of its callers on trunks, as far as they show it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shown {
+    /// The caller's number.
+    #[default]
+    Caller,
+    /// The tenant's main number.
+    Main,
+    /// None.
+    Withheld,
+}
+
+impl Shown {
+    /// All of them.
+    pub const ALL: [Shown; 3] = [Shown::Caller, Shown::Main, Shown::Withheld];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Main => "main",
+            Self::Withheld => "withheld",
+        }
+    }
 }
 
 /// In which order the idle circuits of a trunk are taken. Where the far end takes them too, let it hunt the other way round:
