@@ -414,6 +414,7 @@ fn held(id: u64, trunk: &str, from_ms: i64, to_ms: i64) -> Change {
         ended_at,
         agent: None,
         cause: Some(Cause::Normal),
+        trace: None,
         queued_ms: 0,
         legs: vec![leg],
         events: Vec::new(),

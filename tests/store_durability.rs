@@ -52,6 +52,7 @@ fn record(call: u64, step: u64) -> Cdr {
         ended_at: ended,
         agent: None,
         cause,
+        trace: None,
         queued_ms: 0,
         legs: (0..=step.min(1) as u16).map(leg).collect(),
         events: (0..=step).map(|s| CallEvent { at: at(s), what: "step".into(), detail: s.to_string() }).collect(),

@@ -13,6 +13,7 @@ pub mod source;
 pub mod spare;
 pub mod time;
 pub mod tone;
+pub mod trace;
 
 pub use bound::Bound;
 pub use cause::Cause;
@@ -25,3 +26,4 @@ pub use source::Source;
 pub use spare::GiveBack;
 pub use time::{Instant, Now, Timestamp};
 pub use tone::{Answerer, HeardTone, SpecialTone, ToneKind};
+pub use trace::Trace;

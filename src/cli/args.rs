@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::bench::BenchArgs;
 use super::simulate::{SimulateArgs, TuneArgs};
 use super::work::WorkCommand;
-use crate::base::CallId;
+use crate::base::{CallId, Trace};
 use crate::edge::console::serial::SerialAddress;
 use crate::edge::logging;
 
@@ -528,6 +528,9 @@ pub(super) struct CdrArgs {
     /// Of this tenant only
     #[arg(long, value_name = "NAME")]
     pub tenant: Option<String>,
+    /// Records with this trace: what became of one call, on whichever appliance it was
+    #[arg(long, value_name = "TRACE")]
+    pub trace: Option<Trace>,
     /// Calls that started at this time or later: `2026-01-31`, `2026-01-31T08:00:00Z`, or an age such as `90m`, `24h`, `7d`
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,

@@ -19,6 +19,7 @@ pub fn export(dir: &Path, args: &CdrArgs) -> Result<(), CliError> {
         since: args.since.as_deref().map(|text| time(text, now)).transpose()?,
         until: args.until.as_deref().map(|text| time(text, now)).transpose()?,
         limit: args.limit,
+        trace: args.trace,
     };
     let reader = reader(dir)?;
     let mut out = BufWriter::new(io::stdout().lock());

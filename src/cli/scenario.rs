@@ -21,7 +21,8 @@ pub fn export(dir: &Path, day: &str, tenant: &str, to: Option<&Path>) -> Result<
         return Err(CliError::Missing { kind: "tenant", name: tenant.to_owned(), nearest });
     };
     let (since, until) = bounds(day, zone)?;
-    let filter = CdrFilter { tenant: Some(tenant.to_owned()), since: Some(since), until: Some(until), limit: None };
+    let filter =
+        CdrFilter { tenant: Some(tenant.to_owned()), since: Some(since), until: Some(until), ..CdrFilter::default() };
     // A record that cannot be read must not keep the others back.
     let (mut records, mut failed) = (vec![], None);
     for cdr in reader.cdrs(&filter) {

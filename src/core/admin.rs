@@ -285,6 +285,10 @@ impl Switch {
             held: counters.held as u64,
             unservable: counters.unservable as u64,
             callbacks: self.works.wishes_count().0 as u64,
+            node: self.provision.node.name.clone(),
+            roles: self.provision.node.roles.clone(),
+            handed_back: self.counters.handed_back,
+            gone_round: self.counters.gone_round,
             callbacks_reached: self.counters.callbacks_reached,
             callbacks_unreached: self.counters.callbacks_unreached,
             waits_foretold: counters.foretold,
@@ -392,6 +396,7 @@ impl Switch {
                 let health = self.trunks.get(&entry.id);
                 TrunkView {
                     name: entry.name.clone(),
+                    node: entry.node.clone(),
                     kind: match entry.kind {
                         TrunkKind::Sip => "sip".into(),
                         TrunkKind::Tdm => "tdm".into(),

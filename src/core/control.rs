@@ -315,6 +315,18 @@ pub struct Status {
     /// Items that no agent there is could take, now.
     #[serde(default)]
     pub unservable: u64,
+    /// What the appliance is called among those that it is joined to; empty for none.
+    #[serde(default)]
+    pub node: String,
+    /// What it does among them.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Calls that were handed back to the appliance that they came from.
+    #[serde(default)]
+    pub handed_back: u64,
+    /// Calls refused since they went round in a circle of appliances.
+    #[serde(default)]
+    pub gone_round: u64,
     /// Clients who are to be called back, now.
     #[serde(default)]
     pub callbacks: u64,
@@ -474,6 +486,9 @@ pub struct TrunkView {
     pub name: String,
     /// `sip` or `tdm`.
     pub kind: String,
+    /// The appliance of ours that it leads to.
+    #[serde(default)]
+    pub node: Option<String>,
     /// Calls now.
     pub calls: u64,
     /// Whether it takes calls.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{CallId, Cause, DialString, Timestamp};
+use crate::base::{CallId, Cause, DialString, Timestamp, Trace};
 use crate::core::contact::Work;
 use crate::core::contact::sticky::LastAgent;
 use crate::core::media::PortStats;
@@ -88,6 +88,9 @@ pub struct Cdr {
     pub agent: Option<String>,
     /// Why the call ended.
     pub cause: Option<Cause>,
+    /// What the call is known by on every appliance that it passes; none of calls from before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// Milliseconds in queue, all visits together.
     pub queued_ms: u64,
     /// Legs in the order they came.

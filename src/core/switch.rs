@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::base::{
     AgentId, CallId, CardId, Circuit, FlowId, GiveBack, Instant, LegId, Now, OfferId, PlayId, PortId, Source,
-    Timestamp, TrunkId, WorkItemId,
+    Timestamp, Trace, TrunkId, WorkItemId,
 };
 use crate::core::admin::Alarms;
 use crate::core::bounds::Lost;
@@ -242,6 +242,8 @@ pub(crate) enum Timer {
     PeerSilent(LegId),
     /// When a caller on a circuit has heard long enough why the call failed.
     ToneEnd(CallId),
+    /// When another appliance should have taken a call that is handed back to it.
+    HandbackEnd(CallId),
     /// When an ended call's media measures have not come: the record is written without them.
     Settle(CallId),
     /// When a call has waited long enough for DNS.
@@ -292,6 +294,9 @@ pub(crate) struct Counters {
     /// What calls that are over lost to their own bounds.
     pub calls_lost: Lost,
     pub handshakes_failed: u64,
+    /// Calls handed back to the appliance that they came from, and such as came round again.
+    pub handed_back: u64,
+    pub gone_round: u64,
     /// Clients who were called back and answered, and who never did.
     pub callbacks_reached: u64,
     pub callbacks_unreached: u64,
@@ -310,6 +315,8 @@ pub struct Switch {
     pub(crate) calls: HashMap<CallId, Call>,
     pub(crate) legs: HashMap<LegId, Leg>,
     pub(crate) by_session: HashMap<SessionId, LegId>,
+    /// Calls in progress by their traces.
+    pub(crate) traced: HashMap<Trace, Vec<CallId>>,
     pub(crate) by_offer: HashMap<OfferId, LegId>,
     pub(crate) by_item: HashMap<WorkItemId, CallId>,
     pub(crate) redials: HashMap<OfferId, Redial>,
@@ -411,6 +418,7 @@ impl Switch {
             calls: HashMap::new(),
             legs: HashMap::new(),
             by_session: HashMap::new(),
+            traced: HashMap::new(),
             by_offer: HashMap::new(),
             by_item: HashMap::new(),
             redials: HashMap::new(),
@@ -534,6 +542,7 @@ impl Switch {
         self.calls.give_back();
         self.legs.give_back();
         self.by_session.give_back();
+        self.traced.give_back();
         self.by_offer.give_back();
         self.by_item.give_back();
         self.ports.give_back();
@@ -557,6 +566,7 @@ impl Switch {
             Timer::InfoDigits(leg) => self.info_digits_due(now, leg),
             Timer::PeerSilent(leg) => self.peer_silent(now, leg),
             Timer::ToneEnd(call) => self.end_call(now, call, crate::base::Cause::Normal),
+            Timer::HandbackEnd(call) => self.handback_ended(now, call),
             Timer::Settle(call) => self.finish_record(call),
             Timer::Locate(call) => self.go_on(now, call, true),
             Timer::LocateFor(token) => self.answer_location(now, token, true),
@@ -684,6 +694,10 @@ impl Switch {
         for (offer, leg) in &self.by_offer {
             assert!(self.legs.contains_key(leg), "{offer} rings at {leg}, which is gone");
         }
+        let traced = self.calls.iter().filter_map(|(id, call)| Some((call.cdr.trace?, *id)));
+        let by_trace: HashSet<(Trace, CallId)> =
+            self.traced.iter().flat_map(|(trace, calls)| calls.iter().map(|call| (*trace, *call))).collect();
+        assert_eq!(by_trace, traced.collect(), "calls by their traces");
         for (item, call) in &self.by_item {
             assert!(self.calls.contains_key(call), "{item} waits for {call}, which is gone");
         }

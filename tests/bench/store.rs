@@ -89,6 +89,7 @@ fn record(call: u64, ended: bool) -> Cdr {
         ended_at: end,
         agent: Some("ana".into()),
         cause,
+        trace: None,
         queued_ms: 1_000,
         legs: vec![leg(0), leg(1)],
         events: (0..6).map(event).collect(),

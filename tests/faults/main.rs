@@ -13,6 +13,7 @@ mod disk;
 mod fraud;
 mod hammer;
 mod kill;
+mod nodes;
 mod peers;
 mod phone;
 mod privileges;

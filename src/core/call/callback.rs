@@ -167,7 +167,8 @@ impl Switch {
             }
             Err(cause) => {
                 // No call came of it.
-                self.calls.remove(&call);
+                let gone = self.calls.remove(&call);
+                self.set_traced(call, gone.and_then(|c| c.cdr.trace), false);
                 match cause {
                     Cause::ResourceUnavailable if self.rings_again(now, redial) => {}
                     Cause::ResourceUnavailable => self.wish_postponed(now, item, cause.as_str()),

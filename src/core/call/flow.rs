@@ -33,14 +33,14 @@ impl Switch {
             tenant: tenant.map_or(String::new(), |t| t.name.clone()),
             language: tenant.map_or("en".into(), |t| t.language.clone()),
             timezone: tenant.map_or("UTC".into(), |t| t.timezone.clone()),
-            attributes: [
-                ("dnis".into(), c.cdr.to.as_str().to_owned()),
-                ("ani".into(), c.cdr.from.as_str().to_owned()),
-                ("medium".into(), "voice".into()),
-            ]
-            .into_iter()
-            .chain(c.origin_attributes())
-            .collect(),
+            attributes: (c.origin.attributes.iter().cloned())
+                .chain([
+                    ("dnis".into(), c.cdr.to.as_str().to_owned()),
+                    ("ani".into(), c.cdr.from.as_str().to_owned()),
+                    ("medium".into(), "voice".into()),
+                ])
+                .chain(c.origin_attributes())
+                .collect(),
         };
         c.run = Some(Run::new(Arc::clone(&program), context));
         c.state = CallState::Flow;

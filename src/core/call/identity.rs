@@ -105,9 +105,13 @@ impl Switch {
             let user = DialString::new(user).unwrap_or_default();
             origin.asserted = Some(user.clone()).filter(|user| !user.is_empty());
             origin.diversions.clear();
+            origin.attributes.clear();
             return (origin, user);
         }
         origin.asserted = origin.asserted.filter(|_| self.is_trusted(trunk));
+        if trunk.and_then(|trunk| self.node_of(trunk)).is_none() {
+            origin.attributes.clear();
+        }
         let caller = match (&origin.asserted, origin.private) {
             (_, true) => DialString::new(ANONYMOUS).unwrap_or_default(),
             (Some(user), false) => user.clone(),
@@ -126,6 +130,9 @@ impl Switch {
         let trusted = self.is_trusted(step.trunk);
         let mut origin = call.origin.clone();
         origin.asserted = origin.asserted.filter(|_| trusted);
+        if step.trunk.and_then(|trunk| self.node_of(trunk)).is_none() {
+            origin.attributes.clear();
+        }
         // The number that the client dialled sends the call on. Always: one that is there already tells of a circle, which
         // ends only if each round makes the list longer.
         let user = call.cdr.to.clone();

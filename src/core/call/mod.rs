@@ -20,6 +20,7 @@ mod bridge;
 mod callback;
 mod digits;
 mod flow;
+mod handback;
 mod heard;
 mod identity;
 mod offer;
@@ -124,6 +125,8 @@ pub(crate) struct Call {
     pub stood: Option<callback::Stood>,
     /// What the flow is told of a wish, once that is durable.
     pub promised: Option<CallbackResult>,
+    /// It is being handed back to the appliance that it came from.
+    pub handback: Option<handback::Handback>,
     /// Trunks still to be tried for the ringing target, with the number as dialled.
     pub route: VecDeque<RouteStep>,
     /// The flow's transfer wants to know who answers.
@@ -195,6 +198,7 @@ impl Call {
             resting: Vec::new(),
             stood: None,
             promised: None,
+            handback: None,
             route: VecDeque::new(),
             examines: false,
             origin,

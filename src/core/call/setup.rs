@@ -1,6 +1,6 @@
 //! New calls and new legs.
 
-use crate::base::{AgentId, CallId, DialString, LegId, Now, TrunkId};
+use crate::base::{AgentId, CallId, DialString, LegId, Now, Trace, TrunkId};
 use crate::core::call::{Call, Leg, Role, Signal};
 use crate::core::journal::{Cdr, Change, Direction, LegRecord};
 use crate::core::switch::Switch;
@@ -54,6 +54,8 @@ impl Switch {
         client: LegId,
     ) -> CallId {
         let id = self.fresh_call();
+        let trace = origin.trace.unwrap_or_else(|| Trace::new(self.config.seed, id));
+        let origin = Origin { trace: Some(trace), ..origin };
         let cdr = Cdr {
             call_id: id,
             tenant: String::new(),
@@ -66,6 +68,7 @@ impl Switch {
             ended_at: None,
             agent: None,
             cause: None,
+            trace: Some(trace),
             queued_ms: 0,
             legs: Vec::new(),
             events: Vec::new(),
@@ -73,6 +76,7 @@ impl Switch {
         let mut call = Call::new(now, id, client, origin, cdr);
         call.note_origin(now);
         self.calls.insert(id, call);
+        self.set_traced(id, Some(trace), true);
         id
     }
 

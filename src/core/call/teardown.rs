@@ -228,6 +228,7 @@ impl Switch {
             return;
         }
         let Some(mut c) = self.calls.remove(&call) else { return };
+        self.set_traced(call, c.cdr.trace, false);
         c.cdr.settle_answer();
         self.counters.calls_lost.add(c.lost());
         self.journal(Change::CallEnded { cdr: Box::new(c.cdr) });

@@ -13,14 +13,31 @@ use crate::core::tenant::directory::Host;
 use crate::core::trunk::SipTarget;
 use crate::core::trunk::credentials_of;
 use crate::core::trunk::locator::Server;
+use crate::core::trunk::nodes::NodeNumber;
 use crate::proto::sdp;
-use crate::proto::sip::{Invite, Path, SessionId, UriParts};
+use crate::proto::sip::{Invite, Path, SessionId, UriParts, referred_attributes};
 
 /// How long a server that is no trunk's may send nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
 
 impl Switch {
     pub(super) fn transfer_from_flow(&mut self, now: Now, call: CallId, to: &str, ring_s: u32, examine: bool) {
+        if NodeNumber::parse(to).is_some()
+            && let Some(c) = self.calls.get_mut(&call)
+        {
+            // The next appliance learns what the flow has found out, but for what it finds by itself.
+            let known = |name: &str| !["ani", "dnis", "medium"].contains(&name);
+            let found = c.run.iter().flat_map(|run| run.attributes()).filter(|(name, _)| known(name));
+            c.origin.attributes = found.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        }
+        if !examine && self.hand_back(now, call, to, ring_s) {
+            return;
+        }
+        self.transfer_on(now, call, to, ring_s, examine);
+    }
+
+    /// The same by a way of our own.
+    pub(super) fn transfer_on(&mut self, now: Now, call: CallId, to: &str, ring_s: u32, examine: bool) {
         let Some(tenant) = self.calls.get(&call).and_then(|c| c.tenant) else { return };
         let route = self.routes_to(now, tenant, to, ring_s);
         let no_way = route.is_empty().then(|| self.no_way_out(now, to));
@@ -211,6 +228,11 @@ impl Switch {
         }
         match self.refer_target(leg, target) {
             Ok((call, number)) => {
+                if self.node_of_leg(leg).is_some()
+                    && let Some(c) = self.calls.get_mut(&call)
+                {
+                    c.origin.attributes = referred_attributes(target);
+                }
                 self.sip.accept_refer(now, session, 202);
                 self.hand_over(now, call, leg, &number);
             }
@@ -251,7 +273,8 @@ impl Switch {
             Role::Client => matches!(call.state, CallState::Talking(_)),
             Role::Agent { .. } | Role::Target => call.state == CallState::Talking(leg),
         };
-        if l.phone.is_none() || !talks {
+        let joined = self.node_of_leg(leg).is_some();
+        if (l.phone.is_none() && !joined) || !talks {
             return Err(603);
         }
         let id = l.call;
@@ -260,7 +283,7 @@ impl Switch {
             Host::Name(name) => name.eq_ignore_ascii_case(&self.provision.sip.realm),
             Host::Address(address) => self.config.listeners.iter().any(|(_, local)| local.ip() == *address),
         };
-        if !ours || parsed.user.is_empty() {
+        if !ours || parsed.user.is_empty() || (NodeNumber::parse(&parsed.user).is_some() && !joined) {
             return Err(403);
         }
         self.lead(id, leg)?;
@@ -283,7 +306,10 @@ impl Switch {
             return self.enter_flow(now, call, flow);
         }
         let Some(tenant) = tenant else { return };
-        let route = self.routes_to_number(now, tenant, number, 30);
+        let route = match NodeNumber::parse(number) {
+            Some(to) => self.routes_to_node(now, to, 30),
+            None => self.routes_to_number(now, tenant, number, 30),
+        };
         let port = self.client_port(call);
         if let Some(c) = self.calls.get_mut(&call) {
             c.route = route;

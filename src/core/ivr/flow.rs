@@ -91,6 +91,22 @@ impl Flow {
         self.nodes.len()
     }
 
+    /// Whether it says nothing to callers and takes nothing from them: it passes them on, or ends.
+    pub fn passes_on(&self) -> bool {
+        let says_nothing = |node: &Node| {
+            matches!(
+                node.action,
+                Action::Branch { .. }
+                    | Action::Hours { .. }
+                    | Action::Set { .. }
+                    | Action::Transfer(Transfer { on_machine: None, .. })
+                    | Action::Hangup(_)
+                    | Action::Goto { .. }
+            )
+        };
+        self.nodes.iter().all(says_nothing)
+    }
+
     /// The queues, prompts and numbers that the flow names, in the order of the text; a name that stands twice is there
     /// twice.
     pub fn references(&self) -> Vec<Reference> {
@@ -229,8 +245,21 @@ impl Transfer {
     /// Whether `to`, the template with its attributes put in, can be called. A URI is one by the flow's own text: callers
     /// choose what attributes hold, and must not choose a host.
     pub(super) fn allows(&self, to: &str) -> bool {
-        if self.to.is_uri() { is_uri(to) } else { is_number(to) }
+        if self.to.is_uri() {
+            is_uri(to)
+        } else if self.to.is_node() {
+            is_node(to)
+        } else {
+            is_number(to)
+        }
     }
+}
+
+/// A number of another appliance, `node:NAME/NUMBER`.
+fn is_node(to: &str) -> bool {
+    let Some((name, number)) = to.strip_prefix("node:").and_then(|rest| rest.split_once('/')) else { return false };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=64).contains(&name.len()) && name.chars().all(plain) && is_number(number)
 }
 
 /// A SIP URI of at most 128 octets.

@@ -507,7 +507,7 @@ fn callback<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
 }
 
 fn transfer<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
-    let expected = "a number of `0-9*#+`, or \"sip:user@host\"";
+    let expected = "a number of `0-9*#+`, \"node:NAME/NUMBER\", or \"sip:user@host\"";
     let to = f.need(r, "to", expected).and_then(|value| {
         let to = r.template("to", value, false)?;
         if to.is_uri() && !to.names_host() {
@@ -525,7 +525,7 @@ fn transfer<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
     let transfer = Transfer { to, ring_s, on_busy, on_no_answer, on_machine, on_fail };
     match transfer.to.literal() {
         Some(text) if !transfer.allows(text) => r.fault(at, format!("`to` {text:?} cannot be called"), expected),
-        Some(text) if !transfer.to.is_uri() => r.refer(ReferenceKind::Number, text, at),
+        Some(text) if !transfer.to.is_uri() && !transfer.to.is_node() => r.refer(ReferenceKind::Number, text, at),
         _ => {}
     }
     Some(Action::Transfer(transfer))

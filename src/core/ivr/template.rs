@@ -113,6 +113,11 @@ impl Template {
         matches!(self.parts.first(), Some(Part::Literal(text)) if text.starts_with("sip:") || text.starts_with("sips:"))
     }
 
+    /// Whether it is a number of another appliance by its own text, name and all, whatever the attributes hold.
+    pub(super) fn is_node(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Literal(text)) if text.starts_with("node:") && text.contains('/'))
+    }
+
     /// Whether the host of a URI stands in its own text, with no attribute in it.
     pub(super) fn names_host(&self) -> bool {
         if self.literal().is_some() {

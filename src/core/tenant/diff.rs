@@ -84,6 +84,7 @@ pub fn diff(old: &Provision, new: &Provision) -> Vec<Difference> {
     single("sip", &old.sip, &new.sip, &mut differences);
     single("media", &old.media, &new.media, &mut differences);
     single("admission", &old.admission, &new.admission, &mut differences);
+    single("node", &old.node, &new.node, &mut differences);
     many(&old.card, &new.card, &mut differences);
     many(&old.trunk, &new.trunk, &mut differences);
     many(&old.span, &new.span, &mut differences);

@@ -54,6 +54,7 @@ pub struct Directory {
     agents_by_user: HashMap<String, AgentId>,
     agents_by_code: HashMap<TenantId, HashMap<String, AgentId>>,
     numbers: HashMap<String, (TenantId, FlowId)>,
+    trunks_by_node: HashMap<String, Vec<TrunkId>>,
     caller_ids: HashMap<TenantId, String>,
     number_prefixes: HashSet<String>,
     trunks_by_peer: HashMap<IpAddr, TrunkId>,
@@ -188,6 +189,11 @@ impl Directory {
     /// All flows, in the order provisioned.
     pub fn flows(&self) -> impl Iterator<Item = &FlowEntry> {
         self.flows.iter()
+    }
+
+    /// The trunks that lead to another appliance of ours, as provisioned.
+    pub fn trunks_to_node(&self, node: &str) -> &[TrunkId] {
+        self.trunks_by_node.get(node).map_or(&[], Vec::as_slice)
     }
 
     /// Whose number was dialled, and which flow answers it. Numbers match whole and as delivered.
@@ -400,6 +406,9 @@ impl Directory {
                     self.trunks_by_peer.entry(address.to_canonical()).or_insert(id);
                 }
             }
+            if let Some(node) = &trunk.node {
+                self.trunks_by_node.entry(node.clone()).or_default().push(id);
+            }
             for prefix in &trunk.prefix {
                 let trunks = self.trunks_by_prefix.entry(prefix.clone()).or_default();
                 if !trunks.contains(&id) {
@@ -415,7 +424,8 @@ impl Directory {
                 password: trunk.password.clone(),
                 register: trunk.register,
                 authenticate: trunk.authenticate,
-                trusted: trunk.trusted,
+                trusted: trunk.trusted || trunk.node.is_some(),
+                node: trunk.node.clone(),
                 strip: trunk.strip,
                 rates: Rates::new(trunk),
                 presents: presents(trunk, to_sites.contains(&trunk.name)),

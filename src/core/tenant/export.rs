@@ -31,6 +31,7 @@ pub fn export_with_secrets(provision: &Provision) -> String {
     single(&mut text, "sip", &provision.sip);
     single(&mut text, "media", &provision.media);
     single(&mut text, "admission", &provision.admission);
+    single(&mut text, "node", &provision.node);
     many(&mut text, "card", &provision.card);
     many(&mut text, "trunk", &provision.trunk);
     many(&mut text, "span", &provision.span);

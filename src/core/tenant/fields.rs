@@ -137,6 +137,8 @@ pub(super) const MEDIA: &[Field] = &[
     may("silence_suppression", FLAG),
 ];
 
+pub(super) const NODE: &[Field] = &[may("name", TEXT), may("roles", Form::Texts)];
+
 pub(super) const ADMISSION: &[Field] = &[
     may("mode", Form::Word(&["priced", "literal"])),
     may("likely_other", Form::Level),
@@ -337,6 +339,7 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("register", FLAG),
             may("authenticate", FLAG),
             may("trusted", FLAG),
+            may("node", TEXT),
             may("prefix", Form::Texts),
             may("strip", U8),
             may("cost", Form::Decimal),

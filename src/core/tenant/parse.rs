@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::core::fault::{self, Fault, Lines, did_you_mean};
 use crate::core::tenant::check::{self, Problem};
 use crate::core::tenant::expand::expand;
-use crate::core::tenant::fields::{ADMISSION, ENTRIES, Field, Form, MEDIA, SIP};
+use crate::core::tenant::fields::{ADMISSION, ENTRIES, Field, Form, MEDIA, NODE, SIP};
 use crate::core::tenant::provision::{Flow, Provision};
 use crate::core::trunk::admission::Decimal;
 
@@ -154,13 +154,15 @@ impl<'t> Reader<'t> {
             match (name, ENTRIES.iter().find(|(kind, _)| *kind == name)) {
                 ("sip", _) => set(&mut provision.sip, self.single(name, SIP, value)),
                 ("admission", _) => set(&mut provision.admission, self.single(name, ADMISSION, value)),
+                ("node", _) => set(&mut provision.node, self.single(name, NODE, value)),
                 ("media", _) => set(&mut provision.media, self.single(name, MEDIA, value)),
                 (_, Some((kind, fields))) => {
                     let entries = self.many(kind, fields, value);
                     self.add(&mut provision, kind, entries);
                 }
                 (_, None) => {
-                    let known = ["sip", "media", "admission"].into_iter().chain(ENTRIES.iter().map(|(kind, _)| *kind));
+                    let known =
+                        ["sip", "media", "admission", "node"].into_iter().chain(ENTRIES.iter().map(|(kind, _)| *kind));
                     self.unknown(at, "the file", name, &known.collect::<Vec<_>>());
                 }
             }

@@ -2,6 +2,7 @@
 //! Names are the identity; within a tenant they are unique per kind. Times are seconds.
 
 mod agents;
+pub mod node;
 mod trunk;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::agents::{Agent, AgentModifier, PROBE_S, Site};
+pub use self::node::Node;
 pub use self::trunk::{CallerId, Hours, Hunt, Peer, Shown, Tariff, Trunk};
 use crate::base::Medium;
 use crate::core::contact::modifier::IMPORTANCE_MAX;
@@ -31,6 +33,8 @@ pub struct Provision {
     pub media: Media,
     /// How calls are admitted to trunks that tenants share.
     pub admission: Sharing,
+    /// This appliance among those that it is joined to.
+    pub node: Node,
     /// Trunk cards.
     pub card: Vec<Card>,
     /// Spans of cards.

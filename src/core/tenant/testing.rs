@@ -6,8 +6,8 @@ use crate::base::Medium;
 use crate::core::contact::{Kind, Level, Mode, Modifier, Policy, Routing, Step, Value, Weights};
 use crate::core::tenant::directory::capacity;
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, CallerId, Card, Contract, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue,
-    Refusal, Sharing, SharingMode, Shown, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
+    Agent, AgentModifier, Attribute, CallerId, Card, Contract, Flow, Hunt, Node, Number, PROBE_S, Peer, Provision,
+    Queue, Refusal, Sharing, SharingMode, Shown, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
 };
 use crate::core::trunk::admission::Decimal;
 
@@ -66,6 +66,7 @@ pub(crate) fn provision(seed: u64) -> Provision {
         });
         tenant(&mut r, &mut p, t);
     }
+    p.node = Node { name: "here".into(), ..Node::default() };
     trunks(&mut r, &mut p);
     contracts(&mut r, &mut p);
     p
@@ -242,6 +243,7 @@ fn trunks(r: &mut Random, p: &mut Provision) {
         register: false,
         authenticate: false,
         trusted: false,
+        node: None,
         prefix: vec!["".into(), "9".into()],
         strip: 1,
         cost: cost(r),
@@ -273,6 +275,7 @@ fn trunks(r: &mut Random, p: &mut Provision) {
             register: user.is_some() && r.below(2) == 0,
             authenticate: user.is_some() && r.below(2) == 0,
             trusted: r.below(2) == 0,
+            node: r.maybe(|r| format!("node-{}", r.below(2))),
             user,
             prefix: (0..r.below(3)).map(|n| format!("+{n}")).collect(),
             strip: r.below(5) as u8,

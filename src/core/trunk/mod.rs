@@ -7,7 +7,7 @@
 //! what may be dialled, `locate` finds its servers (RFC 3263: `locator` walks through DNS, `names` remembers what it said,
 //! `servers` how they fare), and `sockets` keeps local RTP ports ready. [`admission`] decides who may take a trunk that tenants share.
 //!
-//! `reach` knows how agents can be called.
+//! `reach` knows how agents can be called, `nodes` the appliances that trunks join to this one.
 //!
 //! From the records `usage` counts how much of each trunk was held, and `forecast` says when that will be too much.
 
@@ -20,6 +20,7 @@ mod health;
 mod locate;
 pub(crate) mod locator;
 pub(crate) mod names;
+pub(crate) mod nodes;
 pub(crate) mod reach;
 mod route;
 pub(crate) mod servers;

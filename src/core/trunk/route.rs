@@ -8,6 +8,7 @@ use crate::core::switch::Switch;
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::trunk::SipTarget;
 use crate::core::trunk::locator::{Located, Nowhere, Server, lot};
+use crate::core::trunk::nodes::NodeNumber;
 use crate::core::trunk::target::Destination;
 use crate::proto::sip::{Credentials, Path, Transport, escape_user};
 
@@ -17,6 +18,9 @@ const CIRCUITS_TRIED: usize = 3;
 impl Switch {
     /// All ways to reach `to` for a tenant, best first: a SIP URI, an agent's phone, or a number by trunk prefixes.
     pub(crate) fn routes_to(&mut self, now: Now, tenant: TenantId, to: &str, ring_s: u32) -> VecDeque<RouteStep> {
+        if let Some(to) = NodeNumber::parse(to) {
+            return self.routes_to_node(now, to, ring_s);
+        }
         if let Some(target) = SipTarget::parse(to) {
             return VecDeque::from([route_uri(to, target, ring_s)]);
         }

@@ -30,7 +30,9 @@ impl Switch {
             Event::Reoffer { session, sdp } => self.reoffered(now, session, sdp),
             Event::Reanswered { session, answer } => self.with_leg(session, |s, leg| s.reanswered(now, leg, answer)),
             Event::Referred { session, target } => self.with_leg(session, |s, leg| s.referred(now, leg, &target)),
-            Event::ReferProgress { .. } => {}
+            Event::ReferProgress { session, status } => {
+                self.with_leg(session, |s, leg| s.handback_progress(now, leg, status));
+            }
             Event::Ended { session, cause } => self.with_leg(session, |s, leg| s.leg_gone(now, leg, cause)),
             Event::Released { session } => {
                 if let Some(agent) = self.releasing.remove(&session) {
@@ -202,11 +204,22 @@ impl Switch {
             self.sip.reject(now, session, 482, Some(Cause::ExchangeRouting), None);
             return None;
         }
+        let joined = trunk.is_some_and(|trunk| self.node_of(trunk).is_some());
         let Ok(to) = DialString::new(incoming.request_user.as_str()) else {
             // RFC 3261 21.4.22: the address cannot be used as a number.
             self.sip.reject(now, session, 484, Some(Cause::InvalidNumber), None);
             return None;
         };
+        if let Some(same) = self.goes_round(origin.trace.filter(|_| joined), &to) {
+            self.counters.calls_refused += 1;
+            self.counters.gone_round += 1;
+            self.emit(Output::Warning(format!(
+                "sip: what comes for {} is call {same} already, and goes round",
+                to.as_str()
+            )));
+            self.sip.reject(now, session, 482, Some(Cause::ExchangeRouting), None);
+            return None;
+        }
         let leg = self.sip_leg(now, &incoming, (trunk, agent))?;
         // An odd name is no reason to refuse a call (RFC 4475 section 3.1.1.3): it has no number, that is all.
         let unreadable = from.is_empty() && !incoming.from_user.is_empty();

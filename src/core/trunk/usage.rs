@@ -227,6 +227,7 @@ mod tests {
             ended_at: legs[0].ended_at,
             agent: None,
             cause: None,
+            trace: None,
             queued_ms: 0,
             legs,
             events: Vec::new(),

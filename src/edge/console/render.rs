@@ -51,6 +51,11 @@ pub fn status(status: &Status, now: Timestamp) -> String {
             "recordings", status.recordings_refused
         ));
     }
+    if !status.node.is_empty() {
+        let (roles, back, round) = (status.roles.join(", "), status.handed_back, status.gone_round);
+        let counts = format!("{back} calls handed back, {round} refused that went round");
+        text.push_str(&format!("{:<14}{}: {roles}; {counts}\n", "node", status.node));
+    }
     if status.callbacks + status.callbacks_reached + status.callbacks_unreached > 0 {
         let (open, reached, not) = (status.callbacks, status.callbacks_reached, status.callbacks_unreached);
         text.push_str(&format!("{:<14}{open} open, {reached} reached, {not} never reached\n", "call-backs"));
@@ -176,18 +181,19 @@ pub fn queues(queues: Vec<QueueView>) -> Table {
 
 /// Trunks and their health.
 pub fn trunks(trunks: Vec<TrunkView>) -> Table {
-    let mut table = Table::new(["trunk", "kind", "calls", "service", "health"]);
+    let mut table = Table::new(["trunk", "kind", "leads to", "calls", "service", "health"]);
     for trunk in trunks {
         let mut health = trunk.health.into_iter();
         table.row([
             trunk.name,
             trunk.kind,
+            trunk.node.unwrap_or_else(|| "-".into()),
             trunk.calls.to_string(),
             service_word(trunk.service).into(),
             health.next().unwrap_or_default(),
         ]);
         for more in health {
-            table.row([String::new(), String::new(), String::new(), String::new(), more]);
+            table.row([String::new(), String::new(), String::new(), String::new(), String::new(), more]);
         }
     }
     table

@@ -32,6 +32,7 @@ pub fn cdr_json(cdr: &Cdr) -> Value {
         "agent": cdr.agent,
         "cause": cdr.cause,
         "queued_ms": cdr.queued_ms,
+        "trace": cdr.trace,
         "legs": cdr.legs.iter().map(leg_json).collect::<Vec<Value>>(),
         "events": events,
     })
@@ -137,6 +138,7 @@ mod tests {
             ended_at: Some(Timestamp(61_500)),
             agent: Some("ana".into()),
             cause: Some(Cause::Normal),
+            trace: None,
             queued_ms: 12,
             legs: vec![leg],
             events: vec![CallEvent { at: Timestamp(1_000), what: "flow".into(), detail: "main".into() }],

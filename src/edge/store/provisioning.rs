@@ -53,6 +53,7 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
     write_setting(connection, "sip", &provision.sip)?;
     write_setting(connection, "media", &provision.media)?;
     write_setting(connection, "admission", &provision.admission)?;
+    write_setting(connection, "node", &provision.node)?;
     write_trunks(connection, key, provision)?;
     write_tenants(connection, provision)?;
     write_agents(connection, key, &provision.agent)?;
@@ -92,6 +93,7 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
         sip: read_setting(connection, "sip")?,
         media: read_setting(connection, "media")?,
         admission: read_setting(connection, "admission")?,
+        node: read_setting(connection, "node")?,
         card: rows(connection, "SELECT name, driver, spans FROM card ORDER BY position", |row| {
             Ok(Card { name: row.get(0)?, driver: row.get(1)?, spans: row.get(2)? })
         })?,
@@ -454,6 +456,7 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
             outbound_proxy: row.get(8)?,
             failover_s: row.get(9)?,
             trusted: row.get(10)?,
+            node: None,
             srtp: "off".into(),
             srtp_keys: "dtls".into(),
             name,

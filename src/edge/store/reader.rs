@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use crate::base::{CallId, Timestamp, WorkItemId};
+use crate::base::{CallId, Timestamp, Trace, WorkItemId};
 use crate::core::contact::Work;
 use crate::core::journal::Cdr;
 use crate::core::tenant::Provision;
@@ -33,6 +33,8 @@ pub struct CdrFilter {
     pub until: Option<Timestamp>,
     /// At most so many.
     pub limit: Option<u64>,
+    /// Known by this on every appliance.
+    pub trace: Option<Trace>,
 }
 
 impl Reader {
@@ -102,6 +104,7 @@ impl Reader {
         let ask = Ask {
             connection: &self.connection,
             tenant: filter.tenant.clone(),
+            trace: filter.trace.map(|trace| trace.to_string()),
             until: filter.until.map_or(i64::MAX, Timestamp::as_millis),
             after: (filter.since.map_or(i64::MIN, Timestamp::as_millis), String::new()),
         };
@@ -121,6 +124,7 @@ pub struct Cdrs<'a> {
 struct Ask<'a> {
     connection: &'a Connection,
     tenant: Option<String>,
+    trace: Option<String>,
     until: i64,
     /// Start and call id of the last record read.
     after: (i64, String),
@@ -129,12 +133,13 @@ struct Ask<'a> {
 impl Ask<'_> {
     fn read(&mut self, page: &mut VecDeque<Result<Cdr, StoreError>>) -> Result<(), StoreError> {
         let by_tenant = if self.tenant.is_some() { "tenant = ?4 AND" } else { "?4 IS NULL AND" };
+        let by_trace = if self.trace.is_some() { "trace = ?5 AND" } else { "?5 IS NULL AND" };
         let select = format!(
-            "SELECT {CDR_COLUMNS} FROM cdr WHERE {by_tenant} (started_at, call_id) > (?1, ?2) AND started_at < ?3
+            "SELECT {CDR_COLUMNS} FROM cdr WHERE {by_trace} {by_tenant} (started_at, call_id) > (?1, ?2) AND started_at < ?3
                 ORDER BY started_at, call_id LIMIT {PAGE}"
         );
         let mut statement = self.connection.prepare_cached(&select)?;
-        let mut rows = statement.query(params![self.after.0, self.after.1, self.until, self.tenant])?;
+        let mut rows = statement.query(params![self.after.0, self.after.1, self.until, self.tenant, self.trace])?;
         while let Some(row) = rows.next()? {
             self.after = (row.get(6)?, row.get(0)?);
             page.push_back(read_cdr(row));

@@ -12,7 +12,7 @@ use crate::edge::store::provisioning::rows;
 
 /// Columns of `cdr` in the order that [`read_cdr`] wants.
 pub(super) const CDR_COLUMNS: &str = "call_id, tenant, medium, direction, caller, called, started_at, answered_at, \
-    ended_at, agent, cause, queued_ms, legs, events";
+    ended_at, agent, cause, queued_ms, legs, events, trace";
 
 /// The last state an agent was in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,7 +44,7 @@ pub struct Registration {
 
 /// Writes a call's record as far as known. One that has ended stays as it ended.
 pub(super) fn write_cdr(connection: &Connection, cdr: &Cdr) -> Result<(), StoreError> {
-    let upsert = "INSERT INTO cdr VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+    let upsert = "INSERT INTO cdr VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
         ON CONFLICT (call_id) DO UPDATE SET
             tenant = ?2, medium = ?3, direction = ?4, caller = ?5, called = ?6, started_at = ?7, answered_at = ?8,
             ended_at = ?9, agent = ?10, cause = ?11, queued_ms = ?12, legs = ?13, events = ?14
@@ -64,6 +64,7 @@ pub(super) fn write_cdr(connection: &Connection, cdr: &Cdr) -> Result<(), StoreE
         i64::try_from(cdr.queued_ms).unwrap_or(i64::MAX),
         json(&cdr.legs)?,
         json(&cdr.events)?,
+        cdr.trace.map(|trace| trace.to_string()),
     ])?;
     Ok(())
 }
@@ -97,6 +98,7 @@ pub(super) fn read_cdr(row: &Row<'_>) -> Result<Cdr, StoreError> {
         queued_ms: row.get::<_, i64>(11)?.try_into().map_err(|_| undecodable())?,
         legs: serde_json::from_str(&row.get::<_, String>(12)?).map_err(|_| undecodable())?,
         events: serde_json::from_str(&row.get::<_, String>(13)?).map_err(|_| undecodable())?,
+        trace: row.get::<_, Option<String>>(14)?.map(|text| text.parse()).transpose().map_err(|_| undecodable())?,
     })
 }
 

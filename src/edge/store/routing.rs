@@ -13,6 +13,7 @@ use crate::edge::store::StoreError;
 
 const TENANT: &[&str] = &["routing", "dispositions", "not_ready_reasons", "caller_id", "caller_number", "contract"];
 const TRUNK: &[&str] = &[
+    "node",
     "cost",
     "tariff",
     "hours",

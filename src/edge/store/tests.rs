@@ -114,6 +114,7 @@ fn cdr(call: u64, started_at: i64) -> Cdr {
         ended_at: None,
         agent: None,
         cause: None,
+        trace: None,
         queued_ms: 0,
         legs: vec![LegRecord {
             leg: 0,
@@ -485,6 +486,7 @@ fn records_are_filtered_paged_and_in_order() {
         since: Some(Timestamp(1_001)),
         until: Some(Timestamp(1_003)),
         limit: Some(250),
+        trace: None,
     };
     let some = all_cdrs(folder.path(), &filter);
     assert_eq!(some.len(), 250);

@@ -2,6 +2,7 @@
 //! come in, bytes and events go out.
 
 mod accounts;
+mod attributes;
 mod bounds;
 mod calling;
 mod dialog;
@@ -34,6 +35,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+pub(crate) use attributes::{referral, referred_attributes};
 pub use endpoint::Endpoint;
 pub use glance::{Glance, Kind};
 pub(crate) use message::escape_user;

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use sip_codec::headers::Address;
 use sip_codec::{HeaderName, Headers, Uri};
 
-use crate::base::DialString;
+use crate::base::{DialString, Trace};
 
+use super::attributes::{CONTACT_ATTRIBUTES, attributes_value, read_attributes};
 use super::message::{escape_user, lists_parts, number, split_top, text, user_of};
 
 /// Diversions that are kept of a call. A call with more is in a loop: ISUP gives up at five (ITU-T Q.732.2).
@@ -59,6 +60,10 @@ pub struct Origin {
     pub diversions: Vec<Diversion>,
     /// How many more elements the INVITE may pass (RFC 3261 section 8.1.1.6).
     pub max_forwards: u8,
+    /// What the session is known by from end to end (RFC 7989).
+    pub trace: Option<Trace>,
+    /// What an appliance of ours has found out of the call; to be believed of those, and to be said to those, alone.
+    pub attributes: Vec<(String, String)>,
 }
 
 impl Default for Origin {
@@ -70,6 +75,8 @@ impl Default for Origin {
             history_private: false,
             diversions: Vec::new(),
             max_forwards: MAX_FORWARDS,
+            trace: None,
+            attributes: Vec::new(),
         }
     }
 }
@@ -90,6 +97,8 @@ impl Origin {
             diversions,
             max_forwards: number(headers, &HeaderName::MaxForwards)
                 .map_or(MAX_FORWARDS, |n| u8::try_from(n).unwrap_or(u8::MAX)),
+            trace: trace(headers),
+            attributes: attributes(headers),
         }
     }
 
@@ -108,6 +117,13 @@ impl Origin {
         };
         if !privacy.is_empty() {
             headers.push(("Privacy".to_owned(), privacy.to_owned()));
+        }
+        if let Some(trace) = self.trace {
+            // RFC 7989 section 5: the other end is not known yet.
+            headers.push(("Session-ID".to_owned(), format!("{trace};remote={:032}", 0)));
+        }
+        if audience == Audience::Trusted && !self.attributes.is_empty() {
+            headers.push((CONTACT_ATTRIBUTES.to_owned(), attributes_value(&self.attributes)));
         }
         if audience == Audience::Phone {
             let mut shown = self.diversions.iter().filter(|d| !d.withheld && !d.user.is_empty());
@@ -193,6 +209,17 @@ const CAUSES: [(&str, &str); 6] = [
     ("503", "unavailable"),
     ("487", "deflection"),
 ];
+
+/// RFC 7989 section 5: the sender's half of the identifier.
+fn trace(headers: &Headers) -> Option<Trace> {
+    let value = headers.value(&HeaderName::parse(&Bytes::from_static(b"Session-ID")))?;
+    text(split_top(&value, b';').next()?).trim().parse().ok()
+}
+
+fn attributes(headers: &Headers) -> Vec<(String, String)> {
+    let name = HeaderName::parse(&Bytes::from_static(CONTACT_ATTRIBUTES.as_bytes()));
+    headers.value(&name).map(|value| read_attributes(&text(&value))).unwrap_or_default()
+}
 
 fn is_nowhere(uri: &Uri) -> bool {
     uri.host().is_some_and(|host| host.to_string().eq_ignore_ascii_case(NOWHERE))

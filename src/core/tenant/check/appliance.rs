@@ -31,8 +31,10 @@ impl Checker<'_> {
         self.sip();
         self.media();
         self.admission();
+        self.node();
         self.cards_and_spans();
         self.trunks();
+        self.roles();
     }
 
     fn sip(&mut self) {
@@ -273,6 +275,7 @@ impl Checker<'_> {
             ("register", trunk.register),
             ("authenticate", trunk.authenticate),
             ("trusted", trunk.trusted),
+            ("node", trunk.node.is_some()),
             ("tls", trunk.tls.is_some()),
             ("outbound_proxy", trunk.outbound_proxy.is_some()),
             ("srtp", trunk.srtp != "off"),
@@ -292,6 +295,9 @@ impl Checker<'_> {
             }
         }
         self.in_range("failover_s", trunk.failover_s, 1..=32);
+        if let Some(node) = &trunk.node {
+            self.joined(node);
+        }
         if let Some(tls) = &trunk.tls {
             self.client_tls(tls);
         }

@@ -2,6 +2,7 @@
 
 mod appliance;
 mod contracts;
+mod nodes;
 mod routing;
 mod sites;
 mod tenants;

@@ -292,6 +292,8 @@ pub struct TrunkEntry {
     pub authenticate: bool,
     /// Whether the peers belong to our trust domain (RFC 3325).
     pub trusted: bool,
+    /// The name of the appliance of ours that it leads to.
+    pub node: Option<String>,
     /// Leading digits to strip before dialling out.
     pub strip: u8,
     /// When calls go out, and what they cost.

@@ -4,8 +4,8 @@ use super::*;
 use crate::base::Medium;
 use crate::core::contact::{self, Kind, Level, Mode, Modifier, Policy, Routing, Step, Weights};
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, CallerId, Card, Contract, Dns, Hunt, Media, Number, Peer, Queue, Refusal, Sharing,
-    SharingMode, Shown, Sip, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
+    Agent, AgentModifier, Attribute, CallerId, Card, Contract, Dns, Hunt, Media, Node, Number, Peer, Queue, Refusal,
+    Sharing, SharingMode, Shown, Sip, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
 };
 use crate::core::tls::{ClientTls, ServerTls};
 
@@ -309,6 +309,7 @@ fn the_fields_are_those_of_the_contract() {
         sip: Sip { tls: Some(server), dns: Dns { servers: vec!["x".into()] }, ..Sip::default() },
         media: Media { address6: text(), ..Media::default() },
         admission: Sharing::default(),
+        node: Node { name: "x".into(), roles: vec!["x".into()] },
         card: vec![Card { name: "x".into(), driver: "x".into(), spans: 1 }],
         span: vec![Span { name: "x".into(), card: "x".into(), span: 1, signalling: "x".into(), trunk: "x".into() }],
         tenant: vec![Tenant {
@@ -411,6 +412,7 @@ fn the_fields_are_those_of_the_contract() {
             register: true,
             authenticate: true,
             trusted: true,
+            node: text(),
             prefix: vec!["x".into()],
             strip: 1,
             cost: Decimal::whole(1),
@@ -455,10 +457,11 @@ fn the_fields_are_those_of_the_contract() {
     hold("sip", &full["sip"], SIP);
     hold("media", &full["media"], MEDIA);
     hold("admission", &full["admission"], ADMISSION);
+    hold("node", &full["node"], NODE);
     for (kind, fields) in ENTRIES {
         hold(kind, &full[*kind][0], fields);
     }
-    assert_eq!(object(&full).len(), ENTRIES.len() + 3);
+    assert_eq!(object(&full).len(), ENTRIES.len() + 4);
 }
 
 #[test]

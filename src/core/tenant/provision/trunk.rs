@@ -36,6 +36,10 @@ pub struct Trunk {
     /// told callers' numbers, withheld ones, too.
     #[serde(default, skip_serializing_if = "is_false")]
     pub trusted: bool,
+    /// The name of the appliance that it leads to, where that is one of ours (`[node]` there): both trust each other, flows reach
+    /// its numbers as `node:NAME/NUMBER`, and calls keep their trace and what is known of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// Prefixes of dialled numbers that go out here; the longest match of all trunks wins, and of those with the same one the
     /// cheapest. Empty: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,0 +1,77 @@
+//! Checks of this appliance's part among those that trunks join it to.
+
+use std::collections::HashSet;
+
+use super::Checker;
+use crate::core::ivr;
+use crate::core::tenant::provision::node::{RESOURCE, ROLES, SWITCH, WORKFLOW};
+
+impl Checker<'_> {
+    /// Its name and roles.
+    pub(super) fn node(&mut self) {
+        let node = &self.provision.node;
+        self.enter_single("node");
+        if !node.name.is_empty() {
+            self.name("name", &node.name);
+        }
+        if node.roles.is_empty() {
+            self.problem("roles", "`roles` is empty", ROLES.join(", "));
+        }
+        let mut seen = HashSet::new();
+        for (index, role) in node.roles.iter().enumerate() {
+            let field = format!("roles[{index}]");
+            self.one_of(&field, role, &ROLES);
+            if !seen.insert(role) {
+                self.problem(&field, format!("role {role:?} is there twice"), "each role once");
+            }
+        }
+    }
+
+    /// What of a whole provisioning an appliance without one of the roles must not have.
+    pub(super) fn roles(&mut self) {
+        let node = &self.provision.node;
+        let lacks = |role: &str| format!("this appliance is no {role:?}");
+        if !node.is(SWITCH) {
+            for (index, card) in self.provision.card.iter().enumerate() {
+                self.enter(index, card);
+                self.problem("name", lacks(SWITCH), "no card, or the role in `roles` of [node]");
+            }
+            for (index, trunk) in self.provision.trunk.iter().enumerate().filter(|(_, trunk)| trunk.node.is_none()) {
+                self.enter(index, trunk);
+                self.problem("name", lacks(SWITCH), "trunks with `node` only, or the role in `roles` of [node]");
+            }
+        }
+        if !node.is(RESOURCE) {
+            for (index, flow) in self.provision.flow.iter().enumerate() {
+                let passes_on = ivr::check(&flow.text, "").is_ok_and(|flow| flow.passes_on());
+                if !passes_on {
+                    self.enter(index, flow);
+                    let expected = "transfers alone, or the role in `roles` of [node]";
+                    self.problem("name", lacks(RESOURCE), expected);
+                }
+            }
+        }
+        if !node.is(WORKFLOW) {
+            let expected = "neither queues nor agents, or the role in `roles` of [node]";
+            for (index, queue) in self.provision.queue.iter().enumerate() {
+                self.enter(index, queue);
+                self.problem("name", lacks(WORKFLOW), expected);
+            }
+            for (index, agent) in self.provision.agent.iter().enumerate() {
+                self.enter(index, agent);
+                self.problem("name", lacks(WORKFLOW), expected);
+            }
+        }
+    }
+
+    /// A trunk that leads to another appliance.
+    pub(super) fn joined(&mut self, node: &str) {
+        self.name("node", node);
+        let own = &self.provision.node.name;
+        if own.is_empty() {
+            self.problem("node", "this appliance has no name", "`name` in [node], by which the others know it");
+        } else if own == node {
+            self.problem("node", format!("`node` is {node:?}, this appliance"), "another one's name");
+        }
+    }
+}
