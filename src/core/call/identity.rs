@@ -148,7 +148,8 @@ impl Switch {
         };
         origin.max_forwards = origin.max_forwards.saturating_sub(1);
         let mut shown = call.shown().map(str::to_owned);
-        if let Some(trunk) = step.trunk {
+        // Appliances of ours tell each other who calls, and show it by their own policies.
+        if let Some(trunk) = step.trunk.filter(|trunk| self.node_of(*trunk).is_none()) {
             let emergency = self.is_emergency_number(&step.number);
             let presented = self.presented(trunk, call.tenant, [call.shown(), Some(call.cdr.to.as_str())], emergency);
             if let Some(number) = presented.number {

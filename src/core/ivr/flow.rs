@@ -48,6 +48,8 @@ pub enum ReferenceKind {
     Prompt,
     /// A number that a transfer dials.
     Number,
+    /// Another appliance, to whose number a transfer leads.
+    Node,
 }
 
 /// A name in a flow that means something outside of it. Names with `{attribute}` in them are known only at run time
@@ -247,7 +249,7 @@ impl Transfer {
     pub(super) fn allows(&self, to: &str) -> bool {
         if self.to.is_uri() {
             is_uri(to)
-        } else if self.to.is_node() {
+        } else if self.to.node().is_some() {
             is_node(to)
         } else {
             is_number(to)

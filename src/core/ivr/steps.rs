@@ -525,8 +525,11 @@ fn transfer<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
     let transfer = Transfer { to, ring_s, on_busy, on_no_answer, on_machine, on_fail };
     match transfer.to.literal() {
         Some(text) if !transfer.allows(text) => r.fault(at, format!("`to` {text:?} cannot be called"), expected),
-        Some(text) if !transfer.to.is_uri() && !transfer.to.is_node() => r.refer(ReferenceKind::Number, text, at),
+        Some(text) if !transfer.to.is_uri() && transfer.to.node().is_none() => r.refer(ReferenceKind::Number, text, at),
         _ => {}
+    }
+    if let Some(node) = transfer.to.node() {
+        r.refer(ReferenceKind::Node, node, at);
     }
     Some(Action::Transfer(transfer))
 }

@@ -113,9 +113,10 @@ impl Template {
         matches!(self.parts.first(), Some(Part::Literal(text)) if text.starts_with("sip:") || text.starts_with("sips:"))
     }
 
-    /// Whether it is a number of another appliance by its own text, name and all, whatever the attributes hold.
-    pub(super) fn is_node(&self) -> bool {
-        matches!(self.parts.first(), Some(Part::Literal(text)) if text.starts_with("node:") && text.contains('/'))
+    /// The name of the appliance, where it is a number of another one by its own text, whatever the attributes hold.
+    pub(super) fn node(&self) -> Option<&str> {
+        let Some(Part::Literal(text)) = self.parts.first() else { return None };
+        text.strip_prefix("node:")?.split_once('/').map(|(name, _)| name)
     }
 
     /// Whether the host of a URI stands in its own text, with no attribute in it.

@@ -332,9 +332,7 @@ fn a_new_queue_is_foretold_what_its_agents_take_for_others() {
         b.finish(1);
         b.pass(10);
     }
-    b.enqueue(41, 1);
-    b.enqueue(42, 1);
-    b.enqueue(43, 2);
+    [(41, 1), (42, 1), (43, 2)].into_iter().for_each(|(item, queue)| b.enqueue(item, queue));
     b.outputs();
     b.engine.accepted(b.now, OfferId(41));
     // Nothing is known of queue 2, but that its only agent has one item of the other before, and takes 90 s for each.

@@ -332,9 +332,22 @@ fn the_other_steps() {
     );
     one("do = 'enqueue'\non_full = 'end'", "4:7: step \"a\" has no `queue`; expected the name of a queue");
     one("do = 'enqueue'\non_full = 'end'\nqueue = ''", "7:9: `queue` is empty; expected the name of a queue");
-    let to = "a number of `0-9*#+`, or \"sip:user@host\"";
+    let to = "a number of `0-9*#+`, \"node:NAME/NUMBER\", or \"sip:user@host\"";
     one("do = 'transfer'\non_fail = 'end'", &format!("4:7: step \"a\" has no `to`; expected {to}"));
-    for bad in ["", "sip:", "sip:@x", "mailto:x", "12a", "+", "sip:a b@c"] {
+    for bad in [
+        "",
+        "sip:",
+        "sip:@x",
+        "mailto:x",
+        "12a",
+        "+",
+        "sip:a b@c",
+        "node:",
+        "node:ivr",
+        "node:ivr/",
+        "node:/7",
+        "node:a b/7",
+    ] {
         one(
             &format!("do = 'transfer'\non_fail = 'end'\nto = '{bad}'"),
             &format!("7:6: `to` {bad:?} cannot be called; expected {to}"),

@@ -1,10 +1,15 @@
 //! Checks of this appliance's part among those that trunks join it to.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 
 use super::Checker;
 use crate::core::ivr;
+use crate::core::tenant::address;
+use crate::core::tenant::directory::Host;
+use crate::core::tenant::provision::Peer;
 use crate::core::tenant::provision::node::{RESOURCE, ROLES, SWITCH, WORKFLOW};
+use crate::proto::sip::Transport;
 
 impl Checker<'_> {
     /// Its name and roles.
@@ -30,6 +35,10 @@ impl Checker<'_> {
     /// What of a whole provisioning an appliance without one of the roles must not have.
     pub(super) fn roles(&mut self) {
         let node = &self.provision.node;
+        if node.roles.is_empty() || !node.roles.iter().all(|role| ROLES.contains(&role.as_str())) {
+            // That is told, and what else would be wrong depends on what is meant.
+            return;
+        }
         let lacks = |role: &str| format!("this appliance is no {role:?}");
         if !node.is(SWITCH) {
             for (index, card) in self.provision.card.iter().enumerate() {
@@ -61,6 +70,35 @@ impl Checker<'_> {
                 self.enter(index, agent);
                 self.problem("name", lacks(WORKFLOW), expected);
             }
+        }
+    }
+
+    /// Whether a flow's transfer to a number of another appliance has no way, or comes back here: that is told.
+    pub(super) fn leads_nowhere(&mut self, node: &str) -> bool {
+        if self.provision.node.name == node {
+            let what = format!("`node:{node}` is this appliance, so the call would go round in a circle");
+            self.problem("text", what, "the number itself, or another appliance's");
+            return true;
+        }
+        let known: Vec<&str> = self.provision.trunk.iter().filter_map(|trunk| trunk.node.as_deref()).collect();
+        let missing = !known.contains(&node);
+        if missing {
+            self.refers("text", "node", node, known);
+        }
+        missing
+    }
+
+    /// A peer that is this appliance itself.
+    pub(super) fn comes_back(&mut self, position: usize, peer: &Peer) {
+        let Host::Address(address) = Host::new(&peer.address) else { return };
+        let listeners = self.provision.sip.listen.iter().filter_map(|listen| address::listener(listen));
+        let is_ours = |(transport, local): (Transport, SocketAddr)| {
+            let port = peer.port.unwrap_or(if transport == Transport::Tls { 5061 } else { 5060 });
+            local.ip() == address.to_canonical() && local.port() == port
+        };
+        if listeners.into_iter().any(is_ours) {
+            let what = format!("peer {} is this appliance, so calls would go round in a circle", peer.address);
+            self.problem(&format!("peer[{position}].address"), what, "another host's address or port");
         }
     }
 

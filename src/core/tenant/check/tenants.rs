@@ -234,9 +234,13 @@ impl<'p> Checker<'p> {
                 }
             }
             Ok(checked) => {
-                let queues =
-                    checked.references().into_iter().filter(|reference| reference.kind == ReferenceKind::Queue);
-                for queue in queues {
+                let references = checked.references();
+                for node in references.iter().filter(|reference| reference.kind == ReferenceKind::Node) {
+                    if self.leads_nowhere(&node.name) {
+                        self.lies_at(node.line, node.column);
+                    }
+                }
+                for queue in references.iter().filter(|reference| reference.kind == ReferenceKind::Queue) {
                     if self.names.queues.contains(&(&flow.tenant, &queue.name)) {
                         continue;
                     }

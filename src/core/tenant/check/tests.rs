@@ -675,3 +675,55 @@ fn what_hardly_is_meant_is_told() {
     let many = warnings(&provision);
     assert_eq!((many.len(), many[WARNINGS_MAX].as_str()), (101, "11 more queues that no agent could ever serve"));
 }
+
+#[test]
+fn appliances_that_are_joined() {
+    let joined = |p: &mut Provision| {
+        p.node.name = "front".into();
+        p.trunk[1].node = Some("ivr".into());
+    };
+    assert_eq!(after(joined), []);
+    breaks("node.name", |p| p.node.name = "a b".into());
+    breaks("node.roles", |p| p.node.roles.clear());
+    breaks("node.roles[0]", |p| p.node.roles = vec!["swich".into(), "resource".into(), "workflow".into()]);
+    breaks("node.roles[3]", |p| p.node.roles.push("switch".into()));
+    breaks("trunk[1].node", |p| p.trunk[1].node = Some("ivr".into()));
+    breaks("trunk[1].node", |p| {
+        joined(p);
+        p.trunk[1].node = Some("front".into());
+    });
+    breaks("trunk[0].node", |p| {
+        p.node.name = "front".into();
+        p.trunk[0].node = Some("ivr".into());
+    });
+}
+
+/// A tenant's flow and what is said of it.
+fn flow_says(text: &str, change: impl FnOnce(&mut Provision)) -> Vec<String> {
+    let found = after(|p| {
+        p.node.name = "front".into();
+        p.trunk[1].node = Some("ivr".into());
+        p.flow[0].text = format!("[flow]\nstart = 'a'\n[step.a]\n{text}");
+        change(p);
+    });
+    found.into_iter().map(|(_, path, what)| format!("{path}: {what}")).collect()
+}
+
+#[test]
+fn transfers_to_other_appliances() {
+    let to = |node: &str| format!("do = 'transfer'\nto = 'node:{node}/{{dnis}}'\n");
+    assert_eq!(flow_says(&to("ivr"), |_| ()), [""; 0]);
+    assert!(flow_says(&to("iwr"), |_| ())[0].contains("node \"iwr\" is not there"));
+    assert!(flow_says(&to("front"), |_| ())[0].contains("go round in a circle"));
+    let only_passes = |p: &mut Provision| p.node.roles = vec!["switch".into(), "workflow".into()];
+    let first = |text: &str| flow_says(text, only_passes).into_iter().any(|said| said.starts_with("flow[0].name"));
+    assert!(!first(&to("ivr")) && first("do = 'answer'\nnext = 'b'\n[step.b]\ndo = 'hangup'\n"));
+}
+
+#[test]
+fn a_trunk_to_the_appliance_itself() {
+    breaks("trunk[1].peer[0].address", |p| {
+        p.sip.listen = vec!["udp:192.0.2.1:5062".into()];
+        (p.trunk[1].peer[0].address, p.trunk[1].peer[0].port) = ("192.0.2.1".into(), Some(5062));
+    });
+}
