@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-mod foretold;
-
 use super::*;
 use crate::base::{AgentId, Medium, Now, OfferId, QueueId, TenantId, TraitId, WorkItemId};
 use crate::core::contact::routing::{Policy, Routing};
@@ -9,6 +7,7 @@ use crate::core::contact::{Level, Mode, Schedule, Slots, Step, Want};
 use crate::core::journal::AgentStatus;
 
 mod explain;
+mod foretold;
 mod mass;
 
 const TENANT: TenantId = TenantId(1);
