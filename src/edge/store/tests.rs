@@ -652,7 +652,7 @@ fn what_was_learned_of_calls_is_kept_as_long_as_its_tenant() {
         let (now, later) = (Now::default(), Now::default().after(Duration::from_secs(60)));
         let (mut rate, mut talk) = (CallRate::new(now, 0.1), TalkTime::default());
         (0..calls).for_each(|_| rate.pass(later, true));
-        talk.learn(Duration::from_secs(calls));
+        talk.learn(Now::default(), Duration::from_secs(calls));
         Learned { tenant: "acme".into(), trunk: "carrier".into(), memory: Memory::of(&rate, &talk) }
     };
     let fact = |learned: Learned| Change::Learned { learned: Box::new(learned) };

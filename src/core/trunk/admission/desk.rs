@@ -310,7 +310,7 @@ impl Admission {
         self.pools.entry(pool).and_modify(|of| of.calls -= 1);
         if let Some(share) = self.shares.get_mut(&(pool, owner)) {
             share.calls -= 1;
-            share.talk.learn(now.mono.since(began));
+            share.talk.learn(now, now.mono.since(began));
         }
         self.entitle(owner);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::likely::Talk;
-use crate::base::lognormal::Learned;
+use crate::base::lognormal::{Learned, LogNormal};
 use crate::base::{Instant, Now};
 
 /// Half-lives of the memories that a call rate is kept with, in seconds: 4 minutes to 16 hours.
@@ -20,6 +20,8 @@ const GUESS_S: f64 = 180.0;
 const SWITCH_RATE: f64 = 1.0 / 7_200.0;
 /// How many of the last calls weigh in the mean talk time.
 const CALLS_MEMORY: f64 = 1_000.0;
+/// So many calls of the whole day count for an hour's own.
+const HOUR_CALLS: f64 = 200.0;
 /// Talk time that is assumed of a tenant nothing is known of, in seconds, and for how many calls that stands.
 const TALK_GUESS_S: f64 = 180.0;
 const TALK_GUESS_CALLS: f64 = 5.0;
@@ -150,42 +152,71 @@ fn hour_of(now: Now) -> usize {
     usize::try_from(now.wall.as_millis().div_euclid(3_600_000).rem_euclid(24)).unwrap_or(0)
 }
 
-/// How long calls last.
+/// How long calls last: their law, and by how much longer or shorter they are at each hour of the day. An hour counts for itself as
+/// far as it is known, the whole day for the rest.
 ///
-/// Cold start: 180 s count like five calls; the law is exponential until 30 calls were seen.
+/// Cold start: 180 s count like five calls; the law is exponential until 30 calls were seen, and each hour's length the day's.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TalkTime {
     calls: f64,
     mean_s: f64,
     law: Learned,
+    #[serde(default)]
+    hours: [OfHour; 24],
+    /// The hour that is meant.
+    #[serde(skip)]
+    hour: usize,
+}
+
+/// Calls that ended in one hour of the day.
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
+struct OfHour {
+    calls: f64,
+    mean_s: f64,
 }
 
 impl Default for TalkTime {
     fn default() -> Self {
-        Self { calls: TALK_GUESS_CALLS, mean_s: TALK_GUESS_S, law: Learned::default() }
+        let (calls, mean_s, hours) = (TALK_GUESS_CALLS, TALK_GUESS_S, [OfHour::default(); 24]);
+        Self { calls, mean_s, law: Learned::default(), hours, hour: 0 }
     }
 }
 
 impl TalkTime {
+    /// From here on the hour of now is meant.
+    pub fn pass(&mut self, now: Now) {
+        self.hour = hour_of(now);
+    }
+
     /// A call has ended.
-    pub fn learn(&mut self, talk: Duration) {
+    pub fn learn(&mut self, now: Now, talk: Duration) {
+        self.pass(now);
         self.calls = (self.calls + 1.0).min(CALLS_MEMORY);
         self.mean_s += (talk.as_secs_f64() - self.mean_s) / self.calls;
         self.law.learn(talk, CALLS_MEMORY);
+        if let Some(hour) = self.hours.get_mut(self.hour) {
+            hour.calls = (hour.calls + 1.0).min(CALLS_MEMORY);
+            hour.mean_s += (talk.as_secs_f64() - hour.mean_s) / hour.calls;
+        }
     }
 
     fn is_sound(&self) -> bool {
-        [self.calls, self.mean_s].iter().all(|n| n.is_finite() && *n > 0.0) && self.law.is_sound()
+        let hour = |hour: &OfHour| [hour.calls, hour.mean_s].iter().all(|n| n.is_finite() && *n >= 0.0);
+        let day = [self.calls, self.mean_s].iter().all(|n| n.is_finite() && *n > 0.0);
+        day && self.law.is_sound() && self.hours.iter().all(hour)
     }
 
-    /// The mean, in seconds; at least one.
+    /// The mean at this hour, in seconds; at least one.
     pub fn mean_s(&self) -> f64 {
-        self.mean_s.max(1.0)
+        let hour = self.hours.get(self.hour).copied().unwrap_or_default();
+        let known = hour.calls + HOUR_CALLS;
+        ((hour.calls * hour.mean_s + HOUR_CALLS * self.mean_s) / known).max(1.0)
     }
 
-    /// The law.
+    /// The law at this hour: the day's, for calls so much longer or shorter.
     pub fn law(&self) -> Talk {
-        self.law.law().map_or(Talk::Exponential(self.mean_s()), Talk::LogNormal)
+        let Some(law) = self.law.law() else { return Talk::Exponential(self.mean_s()) };
+        Talk::LogNormal(LogNormal { log_mean: law.log_mean + (self.mean_s() / self.mean_s.max(1.0)).ln(), ..law })
     }
 }
 
@@ -201,7 +232,7 @@ mod tests {
         for n in 0..200 {
             now = now.after(Duration::from_secs(20));
             rate.pass(now, true);
-            talk.learn(Duration::from_secs(30 + n % 60));
+            talk.learn(now, Duration::from_secs(30 + n % 60));
         }
         let memory = Memory::of(&rate, &talk);
         let text = serde_json::to_string(&memory).expect("numbers");
@@ -209,7 +240,8 @@ mod tests {
         let later = now.after(Duration::from_secs(86_400));
         let (again, talk_again) = read.recall(later, 0.01).expect("sound");
         assert!((again.rate() - rate.rate()).abs() < 0.05 * rate.rate(), "{} {}", again.rate(), rate.rate());
-        assert_eq!(talk_again, talk);
+        // The hour that is meant comes with the next look.
+        assert_eq!(TalkTime { hour: talk.hour, ..talk_again }, talk);
         for nonsense in [
             Memory { belief: [0.0; MEMORIES], ..memory.clone() },
             Memory { belief: [f64::NAN; MEMORIES], ..memory.clone() },
@@ -281,15 +313,39 @@ mod tests {
     }
 
     #[test]
+    fn talk_follows_the_hour_of_the_day() {
+        // From 9 to 10 calls last ten minutes, else two; 30 an hour.
+        let (mut now, mut talk) = (Now::default(), TalkTime::default());
+        for n in 0..30 * 24 * 40 {
+            now = now.after(Duration::from_secs(120));
+            let long = hour_of(now) == 9;
+            talk.learn(now, Duration::from_secs(if long { 570 } else { 105 } + n % 60));
+        }
+        let at = |hour: u64, talk: &TalkTime| {
+            let mut talk = *talk;
+            talk.pass(Now::default().after(Duration::from_secs(hour * 3_600 + 60)));
+            (talk.mean_s(), talk.law())
+        };
+        let ((nine, law), (ten, shorter)) = (at(9, &talk), at(10, &talk));
+        assert!((500.0..610.0).contains(&nine) && (120.0..150.0).contains(&ten), "{nine} {ten}");
+        assert!(law.ends_within(0.0, 120.0) < shorter.ends_within(0.0, 120.0));
+        // An hour of which little is known goes by the day.
+        let mut talk = TalkTime::default();
+        (0..1_000).for_each(|_| talk.learn(Now::default(), Duration::from_secs(60)));
+        talk.pass(Now::default().after(Duration::from_secs(5 * 3_600)));
+        assert!((talk.mean_s() - 60.0).abs() < 1.0, "{}", talk.mean_s());
+    }
+
+    #[test]
     fn talk_is_exponential_until_enough_is_known() {
         let mut talk = TalkTime::default();
         assert_eq!(talk.law(), Talk::Exponential(180.0));
         for n in 0..29 {
-            talk.learn(Duration::from_secs(100 + n));
+            talk.learn(Now::default(), Duration::from_secs(100 + n));
         }
         assert!(matches!(talk.law(), Talk::Exponential(_)));
         for n in 0..500 {
-            talk.learn(Duration::from_secs(60 + n % 120));
+            talk.learn(Now::default(), Duration::from_secs(60 + n % 120));
         }
         assert!(matches!(talk.law(), Talk::LogNormal(_)));
         assert!((talk.mean_s() - 119.5).abs() < 4.0, "{}", talk.mean_s());

@@ -100,6 +100,7 @@ impl Share {
     /// Brings the estimates up to now; gives whether prices are no longer those of them.
     fn look(&mut self, now: Now) -> bool {
         self.rate.pass(now, false);
+        self.talk.pass(now);
         let of = self.estimated();
         let moved = |from: f64, to: f64| (to / from.max(1e-12) - 1.0).abs() > MOVED;
         self.changed || moved(self.demand.rate, of.rate) || moved(self.demand.mean_s, of.mean_s)
