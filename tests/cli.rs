@@ -187,12 +187,13 @@ fn a_backup_brings_everything_back() {
 #[test]
 fn what_needs_a_running_appliance_says_so() {
     let (dir, _) = provisioned();
-    let orders: [&[&str]; 9] = [
+    let orders: [&[&str]; 10] = [
         &["status"],
         &["calls", "--json"],
         &["agents"],
         &["queues"],
         &["trunks"],
+        &["sites", "--json"],
         &["contracts", "--json"],
         &["hangup", "1"],
         &["agent", "sign-in", "acme/a1"],

@@ -50,6 +50,8 @@ pub(super) enum Command {
     Queues(View),
     /// Trunks and their health
     Trunks(View),
+    /// Sites: the ways to them, whether they are up, and who sits there
+    Sites(View),
     /// Tenants' contracts: calls permitted and in progress on shared trunks, and what a circuit costs now
     Contracts(View),
     /// Where requests to a SIP URI would go, as DNS says now

@@ -78,6 +78,15 @@ pub fn trunks(dir: &Path, view: &View) -> Result<(), CliError> {
     })
 }
 
+/// Sites.
+pub fn sites(dir: &Path, view: &View) -> Result<(), CliError> {
+    show(dir, view, &Query::Sites, |reply, json| match reply {
+        Reply::Sites { sites } if json => output::json(&sites),
+        Reply::Sites { sites } => text(&render::sites(sites)),
+        other => unexpected(other),
+    })
+}
+
 /// What tenants are permitted on the trunks that they share.
 pub fn contracts(dir: &Path, view: &View) -> Result<(), CliError> {
     show(dir, view, &Query::Contracts, |reply, json| match reply {

@@ -101,6 +101,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Agents(view) => live::agents(&dir, &view),
         Command::Queues(view) => live::queues(&dir, &view),
         Command::Trunks(view) => live::trunks(&dir, &view),
+        Command::Sites(view) => live::sites(&dir, &view),
         Command::Contracts(view) => live::contracts(&dir, &view),
         Command::Locate { uri, json } => live::locate(&dir, uri, json),
         Command::Bans(view) => live::bans(&dir, &view),

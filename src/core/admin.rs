@@ -8,7 +8,7 @@ use crate::base::{AgentId, Now, Timestamp};
 use crate::core::call::{Call, CallState};
 use crate::core::control::{AgentView, Alarm, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
 use crate::core::ivr;
-use crate::core::journal::{Change, Seq};
+use crate::core::journal::{AgentStatus, Change, Seq};
 use crate::core::switch::{Output, StoredAgent, Switch, Timer};
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::tenant::{Directory, Provision};
@@ -232,6 +232,7 @@ impl Switch {
             let (_, _, status, reason) = stored;
             if let Some(id) = self.stored_agent(stored) {
                 self.queue.restore(now, id, *status, reason);
+                self.reachability(now, id);
             }
         }
         while let Some(output) = self.queue.poll_output() {
@@ -243,9 +244,10 @@ impl Switch {
         let reply = match query {
             Query::Status => Reply::Status(Box::new(self.status())),
             Query::Calls => Reply::Calls { calls: self.call_views() },
-            Query::Agents => Reply::Agents { agents: self.agent_views(now) },
+            Query::Agents => Reply::Agents { agents: self.agent_views() },
             Query::Queues => Reply::Queues { queues: self.queue_views(now) },
             Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
+            Query::Sites => Reply::Sites { sites: self.site_views() },
             Query::Contracts => Reply::Contracts { contracts: self.contract_views(now) },
             Query::Routes { number, at, tenant } => {
                 let view = self.routes_view(now, &number, at.unwrap_or(now.wall), tenant.as_deref());
@@ -297,6 +299,7 @@ impl Switch {
             agents_busy: counters.agents_busy as u64,
             agents_wrap_up: counters.agents_wrap_up as u64,
             agents_not_ready: counters.agents_not_ready as u64,
+            agents_unreachable: self.unreachable_agents() as u64,
             registrations: self.sip.bindings_len() as u64,
             recordings_refused: self.counters.recordings_refused,
             encrypted_legs: self.encrypted_legs() as u64,
@@ -307,6 +310,12 @@ impl Switch {
             bounds: self.bounds(),
             alarms: self.alarms.list(),
         }
+    }
+
+    /// Agents who are signed in, and to whom no way is sound.
+    fn unreachable_agents(&self) -> usize {
+        let signed_in = self.queue.agents().filter(|state| state.status != AgentStatus::Null);
+        signed_in.filter(|state| !self.is_reached(state.id)).count()
     }
 
     fn call_views(&self) -> Vec<CallView> {
@@ -345,12 +354,13 @@ impl Switch {
         }
     }
 
-    fn agent_views(&self, now: Now) -> Vec<AgentView> {
+    fn agent_views(&self) -> Vec<AgentView> {
         let mut views: Vec<AgentView> = self
             .queue
             .agents()
             .filter_map(|state| {
                 let entry = self.directory.agent(state.id)?;
+                let site = self.site_of(state.id).and_then(|site| self.directory.site(site));
                 Some(AgentView {
                     tenant: self.directory.tenant(entry.tenant)?.name.clone(),
                     name: entry.name.clone(),
@@ -358,7 +368,9 @@ impl Switch {
                     reason: state.reason.to_owned(),
                     since: state.since,
                     answered: state.answered,
-                    reachable: self.is_reachable(now, state.id),
+                    reachable: self.is_reached(state.id),
+                    cut: state.cut,
+                    site: site.map_or(String::new(), |site| site.name.clone()),
                 })
             })
             .collect();

@@ -148,6 +148,8 @@ pub enum Query {
     Queues,
     /// Trunks, peers, spans and their health.
     Trunks,
+    /// Sites, the ways to them and their health.
+    Sites,
     /// What tenants are permitted on the trunks that they share.
     Contracts,
     /// By which trunks a number would be reached, in which order.
@@ -251,6 +253,11 @@ pub enum Reply {
         /// By name.
         trunks: Vec<TrunkView>,
     },
+    /// Answer to [`Query::Sites`].
+    Sites {
+        /// By name.
+        sites: Vec<SiteView>,
+    },
     /// Answer to [`Query::Contracts`].
     Contracts {
         /// By tenant and trunk, as provisioned.
@@ -350,6 +357,9 @@ pub struct Status {
     pub agents_wrap_up: u64,
     /// See `agents_ready`.
     pub agents_not_ready: u64,
+    /// Agents who are signed in, and to whom no way leads.
+    #[serde(default)]
+    pub agents_unreachable: u64,
     /// Phones registered now.
     pub registrations: u64,
     /// Conversations that were to be recorded, and were not, or not to their end.
@@ -454,8 +464,30 @@ pub struct AgentView {
     pub since: Timestamp,
     /// Calls answered since start.
     pub answered: u64,
-    /// Whether a phone is reachable: fixed contact or live registration.
+    /// Whether some way to the agent is sound: a phone with a fixed contact or a live registration that is not known to be silent, or
+    /// a trunk.
     pub reachable: bool,
+    /// Whether every way is dead, so that no work is offered.
+    #[serde(default)]
+    pub cut: bool,
+    /// Where the agent sits; empty without a site.
+    #[serde(default)]
+    pub site: String,
+}
+
+/// A site.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SiteView {
+    /// Name.
+    pub name: String,
+    /// Whether a way leads there; none where there is neither a trunk nor a phone that is asked.
+    pub up: Option<bool>,
+    /// The trunks to its switch, and its agents' phones, one line each.
+    pub ways: Vec<String>,
+    /// Agents there who are signed in.
+    pub agents: u64,
+    /// Of these, those who cannot be reached.
+    pub unreachable: u64,
 }
 
 /// A queue.

@@ -32,6 +32,7 @@ use crate::core::tenant::{Directory, Provision};
 use crate::core::tls::{Profile, Profiles, ServerTls};
 use crate::core::trunk::admission::{Admission, Mode};
 use crate::core::trunk::locator::Locator;
+use crate::core::trunk::pulse::Pulses;
 use crate::core::trunk::reach::Reach;
 use crate::core::trunk::servers::Servers;
 use crate::core::trunk::sharing::Sharers;
@@ -254,6 +255,8 @@ pub(crate) enum Timer {
     InfoDigits(LegId),
     /// When a trunk's peer is due for an OPTIONS probe.
     Probe(TrunkId, usize),
+    /// When phones of agents at sites are to be asked whether they answer.
+    Pulses,
     /// When a source that guessed passwords is heard again.
     Unheard(Source),
     /// When the certificates are to be looked at: whether one ends soon.
@@ -329,6 +332,8 @@ pub struct Switch {
     pub(crate) trunks: HashMap<TrunkId, TrunkHealth>,
     /// The trunks that lead to agents.
     pub(crate) reach: Reach,
+    /// Whether the SIP phones of agents at sites answer.
+    pub(crate) pulses: Pulses,
     /// Who may use the trunks that tenants share.
     pub(crate) admission: Admission,
     pub(crate) sharers: Sharers,
@@ -428,6 +433,7 @@ impl Switch {
             spans_down: HashSet::new(),
             trunks: HashMap::new(),
             reach: Reach::default(),
+            pulses: Pulses::default(),
             admission: Admission::new(Mode::Priced),
             sharers: Sharers::default(),
             locator: Locator::new(&config.listeners),
@@ -571,6 +577,7 @@ impl Switch {
             Timer::Locate(call) => self.go_on(now, call, true),
             Timer::LocateFor(token) => self.answer_location(now, token, true),
             Timer::Probe(trunk, peer) => self.probe_peer(now, trunk, peer),
+            Timer::Pulses => self.ask_phones(now),
             Timer::Unheard(source) => self.guessed(now, source),
             Timer::Certificates => self.watch_certificates(now),
             Timer::Learned => self.store_learned_and_go_on(now),
@@ -678,6 +685,7 @@ impl Switch {
         self.queue.check_invariants();
         self.check_works();
         self.check_sharing();
+        self.check_pulses();
         self.sip.check_invariants();
     }
 }

@@ -1,9 +1,9 @@
 //! Agents at sites: reached by telephone number, behind the site's own switch, by one way after the other.
 
 use cordboard::base::{Cause, DialString};
-use cordboard::core::control::Command;
+use cordboard::core::control::{Command, Query, Reply, SiteView};
 use cordboard::core::journal::{AgentStatus, Direction};
-use cordboard::core::tenant::provision::{Agent, Site, Trunk};
+use cordboard::core::tenant::provision::{Agent, Contract, Refusal, Site, Trunk};
 use cordboard::core::tenant::{Provision, check};
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink;
@@ -225,4 +225,203 @@ fn an_agent_behind_a_switch_is_dialled_by_name() {
     let phone = desk.rings(Party::Backup, EXTENSION).expect("ana is rung");
     desk.accept(Party::Backup, phone);
     assert!(desk.heard(Party::Phones, |event| matches!(event, Event::Answered { session, .. } if *session == call)));
+}
+
+// ---- links that are lost ----
+
+fn site(desk: &mut Desk) -> SiteView {
+    let Reply::Sites { sites } = desk.query(Query::Sites) else { panic!("sites") };
+    sites.into_iter().next().expect("berlin")
+}
+
+fn alarms(desk: &mut Desk) -> Vec<(String, String)> {
+    let Reply::Status(status) = desk.query(Query::Status) else { panic!("status") };
+    status.alarms.into_iter().map(|alarm| (alarm.name, alarm.subject)).collect()
+}
+
+fn site_down() -> (String, String) {
+    ("site-down".into(), "berlin".into())
+}
+
+/// Ana is behind Berlin's circuits alone, and better than Ben, who has a SIP phone elsewhere.
+fn ana_on_circuits() -> Desk {
+    berlin(|p| {
+        p.site[0].trunks.remove(0);
+        p.agent[0].phone = None;
+        let contact = Some("sip:ben@127.0.0.3:5080".into());
+        p.agent[1] = Agent { site: None, extension: None, contact, ..p.agent[1].clone() };
+    })
+}
+
+fn cut(desk: &mut Desk, cut: bool) {
+    desk.card(CardInput::Span { span: 1, alarm: cut.then_some("red") });
+}
+
+#[test]
+fn a_link_lost_while_ringing_gives_the_offer_to_another_at_once() {
+    let mut desk = ana_on_circuits();
+    desk.client("100");
+    desk.seconds(2);
+    assert!(desk.port_on(1).is_some(), "ana is rung");
+    cut(&mut desk, true);
+    let ben = desk.rings(Party::Phones, "ben").expect("ben is rung in the same moment");
+    assert_eq!((desk.agent("ana"), alarms(&mut desk).contains(&site_down())), (AgentStatus::Ready, true));
+    let view = site(&mut desk);
+    assert_eq!((view.up, view.agents, view.unreachable), (Some(false), 1, 1));
+    assert_eq!(view.ways, ["trunk central-office shut"]);
+    desk.accept(Party::Phones, ben);
+    assert_eq!(desk.state(), "talking acme/ben");
+    // Back without signing in anew.
+    cut(&mut desk, false);
+    desk.seconds(5);
+    assert!(!alarms(&mut desk).contains(&site_down()));
+    assert_eq!(site(&mut desk).unreachable, 0);
+    desk.client("100");
+    desk.seconds(2);
+    assert!(desk.port_on(1).is_some(), "ana is rung again");
+}
+
+#[test]
+fn a_caller_keeps_its_place_when_nobody_else_is_there() {
+    let mut desk = ana_on_circuits();
+    desk.command(Command::SignOut { tenant: "acme".into(), agent: "ben".into() });
+    desk.client("100");
+    desk.seconds(2);
+    cut(&mut desk, true);
+    desk.seconds(2);
+    assert_eq!(desk.state(), "waiting sales");
+    assert!(desk.port_on(1).is_none());
+    cut(&mut desk, false);
+    desk.seconds(8);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    talks_to_ana(&mut desk);
+}
+
+#[test]
+fn a_link_lost_during_wrap_up_holds_work_back_after_it() {
+    let mut desk = ana_on_circuits();
+    let mut p = desk.disk.provision.clone();
+    p.agent[0].wrap_up_s = 20;
+    desk.command(Command::Provision { provision: Box::new(p) });
+    desk.command(Command::SignOut { tenant: "acme".into(), agent: "ben".into() });
+    let client = desk.client("100");
+    desk.seconds(8);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(2);
+    assert_eq!(desk.agent("ana"), AgentStatus::WrapUp);
+    cut(&mut desk, true);
+    desk.client("100");
+    desk.seconds(30);
+    assert_eq!((desk.agent("ana"), desk.state()), (AgentStatus::Ready, "waiting sales".to_owned()));
+    cut(&mut desk, false);
+    desk.seconds(3);
+    assert!(desk.port_on(1).is_some(), "ana is rung");
+}
+
+/// Ana's SIP phone is at Berlin, which has no switch; Ben's is elsewhere.
+fn ana_by_internet(probe_s: u32) -> Desk {
+    let mut p = provision(PROVISION);
+    p.site.push(Site {
+        name: "berlin".into(),
+        timezone: "Europe/Berlin".into(),
+        trunks: Vec::new(),
+        extension_strip: 0,
+        extension_prefix: String::new(),
+        probe_s,
+    });
+    p.agent[0].site = Some("berlin".into());
+    p.agent[0].signed_in = true;
+    assert_eq!(check(&p), []);
+    Desk::new(1, p)
+}
+
+#[test]
+fn a_phone_that_leaves_two_questions_unanswered_is_out_until_it_answers() {
+    let mut desk = ana_by_internet(10);
+    desk.seconds(30);
+    assert_eq!((site(&mut desk).up, site(&mut desk).ways), (Some(true), vec!["1 phones, 0 do not answer".to_owned()]));
+    desk.client("100");
+    desk.rings(Party::Phones, "ana").expect("ana is rung");
+    desk.dead.insert(Party::Phones);
+    // It rang, so nothing but the questions tells: 4 s to the next one while it rings, and 4 s for each of two answers.
+    let mut waited = 0;
+    while !alarms(&mut desk).contains(&site_down()) {
+        desk.seconds(1);
+        waited += 1;
+        assert!(waited <= 12, "within the bound");
+    }
+    assert_eq!(desk.state(), "waiting sales");
+    desk.seconds(20);
+    desk.dead.clear();
+    desk.seconds(11);
+    assert!(!alarms(&mut desk).contains(&site_down()));
+    desk.agent_answers("ana");
+    talks_to_ana(&mut desk);
+}
+
+#[test]
+fn a_phone_that_says_nothing_to_a_call_is_out_at_once() {
+    let mut desk = ana_by_internet(3_600);
+    desk.command(Command::SignIn { tenant: "acme".into(), agent: "ben".into() });
+    desk.dead.insert(Party::Phones);
+    desk.client("100");
+    desk.seconds(3);
+    assert!(!alarms(&mut desk).contains(&site_down()));
+    desk.seconds(2);
+    assert!(alarms(&mut desk).contains(&site_down()));
+    assert_eq!(desk.agent("ana"), AgentStatus::Ready, "not marked");
+    let Reply::Agents { agents } = desk.query(Query::Agents) else { panic!("agents") };
+    let shown: Vec<_> = agents.iter().map(|of| (of.name.as_str(), of.reachable, of.cut, of.site.as_str())).collect();
+    assert_eq!(shown, [("ana", false, true, "berlin"), ("ben", true, false, "")]);
+    assert_eq!(desk.agent("ben"), AgentStatus::Busy, "ben is offered it now");
+}
+
+#[test]
+fn without_questions_nothing_is_asked() {
+    let mut desk = ana_by_internet(0);
+    desk.dead.insert(Party::Phones);
+    desk.seconds(100);
+    assert_eq!((site(&mut desk).up, alarms(&mut desk)), (None, vec![]));
+    assert!(site(&mut desk).ways.is_empty());
+}
+
+#[test]
+fn who_signs_out_is_not_asked_any_more() {
+    let mut desk = ana_by_internet(10);
+    desk.dead.insert(Party::Phones);
+    desk.seconds(20);
+    assert!(alarms(&mut desk).contains(&site_down()));
+    desk.command(Command::SignOut { tenant: "acme".into(), agent: "ana".into() });
+    assert_eq!((site(&mut desk).up, alarms(&mut desk)), (None, vec![]));
+}
+
+#[test]
+fn agents_out_of_reach_permit_their_tenant_no_calls() {
+    let mut desk = berlin(|p| {
+        p.site[0].trunks.remove(0);
+        p.agent[0].phone = None;
+        p.trunk.iter_mut().find(|trunk| trunk.name == "carrier").expect("provisioned").calls_max = 10;
+        p.tenant[0].contract = Some(Contract {
+            trunks: vec!["carrier".into()],
+            ratio: "1".parse().expect("a decimal"),
+            after_hours: 0,
+            worth_within: 1.0,
+            worth_beyond: 0.25,
+            refused: Refusal::NoCircuit,
+            refused_flow: None,
+        });
+    });
+    let agents = |desk: &mut Desk| {
+        let Reply::Contracts { contracts } = desk.query(Query::Contracts) else { panic!("contracts") };
+        contracts[0].agents
+    };
+    assert_eq!(agents(&mut desk), 2);
+    cut(&mut desk, true);
+    assert_eq!(agents(&mut desk), 0);
+    cut(&mut desk, false);
+    desk.seconds(5);
+    assert_eq!(agents(&mut desk), 2);
 }

@@ -121,9 +121,17 @@ impl Switch {
     /// An offer came to nothing: the call waits on, unless it was to go elsewhere.
     pub(super) fn offer_refused(&mut self, now: Now, offer: OfferId, why: OfferEnd) {
         let item = self.queue.offered(offer);
-        self.queue.refused(now, offer, why);
+        self.offer_over(now, offer, why);
         if let Some(item) = item {
             self.after_offer(now, item);
+        }
+    }
+
+    /// Tells the queue that an offer came to nothing: who is known to be out of reach is not marked for it.
+    pub(crate) fn offer_over(&mut self, now: Now, offer: OfferId, why: OfferEnd) {
+        match why {
+            OfferEnd::Unreachable | OfferEnd::Failed => self.queue.unreached(now, offer, why),
+            _ => self.queue.refused(now, offer, why),
         }
     }
 
@@ -148,8 +156,15 @@ impl Switch {
         let Some(leg) = self.by_offer.get(&offer).copied() else {
             return redialled.into_iter().for_each(|item| self.after_offer(now, item));
         };
-        let cause = if why == OfferEnd::NoAnswer { Cause::NoAnswer } else { Cause::Normal };
+        let cause = match why {
+            OfferEnd::NoAnswer => Cause::NoAnswer,
+            OfferEnd::Unreachable => Cause::NetworkOutOfOrder,
+            _ => Cause::Normal,
+        };
         let call = self.legs.get(&leg).map(|l| l.call);
+        if why == OfferEnd::Unreachable {
+            self.unoccupy(leg);
+        }
         self.release_leg(now, leg, cause);
         let Some(c) = call.and_then(|c| self.calls.get_mut(&c)) else { return };
         c.route.clear();
@@ -180,7 +195,13 @@ impl Switch {
                 return self.end_call(now, call, cause);
             }
         }
+        // The queue may have taken it back already, when the way was seen to be dead.
+        let taken_back = self.queue.offered(offer).is_none();
         self.offer_refused(now, offer, why);
+        let state = self.calls.get(&call).map(|c| c.state);
+        if let (true, Some(CallState::Waiting(wait))) = (taken_back, state) {
+            self.after_offer(now, wait.item);
+        }
     }
 
     /// An agent answered: the caller leaves the queue, unless the offer is stale.
@@ -272,8 +293,9 @@ impl Switch {
     fn agent_changed(&mut self, now: Now, agent: AgentId, status: AgentStatus, reason: String) {
         let Some(entry) = self.directory.agent(agent) else { return };
         let tenant = self.directory.tenant(entry.tenant).map_or(String::new(), |t| t.name.clone());
-        let (id, name) = (entry.tenant, entry.name.clone());
-        self.agent_counts(now, id, agent, status);
+        let name = entry.name.clone();
+        self.agent_counts(now, agent);
+        self.look_at_pulse(now, agent);
         self.journal(Change::AgentChanged { tenant, agent: name, status, reason, at: now.wall });
     }
 

@@ -7,6 +7,7 @@ use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, WorkItemId};
 use crate::core::call::{CallState, LEGS_PER_CALL_MAX, Role, RouteStep};
 use crate::core::queue::OfferEnd;
 use crate::core::switch::{Switch, Timer};
+use crate::core::trunk::pulse::ANSWER_MAX;
 
 /// Pause before an offer that found no socket or session is tried again. The media plane binds more within a few
 /// milliseconds; a call that ends gives its own back.
@@ -94,8 +95,14 @@ impl Switch {
         // A way whose servers are not known is not waited for: the agent is rung now, or another is.
         let known = self.spread(now, call, step).and_then(Result::ok).and_then(|ways| ways.into_iter().next());
         let leg = self.dial(now, call, &known.ok_or(Cause::NoRoute)?, role)?;
+        if let (None, Some(agent)) = (step.trunk, step.agent) {
+            self.phone_rings(now, agent);
+        }
         let entry = step.peer.and(step.trunk).and_then(|trunk| self.directory.trunk(trunk));
-        if let Some(silence) = entry.map(|entry| Duration::from_secs(entry.failover_s.into())) {
+        // Without such a question a phone's silence says no more than that nobody answers.
+        let asked = step.trunk.is_none() && step.agent.is_some_and(|agent| self.pulses.has(agent));
+        let silence = entry.map(|entry| Duration::from_secs(entry.failover_s.into()));
+        if let Some(silence) = silence.or(asked.then_some(ANSWER_MAX)) {
             self.arm(now.mono + silence, Timer::PeerSilent(leg));
         }
         Ok(leg)
@@ -123,6 +130,13 @@ impl Switch {
             c.client = leg;
         }
         true
+    }
+
+    /// An agent's leg whose way is dead: what it says or not does not keep the agent from being rung another way, or again.
+    pub(super) fn unoccupy(&mut self, leg: LegId) {
+        if let Some(l) = self.legs.get_mut(&leg).filter(|l| matches!(l.role, Role::Agent { .. })) {
+            l.phone = None;
+        }
     }
 
     /// An offer that found no resources is tried again in a moment. False: it was so often enough.

@@ -155,12 +155,13 @@ impl Switch {
         if l.sip().is_none_or(|s| self.sip.is_heard(s.session)) {
             return;
         }
+        let (role, trunk) = (l.role, l.trunk);
         if let Some(server) = l.sip().and_then(|sip| sip.server) {
             self.server_failed(now, server, None);
         }
-        // It is not known to ring, so that it does not keep the agent from being rung another way.
-        if let Some(l) = self.legs.get_mut(&leg).filter(|l| matches!(l.role, Role::Agent { .. })) {
-            l.phone = None;
+        self.unoccupy(leg);
+        if let (Role::Agent { agent, .. }, None) = (role, trunk) {
+            return self.phone_silent(now, leg, agent);
         }
         self.fail_leg(now, leg, Cause::TimerExpired);
     }

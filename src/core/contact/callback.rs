@@ -382,7 +382,7 @@ impl Switch {
     pub(crate) fn wish_refused(&mut self, now: Now, id: WorkItemId, why: OfferEnd) {
         let Some(offer) = self.works.get(id).and_then(|item| item.offer) else { return };
         self.work_returns(now, id, why.as_str());
-        self.queue.refused(now, offer, why);
+        self.offer_over(now, offer, why);
         self.after_return(now, id);
     }
 

@@ -7,6 +7,7 @@ use crate::base::{AgentId, Instant, Medium, OfferId, QueueId, TenantId, Timestam
 use crate::core::journal::AgentStatus;
 
 use super::class::{Busy, ClassId};
+use super::offer::OfferEnd;
 use super::posture::Posture;
 use super::profile::{AgentProfile, Refusal};
 use super::view::AgentState;
@@ -99,6 +100,8 @@ pub(super) struct Agent {
     wrap_up_until: Option<Instant>,
     idle_since: Instant,
     reachable: bool,
+    /// Every way to it is dead.
+    cut: bool,
     answered: u64,
 }
 
@@ -119,6 +122,7 @@ impl Agent {
             wrap_up_until: None,
             idle_since: Instant::ZERO,
             reachable: false,
+            cut: false,
             answered: 0,
         };
         agent.update(profile, class);
@@ -141,7 +145,7 @@ impl Agent {
             status,
             reason: reason.to_owned(),
             open: self.posture().map(|posture| (posture, self.idle_since)),
-            works: occupied || (self.standing == Standing::Ready && self.reachable),
+            works: occupied || (self.standing == Standing::Ready && self.reachable && !self.cut),
             busy: self.busy(),
             wrap_up_until: self.wrap_up_until,
         }
@@ -149,7 +153,7 @@ impl Agent {
 
     fn posture(&self) -> Option<Posture> {
         let wants = self.standing == Standing::Ready && self.next == Next::Ready;
-        if !wants || self.hand.is_none() || self.wrap_up_until.is_some() {
+        if !wants || self.cut || self.hand.is_none() || self.wrap_up_until.is_some() {
             return None;
         }
         Posture::new(!self.reachable, self.tasks.iter().map(|task| task.medium))
@@ -187,6 +191,7 @@ impl Agent {
             since: self.since,
             answered: self.answered,
             reachable: self.reachable,
+            cut: self.cut,
             offer: self.offer,
             items: self.tasks.iter().map(|task| (task.item, task.medium)).collect(),
         }
@@ -205,6 +210,25 @@ impl Agent {
     /// Whether offers can reach the phone.
     pub(super) fn set_reachable(&mut self, reachable: bool) {
         self.reachable = reachable;
+    }
+
+    /// Whether every way to it is dead.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Whether nothing that is spoken can be taken.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.cut || !self.reachable
+    }
+
+    /// Whether every way to the agent is dead. Who was marked for that is ready again with the first that is not.
+    pub(super) fn set_cut(&mut self, now: Instant, cut: bool) {
+        let back = mem::replace(&mut self.cut, cut) && !cut;
+        if back && self.standing == Standing::NotReady(OfferEnd::Unreachable.as_str().to_owned()) {
+            self.standing = Standing::Ready;
+            self.idle_since = now;
+        }
     }
 
     /// Gives the hand away for an offer; none unless something can be taken.

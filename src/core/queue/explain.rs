@@ -264,6 +264,7 @@ impl Engine {
         let Some((posture, idle_since)) = footing.open else {
             return without(match footing.status {
                 AgentStatus::Null | AgentStatus::NotReady => Verdict::Away(footing.status),
+                _ if agent.is_cut() => Verdict::Unreachable,
                 status => Verdict::Occupied(status),
             });
         };

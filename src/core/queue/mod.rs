@@ -39,6 +39,7 @@
 mod agent;
 mod burden;
 mod class;
+mod cut;
 mod dispatch;
 mod engine;
 mod explain;

@@ -16,7 +16,7 @@ fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn agent(id: u32, skills: &[(u32, f64)]) -> AgentProfile {
+pub(super) fn agent(id: u32, skills: &[(u32, f64)]) -> AgentProfile {
     let traits = skills.iter().map(|&(skill, level)| (TraitId(skill), Level::new(level))).collect();
     let (minds, slots) = (vec![], Slots::default());
     AgentProfile { id: AgentId(id), tenant: TENANT, traits, minds, slots, ring: s(20), wrap_up: Duration::ZERO }
@@ -32,7 +32,7 @@ fn skill(&(skill, least): &(u32, f64)) -> [Want; 2] {
     [want(Mode::Required, least, 0), want(Mode::Preferred, 1.0, 100)]
 }
 
-fn queue(id: u32, needs: &[(u32, f64)]) -> QueueProfile {
+pub(super) fn queue(id: u32, needs: &[(u32, f64)]) -> QueueProfile {
     QueueProfile {
         id: QueueId(id),
         tenant: TENANT,
@@ -48,13 +48,13 @@ fn queue(id: u32, needs: &[(u32, f64)]) -> QueueProfile {
 
 /// An engine with a clock beside it. What changes about agents, and whether anybody could
 /// take an item, is left out of what it returns unless asked for.
-struct Bench {
-    engine: Engine,
-    now: Now,
+pub(super) struct Bench {
+    pub(super) engine: Engine,
+    pub(super) now: Now,
 }
 
 impl Bench {
-    fn new(agents: Vec<AgentProfile>, queues: Vec<QueueProfile>) -> Self {
+    pub(super) fn new(agents: Vec<AgentProfile>, queues: Vec<QueueProfile>) -> Self {
         let mut bench = Self { engine: Engine::new(1_000), now: Now::default() };
         let ids: Vec<_> = agents.iter().map(|a| a.id).collect();
         bench.engine.provision(bench.now, vec![], agents, queues);
@@ -68,7 +68,7 @@ impl Bench {
         bench
     }
 
-    fn pass(&mut self, seconds: u64) {
+    pub(super) fn pass(&mut self, seconds: u64) {
         self.now = self.now.after(s(seconds));
         self.engine.handle_timeout(self.now);
         self.engine.check_invariants();
@@ -79,16 +79,16 @@ impl Bench {
         std::iter::from_fn(|| self.engine.poll_output()).collect()
     }
 
-    fn outputs(&mut self) -> Vec<Output> {
+    pub(super) fn outputs(&mut self) -> Vec<Output> {
         let told = |o: &Output| !matches!(o, Output::AgentChanged { .. } | Output::Unservable { .. });
         self.all_outputs().into_iter().filter(told).collect()
     }
 
-    fn enqueue(&mut self, item: u64, queue: u32) {
+    pub(super) fn enqueue(&mut self, item: u64, queue: u32) {
         self.add(item, Entry::new(QueueId(queue), Medium::Voice));
     }
 
-    fn add(&mut self, item: u64, entry: Entry) {
+    pub(super) fn add(&mut self, item: u64, entry: Entry) {
         assert_eq!(self.engine.enqueue(self.now, WorkItemId(item), entry), Ok(()));
     }
 
@@ -98,17 +98,17 @@ impl Bench {
         assert!(item.is_some_and(|item| self.engine.finished(self.now, item)), "{agent} has something in hand");
     }
 
-    fn status(&self, agent: u32) -> (AgentStatus, String) {
+    pub(super) fn status(&self, agent: u32) -> (AgentStatus, String) {
         let state = self.engine.agent(AgentId(agent)).map(|a| (a.status, a.reason.to_owned()));
         state.unwrap_or((AgentStatus::Null, "unknown".to_owned()))
     }
 }
 
-fn offer(offer: u64, item: u64, agent: u32) -> Output {
+pub(super) fn offer(offer: u64, item: u64, agent: u32) -> Output {
     Output::Offer { offer: OfferId(offer), item: WorkItemId(item), agent: AgentId(agent) }
 }
 
-fn withdraw(offer: u64, agent: u32, why: OfferEnd) -> Output {
+pub(super) fn withdraw(offer: u64, agent: u32, why: OfferEnd) -> Output {
     Output::Withdraw { offer: OfferId(offer), agent: AgentId(agent), why }
 }
 
@@ -124,7 +124,7 @@ fn not_ready(reason: &str) -> (AgentStatus, String) {
     (AgentStatus::NotReady, reason.to_owned())
 }
 
-fn plain(status: AgentStatus) -> (AgentStatus, String) {
+pub(super) fn plain(status: AgentStatus) -> (AgentStatus, String) {
     (status, String::new())
 }
 

@@ -24,6 +24,8 @@ pub struct AgentState<'a> {
     pub answered: u64,
     /// Whether offers can reach the agent's phone.
     pub reachable: bool,
+    /// Whether every way to the agent is dead, so that no work of any medium is offered.
+    pub cut: bool,
     /// The live offer.
     pub offer: Option<OfferId>,
     /// Items in hand, with their media.

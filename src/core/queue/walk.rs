@@ -60,6 +60,7 @@ struct MirrorAgent {
     status: AgentStatus,
     idle_since: Instant,
     reachable: bool,
+    cut: bool,
     /// A pause or sign-out is to follow: nothing more is taken.
     leaves: bool,
     /// End of wrap-up; it can be on beside chats and emails.
@@ -162,6 +163,7 @@ impl Mirror {
         let alone = [Medium::Voice, Medium::Video, Medium::Voicemail, Medium::Fax];
         let open = matches!(agent.status, AgentStatus::Ready | AgentStatus::Busy)
             && agent.offer.is_none()
+            && !agent.cut
             && !agent.leaves
             && agent.wraps_until <= self.now
             && !alone.iter().any(|&m| held(m) > 0);
@@ -499,6 +501,7 @@ impl Walk {
                 status: AgentStatus::Null,
                 idle_since: Instant::ZERO,
                 reachable: false,
+                cut: false,
                 leaves: false,
                 wraps_until: Instant::ZERO,
                 offer: None,
@@ -651,9 +654,22 @@ impl Walk {
     }
 
     fn reach(&mut self) {
+        let cut = self.mirror.agents.iter().find(|(_, agent)| agent.cut).map(|(id, _)| *id);
+        if let Some(agent) = cut {
+            return self.cut(agent, false);
+        }
+        if !self.quiet && self.dice.below(8) == 0 {
+            let agent = self.agent();
+            return self.cut(agent, true);
+        }
         let (agent, reachable) = (self.agent(), self.dice.below(4) != 0);
         self.mirror.agents.entry(agent).and_modify(|a| a.reachable = reachable);
         self.engine.set_reachable(self.now, agent, reachable);
+    }
+
+    fn cut(&mut self, agent: AgentId, cut: bool) {
+        self.mirror.agents.entry(agent).and_modify(|a| a.cut = cut);
+        self.engine.set_cut(self.now, agent, cut);
     }
 
     fn agent_order(

@@ -167,6 +167,9 @@ impl Switch {
 
     /// A probe ended: any answer but 503 shows life (a peer that knows no OPTIONS is a living peer).
     pub(crate) fn probed(&mut self, now: Now, probe: ProbeId, status: Option<u16>) {
+        if self.phone_probed(now, probe, status) {
+            return;
+        }
         let lives = status.is_some_and(|status| status != 503);
         for health in self.trunks.values_mut() {
             for (index, peer) in health.peers.iter_mut().enumerate() {

@@ -7,7 +7,8 @@
 //! what may be dialled, `locate` finds its servers (RFC 3263: `locator` walks through DNS, `names` remembers what it said,
 //! `servers` how they fare), and `sockets` keeps local RTP ports ready. [`admission`] decides who may take a trunk that tenants share.
 //!
-//! `reach` knows how agents can be called, `nodes` the appliances that trunks join to this one.
+//! `reach` knows how agents can be called, `pulse` whether their SIP phones answer, `nodes` the appliances that trunks join to
+//! this one.
 //!
 //! From the records `usage` counts how much of each trunk was held, and `forecast` says when that will be too much.
 
@@ -21,6 +22,7 @@ mod locate;
 pub(crate) mod locator;
 pub(crate) mod names;
 pub(crate) mod nodes;
+pub(crate) mod pulse;
 pub(crate) mod reach;
 mod route;
 pub(crate) mod servers;

@@ -1,13 +1,14 @@
 //! The ways to an agent: its SIP phone, its extension on the trunks to the site's own switch, its number outside. And which
 //! of them are open, so that nobody is offered a call who cannot be reached.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use crate::base::{AgentId, Now, Timestamp, TrunkId};
+use crate::base::{AgentId, Now, SiteId, Timestamp, TrunkId};
 use crate::core::call::RouteStep;
-use crate::core::control::Service;
+use crate::core::control::{Service, SiteView};
+use crate::core::journal::AgentStatus;
 use crate::core::switch::Switch;
-use crate::core::tenant::directory::{TrunkKind, foremost};
+use crate::core::tenant::directory::{SiteEntry, TrunkKind, foremost};
 
 /// Whether calls can be put on a trunk now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,8 +27,16 @@ pub(crate) struct Reach {
     /// Of each agent.
     trunks: HashMap<AgentId, Vec<TrunkId>>,
     agents: HashMap<TrunkId, BTreeSet<AgentId>>,
+    sites: HashMap<TrunkId, Vec<SiteId>>,
     doors: HashMap<TrunkId, Door>,
+    /// Agents to whom some way is sound, though its circuits may be taken.
+    reached: HashSet<AgentId>,
+    /// Sites that no way leads to, with their names.
+    down: BTreeMap<SiteId, String>,
 }
+
+/// Alarm: no way leads to a site.
+const SITE_DOWN: &str = "site-down";
 
 impl Reach {
     fn set(&mut self, agent: AgentId, trunks: Vec<TrunkId>) {
@@ -51,7 +60,7 @@ impl Switch {
     /// All ways to an agent that are open, the cheapest first.
     pub(crate) fn ways_to(&mut self, now: Now, agent: AgentId, ring_s: u32) -> VecDeque<RouteStep> {
         let mut steps: Vec<RouteStep> = Vec::new();
-        if let Some((uri, path)) = self.agent_path(now, agent) {
+        if let Some((uri, path)) = self.agent_path(now, agent).filter(|_| !self.pulses.is_down(agent)) {
             steps.push(RouteStep { ring_s, ..RouteStep::to_phone(agent, uri, path) });
         }
         for (trunk, number) in self.numbers_of(agent, now.wall) {
@@ -92,35 +101,68 @@ impl Switch {
         trunks
     }
 
-    /// Looks up anew which trunks lead to which agents, and whether they are open.
+    /// The site where the agent sits.
+    pub(crate) fn site_of(&self, agent: AgentId) -> Option<SiteId> {
+        self.directory.agent(agent)?.site
+    }
+
+    /// Looks up anew which trunks lead to which agents and sites, and whether they are open.
     pub(crate) fn provision_reach(&mut self, now: Now) {
-        self.reach = Reach::default();
+        for name in std::mem::take(&mut self.reach).down.into_values() {
+            self.alarms.set(now, SITE_DOWN, name, false);
+        }
         let agents: Vec<AgentId> = self.directory.agents().map(|agent| agent.id).collect();
         for agent in &agents {
             let trunks = self.trunks_of(*agent);
             self.reach.set(*agent, trunks);
         }
-        let trunks: Vec<TrunkId> = self.reach.agents.keys().copied().collect();
+        let sites: Vec<SiteId> = self.directory.sites().map(|site| site.id).collect();
+        for (site, trunk) in self.directory.sites().flat_map(|site| site.trunks.iter().map(|trunk| (site.id, *trunk))) {
+            self.reach.sites.entry(trunk).or_default().push(site);
+        }
+        let trunks: BTreeSet<TrunkId> = self.reach.agents.keys().chain(self.reach.sites.keys()).copied().collect();
         self.reach.doors = trunks.into_iter().map(|trunk| (trunk, self.door(trunk))).collect();
         agents.into_iter().for_each(|agent| self.reachability(now, agent));
+        sites.into_iter().for_each(|site| self.look_at_site(now, site));
     }
 
     /// A trunk's circuits or its health may have changed: whoever is reached by it is looked at.
     pub(crate) fn look_at_door(&mut self, now: Now, trunk: TrunkId) {
-        if !self.reach.agents.contains_key(&trunk) {
+        let Some(known) = self.reach.doors.get(&trunk).copied() else { return };
+        let door = self.door(trunk);
+        if known == door {
             return;
         }
-        let door = self.door(trunk);
-        if self.reach.doors.insert(trunk, door) != Some(door) {
-            let agents: Vec<AgentId> = self.reach.agents.get(&trunk).into_iter().flatten().copied().collect();
-            agents.into_iter().for_each(|agent| self.reachability(now, agent));
-        }
+        self.reach.doors.insert(trunk, door);
+        let agents: Vec<AgentId> = self.reach.agents.get(&trunk).into_iter().flatten().copied().collect();
+        agents.into_iter().for_each(|agent| self.reachability(now, agent));
+        let sites: Vec<SiteId> = self.reach.sites.get(&trunk).into_iter().flatten().copied().collect();
+        sites.into_iter().for_each(|site| self.look_at_site(now, site));
     }
 
     /// The same for all trunks.
     pub(crate) fn look_at_doors(&mut self, now: Now) {
-        let trunks: Vec<TrunkId> = self.reach.agents.keys().copied().collect();
+        let trunks: Vec<TrunkId> = self.reach.doors.keys().copied().collect();
         trunks.into_iter().for_each(|trunk| self.look_at_door(now, trunk));
+    }
+
+    /// Whether a way leads to a site: a trunk that is sound, or a phone that answers. None where there is neither trunk nor phone.
+    fn site_is_up(&self, site: &SiteEntry) -> Option<bool> {
+        let (up, down) = self.pulses.count(site.id);
+        let sound = site.trunks.iter().any(|trunk| self.reach.doors.get(trunk).is_some_and(|door| *door != Door::Shut));
+        (!site.trunks.is_empty() || up + down > 0).then_some(sound || up > 0)
+    }
+
+    /// The ways to a site, or its agents, have changed.
+    pub(crate) fn look_at_site(&mut self, now: Now, site: SiteId) {
+        let Some(entry) = self.directory.site(site) else { return };
+        let (down, name) = (self.site_is_up(entry) == Some(false), entry.name.clone());
+        self.alarms.set(now, SITE_DOWN, name.clone(), down);
+        if down {
+            self.reach.down.insert(site, name);
+        } else {
+            self.reach.down.remove(&site);
+        }
     }
 
     fn door(&self, trunk: TrunkId) -> Door {
@@ -137,18 +179,21 @@ impl Switch {
         self.circuits.values().any(|circuit| circuit.trunk == trunk && circuit.available())
     }
 
-    /// Whether the agent can be called now, by some way.
-    pub(crate) fn is_reachable(&self, now: Now, agent: AgentId) -> bool {
-        self.has_phone(agent) || self.has_open_trunk(now, agent)
+    /// Whether some way to the agent is sound.
+    pub(crate) fn is_reached(&self, agent: AgentId) -> bool {
+        self.reach.reached.contains(&agent)
     }
 
-    fn has_open_trunk(&self, now: Now, agent: AgentId) -> bool {
-        let open = |trunk: &TrunkId| self.reach.doors.get(trunk) == Some(&Door::Open);
-        self.reach.trunks.contains_key(&agent) && self.numbers_of(agent, now.wall).iter().any(|(trunk, _)| open(trunk))
+    fn doors_of(&self, now: Now, agent: AgentId) -> Vec<Door> {
+        if !self.reach.trunks.contains_key(&agent) {
+            return Vec::new();
+        }
+        let numbers = self.numbers_of(agent, now.wall).into_iter();
+        numbers.filter_map(|(trunk, _)| self.reach.doors.get(&trunk).copied()).collect()
     }
 
     /// Whether the agent's SIP phone is known to be somewhere.
-    fn has_phone(&self, agent: AgentId) -> bool {
+    pub(super) fn has_phone(&self, agent: AgentId) -> bool {
         let Some(entry) = self.directory.agent(agent) else { return false };
         match &entry.contact {
             Some(_) => true,
@@ -156,10 +201,62 @@ impl Switch {
         }
     }
 
-    /// Tells the queue whether an offer can reach the agent: a way is open, and no other call keeps the agent busy.
+    /// Tells the queue whether an offer can reach the agent: a way is open, and no other call keeps the agent busy. To whom
+    /// each way is dead is cut off, until one is back.
     pub(crate) fn reachability(&mut self, now: Now, agent: AgentId) {
+        self.look_at_pulse(now, agent);
         let engaged = self.engaged.contains_key(&agent);
-        let reachable = !engaged && (self.agent_path(now, agent).is_some() || self.has_open_trunk(now, agent));
-        self.queue.set_reachable(now, agent, reachable);
+        let (there, silent) = (self.agent_path(now, agent).is_some(), self.pulses.is_down(agent));
+        let doors = self.doors_of(now, agent);
+        let phone = there && !silent;
+        let sound = phone || doors.iter().any(|door| *door != Door::Shut);
+        let was_cut = self.queue.agent(agent).is_some_and(|state| state.cut);
+        let cut = !sound && (silent || !doors.is_empty() || was_cut);
+        self.queue.set_reachable(now, agent, !engaged && (phone || doors.contains(&Door::Open)));
+        self.queue.set_cut(now, agent, cut);
+        let changed = if sound { self.reach.reached.insert(agent) } else { self.reach.reached.remove(&agent) };
+        if changed {
+            self.agent_counts(now, agent);
+        }
+    }
+
+    /// Sites for the console.
+    pub(crate) fn site_views(&self) -> Vec<SiteView> {
+        let mut agents: HashMap<SiteId, (u64, u64)> = HashMap::new();
+        for state in self.queue.agents().filter(|state| state.status != AgentStatus::Null) {
+            if let Some(site) = self.site_of(state.id) {
+                let (signed_in, unreachable) = agents.entry(site).or_default();
+                *signed_in += 1;
+                *unreachable += u64::from(!self.is_reached(state.id));
+            }
+        }
+        let view = |site: &SiteEntry| {
+            let (agents, unreachable) = agents.get(&site.id).copied().unwrap_or_default();
+            SiteView {
+                name: site.name.clone(),
+                up: self.site_is_up(site),
+                ways: self.site_ways(site),
+                agents,
+                unreachable,
+            }
+        };
+        let mut views: Vec<SiteView> = self.directory.sites().map(view).collect();
+        views.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        views
+    }
+
+    /// Each trunk to a site, and its agents' phones, in a line.
+    fn site_ways(&self, site: &SiteEntry) -> Vec<String> {
+        let trunks = site.trunks.iter().filter_map(|trunk| {
+            let word = match self.reach.doors.get(trunk)? {
+                Door::Open => "open",
+                Door::Full => "full",
+                Door::Shut => "shut",
+            };
+            Some(format!("trunk {} {word}", self.directory.trunk(*trunk)?.name))
+        });
+        let (up, down) = self.pulses.count(site.id);
+        let phones = (up + down > 0).then(|| format!("{} phones, {down} do not answer", up + down));
+        trunks.chain(phones).collect()
     }
 }

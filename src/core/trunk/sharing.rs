@@ -95,7 +95,7 @@ impl Switch {
 
     fn able_agents(&self) -> HashMap<TenantId, HashSet<AgentId>> {
         let mut able: HashMap<TenantId, HashSet<AgentId>> = HashMap::new();
-        for agent in self.queue.agents().filter(|agent| counts(agent.status)) {
+        for agent in self.queue.agents().filter(|agent| counts(agent.status) && self.is_reached(agent.id)) {
             able.entry(agent.tenant).or_default().insert(agent.id);
         }
         able
@@ -117,9 +117,12 @@ impl Switch {
         }
     }
 
-    /// An agent's state changed: a tenant is permitted calls by those who are signed in and take work, busy or idle.
-    pub(crate) fn agent_counts(&mut self, now: Now, tenant: TenantId, agent: AgentId, status: AgentStatus) {
-        if let Some(agents) = self.sharers.changed(tenant, agent, counts(status)) {
+    /// An agent's state changed, or whether it can be reached: a tenant is permitted calls by those who are signed in and able to
+    /// take work, busy or idle.
+    pub(crate) fn agent_counts(&mut self, now: Now, agent: AgentId) {
+        let Some((tenant, status)) = self.queue.agent(agent).map(|state| (state.tenant, state.status)) else { return };
+        let able = counts(status) && self.is_reached(agent);
+        if let Some(agents) = self.sharers.changed(tenant, agent, able) {
             self.admission.agents(now, tenant, agents);
         }
     }

@@ -393,6 +393,9 @@ impl Switch {
             via: format_via(binding),
             expires_at: binding.expires_at,
         });
+        if let Some(agent) = self.directory.agent_by_user(&binding.user).map(|a| a.id) {
+            self.phone_lives(now, agent);
+        }
         self.phone_changed(now, &binding.user);
     }
 

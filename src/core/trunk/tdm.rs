@@ -143,6 +143,8 @@ impl Switch {
                 entry.blocked = blocked;
             }
         }
+        // So does an offer that has no other way to its agent.
+        self.look_at_doors(now);
         for circuit in hit {
             if blocked {
                 self.circuit_down(now, circuit);

@@ -3,8 +3,8 @@
 use super::Table;
 use crate::base::Timestamp;
 use crate::core::control::{
-    AgentView, Alarm, BanView, CallView, ContractView, LoadView, QueueView, RoutesView, ServerView, Service, Status,
-    TrunkView,
+    AgentView, Alarm, BanView, CallView, ContractView, LoadView, QueueView, RoutesView, ServerView, Service, SiteView,
+    Status, TrunkView,
 };
 use crate::core::journal::AgentStatus;
 
@@ -55,6 +55,12 @@ pub fn status(status: &Status, now: Timestamp) -> String {
         let (roles, back, round) = (status.roles.join(", "), status.handed_back, status.gone_round);
         let counts = format!("{back} calls handed back, {round} refused that went round");
         text.push_str(&format!("{:<14}{}: {roles}; {counts}\n", "node", status.node));
+    }
+    if status.agents_unreachable > 0 {
+        text.push_str(&format!(
+            "{:<14}{} agents signed in to whom no way leads\n",
+            "unreachable", status.agents_unreachable
+        ));
     }
     if status.callbacks + status.callbacks_reached + status.callbacks_unreached > 0 {
         let (open, reached, not) = (status.callbacks, status.callbacks_reached, status.callbacks_unreached);
@@ -149,15 +155,20 @@ pub fn calls(calls: Vec<CallView>, now: Timestamp) -> Table {
 
 /// Agents and their states.
 pub fn agents(agents: Vec<AgentView>, now: Timestamp) -> Table {
-    let mut table = Table::new(["agent", "state", "since", "answered", "phone"]);
+    let mut table = Table::new(["agent", "state", "since", "answered", "site", "phone"]);
     for agent in agents {
         let state = match (agent.status, agent.reason.as_str()) {
             (status, "") => status_word(status).to_owned(),
             (status, reason) => format!("{} ({reason})", status_word(status)),
         };
         let name = format!("{}/{}", agent.tenant, agent.name);
-        let phone = if agent.reachable { "reachable" } else { "not registered" };
-        table.row([name, state, ago(agent.since, now), agent.answered.to_string(), phone.into()]);
+        let phone = match (agent.reachable, agent.cut) {
+            (true, _) => "reachable",
+            (false, true) => "unreachable",
+            (false, false) => "not registered",
+        };
+        let site = if agent.site.is_empty() { "-".into() } else { agent.site };
+        table.row([name, state, ago(agent.since, now), agent.answered.to_string(), site, phone.into()]);
     }
     table
 }
@@ -194,6 +205,30 @@ pub fn trunks(trunks: Vec<TrunkView>) -> Table {
         ]);
         for more in health {
             table.row([String::new(), String::new(), String::new(), String::new(), String::new(), more]);
+        }
+    }
+    table
+}
+
+/// Sites, the ways to them and their health.
+pub fn sites(sites: Vec<SiteView>) -> Table {
+    let mut table = Table::new(["site", "link", "agents", "unreachable", "ways"]);
+    for site in sites {
+        let mut ways = site.ways.into_iter();
+        let link = match site.up {
+            Some(true) => "up",
+            Some(false) => "down",
+            None => "-",
+        };
+        table.row([
+            site.name,
+            link.into(),
+            site.agents.to_string(),
+            site.unreachable.to_string(),
+            ways.next().unwrap_or_default(),
+        ]);
+        for more in ways {
+            table.row([String::new(), String::new(), String::new(), String::new(), more]);
         }
     }
     table

@@ -35,6 +35,7 @@ agents           agents and what they are doing
 queues           queues and who waits
 works [ID]       open work items of all media, 50 a page; those after ID
 trunks           trunks and their health
+sites            sites, the ways to them and their health
 bans             sources of SIP messages that are kept out for a while
 alarms           alarms that stand
 watch [SECONDS]  a page shown again and again until a key is pressed
@@ -156,6 +157,7 @@ impl Session {
                 Err(_) => drop(print("works: expected the id of a work item, as the list shows it", LINES_MAX, out)),
             },
             "trunks" => self.show(now, Query::Trunks, false, ask, out),
+            "sites" => self.show(now, Query::Sites, false, ask, out),
             "contracts" => self.show(now, Query::Contracts, false, ask, out),
             "bans" => self.show(now, Query::Bans, false, ask, out),
             unknown => drop(print(&format!("unknown command `{unknown}`; try `help`"), LINES_MAX, out)),
@@ -190,6 +192,7 @@ impl Session {
             Ok(Reply::Queues { queues }) => listing(&render::queues(first(queues, &mut more)), "no queues"),
             Ok(Reply::Works { works, more }) => works_page(works, more),
             Ok(Reply::Trunks { trunks }) => listing(&render::trunks(first(trunks, &mut more)), "no trunks"),
+            Ok(Reply::Sites { sites }) => listing(&render::sites(first(sites, &mut more)), "no sites"),
             Ok(Reply::Contracts { contracts }) => {
                 listing(&render::contracts(first(contracts, &mut more)), "no contracts")
             }
