@@ -15,7 +15,7 @@ use crate::phone::Phone;
 use crate::site::{Live, Site, agent, enqueue, flow, queue, quiet, until};
 
 /// A voice and an ear at the far end of a circuit.
-struct Far {
+pub struct Far {
     control: SimControl,
     slot: u8,
     voice: ReferenceSignal,
@@ -25,13 +25,13 @@ struct Far {
 }
 
 impl Far {
-    fn new(control: &SimControl, slot: u8, seed: u64) -> Self {
+    pub fn new(control: &SimControl, slot: u8, seed: u64) -> Self {
         control.set_recording(1, slot, true).unwrap();
         let (voice, ear) = (ReferenceSignal::new(seed), Recognizer::new());
         Self { control: control.clone(), slot, voice, ear, spoken_ms: None }
     }
 
-    fn step(&mut self) {
+    pub fn step(&mut self) {
         let now = self.control.now_ms();
         let mut spoken = self.spoken_ms.unwrap_or(now);
         while spoken < now + 100 {
@@ -47,7 +47,7 @@ impl Far {
         }
     }
 
-    fn hears(&self, seed: u64) -> bool {
+    pub fn hears(&self, seed: u64) -> bool {
         self.ear.recognise([seed]).is_some()
     }
 }

@@ -6,7 +6,9 @@ use std::fmt::Write;
 use cordboard::base::Cause;
 use cordboard::core::control::{Command, Reply};
 use cordboard::core::journal::Cdr;
+use cordboard_hal_sim::FarEventKind;
 
+use crate::cards::{Far, event};
 use crate::phone::Phone;
 use crate::site::{Live, Site, agent, flow, queue, until};
 
@@ -34,7 +36,7 @@ fn pass(number: &str, to: &str) -> String {
 /// Answers, learns what language is wanted, and passes the caller on.
 fn ask(number: &str, to: &str) -> String {
     let mut steps = String::from(
-        "[step.first]\ndo = 'menu'\nprompt = ['en/agent/enter-code']\nkeys = { 1 = 'german' }\ntimeout_s = 20\n\
+        "[step.first]\ndo = 'menu'\nprompt = ['en/agent/enter-code']\nkeys = { 1 = 'german' }\ntimeout_s = 4\n\
          on_timeout = 'german'\n[step.german]\ndo = 'set'\nattributes = { language = 'de' }\nnext = 'on'\n",
     );
     let _ = write!(steps, "[step.on]\ndo = 'transfer'\nto = '{to}'\n");
@@ -55,11 +57,13 @@ struct Three {
     back: (Site, Live),
 }
 
-/// `direct`: the front has a trunk to the agents' appliance, too.
+/// `direct`: the front has a trunk to the agents' appliance, too. It has a T1 card as well.
 fn three(direct: bool) -> Three {
     let (front, ivr, back) = (Site::new(), Site::new(), Site::new());
     let mut front_text =
         node("front", "'switch'") + &joined("ivr", &ivr) + &pass("700", "node:ivr/700") + &pass("701", "node:ivr/701");
+    front_text += "[[card]]\nname = 't1'\ndriver = 'sim-t1'\n[[span]]\nname = 't1-1'\ncard = 't1'\n\
+                   signalling = 'em-wink'\ntrunk = 't1'\n[[trunk]]\nname = 't1'\nkind = 'tdm'\n";
     if direct {
         front_text += &joined("back", &back);
     }
@@ -133,6 +137,32 @@ fn a_call_is_treated_by_one_appliance_and_answered_at_another_and_handed_back_be
     assert!(said(&front[0], "referred"), "{:?}", front[0].events);
     assert_eq!((back[0].agent.as_deref(), back[0].cause), (Some("ana"), Some(Cause::Normal)));
     assert_eq!(all.ivr.1.status().handed_back, 1);
+    stop(all);
+}
+
+#[test]
+fn a_call_on_a_card_of_one_is_answered_by_an_agent_of_another() {
+    let all = three(true);
+    let [(_, t1)] = &all.front.1.0.sims[..] else { panic!("one card") };
+    let t1 = t1.clone();
+    until("the circuits are idle", || t1.is_idle(1, 1).unwrap() && all.front.1.status().alarms.is_empty());
+    let mut ana = Phone::new(all.back.0.office(), all.back.0.server(), "ana", 1).register();
+    all.back.1.command(Command::SignIn { tenant: "acme".into(), agent: "ana".into() });
+    t1.dial(1, 1, "700").unwrap();
+    event(&t1, "the second appliance answers", |e| e.timeslot == 1 && e.kind == FarEventKind::Answered);
+    let mut caller = Far::new(&t1, 1, 11);
+    // Who presses nothing is taken to want German.
+    until("they talk", || {
+        ana.step();
+        caller.step();
+        ana.up().is_some() && ana.hears(11) && caller.hears(1)
+    });
+    assert_eq!(all.ivr.1.calls().len(), 0);
+    let up = ana.up().unwrap();
+    ana.hang_up(up);
+    event(&t1, "the circuit is released", |e| e.timeslot == 1 && e.kind == FarEventKind::HungUp);
+    let cdrs = [&all.front, &all.ivr, &all.back].map(|(site, _)| ended(site, 1));
+    assert!(cdrs[0][0].trace.is_some() && cdrs.iter().all(|of| of[0].trace == cdrs[0][0].trace), "{cdrs:?}");
     stop(all);
 }
 
