@@ -33,6 +33,8 @@ causes! {
     UnallocatedNumber = 1, "unallocated-number";
     /// No route to the destination.
     NoRoute = 3, "no-route";
+    /// An emergency call took the circuit.
+    Preemption = 8, "preemption";
     /// A party hung up.
     Normal = 16, "normal";
     /// The called party is busy.
@@ -101,7 +103,9 @@ impl Cause {
             Self::InvalidNumber => 484,
             Self::FacilityRejected | Self::NotImplemented => 501,
             Self::NormalUnspecified => 480,
+            // Of preemption RFC 3398 says nothing; it is want of a circuit.
             Self::NoCircuit
+            | Self::Preemption
             | Self::NetworkOutOfOrder
             | Self::TemporaryFailure
             | Self::Congestion

@@ -292,6 +292,7 @@ impl Switch {
             handed_back: self.counters.handed_back,
             gone_round: self.counters.gone_round,
             callbacks_reached: self.counters.callbacks_reached,
+            preempted: self.counters.preempted,
             callbacks_unreached: self.counters.callbacks_unreached,
             waits_foretold: counters.foretold,
             wait_error: counters.foretold_error,

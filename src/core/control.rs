@@ -343,6 +343,9 @@ pub struct Status {
     /// Clients who never answered.
     #[serde(default)]
     pub callbacks_unreached: u64,
+    /// Calls that were ended because emergency calls had no circuit.
+    #[serde(default)]
+    pub preempted: u64,
     /// Waits that were foretold when the item came and have ended with an answer.
     #[serde(default)]
     pub waits_foretold: u64,

@@ -32,6 +32,7 @@ use crate::core::tenant::{Directory, Provision};
 use crate::core::tls::{Profile, Profiles, ServerTls};
 use crate::core::trunk::admission::{Admission, Mode};
 use crate::core::trunk::locator::Locator;
+use crate::core::trunk::preempt::Preemptions;
 use crate::core::trunk::pulse::Pulses;
 use crate::core::trunk::reach::Reach;
 use crate::core::trunk::servers::Servers;
@@ -233,6 +234,8 @@ pub(crate) enum Timer {
     Flow(CallId),
     /// When a circuit's signalling machine wants to be called.
     Circuit(Circuit),
+    /// When an emergency call that waits for a circuit looks again.
+    Preempt(CallId),
     /// When an offer that found no resources is tried again.
     Redial(OfferId),
     /// When a transfer target has rung long enough.
@@ -305,6 +308,8 @@ pub(crate) struct Counters {
     pub callbacks_unreached: u64,
     /// Wishes to be called back that found no room.
     pub callbacks_refused: u64,
+    /// Calls that gave way to emergency calls.
+    pub preempted: u64,
 }
 
 /// The core. See the module's text.
@@ -345,6 +350,8 @@ pub struct Switch {
     pub(crate) located_peers: HashMap<IpAddr, TrunkId>,
     /// Calls that wait for DNS.
     pub(crate) locating: BTreeSet<CallId>,
+    /// Emergency calls for which others were ended.
+    pub(crate) preemptions: Preemptions,
     /// Consoles that do: their tokens, and what they ask for.
     pub(crate) locating_for: Vec<(u64, Destination)>,
     pub(crate) sockets: SocketPool,
@@ -440,6 +447,7 @@ impl Switch {
             servers: Servers::default(),
             located_peers: HashMap::new(),
             locating: BTreeSet::new(),
+            preemptions: Preemptions::new(),
             locating_for: Vec::new(),
             sockets: SocketPool::default(),
             profiles: Profiles::default(),
@@ -580,6 +588,7 @@ impl Switch {
             Timer::Pulses => self.ask_phones(now),
             Timer::Unheard(source) => self.guessed(now, source),
             Timer::Certificates => self.watch_certificates(now),
+            Timer::Preempt(call) => self.look_for_circuit(now, call),
             Timer::Learned => self.store_learned_and_go_on(now),
             Timer::WorksDue => self.look_at_works(now),
             Timer::GraceOver => self.release_all(now),
@@ -706,12 +715,17 @@ impl Switch {
         let by_trace: HashSet<(Trace, CallId)> =
             self.traced.iter().flat_map(|(trace, calls)| calls.iter().map(|call| (*trace, *call))).collect();
         assert_eq!(by_trace, traced.collect(), "calls by their traces");
+        for call in self.preemptions.keys() {
+            assert!(self.calls.contains_key(call), "others gave way to {call}, which is gone");
+        }
         for (item, call) in &self.by_item {
             assert!(self.calls.contains_key(call), "{item} waits for {call}, which is gone");
         }
         for (circuit, entry) in &self.circuits {
             let leg = entry.leg().is_none_or(|leg| self.legs.contains_key(&leg));
             assert!(leg, "circuit {circuit} serves a leg that is gone");
+            let kept = entry.kept.is_none_or(|call| self.preemptions.contains_key(&call));
+            assert!(kept, "circuit {circuit} is kept for nobody");
         }
     }
 }

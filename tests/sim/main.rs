@@ -8,6 +8,7 @@ mod cuts;
 mod days;
 mod desk;
 mod disk;
+mod emergency;
 mod groups;
 mod identity;
 mod names;

@@ -20,7 +20,7 @@ use crate::world::Dice;
 pub const PARTIES: [Party; 3] = [Party::Carrier, Party::Backup, Party::Phones];
 const AGENTS: [&str; 2] = ["ana", "ben"];
 const NUMBERS: [&str; 7] = ["100", "200", "300", "400", "500", "700", "999"];
-const TARGETS: [&str; 7] = ["ana", "ben", "100", "85551234", "95551234", "9+1", "nobody"];
+const TARGETS: [&str; 8] = ["ana", "ben", "100", "85551234", "95551234", "9112", "9+1", "nobody"];
 
 pub struct Walk {
     pub desk: Desk,

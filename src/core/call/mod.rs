@@ -92,7 +92,7 @@ pub(crate) struct Wait {
 /// A call.
 pub(crate) struct Call {
     pub id: CallId,
-    began: Now,
+    pub(crate) began: Now,
     pub tenant: Option<TenantId>,
     pub client: LegId,
     /// All live legs, the client's among them.
@@ -135,6 +135,8 @@ pub(crate) struct Call {
     pub origin: Origin,
     /// The number that stands for the client, if it may be shown: as in the record, until another takes its place.
     pub shown_as: DialString,
+    /// It leads to an emergency service, or comes from somebody who called one: it gives way to nobody.
+    pub emergency: bool,
     pub cdr: Cdr,
     events_left_out: u64,
     /// What earlier flows of the call lost.
@@ -160,6 +162,26 @@ pub(crate) struct RouteStep {
 }
 
 impl RouteStep {
+    /// By a trunk, over another call: it has no circuit and no peer yet.
+    pub(crate) fn by(trunk: TrunkId, number: &str, ring_s: u32) -> Self {
+        Self {
+            trunk: Some(trunk),
+            peer: None,
+            circuit: None,
+            path: None,
+            destination: None,
+            uri: String::new(),
+            number: number.to_owned(),
+            agent: None,
+            ring_s,
+        }
+    }
+
+    /// Whether a circuit is to be freed for it first.
+    pub(crate) fn is_last_resort(&self) -> bool {
+        self.trunk.is_some() && self.circuit.is_none() && self.peer.is_none()
+    }
+
     /// To an agent's phone, which an offer rings.
     pub(crate) fn to_phone(agent: AgentId, uri: String, path: Path) -> Self {
         Self {
@@ -203,6 +225,7 @@ impl Call {
             examines: false,
             origin,
             shown_as: cdr.from.clone(),
+            emergency: false,
             cdr,
             events_left_out: 0,
             lost_by_flows: Lost::default(),

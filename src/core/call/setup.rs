@@ -75,6 +75,7 @@ impl Switch {
         };
         let mut call = Call::new(now, id, client, origin, cdr);
         call.note_origin(now);
+        call.emergency = self.is_emergency_number(call.cdr.to.as_str());
         self.calls.insert(id, call);
         self.set_traced(id, Some(trace), true);
         id

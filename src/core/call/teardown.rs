@@ -165,6 +165,7 @@ impl Switch {
         for leg in legs {
             self.release_leg(now, leg, leg_cause(cause));
         }
+        self.emergency_over(now, call);
         self.agent_finished(now, call);
         self.wish_done(now, call, cause);
         self.wish_caller_left(now, call);

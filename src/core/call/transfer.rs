@@ -14,6 +14,7 @@ use crate::core::trunk::SipTarget;
 use crate::core::trunk::credentials_of;
 use crate::core::trunk::locator::Server;
 use crate::core::trunk::nodes::NodeNumber;
+use crate::core::trunk::preempt::Freed;
 use crate::proto::sdp;
 use crate::proto::sip::{Invite, Path, SessionId, UriParts, referred_attributes};
 
@@ -77,17 +78,31 @@ impl Switch {
                 return Err(Cause::ResourceUnavailable);
             }
             let Some(step) = c.route.pop_front() else { return Err(failure) };
+            if self.is_emergency_number(&step.number)
+                && let Some(c) = self.calls.get_mut(&call)
+            {
+                c.emergency = true;
+            }
+            if step.is_last_resort() {
+                match self.free_a_circuit(now, call, &step) {
+                    Freed::Now(ways) => self.put_in_front(call, ways),
+                    Freed::Soon => {
+                        self.await_way(call, step);
+                        return Ok(());
+                    }
+                    Freed::Never => failure = Cause::NoCircuit,
+                }
+                continue;
+            }
             let step = match self.spread(now, call, &step) {
                 None => {
-                    self.await_servers(call, step);
+                    self.await_way(call, step);
                     return Ok(());
                 }
                 Some(Ok(ways)) => {
                     let mut ways = ways.into_iter();
                     let Some(first) = ways.next() else { continue };
-                    if let Some(c) = self.calls.get_mut(&call) {
-                        ways.rev().for_each(|way| c.route.push_front(way));
-                    }
+                    self.put_in_front(call, ways.collect());
                     first
                 }
                 Some(Err(cause)) => {
@@ -118,8 +133,14 @@ impl Switch {
         }
     }
 
-    /// DNS is being asked for the servers of a step: it stays the next one.
-    fn await_servers(&mut self, call: CallId, step: RouteStep) {
+    fn put_in_front(&mut self, call: CallId, ways: Vec<RouteStep>) {
+        if let Some(c) = self.calls.get_mut(&call) {
+            ways.into_iter().rev().for_each(|way| c.route.push_front(way));
+        }
+    }
+
+    /// DNS is being asked for the servers of a step, or a circuit is coming free: it stays the next one.
+    fn await_way(&mut self, call: CallId, step: RouteStep) {
         if let Some(c) = self.calls.get_mut(&call) {
             c.route.push_front(step);
             c.state = CallState::Flow;

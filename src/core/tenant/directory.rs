@@ -436,6 +436,7 @@ impl Directory {
                     circuits: capacity(provision, trunk),
                     permitted: (trunk.permitted > 0).then_some(trunk.permitted),
                     out_of_service: trunk.out_of_service,
+                    emergency_preempts: trunk.emergency_preempts,
                 },
                 tls: trunk.tls.clone(),
                 outbound_proxy: trunk.outbound_proxy.clone(),

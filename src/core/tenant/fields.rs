@@ -353,6 +353,7 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("reserved_out", U32),
             may("permitted", U32),
             may("out_of_service", FLAG),
+            may("emergency_preempts", FLAG),
             may("tls", Form::Table(CLIENT_TLS)),
             may("outbound_proxy", TEXT),
             may("failover_s", U32),

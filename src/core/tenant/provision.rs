@@ -515,6 +515,12 @@ fn dtls() -> String {
 fn is_dtls(word: &str) -> bool {
     word == "dtls"
 }
+fn yes() -> bool {
+    true
+}
+fn is_true(b: &bool) -> bool {
+    *b
+}
 fn is_false(b: &bool) -> bool {
     !*b
 }

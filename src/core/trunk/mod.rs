@@ -22,6 +22,7 @@ mod locate;
 pub(crate) mod locator;
 pub(crate) mod names;
 pub(crate) mod nodes;
+pub mod preempt;
 pub(crate) mod pulse;
 pub(crate) mod reach;
 mod route;

@@ -47,12 +47,16 @@ impl Switch {
     /// The same by trunks alone.
     pub(crate) fn routes_outside(&mut self, now: Now, to: &str, ring_s: u32) -> VecDeque<RouteStep> {
         let mut steps = VecDeque::new();
+        let mut last = Vec::new();
+        let emergency = self.leads_to_emergency(to);
         for lead in self.ways_out(now.wall, to) {
             if self.takes_out(lead.trunk, to) {
                 let number = self.sent(lead.trunk, to).to_owned();
                 steps.extend(self.trunk_steps(now, lead.trunk, &number, ring_s));
+                last.extend(self.last_resort(lead.trunk, &number, ring_s).filter(|_| emergency));
             }
         }
+        steps.extend(last);
         steps
     }
 
@@ -75,18 +79,7 @@ impl Switch {
     /// The ways by one trunk to a number, as it is to go out there.
     pub(super) fn trunk_steps(&mut self, now: Now, trunk: TrunkId, number: &str, ring_s: u32) -> Vec<RouteStep> {
         let Some(entry) = self.directory.trunk(trunk) else { return Vec::new() };
-        let number = number.to_owned();
-        let blank = RouteStep {
-            trunk: Some(trunk),
-            peer: None,
-            circuit: None,
-            path: None,
-            destination: None,
-            uri: String::new(),
-            number: number.clone(),
-            agent: None,
-            ring_s,
-        };
+        let blank = RouteStep::by(trunk, number, ring_s);
         if entry.kind == TrunkKind::Tdm {
             let circuits = self.idle_circuits(trunk).into_iter().take(CIRCUITS_TRIED);
             return circuits.map(|circuit| RouteStep { circuit: Some(circuit), ..blank.clone() }).collect();
@@ -95,7 +88,7 @@ impl Switch {
             .into_iter()
             .map(|way| RouteStep {
                 peer: Some(way.peer),
-                uri: format!("sip:{}@{}", escape_user(&number), way.host),
+                uri: format!("sip:{}@{}", escape_user(number), way.host),
                 path: way.path,
                 destination: Some(way.destination),
                 ..blank.clone()

@@ -162,7 +162,9 @@ impl Switch {
             return true;
         };
         let Some(verdict) = self.admission.arrived(now, tenant, trunk) else { return true };
-        let accepted = verdict.accepts() || self.is_emergency_number(dialled.as_str());
+        let accepted = verdict.accepts()
+            || self.calls.get(&call).is_some_and(|c| c.emergency)
+            || self.is_emergency_number(dialled.as_str());
         let asked = self.sharers.asked.entry((tenant, trunk)).or_default();
         asked.offered += 1;
         asked.refused += u64::from(!accepted);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::base::{CardId, Cause, Circuit, DialString, Instant, LegId, Now, PortId, TrunkId};
+use crate::base::{CallId, CardId, Cause, Circuit, DialString, Instant, LegId, Now, PortId, TrunkId};
 use crate::core::call::{NewCall, Signal};
 use crate::core::journal::Direction;
 use crate::core::media::MediaCommand;
@@ -58,6 +58,8 @@ pub(crate) struct CircuitEntry {
     /// Port that listens for address digits before there is a leg.
     port: Option<PortId>,
     blocked: bool,
+    /// The emergency call that it is kept for.
+    pub kept: Option<CallId>,
     /// Calls that it has carried.
     pub carried: u64,
     /// The earliest timer set for `em`; a later one is set when it fires.
@@ -67,6 +69,11 @@ pub(crate) struct CircuitEntry {
 impl CircuitEntry {
     /// Whether a call may be put on it.
     pub fn available(&self) -> bool {
+        self.kept.is_none() && self.is_idle()
+    }
+
+    /// Whether it could carry a call.
+    pub fn is_idle(&self) -> bool {
         !self.blocked && self.leg.is_none() && self.port.is_none() && self.em.is_idle()
     }
 
@@ -93,6 +100,7 @@ impl Switch {
                 leg: None,
                 port: None,
                 blocked: false,
+                kept: None,
                 carried: 0,
                 wake: None,
             });

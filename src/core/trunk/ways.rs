@@ -15,7 +15,7 @@ impl Switch {
         leads.sort_by_key(|lead| {
             let entry = self.directory.trunk(lead.trunk);
             let out_of_service = entry.is_some_and(|entry| entry.group.out_of_service);
-            (!lead.open, out_of_service, entry.is_some_and(|entry| self.is_silent(entry)))
+            (entry.is_some_and(|entry| self.is_silent(entry)), !lead.open, out_of_service)
         });
         leads
     }
@@ -87,10 +87,12 @@ impl Switch {
             let why = if entry.group.out_of_service { "out of service" } else { "as many calls as it takes" };
             return Err(why.into());
         }
-        if entry.kind == TrunkKind::Tdm && !self.is_silent(entry) && self.idle_circuits(lead.trunk).is_empty() {
-            return Err("no circuit is free".into());
-        }
         let emergency = self.leads_to_emergency(dialled);
+        if entry.kind == TrunkKind::Tdm && !self.is_silent(entry) && self.idle_circuits(lead.trunk).is_empty() {
+            let preempts = emergency && self.last_resort(lead.trunk, dialled, 0).is_some();
+            let why = "no circuit is free";
+            return if preempts { Ok(format!("{why}: a call is ended for it")) } else { Err(why.into()) };
+        }
         let verdict = tenant.filter(|_| !emergency).and_then(|of| self.admission.decide(now, of.id, lead.trunk));
         if let Some(verdict) = verdict.filter(|verdict| !verdict.accepts()) {
             return Err(format!("not admitted: {}", told(&verdict)));

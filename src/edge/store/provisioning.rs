@@ -452,6 +452,7 @@ fn read_trunks(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<T
             reserved_out: 0,
             permitted: 0,
             out_of_service: false,
+            emergency_preempts: true,
             tls: row.get::<_, Option<String>>(7)?.and_then(|json| serde_json::from_str(&json).ok()),
             outbound_proxy: row.get(8)?,
             failover_s: row.get(9)?,

@@ -25,6 +25,7 @@ const TRUNK: &[&str] = &[
     "reserved_out",
     "permitted",
     "out_of_service",
+    "emergency_preempts",
 ];
 const SITE: &[&str] = &["trunks", "extension_strip", "extension_prefix", "probe_s"];
 const AGENT: &[&str] = &["extension", "phone", "backup", "attributes", "modifier", "slots"];

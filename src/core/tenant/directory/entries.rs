@@ -340,6 +340,8 @@ pub struct Group {
     pub permitted: Option<u32>,
     /// Takes no new calls.
     pub out_of_service: bool,
+    /// Where no circuit is free for an emergency call, another call gives up its own.
+    pub emergency_preempts: bool,
 }
 
 impl TrunkEntry {

@@ -426,6 +426,7 @@ fn the_fields_are_those_of_the_contract() {
             reserved_out: 1,
             permitted: 1,
             out_of_service: true,
+            emergency_preempts: false,
             tls: Some(client),
             outbound_proxy: text(),
             failover_s: 1,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{dtls, four, is_default, is_dtls, is_false, is_off, is_utc, off, one16, utc};
+use super::{dtls, four, is_default, is_dtls, is_false, is_off, is_true, is_utc, off, one16, utc, yes};
 use crate::base::Redacted;
 use crate::core::tls::ClientTls;
 use crate::core::trunk::admission::Decimal;
@@ -82,6 +82,10 @@ pub struct Trunk {
     /// Takes no new calls, in or out; those in progress go on (busied out). Emergency calls go all the same.
     #[serde(default, skip_serializing_if = "is_false")]
     pub out_of_service: bool,
+    /// Whether another call is ended where all circuits are taken and an emergency call is to go out: a conversation can be had
+    /// again. By SIP as many as `calls_max` are taken.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub emergency_preempts: bool,
     /// How calls by TLS are made, and whether callers are known by their certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ClientTls>,
