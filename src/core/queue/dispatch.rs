@@ -125,8 +125,8 @@ impl Engine {
         self.timers.start(overflow_at, Timer::Overflow(id));
         self.timers.start(escalate_at, Timer::Escalate(id));
         self.timers.start(announce_at, Timer::Announce(id));
-        if let Some(queue) = self.queues.get_mut(&item.entry.queue) {
-            queue.line.join(place, id);
+        if let Some(line) = self.queues.get_mut(&item.entry.queue).and_then(|q| q.lines.of_mut(item.entry.medium)) {
+            line.join(place, id);
         }
         self.fits.release(gate, item.rank(), id, &item.prefers);
         self.items.insert(id, Box::new(item));
@@ -270,7 +270,9 @@ impl Engine {
         }
         if let Some(queue) = self.queues.get_mut(&item.entry.queue) {
             let in_target = wait <= queue.target(item.entry.medium);
-            queue.line.leave(item.place, id);
+            if let Some(line) = queue.lines.of_mut(item.entry.medium) {
+                line.leave(item.place, id);
+            }
             queue.tally.count(exit, in_target);
             self.tally.count(exit, in_target);
             if matches!(exit, Exit::Moved | Exit::Again) {

@@ -399,9 +399,10 @@ impl Engine {
         self.items.get(&item).map(|item| item.rank().waited(now.mono))
     }
 
-    /// The item's place in its queue, from 1; those ringing at agents keep theirs. None when it does not wait here.
+    /// The item's place in its queue among those of its medium, from 1; those ringing at agents keep theirs. None when it does not wait here.
     pub fn position(&self, item: WorkItemId) -> Option<usize> {
         let entry = self.items.get(&item)?;
-        Some(self.queues.get(&entry.entry.queue)?.line.ahead(entry.place, item) + 1)
+        let line = self.queues.get(&entry.entry.queue)?.lines.of(entry.entry.medium)?;
+        Some(line.ahead(entry.place, item) + 1)
     }
 }

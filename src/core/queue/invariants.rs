@@ -27,7 +27,7 @@ impl Engine {
     fn check_items(&self) {
         let mut present = 0;
         for (id, queue) in &self.queues {
-            let (tally, len) = (&queue.tally, queue.line.len());
+            let (tally, len) = (&queue.tally, queue.lines.len());
             assert_eq!(tally.offered, tally.left() + len as u64, "{id}: entered is left and waiting");
             assert!(tally.in_target <= tally.answered, "{id}: in target is a part of answered");
             present += len;
@@ -37,7 +37,11 @@ impl Engine {
         let new = self.items.values().filter(|item| !item.is_back).count();
         assert!(new <= self.waiting_max, "items within the bound");
         for (id, item) in &self.items {
-            let in_line = self.queues.get(&item.entry.queue).is_some_and(|q| q.line.has(item.place, *id));
+            let in_line = self
+                .queues
+                .get(&item.entry.queue)
+                .and_then(|q| q.lines.of(item.entry.medium))
+                .is_some_and(|line| line.has(item.place, *id));
             assert!(in_line, "{id} is at its place");
             let free = self.fits.gate(item.gate).map(|gate| gate.has(item.rank(), *id));
             assert_eq!(free, Some(item.stage == Stage::Waiting), "{id} is free behind its gate while it waits");

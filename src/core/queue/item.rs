@@ -8,7 +8,7 @@ use crate::core::contact::Want;
 
 use super::class::ClassId;
 use super::gate::GateId;
-use super::line::{Line, Place};
+use super::line::{Lines, Place};
 use super::predict::Forecast;
 use super::profile::{Entry, QueueProfile};
 use super::view::QueueState;
@@ -129,7 +129,7 @@ pub(super) struct Queue {
     /// Its number among the burdens.
     pub(super) burden: usize,
     /// Who waits.
-    pub(super) line: Line,
+    pub(super) lines: Lines,
     /// Counts since start.
     pub(super) tally: Tally,
     /// What was measured.
@@ -150,7 +150,7 @@ impl Queue {
             profile,
             classes: vec![],
             burden: usize::MAX,
-            line: Line::default(),
+            lines: Lines::default(),
             tally: Tally::default(),
             forecast: Forecast::default(),
             in_time,
@@ -185,7 +185,7 @@ impl Queue {
 
     /// Whether its own bound is reached.
     pub(super) fn is_full(&self) -> bool {
-        self.profile.waiting_max != 0 && self.line.len() >= self.profile.waiting_max
+        self.profile.waiting_max != 0 && self.lines.len() >= self.profile.waiting_max
     }
 
     /// For people.
@@ -193,8 +193,8 @@ impl Queue {
         QueueState {
             id,
             tenant: self.tenant(),
-            waiting: self.line.len(),
-            longest_wait: self.line.oldest().map_or(Duration::ZERO, |place| place.waited(now)),
+            waiting: self.lines.len(),
+            longest_wait: self.lines.oldest().map_or(Duration::ZERO, |place| place.waited(now)),
             offered: self.tally.offered,
             answered: self.tally.answered,
             abandoned: self.tally.abandoned,

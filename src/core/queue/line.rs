@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::base::{Instant, WorkItemId};
+use crate::base::{Instant, Medium, WorkItemId};
 
 /// When a wait began, in microseconds of the engine's clock: below zero for what waited before the process did. The lower,
 /// the longer.
@@ -89,11 +89,6 @@ impl Line {
         self.present.len()
     }
 
-    /// Who waits longest.
-    pub(super) fn first(&self) -> Option<WorkItemId> {
-        self.present.first().map(|&(_, item)| item)
-    }
-
     /// How many have waited longer.
     pub(super) fn ahead(&self, place: Place, item: WorkItemId) -> usize {
         // Who joins last is asked about most.
@@ -110,6 +105,38 @@ impl Line {
     /// Whether the item is there: for checks.
     pub(super) fn has(&self, place: Place, item: WorkItemId) -> bool {
         self.present.contains(&(place, item))
+    }
+}
+
+/// One queue's lines, one for each medium: whose turn comes before whose is a matter of one's own medium, and of how urgent the
+/// others are.
+#[derive(Default, Debug)]
+pub(super) struct Lines([Line; Medium::ALL.len()]);
+
+impl Lines {
+    /// Those of one medium.
+    pub(super) fn of(&self, medium: Medium) -> Option<&Line> {
+        self.0.get(medium.index())
+    }
+
+    /// The same, to change.
+    pub(super) fn of_mut(&mut self, medium: Medium) -> Option<&mut Line> {
+        self.0.get_mut(medium.index())
+    }
+
+    /// Number of items.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(Line::len).sum()
+    }
+
+    /// The longest wait.
+    pub(super) fn oldest(&self) -> Option<Place> {
+        self.0.iter().filter_map(Line::oldest).min()
+    }
+
+    /// Everybody, by medium and in order.
+    pub(super) fn items(&self) -> impl Iterator<Item = WorkItemId> {
+        self.0.iter().flat_map(Line::items)
     }
 }
 

@@ -6,10 +6,12 @@
 
 use std::time::Duration;
 
+use super::burden::Rival;
 use super::engine::Engine;
+use super::item::Queue;
 use super::line::Place;
 use crate::base::lognormal::{Learned, LogNormal};
-use crate::base::{Instant, Medium, QueueId, WorkItemId};
+use crate::base::{Instant, Medium, WorkItemId};
 
 /// Services that weigh in the mean; older ones fade.
 const MEMORY: f64 = 300.0;
@@ -185,27 +187,55 @@ impl Engine {
         let burden = self.burdens.get(queue.burden).filter(|burden| burden.staff > 0)?;
         // Until it is worked out what else the agents do, they do nothing else.
         let (staff, occupied_s) = (f64::from(burden.staff), burden.occupied_s.or(queue.forecast.service_s())?);
-        let own = queue.line.ahead(entry.place, item) as f64;
+        let medium = entry.entry.medium;
+        let own = queue.lines.of(medium)?.ahead(entry.place, item) as f64;
         let alone = queue.forecast.expected_wait(own, staff, occupied_s);
-        let taken_at = (self.seen, alone, entry.place.waited(self.seen) + alone);
-        let rank = queue.pressure(entry.entry.medium);
-        let others = burden.rivals.iter().map(|rival| rival.part * self.ahead_in(rival.queue, rank, taken_at));
-        Some(queue.forecast.expected_wait(own + others.sum::<f64>(), staff, occupied_s))
+        let turn = Turn {
+            now: self.seen,
+            from_now: alone,
+            waited: entry.place.waited(self.seen) + alone,
+            pressure: queue.pressure(medium),
+            interrupts: medium.is_live(),
+        };
+        let beside = queue.ahead(&turn, Some(medium));
+        let theirs = |rival: &Rival| rival.part * self.queues.get(&rival.queue).map_or(0.0, |q| q.ahead(&turn, None));
+        let others = beside + burden.rivals.iter().map(theirs).sum::<f64>();
+        Some(queue.forecast.expected_wait(own + others, staff, occupied_s))
+    }
+}
+
+/// When an item's turn is likely to come, by its own queue and medium alone.
+struct Turn {
+    now: Instant,
+    /// After so long.
+    from_now: Duration,
+    /// Having waited so long then.
+    waited: Duration,
+    /// By how much its urgency grows in a second.
+    pressure: f64,
+    /// Agents put emails aside for it.
+    interrupts: bool,
+}
+
+impl Queue {
+    /// How many items of the queue are taken before that turn, some of whom are yet to come; those of its own medium apart.
+    fn ahead(&self, turn: &Turn, own: Option<Medium>) -> f64 {
+        let others = Medium::ALL.into_iter().filter(|medium| Some(*medium) != own);
+        let others = others.filter(|medium| !(turn.interrupts && *medium == Medium::Email));
+        others.map(|medium| self.ahead_of(turn, medium)).sum()
     }
 
-    /// How many items of another queue are taken before one whose urgency grows by so much in a second, where that one is taken
-    /// after so long from now, having waited so long then: some of them are yet to come.
-    fn ahead_in(&self, queue: QueueId, rank: f64, (now, from_now, waited): (Instant, Duration, Duration)) -> f64 {
-        let Some(queue) = self.queues.get(&queue) else { return 0.0 };
-        let medium =
-            queue.line.first().and_then(|id| self.items.get(&id)).map_or(Medium::Voice, |item| item.entry.medium);
-        let as_urgent_s = waited.as_secs_f64() * rank / queue.pressure(medium).max(1e-9);
-        let has_waited_s = as_urgent_s - from_now.as_secs_f64();
+    fn ahead_of(&self, turn: &Turn, medium: Medium) -> f64 {
+        let Some(line) = self.lines.of(medium) else { return 0.0 };
+        let as_urgent_s = turn.waited.as_secs_f64() * turn.pressure / self.pressure(medium).max(1e-9);
+        let has_waited_s = as_urgent_s - turn.from_now.as_secs_f64();
         if has_waited_s >= 0.0 {
-            let place = Place::new(now, Duration::from_secs_f64(has_waited_s.min(1e9)));
-            return queue.line.ahead(place, WorkItemId(u64::MAX)) as f64;
+            let place = Place::new(turn.now, Duration::from_secs_f64(has_waited_s.min(1e9)));
+            return line.ahead(place, WorkItemId(u64::MAX)) as f64;
         }
-        queue.line.len() as f64 - has_waited_s * queue.forecast.rate(now)
+        // What was measured of how often items come is of live ones, calls most of all.
+        let come = if medium == Medium::Voice { -has_waited_s * self.forecast.rate(turn.now) } else { 0.0 };
+        line.len() as f64 + come
     }
 }
 

@@ -86,7 +86,7 @@ impl Engine {
     fn drop_queues(&mut self, now: Now, stays: impl Fn(QueueId) -> bool) {
         let gone: Vec<QueueId> = self.queues.keys().copied().filter(|&id| !stays(id)).collect();
         for id in gone {
-            let items: Vec<WorkItemId> = self.queues.get(&id).into_iter().flat_map(|q| q.line.items()).collect();
+            let items: Vec<WorkItemId> = self.queues.get(&id).into_iter().flat_map(|q| q.lines.items()).collect();
             for item in items {
                 if let Some(Stage::Offered(offer)) = self.remove_item(now, item, Exit::Overflowed).map(|i| i.stage) {
                     self.withdraw(now, offer, OfferEnd::ItemLeft);

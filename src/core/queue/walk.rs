@@ -324,10 +324,10 @@ impl Mirror {
                     (i.came.as_micros() as i128 - i.entry.waited.as_micros() as i128, *id)
                 };
                 let own = &self.items[&item];
-                let ahead = self
-                    .items
-                    .iter()
-                    .filter(|(id, other)| other.entry.queue == own.entry.queue && place(id, other) < place(&item, own));
+                let alike =
+                    |other: &MirrorItem| (other.entry.queue, other.entry.medium) == (own.entry.queue, own.entry.medium);
+                let ahead =
+                    self.items.iter().filter(|(id, other)| alike(other) && place(id, other) < place(&item, own));
                 assert_eq!(position, ahead.count() + 1, "{item} hears its place");
             }
             Output::Unservable { .. } | Output::Escalate { .. } => {}

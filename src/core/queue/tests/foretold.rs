@@ -45,3 +45,28 @@ fn a_new_queue_is_foretold_what_its_agents_take_for_others() {
     let wait = b.engine.expected_wait(WorkItemId(43)).map(|wait| wait.as_secs());
     assert!(wait.is_some_and(|wait| (170..=190).contains(&wait)), "{wait:?}");
 }
+
+#[test]
+fn a_caller_is_told_its_place_among_callers_and_emails_do_not_lengthen_its_wait() {
+    let mut b = Bench::new(vec![agent(1, &[])], vec![queue(1, &[])]);
+    for item in 1..=5 {
+        b.enqueue(item, 1);
+        b.outputs();
+        b.engine.accepted(b.now, OfferId(item));
+        b.pass(60);
+        b.finish(1);
+        b.pass(10);
+    }
+    b.enqueue(6, 1);
+    b.outputs();
+    b.engine.accepted(b.now, OfferId(6));
+    (10..40).for_each(|item| b.add(item, Entry::new(QueueId(1), Medium::Email)));
+    b.enqueue(50, 1);
+    assert_eq!(b.engine.position(WorkItemId(50)), Some(1));
+    assert_eq!(b.engine.position(WorkItemId(39)), Some(30));
+    let wait = b.engine.expected_wait(WorkItemId(50)).map(|wait| wait.as_secs());
+    assert!(wait.is_some_and(|wait| (50..=70).contains(&wait)), "{wait:?}");
+    // A voicemail that is as urgent is taken before, and not put aside for a call.
+    b.add(60, Entry::new(QueueId(1), Medium::Voicemail));
+    assert_eq!(b.engine.expected_wait(WorkItemId(50)).map(|wait| wait.as_secs()), wait.map(|wait| 2 * wait));
+}
