@@ -263,6 +263,7 @@ fn a_running_appliance_is_asked_and_told_and_ends_cleanly_on_sigterm() {
     let status: serde_json::Value = serde_json::from_str(&dir.ok(&["status", "--json"])).unwrap();
     assert_eq!((&status["stopping"], &status["calls"]), (&false.into(), &0.into()));
     assert!(dir.ok(&["status"]).contains(" serving, up "));
+    metrics_are_whole(&dir.ok(&["metrics"]));
     dir.ok(&["tenant", "add", "acme"]);
     dir.ok(&["agent", "add", "acme/ana", "user=ana", "password=x"]);
     let agents = |dir: &Dir| serde_json::from_str::<serde_json::Value>(&dir.ok(&["agents", "--json"])).unwrap();
@@ -479,4 +480,26 @@ fn trunks_tell_how_they_were_used_and_when_they_will_be_too_small() {
     assert!(wide.contains("does not block over 1 % in the next 36 months"), "{wide}");
     assert!(dir.fails(1, &["trunk", "forecast", "citi"]).contains("city"));
     dir.fails(2, &["trunk", "forecast", "--blocking", "0"]);
+}
+
+/// Each metric is told what it is before its values, once, and its values are numbers.
+fn metrics_are_whole(page: &str) {
+    let mut known = std::collections::BTreeSet::new();
+    let mut current = "";
+    for line in page.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            current = help.split(' ').next().unwrap();
+            assert!(known.insert(current), "{current} twice");
+        } else if let Some(of_type) = line.strip_prefix("# TYPE ") {
+            let kind = if current.ends_with("_total") { "counter" } else { "gauge" };
+            assert_eq!(of_type, format!("{current} {kind}"));
+        } else {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert_eq!(name.split('{').next(), Some(current), "{line}");
+            assert!(value.parse::<f64>().is_ok_and(f64::is_finite), "{line}");
+        }
+    }
+    for name in ["cordboard_calls", "cordboard_bound_used", "cordboard_wait_error_ratio", "cordboard_queue_waiting"] {
+        assert!(known.contains(name), "{name}");
+    }
 }

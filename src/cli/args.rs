@@ -42,6 +42,8 @@ pub(super) enum Command {
     },
     /// Counters, bounds and alarms of the running appliance
     Status(View),
+    /// The same and more as metrics, in the text format that Prometheus reads
+    Metrics,
     /// Calls in progress
     Calls(View),
     /// Agents and what they are doing

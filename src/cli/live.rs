@@ -9,7 +9,7 @@ use super::args::View;
 use super::{CliError, output};
 use crate::base::Timestamp;
 use crate::core::control::{Command, Query, Reply};
-use crate::edge::console::{Client, LogLevel, render};
+use crate::edge::console::{Client, LogLevel, metrics, render};
 
 /// Between two pictures of `--watch`.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
@@ -94,6 +94,29 @@ pub fn contracts(dir: &Path, view: &View) -> Result<(), CliError> {
         Reply::Contracts { contracts } => text(&render::contracts(contracts)),
         other => unexpected(other),
     })
+}
+
+/// Everything that is counted, for a program that watches.
+pub fn metrics(dir: &Path) -> Result<(), CliError> {
+    let mut client = connect(dir)?;
+    let status = match client.query(&Query::Status)? {
+        Reply::Status(status) => *status,
+        other => return unexpected(other),
+    };
+    let queues = match client.query(&Query::Queues)? {
+        Reply::Queues { queues } => queues,
+        other => return unexpected(other),
+    };
+    let trunks = match client.query(&Query::Trunks)? {
+        Reply::Trunks { trunks } => trunks,
+        other => return unexpected(other),
+    };
+    match client.query(&Query::Contracts)? {
+        Reply::Contracts { contracts } => {
+            text(&metrics::metrics(&metrics::Sources { status, queues, trunks, contracts }))
+        }
+        other => unexpected(other),
+    }
 }
 
 /// Where a SIP URI leads.

@@ -104,6 +104,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Sites(view) => live::sites(&dir, &view),
         Command::Contracts(view) => live::contracts(&dir, &view),
         Command::Locate { uri, json } => live::locate(&dir, uri, json),
+        Command::Metrics => live::metrics(&dir),
         Command::Bans(view) => live::bans(&dir, &view),
         Command::Unban { source, all: _ } => live::order(&dir, &Order::Unban { source }),
         Command::Hangup { call } => live::order(&dir, &Order::Hangup { call }),

@@ -6,6 +6,7 @@
 //! 0600.
 
 mod client;
+pub mod metrics;
 pub mod render;
 pub mod serial;
 mod server;
