@@ -368,6 +368,23 @@ pub(super) enum TrunkCommand {
         /// Its name
         trunk: String,
     },
+    /// List circuits one by one, and peers: what they do, and who keeps them from it
+    Circuits {
+        /// Of this trunk only
+        trunk: Option<String>,
+        #[command(flatten)]
+        view: View,
+    },
+    /// Put a circuit, or all of a trunk, on-hook and into its first state; calls on them end
+    Restart {
+        /// Trunk's name
+        trunk: String,
+        /// CARD/SPAN/TIMESLOT, as `cordboard trunk circuits` shows it; all when absent
+        circuit: Option<String>,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
     /// Say why a call was admitted to a shared trunk, or was not
     Explain {
         /// The call's id, as `cordboard calls` and its record show it

@@ -119,6 +119,24 @@ pub fn metrics(dir: &Path) -> Result<(), CliError> {
     }
 }
 
+/// Circuits one by one.
+pub fn circuits(dir: &Path, trunk: Option<String>, view: &View) -> Result<(), CliError> {
+    show(dir, view, &Query::Circuits { trunk }, |reply, json| match reply {
+        Reply::Circuits { circuits } if json => output::json(&circuits),
+        Reply::Circuits { circuits } => text(&render::circuits(circuits)),
+        other => unexpected(other),
+    })
+}
+
+/// Restarts circuits.
+pub fn restart(dir: &Path, trunk: String, circuit: Option<String>, json: bool) -> Result<(), CliError> {
+    match connect(dir)?.command(&Command::RestartCircuits { trunk, circuit })? {
+        Reply::Restarted { circuits } if json => output::json(&circuits),
+        Reply::Restarted { circuits } => text(&render::restarted(circuits)),
+        other => unexpected(other),
+    }
+}
+
 /// Where a SIP URI leads.
 pub fn locate(dir: &Path, uri: String, json: bool) -> Result<(), CliError> {
     match connect(dir)?.query(&Query::Locate { uri })? {

@@ -87,6 +87,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Trunk(TrunkCommand::BusyOut { trunk }) => trunk::set_in_service(&dir, trunk, false),
         Command::Trunk(TrunkCommand::Restore { trunk }) => trunk::set_in_service(&dir, trunk, true),
         Command::Trunk(TrunkCommand::Explain { call, json }) => trunk::explain(&dir, call, json),
+        Command::Trunk(TrunkCommand::Circuits { trunk, view }) => live::circuits(&dir, trunk, &view),
+        Command::Trunk(TrunkCommand::Restart { trunk, circuit, json }) => live::restart(&dir, trunk, circuit, json),
         Command::Trunk(TrunkCommand::Routes(args)) => trunk::routes(&dir, args),
         Command::Trunk(TrunkCommand::Usage(args)) => trunk::usage(&dir, &args),
         Command::Trunk(TrunkCommand::Forecast(args)) => trunk::forecast(&dir, &args),

@@ -93,6 +93,12 @@ impl Switch {
                 .and_then(|()| self.agent_order(&tenant, &agent, |q, a| q.pause(now, a, &reason))),
             Command::Resume { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.resume(now, a)),
             Command::Hangup { call } => self.hangup(now, call),
+            Command::RestartCircuits { trunk, circuit } => {
+                self.restart_circuits(now, &trunk, circuit.as_deref()).map(|circuits| {
+                    done = Reply::Restarted { circuits };
+                    None
+                })
+            }
             Command::ReadCertificates => {
                 self.read_certificates(now);
                 Ok(None)
@@ -248,6 +254,9 @@ impl Switch {
             Query::Queues => Reply::Queues { queues: self.queue_views(now) },
             Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
             Query::Sites => Reply::Sites { sites: self.site_views() },
+            Query::Circuits { trunk } => {
+                answer(self.circuit_views(now, trunk.as_deref()).map(|circuits| Reply::Circuits { circuits }))
+            }
             Query::Contracts => Reply::Contracts { contracts: self.contract_views(now) },
             Query::Routes { number, at, tenant } => {
                 let view = self.routes_view(now, &number, at.unwrap_or(now.wall), tenant.as_deref());
@@ -440,7 +449,9 @@ impl Switch {
         if !circuits.is_empty() {
             let blocked = circuits.iter().filter(|c| c.blocked()).count();
             let idle = circuits.iter().filter(|c| c.available()).count();
-            lines.push(format!("{} circuits, {idle} idle, {blocked} blocked", circuits.len()));
+            let held = circuits.iter().filter(|c| c.is_blocked_by_far_end(now)).count();
+            let held = if held > 0 { format!(", {held} blocked by the far end") } else { String::new() };
+            lines.push(format!("{} circuits, {idle} idle, {blocked} blocked{held}", circuits.len()));
         }
         lines
     }

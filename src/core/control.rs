@@ -123,6 +123,14 @@ pub enum Command {
         /// Which.
         call: CallId,
     },
+    /// Put a trunk's circuits on-hook and into their first state; their calls end.
+    RestartCircuits {
+        /// Trunk's name.
+        trunk: String,
+        /// `CARD/SPAN/TIMESLOT`; all of the trunk without one.
+        #[serde(default)]
+        circuit: Option<String>,
+    },
     /// Lift the ban of a source, or all bans.
     Unban {
         /// Its address; all without one.
@@ -150,6 +158,12 @@ pub enum Query {
     Trunks,
     /// Sites, the ways to them and their health.
     Sites,
+    /// Circuits of trunks, and peers, one by one.
+    Circuits {
+        /// Of this trunk only.
+        #[serde(default)]
+        trunk: Option<String>,
+    },
     /// What tenants are permitted on the trunks that they share.
     Contracts,
     /// By which trunks a number would be reached, in which order.
@@ -257,6 +271,16 @@ pub enum Reply {
     Sites {
         /// By name.
         sites: Vec<SiteView>,
+    },
+    /// Answer to [`Query::Circuits`].
+    Circuits {
+        /// By trunk as provisioned, then by circuit.
+        circuits: Vec<CircuitView>,
+    },
+    /// Answer to [`Command::RestartCircuits`].
+    Restarted {
+        /// By circuit.
+        circuits: Vec<RestartedCircuit>,
     },
     /// Answer to [`Query::Contracts`].
     Contracts {
@@ -559,6 +583,54 @@ pub struct ContractView {
     pub offered: u64,
     /// Of these, not admitted.
     pub refused: u64,
+}
+
+/// A circuit, or a peer of a SIP trunk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CircuitView {
+    /// Trunk's name.
+    pub trunk: String,
+    /// `CARD/SPAN/TIMESLOT`, or `HOST:PORT` of a peer.
+    pub circuit: String,
+    /// Whether it takes calls.
+    pub service: CircuitService,
+    /// The call on it, the peer's calls.
+    pub calls: Vec<CallId>,
+    /// Whether a call could be put on it this moment.
+    pub idle: bool,
+    /// Calls that it has carried since the start; not of a peer.
+    pub carried: Option<u64>,
+    /// For how many seconds the far end has kept it off-hook without a call.
+    pub held_s: Option<u64>,
+}
+
+/// Whether a circuit takes calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CircuitService {
+    /// It does.
+    InService,
+    /// No new ones, as the operator wants it; one is still up.
+    BusyingOut,
+    /// None, as the operator wants it.
+    BusiedOut,
+    /// None: its span or card is in alarm.
+    OutOfService,
+    /// None: the far end keeps it off-hook without a call, or the peer does not answer.
+    BlockedByFarEnd,
+}
+
+/// What a restart did to a circuit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RestartedCircuit {
+    /// `CARD/SPAN/TIMESLOT`.
+    pub circuit: String,
+    /// The call that ended by it.
+    pub call: Option<CallId>,
+    /// It is in alarm, and idle when that is over.
+    pub in_alarm: bool,
+    /// It is idle when the far end has gone on-hook.
+    pub held: bool,
 }
 
 /// How a number would be reached.

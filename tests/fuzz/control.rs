@@ -43,6 +43,7 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         Command::Provision { provision },
         Command::SignIn { tenant: tenant.clone(), agent: agent.clone() },
         Command::Pause { tenant, agent, reason: "lunch \u{1f35e}".into() },
+        Command::RestartCircuits { trunk: "city".into(), circuit: Some("card/1/5".into()) },
         Command::Hangup { call: cordboard::base::CallId(u64::MAX) },
         Command::Unban { source: Some("192.0.2.1".into()) },
         Command::Stop,
@@ -52,6 +53,7 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let state = Some(WorkState::Waiting);
     let works = [
         Query::Works { tenant: Some("acme".into()), queue: None, state, after: Some(work) },
+        Query::Circuits { trunk: Some("city".into()) },
         Query::Routes { number: "112".into(), at: Some(Timestamp(9)), tenant: Some("acme".into()) },
         Query::Work { work },
         Query::Explain { work },

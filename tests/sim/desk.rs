@@ -336,6 +336,11 @@ impl Desk {
         self.settle();
     }
 
+    /// Nobody works a circuit at the far end: it stays as `card` says.
+    pub fn no_far_end(&mut self, timeslot: u8) {
+        self.far.remove(&timeslot);
+    }
+
     /// A client seizes a circuit and dials.
     pub fn seize(&mut self, timeslot: u8, digits: &str) {
         let digits = DialString::new(digits).expect("digits");

@@ -1,11 +1,14 @@
 //! Trunks as groups of circuits: which one is taken, how many are left, and what an operator takes out of service.
 
 use cordboard::base::{Cause, Timestamp};
-use cordboard::core::control::{Command, Query, Reply, RoutesView, Service, WayView};
+use cordboard::core::control::{
+    CircuitService, CircuitView, Command, Query, Reply, RestartedCircuit, RoutesView, Service, WayView,
+};
 use cordboard::core::tenant::Provision;
 use cordboard::core::tenant::provision::{Hours, Hunt, Tariff, Trunk};
 use cordboard::core::trunk::CardInput;
 use cordboard::core::trunk::admission::Decimal;
+use cordboard::core::trunk::circuits::RESTARTED;
 use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp::Direction as Flow;
 use cordboard::proto::sip::{Event, SessionId};
@@ -274,4 +277,89 @@ fn outside_of_its_hours_a_trunk_is_as_though_not_there_but_for_emergencies() {
     desk.call(Party::Phones, "ana", "8115", Some(description(20_002, Flow::SendRecv)));
     desk.seconds(1);
     assert!(desk.rings(Party::Carrier, "8115").is_some());
+}
+
+fn circuits(desk: &mut Desk, trunk: &str) -> Vec<CircuitView> {
+    match desk.query(Query::Circuits { trunk: Some(trunk.into()) }) {
+        Reply::Circuits { circuits } => circuits,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn restart(desk: &mut Desk, trunk: &str, circuit: Option<&str>) -> Vec<RestartedCircuit> {
+    match desk.command(Command::RestartCircuits { trunk: trunk.into(), circuit: circuit.map(String::from) }) {
+        Reply::Restarted { circuits } => circuits,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_circuit_shows_whether_it_takes_calls_and_who_keeps_it_from_that() {
+    use CircuitService::{BlockedByFarEnd, BusiedOut, BusyingOut, InService, OutOfService};
+    let mut desk = with(|_| ());
+    desk.seize(1, "100");
+    // The far end goes off-hook, dials nothing and stays: so it blocks the circuit.
+    let bits = |bits| CardInput::Cas { span: 1, timeslot: 2, bits };
+    desk.no_far_end(2);
+    desk.card(bits(0x0f));
+    desk.seconds(5);
+    let states = |desk: &mut Desk| -> Vec<CircuitService> {
+        circuits(desk, "central-office").iter().take(3).map(|circuit| circuit.service).collect()
+    };
+    let all = circuits(&mut desk, "central-office");
+    assert_eq!((all.len(), all[0].circuit.as_str(), all[0].calls.len(), all[0].carried), (24, "t1/1/1", 1, Some(1)));
+    assert_eq!((all[1].idle, all[2].idle, all[1].held_s), (false, true, None));
+    assert_eq!(states(&mut desk), [InService; 3]);
+    desk.seconds(10);
+    assert!(circuits(&mut desk, "central-office")[1].held_s.is_some(), "no digits came: we are on-hook");
+    desk.seconds(10);
+    assert_eq!(states(&mut desk), [InService, BlockedByFarEnd, InService]);
+    let Reply::Trunks { trunks } = desk.query(Query::Trunks) else { panic!("trunks") };
+    let health = trunks.iter().find(|t| t.name == "central-office").map(|t| t.health.join(" ")).unwrap_or_default();
+    assert_eq!(health, "24 circuits, 22 idle, 0 blocked, 1 blocked by the far end");
+    let told = restart(&mut desk, "central-office", Some("t1/1/2"));
+    assert_eq!((told.len(), told[0].call, told[0].held), (1, None, true), "that takes the far end");
+    desk.card(bits(0));
+    desk.seconds(2);
+    assert!(circuits(&mut desk, "central-office")[1].idle);
+
+    let mut changed = provision(PROVISION);
+    trunk(&mut changed, "central-office").out_of_service = true;
+    desk.command(Command::Provision { provision: Box::new(changed) });
+    assert_eq!(states(&mut desk), [BusyingOut, BusiedOut, BusiedOut]);
+    desk.card(CardInput::Span { span: 1, alarm: Some("red") });
+    assert_eq!(states(&mut desk), [OutOfService; 3]);
+
+    let peers = circuits(&mut desk, "carrier");
+    let told: Vec<_> = peers.iter().map(|peer| (peer.circuit.as_str(), peer.service, peer.calls.len())).collect();
+    assert_eq!(told, [("127.0.0.2:5070", InService, 0), ("127.0.0.4:5070", InService, 0)]);
+    let unknown = desk.query(Query::Circuits { trunk: Some("carier".into()) });
+    assert!(matches!(&unknown, Reply::Refused { reason } if reason.contains("\"carrier\"")), "{unknown:?}");
+}
+
+#[test]
+fn a_circuit_that_is_restarted_is_idle_and_its_call_is_over() {
+    let mut desk = with(|_| ());
+    let (session, taken) = dials_out(&mut desk);
+    assert_eq!(taken, Some(1));
+    desk.seconds(6);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    let told = restart(&mut desk, "central-office", Some("t1/1/1"));
+    desk.seconds(1);
+    let cdr = desk.record();
+    assert_eq!((told[0].call, cdr.cause), (Some(cdr.call_id), Some(Cause::TemporaryFailure)));
+    assert!(cdr.events.iter().any(|event| event.what == RESTARTED && event.detail == "t1/1/1"));
+    assert!(desk.heard(Party::Phones, |e| matches!(e, Event::Ended { session: s, .. } if *s == session)));
+    desk.seconds(3);
+    assert!(circuits(&mut desk, "central-office")[0].idle);
+    // All at once: the others were idle already.
+    assert!(restart(&mut desk, "central-office", None).iter().all(|told| told.call.is_none() && !told.held));
+    desk.seconds(2);
+    assert_eq!(dials_out(&mut desk).1, Some(1));
+    let refused = |desk: &mut Desk, trunk: &str, circuit: Option<&str>| {
+        let order = Command::RestartCircuits { trunk: trunk.into(), circuit: circuit.map(String::from) };
+        matches!(desk.command(order), Reply::Refused { .. })
+    };
+    assert!(refused(&mut desk, "central-office", Some("t1/1/25")) && refused(&mut desk, "carrier", None));
 }

@@ -15,6 +15,7 @@
 pub mod admission;
 pub(crate) mod auth;
 mod certificate;
+pub mod circuits;
 pub mod forecast;
 mod group;
 mod health;

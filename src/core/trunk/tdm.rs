@@ -1,6 +1,7 @@
 //! Circuits of trunk cards as legs: E&M wink start by channel-associated bits, address digits in the audio.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::base::{CallId, CardId, Cause, Circuit, DialString, Instant, LegId, Now, PortId, TrunkId};
 use crate::core::call::{NewCall, Signal};
@@ -75,6 +76,11 @@ impl CircuitEntry {
     /// Whether it could carry a call.
     pub fn is_idle(&self) -> bool {
         !self.blocked && self.leg.is_none() && self.port.is_none() && self.em.is_idle()
+    }
+
+    /// For how long the far end has held it without a call.
+    pub fn held_for(&self, now: Now) -> Option<Duration> {
+        self.em.held_since().map(|since| now.mono.since(since))
     }
 
     /// The leg that it carries.
@@ -167,6 +173,15 @@ impl Switch {
         self.stop_listening(circuit);
         if let Some(leg) = self.circuit_leg(circuit) {
             self.fail_leg(now, leg, Cause::NetworkOutOfOrder);
+        }
+    }
+
+    /// Puts a circuit without a leg on-hook and into its first state, unless it is in alarm.
+    pub(crate) fn reset_circuit(&mut self, now: Now, circuit: Circuit) {
+        self.stop_listening(circuit);
+        self.cas(now, circuit, CasInput::Alarm(true));
+        if self.circuits.get(&circuit).is_some_and(|entry| !entry.blocked) {
+            self.cas(now, circuit, CasInput::Alarm(false));
         }
     }
 

@@ -3,8 +3,8 @@
 use super::Table;
 use crate::base::Timestamp;
 use crate::core::control::{
-    AgentView, Alarm, BanView, CallView, ContractView, LoadView, QueueView, RoutesView, ServerView, Service, SiteView,
-    Status, TrunkView,
+    AgentView, Alarm, BanView, CallView, CircuitService, CircuitView, ContractView, LoadView, QueueView,
+    RestartedCircuit, RoutesView, ServerView, Service, SiteView, Status, TrunkView,
 };
 use crate::core::journal::AgentStatus;
 
@@ -270,6 +270,43 @@ pub fn contracts(contracts: Vec<ContractView>) -> Table {
             of.offered.to_string(),
             of.refused.to_string(),
         ]);
+    }
+    table
+}
+
+/// Circuits, and peers.
+pub fn circuits(circuits: Vec<CircuitView>) -> Table {
+    let mut table = Table::new(["trunk", "circuit", "service", "use", "carried"]);
+    for of in circuits {
+        let usage = match (of.calls.as_slice(), of.held_s) {
+            ([call], _) => format!("call {call}"),
+            ([], Some(s)) => format!("held by the far end for {}", span(s)),
+            ([], None) if of.idle => "idle".into(),
+            ([], None) => "busy".into(),
+            (calls, _) => format!("{} calls", calls.len()),
+        };
+        let service = match of.service {
+            CircuitService::InService => "in service",
+            CircuitService::BusyingOut => "busying out",
+            CircuitService::BusiedOut => "busied out",
+            CircuitService::OutOfService => "out of service",
+            CircuitService::BlockedByFarEnd => "blocked by far end",
+        };
+        table.row([of.trunk, of.circuit, service.into(), usage, of.carried.map_or("-".into(), |n| n.to_string())]);
+    }
+    table
+}
+
+/// What a restart did.
+pub fn restarted(circuits: Vec<RestartedCircuit>) -> Table {
+    let mut table = Table::new(["circuit", "call ended", "now"]);
+    for of in circuits {
+        let now = match (of.in_alarm, of.held) {
+            (true, _) => "in alarm",
+            (false, true) => "idle when the far end goes on-hook",
+            (false, false) => "idle in a moment",
+        };
+        table.row([of.circuit, of.call.map_or("-".into(), |call| call.to_string()), now.into()]);
     }
     table
 }

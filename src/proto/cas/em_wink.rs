@@ -272,6 +272,8 @@ pub struct EmWink {
     off_hook: bool,
     /// When we seized the circuit.
     seized_at: Instant,
+    /// When we went on-hook and the far end did not, or the span came back and found it so.
+    held_since: Instant,
     /// Digits to send, or received so far.
     address: DialString,
     outputs: VecDeque<Output>,
@@ -288,6 +290,7 @@ impl EmWink {
             far_since: Instant::ZERO,
             off_hook: false,
             seized_at: Instant::ZERO,
+            held_since: Instant::ZERO,
             address: DialString::default(),
             outputs: VecDeque::new(),
         }
@@ -347,6 +350,11 @@ impl EmWink {
     /// Whether the circuit may be seized: no call, no alarm, both ends on-hook for long enough.
     pub fn is_idle(&self) -> bool {
         self.state == State::Idle
+    }
+
+    /// Since when the far end has kept the circuit off-hook without a call: it is about to hang up, or blocks the circuit.
+    pub fn held_since(&self) -> Option<Instant> {
+        (self.state == State::Releasing).then_some(self.held_since)
     }
 
     /// Asserts, in debug builds, what always holds between two inputs.
@@ -600,6 +608,7 @@ impl EmWink {
     fn wait_for_idle(&mut self, now: Instant) {
         if self.far_off_hook {
             self.state = State::Releasing;
+            self.held_since = now;
         } else {
             self.state = State::Guard;
             self.start(now, Timer::Guard, self.config.guard);

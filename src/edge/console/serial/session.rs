@@ -35,6 +35,7 @@ agents           agents and what they are doing
 queues           queues and who waits
 works [ID]       open work items of all media, 50 a page; those after ID
 trunks           trunks and their health
+circuits [TRUNK] circuits and peers one by one
 sites            sites, the ways to them and their health
 bans             sources of SIP messages that are kept out for a while
 alarms           alarms that stand
@@ -158,6 +159,9 @@ impl Session {
             },
             "trunks" => self.show(now, Query::Trunks, false, ask, out),
             "sites" => self.show(now, Query::Sites, false, ask, out),
+            "circuits" => {
+                self.show(now, Query::Circuits { trunk: argument.map(String::from) }, false, ask, out);
+            }
             "contracts" => self.show(now, Query::Contracts, false, ask, out),
             "bans" => self.show(now, Query::Bans, false, ask, out),
             unknown => drop(print(&format!("unknown command `{unknown}`; try `help`"), LINES_MAX, out)),
@@ -193,6 +197,7 @@ impl Session {
             Ok(Reply::Works { works, more }) => works_page(works, more),
             Ok(Reply::Trunks { trunks }) => listing(&render::trunks(first(trunks, &mut more)), "no trunks"),
             Ok(Reply::Sites { sites }) => listing(&render::sites(first(sites, &mut more)), "no sites"),
+            Ok(Reply::Circuits { circuits }) => listing(&render::circuits(first(circuits, &mut more)), "no circuits"),
             Ok(Reply::Contracts { contracts }) => {
                 listing(&render::contracts(first(contracts, &mut more)), "no contracts")
             }
@@ -200,9 +205,14 @@ impl Session {
             Ok(Reply::Bans { bans }) => listing(&render::bans(first(bans, &mut more), wall), "no bans"),
             Ok(Reply::Refused { reason }) => reason,
             // None of these is asked for here.
-            Ok(Reply::Done | Reply::Added { .. } | Reply::Work(_) | Reply::Routes(_) | Reply::Explained(_)) => {
-                String::new()
-            }
+            Ok(
+                Reply::Done
+                | Reply::Added { .. }
+                | Reply::Work(_)
+                | Reply::Routes(_)
+                | Reply::Restarted { .. }
+                | Reply::Explained(_),
+            ) => String::new(),
         };
         more += print(&text, LINES_MAX, out);
         if more > 0 {
