@@ -115,6 +115,7 @@ fn engine(scenario: &Scenario, routing: &Routing) -> Engine {
     let agents = ids().map(|id| AgentProfile {
         id,
         tenant,
+        serves: vec![],
         traits: vec![],
         minds: vec![],
         slots,

@@ -164,6 +164,7 @@ fn engine(scenario: &Scenario, routing: &Routing) -> Engine {
     let agents = scenario.agents.iter().zip(1..).map(|(agent, id)| AgentProfile {
         id: AgentId(id),
         tenant,
+        serves: vec![],
         // Who has a skill at all has it at the least level.
         traits: (agent.skills.iter().filter(|(_, level)| **level > 0.0))
             .map(|(name, level)| (skill(name), Level::new(*level).max(Level::LEAST)))

@@ -3,7 +3,9 @@
 use cordboard::base::Cause;
 use cordboard::core::control::{Command, ContractView, Query, Reply};
 use cordboard::core::journal::{Cdr, Change, Learned};
-use cordboard::core::tenant::provision::{Agent, Contract, Flow, Number, Refusal, SharingMode, Tenant, Trunk};
+use cordboard::core::tenant::provision::{
+    Agent, Contract, Flow, Number, Queue, Refusal, Serves, SharingMode, Skill, Tenant, Trunk,
+};
 use cordboard::core::tenant::{Provision, check};
 use cordboard::core::trunk::sharing::{ADMITTED, NOT_ADMITTED};
 use cordboard::proto::sip::{Event, SessionId};
@@ -228,4 +230,39 @@ fn calls_on_a_trunk_of_its_own_do_not_count() {
     assert_eq!((of.permitted, of.calls, of.trunk_calls, of.refused), (1, 0, 0, 0), "by the office's circuit");
     assert_eq!(call(&mut desk, "701").1, None, "the one call after hours");
     assert_eq!(standing(&mut desk, "acme").calls, 1);
+}
+
+#[test]
+fn an_agent_of_two_tenants_takes_the_calls_of_both_and_permits_calls_of_both() {
+    let mut desk = desk(|p| {
+        p.skill.push(Skill { tenant: "calm".into(), name: "tea".into() });
+        p.agent[0].serves = vec![Serves { tenant: "calm".into(), skills: [("tea".into(), 0.7)].into() }];
+        let acme: Queue = p.queue[0].clone();
+        let skills = [("tea".into(), 0.5)].into();
+        p.queue.push(Queue { tenant: "calm".into(), name: "tea".into(), skills, ..acme });
+        let text =
+            "[flow]\nstart = 'a'\n[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'enqueue'\nqueue = 'tea'\n";
+        p.flow.push(Flow { tenant: "calm".into(), name: "tea".into(), text: text.into(), file: None });
+        p.number.push(Number { number: "710".into(), tenant: "calm".into(), flow: "tea".into() });
+    });
+    let permitted = |desk: &mut Desk| (standing(desk, "acme").permitted, standing(desk, "calm").permitted);
+    assert_eq!(permitted(&mut desk), (1, 2), "nobody is signed in");
+    desk.command(Command::SignIn { tenant: "acme".into(), agent: "ana".into() });
+    assert_eq!(permitted(&mut desk), (2, 3), "ana counts for both");
+    let client = desk.client("710");
+    desk.seconds(1);
+    desk.agent_answers("ana");
+    assert_eq!(desk.state(), "talking acme/ana");
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(2);
+    let cdr = desk.cdrs.last().expect("a record");
+    assert_eq!((cdr.tenant.as_str(), cdr.agent.as_deref()), ("calm", Some("acme/ana")));
+    // Ben serves acme alone, so calm's next caller waits while he idles.
+    desk.command(Command::SignOut { tenant: "acme".into(), agent: "ana".into() });
+    desk.command(Command::SignIn { tenant: "acme".into(), agent: "ben".into() });
+    let client = desk.client("710");
+    desk.seconds(3);
+    assert!(desk.rings(Party::Phones, "ben").is_none());
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(2);
 }

@@ -149,6 +149,7 @@ impl Centre {
         AgentProfile {
             id: AgentId(id),
             tenant: TenantId(1),
+            serves: vec![],
             traits,
             minds: vec![],
             slots: Slots::default(),

@@ -201,8 +201,7 @@ impl Switch {
 
     /// The agent answered: the client is rung once that is durable.
     pub(super) fn wish_accepted(&mut self, now: Now, call: CallId, item: WorkItemId) {
-        let agent = self.queue.handler(item).and_then(|agent| self.directory.agent(agent));
-        let agent = agent.map_or(String::new(), |entry| entry.name.clone());
+        let agent = self.queue.handler(item).map_or(String::new(), |agent| self.called_for(agent, item));
         let Some(what) = self.wish_tried(now, item, &agent) else { return };
         if let Some(c) = self.calls.get_mut(&call) {
             c.work = Some(item);

@@ -42,10 +42,10 @@ impl Switch {
 
     /// The agent at whose phone the leg ends, or, where an agent dialled, that one.
     fn agent_of(&self, call: CallId, leg: LegId) -> Option<String> {
-        let client = self.calls.get(&call)?.client;
+        let (client, tenant) = self.calls.get(&call).map(|c| (c.client, c.tenant))?;
         let phone = |leg| self.legs.get(leg).and_then(|l| l.phone);
         let agent = phone(&leg).or_else(|| phone(&client))?;
-        self.directory.agent(agent).map(|a| a.name.clone())
+        self.directory.agent_called(agent, tenant)
     }
 
     /// Joins the client's port with the leg's.

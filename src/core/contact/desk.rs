@@ -305,12 +305,12 @@ impl Switch {
 
     fn live_offer(&self, tenant: &str, agent: &str, id: WorkItemId) -> Result<OfferId, String> {
         let tenant_id = self.tenant_named(tenant)?;
-        self.agent_named(tenant_id, tenant, agent)?;
+        let agent_id = self.agent_named(tenant_id, tenant, agent)?;
         let item = self.open_item(id)?;
         if item.work.callback.is_some() {
             return Err(format!("work item {id} is a call-back: {tenant}/{agent} is asked by phone"));
         }
-        let is_theirs = item.work.tenant == tenant && item.work.agent.as_deref() == Some(agent);
+        let is_theirs = item.work.agent.as_deref() == Some(self.called_for(agent_id, id).as_str());
         item.offer.filter(|_| is_theirs).ok_or_else(|| not_offered(tenant, agent, id))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::routing::Policy;
 use super::view::{BasisView, CallbackView, CandidateView, Explanation, HoldView, WorkSpec, WorkView};
 use super::work::{Work, WorkEvent, WorkState};
-use crate::base::{AgentId, CallId, Medium, Now, Redacted, WorkItemId};
+use crate::base::{AgentId, CallId, Medium, Now, Redacted, TenantId, WorkItemId};
 use crate::core::call::{Call, CallState};
 use crate::core::journal::AgentStatus;
 use crate::core::queue::{Appraisal, Candidate, Hold, Unfit, Verdict};
@@ -124,14 +124,15 @@ impl Switch {
         if let Some(Appraisal { policy, candidates, hold }) = appraisal {
             explanation.policy = Some(policy);
             explanation.left_out = candidates.len().saturating_sub(CANDIDATES_MAX);
-            explanation.candidates = self.candidate_views(policy, candidates);
-            explanation.hold = hold.map(|hold| self.hold_view(hold));
+            let tenant = self.directory.tenant_by_name(&explanation.work.tenant).map(|tenant| tenant.id);
+            explanation.candidates = self.candidate_views(policy, tenant, candidates);
+            explanation.hold = hold.map(|hold| self.hold_view(tenant, hold));
         }
         explanation
     }
 
-    fn hold_view(&self, hold: Hold) -> HoldView {
-        let name = |agent| self.directory.agent(agent).map_or(String::new(), |entry| entry.name.clone());
+    fn hold_view(&self, tenant: Option<TenantId>, hold: Hold) -> HoldView {
+        let name = |agent| self.directory.agent_called(agent, tenant).unwrap_or_default();
         HoldView {
             instead_of: name(hold.instead_of),
             better: hold.better.into_iter().map(name).collect(),
@@ -143,9 +144,14 @@ impl Switch {
         }
     }
 
-    fn candidate_views(&self, policy: Policy, candidates: Vec<Candidate>) -> Vec<CandidateView> {
+    fn candidate_views(
+        &self,
+        policy: Policy,
+        tenant: Option<TenantId>,
+        candidates: Vec<Candidate>,
+    ) -> Vec<CandidateView> {
         let view = |candidate: Candidate| CandidateView {
-            agent: self.directory.agent(candidate.agent).map_or(String::new(), |agent| agent.name.clone()),
+            agent: self.directory.agent_called(candidate.agent, tenant).unwrap_or_default(),
             verdict: self.verdict_text(&candidate.verdict),
             unfit: matches!(candidate.verdict, Verdict::Unfit(_)),
             terms: match candidate.verdict {
@@ -227,7 +233,7 @@ impl Switch {
     /// The same without what happened.
     fn outline_of_call(&self, id: WorkItemId, call: &Call) -> Work {
         let (state, agent) = self.state_of_call(id, call);
-        let agent = agent.and_then(|agent| self.directory.agent(agent)).map(|entry| entry.name.clone());
+        let agent = agent.and_then(|agent| self.directory.agent_called(agent, call.tenant));
         let outline = (call.cdr.tenant.as_str(), self.queue_of_call(call));
         Work {
             client: Some(Redacted::new(call.cdr.from.as_str().to_owned())),

@@ -17,7 +17,7 @@ impl Switch {
             return;
         }
         let reason = self.match_of(offer);
-        let name = self.directory.agent(agent).map_or(String::new(), |entry| entry.name.clone());
+        let name = self.called_for(agent, id);
         if let Some(item) = self.works.get_mut(id) {
             item.offer = Some(offer);
             self.works.by_offer.insert(offer, id);
@@ -29,10 +29,22 @@ impl Switch {
         });
     }
 
+    /// What an agent is called where a work item is meant.
+    pub(crate) fn called_for(&self, agent: AgentId, id: WorkItemId) -> String {
+        let work = self.works.get(id).map(|item| item.work.tenant.as_str());
+        let tenant = work.and_then(|name| self.directory.tenant_by_name(name)).map(|tenant| tenant.id);
+        let call = || self.by_item.get(&id).and_then(|call| self.calls.get(call)?.tenant);
+        self.directory.agent_called(agent, tenant.or_else(call)).unwrap_or_default()
+    }
+
     /// Why an offer was made, by names.
     pub(crate) fn match_of(&self, offer: OfferId) -> Option<Match> {
         let reason = self.queue.reason(offer)?;
-        let name = |agent: AgentId| self.directory.agent(agent).map_or(String::new(), |entry| entry.name.clone());
+        let item = self.queue.offered(offer);
+        let name = |agent: AgentId| match item {
+            Some(item) => self.called_for(agent, item),
+            None => self.directory.agent_called(agent, None).unwrap_or_default(),
+        };
         // As the record keeps them: as text, exactly.
         let others = reason.others.iter().map(|&(agent, work, terms)| Rival {
             agent: name(agent),

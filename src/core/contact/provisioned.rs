@@ -25,6 +25,7 @@ fn agent_profile(agent: &AgentEntry) -> AgentProfile {
     AgentProfile {
         id: agent.id,
         tenant: agent.tenant,
+        serves: agent.serves.clone(),
         // Who an agent is, the engine knows: agents who differ in nothing else are alike to it.
         traits: agent.traits.iter().copied().filter(|(what, _)| what.agent().is_none()).collect(),
         minds: agent.minds.clone(),

@@ -45,7 +45,7 @@ impl Switch {
     fn restore_in_hand(&mut self, now: Now, work: Work) {
         let id = work.id;
         let tenant = self.directory.tenant_by_name(&work.tenant).map(|tenant| tenant.id);
-        let agent = tenant.zip(work.agent.as_deref()).and_then(|(t, agent)| self.directory.agent_by_name(t, agent));
+        let agent = tenant.zip(work.agent.as_deref()).and_then(|(t, agent)| self.directory.agent_by_call(t, agent));
         let agent = agent.map(|agent| agent.id);
         self.works.insert(work);
         match (agent, self.entry_of(now, id)) {

@@ -83,7 +83,7 @@ impl Switch {
         let sticky = queue.sticky?;
         let (agent, at) = self.last_agents.last(queue.tenant, client)?;
         let importance = importance(sticky.importance, sticky.fade_days, at, now.wall);
-        let known = self.directory.agent(agent).is_some_and(|a| a.tenant == queue.tenant);
+        let known = self.directory.agent(agent).is_some_and(|a| a.is_of(queue.tenant));
         (known && importance > 0).then(|| Want {
             what: self.directory.agent_trait(agent),
             mode: Mode::Preferred,
@@ -101,7 +101,8 @@ impl Switch {
             return;
         }
         self.last_agents.remember(queue.tenant, client, agent, now.wall);
-        let (tenant, client, agent) = (tenant.name.clone(), client.to_owned().into(), entry.name.clone());
+        let agent = self.directory.agent_called(entry.id, Some(tenant.id)).unwrap_or_default();
+        let (tenant, client) = (tenant.name.clone(), client.to_owned().into());
         self.journal(Change::ClientMet { met: LastAgent { tenant, client, agent, at: now.wall } });
     }
 
@@ -110,7 +111,7 @@ impl Switch {
     pub(crate) fn restore_last_agents(&mut self, last: Vec<LastAgent>) {
         for LastAgent { tenant, client, agent, at } in last {
             let tenant = self.directory.tenant_by_name(&tenant).map(|tenant| tenant.id);
-            let agent = tenant.and_then(|tenant| self.directory.agent_by_name(tenant, &agent)).map(|agent| agent.id);
+            let agent = tenant.and_then(|tenant| self.directory.agent_by_call(tenant, &agent)).map(|agent| agent.id);
             if let Some((tenant, agent)) = tenant.zip(agent) {
                 self.last_agents.remember(tenant, client.expose(), agent, at);
             }

@@ -42,8 +42,10 @@ impl Traits {
 /// What makes agents alike.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Kind {
-    /// Their tenant.
+    /// Their own tenant.
     pub(super) tenant: TenantId,
+    /// Other tenants that they serve, in order.
+    pub(super) serves: Box<[TenantId]>,
     /// What they have.
     pub(super) traits: Traits,
     /// What they mind in items.
@@ -59,7 +61,20 @@ impl Kind {
         minds.sort_unstable();
         minds.dedup();
         let (tenant, slots) = (profile.tenant, profile.slots);
-        Self { tenant, traits: Traits::new(&profile.traits), minds: minds.into(), slots }
+        let mut serves: Vec<TenantId> = profile.serves.iter().copied().filter(|other| *other != tenant).collect();
+        serves.sort_unstable();
+        serves.dedup();
+        Self { tenant, serves: serves.into(), traits: Traits::new(&profile.traits), minds: minds.into(), slots }
+    }
+
+    /// All tenants that they serve.
+    pub(super) fn tenants(&self) -> impl Iterator<Item = TenantId> {
+        std::iter::once(self.tenant).chain(self.serves.iter().copied())
+    }
+
+    /// Whether they serve the tenant.
+    pub(super) fn is_of(&self, tenant: TenantId) -> bool {
+        self.tenant == tenant || self.serves.binary_search(&tenant).is_ok()
     }
 }
 
@@ -163,8 +178,13 @@ mod tests {
 
     #[test]
     fn void_stamps_are_swept_when_there_are_many() {
-        let kind =
-            Kind { tenant: TenantId(1), traits: Traits::default(), minds: Box::default(), slots: Slots::default() };
+        let kind = Kind {
+            tenant: TenantId(1),
+            serves: Box::default(),
+            traits: Traits::default(),
+            minds: Box::default(),
+            slots: Slots::default(),
+        };
         let mut class = Class::new(kind);
         for epoch in 0..1_000 {
             class.stamp(Stamp { gate: GateId(epoch), epoch }, |old| old.epoch % 100 == 0);

@@ -237,7 +237,8 @@ impl Engine {
     fn appraise(&self, now: Now, head: Head<'_>, held: impl FnOnce(Hold) -> Option<Hold>) -> Appraisal {
         let tenant = head.gate.ask.tenant;
         let routing = self.fits.routing(tenant);
-        let agents = self.agents.iter().filter(|(_, agent)| agent.tenant == tenant);
+        let serves = |agent: &Agent| self.fits.class(agent.class).is_some_and(|class| class.kind.is_of(tenant));
+        let agents = self.agents.iter().filter(|(_, agent)| serves(agent));
         let mut list: Vec<(Option<Pair>, Candidate)> =
             agents.filter_map(|(&id, agent)| self.candidate(now, &routing, head, id, agent)).collect();
         list.sort_by(|(a, left), (b, right)| order(&left.verdict).cmp(&order(&right.verdict)).then(b.cmp(a)));

@@ -105,11 +105,13 @@ impl Fits {
         let next = ClassId(u32::try_from(self.classes.len()).unwrap_or(u32::MAX));
         let id = *self.class_ids.entry(kind.clone()).or_insert(next);
         if id == next {
-            let tenant = self.tenants.entry(kind.tenant).or_default();
-            tenant.classes.push(id);
-            tenant.minded.extend(kind.minds.iter().map(|mind| mind.what));
-            for what in kind.traits.iter() {
-                tenant.holders.entry(what).or_default().push(id);
+            for tenant in kind.tenants() {
+                let tenant = self.tenants.entry(tenant).or_default();
+                tenant.classes.push(id);
+                tenant.minded.extend(kind.minds.iter().map(|mind| mind.what));
+                for what in kind.traits.iter() {
+                    tenant.holders.entry(what).or_default().push(id);
+                }
             }
             self.classes.push(Class::new(kind));
         }
@@ -294,8 +296,8 @@ impl Fits {
             let front = self.fronts.get(stamp.gate.0 as usize)?;
             (front.epoch == stamp.epoch).then_some((stamp.gate, front))
         });
-        let tenant = class.and_then(|class| self.tenants.get(&class.kind.tenant));
-        let wide = tenant.into_iter().flat_map(|t| &t.wide);
+        let tenants = class.into_iter().flat_map(|class| class.kind.tenants());
+        let wide = tenants.filter_map(|tenant| self.tenants.get(&tenant)).flat_map(|t| &t.wide);
         let wide = wide.filter_map(|&id| Some((id, self.fronts.get(id.0 as usize)?)));
         few.chain(wide).filter(|(_, front)| front.waits.is_some())
     }
@@ -355,10 +357,12 @@ impl Fits {
         let Some(class) = self.class_mut(id) else { return };
         class.add_open(posture, idle_since, agent);
         let chats = posture.is_idle() && posture.takes(Medium::Chat, class.kind.slots);
-        let tenant = class.kind.tenant;
-        let tenant = self.tenants.entry(tenant).or_default();
-        tenant.open.insert(id);
-        tenant.idle += usize::from(chats);
+        let Some(class) = self.classes.get(id.0 as usize) else { return };
+        for tenant in class.kind.tenants() {
+            let tenant = self.tenants.entry(tenant).or_default();
+            tenant.open.insert(id);
+            tenant.idle += usize::from(chats);
+        }
     }
 
     /// Undoes [`add_open`](Self::add_open).
@@ -367,11 +371,13 @@ impl Fits {
         let Some(class) = self.class_mut(id) else { return };
         class.remove_open(posture, idle_since, agent);
         let chats = posture.is_idle() && posture.takes(Medium::Chat, class.kind.slots);
-        let (tenant, none_left) = (class.kind.tenant, class.open.is_empty());
-        let Some(tenant) = self.tenants.get_mut(&tenant) else { return };
-        tenant.idle = tenant.idle.saturating_sub(usize::from(chats));
-        if none_left {
-            tenant.open.remove(&id);
+        let Some(class) = self.classes.get(id.0 as usize) else { return };
+        for tenant in class.kind.tenants() {
+            let Some(tenant) = self.tenants.get_mut(&tenant) else { continue };
+            tenant.idle = tenant.idle.saturating_sub(usize::from(chats));
+            if class.open.is_empty() {
+                tenant.open.remove(&id);
+            }
         }
     }
 

@@ -21,8 +21,10 @@ pub struct TenantProfile {
 pub struct AgentProfile {
     /// Identity; an agent known by it keeps its state through [`Engine::provision`](super::Engine::provision).
     pub id: AgentId,
-    /// Only work of this tenant is offered.
+    /// Its own tenant, by whose routing it chooses among what waits.
     pub tenant: TenantId,
+    /// Other tenants whose work is offered as well.
+    pub serves: Vec<TenantId>,
     /// What the agent has, each at a level above 0; of several levels of one trait the highest counts.
     pub traits: Vec<(TraitId, Level)>,
     /// How traits of items count with this agent.
@@ -40,7 +42,7 @@ pub struct AgentProfile {
 pub struct QueueProfile {
     /// Identity; a queue known by it keeps its items and counts through [`Engine::provision`](super::Engine::provision).
     pub id: QueueId,
-    /// Only agents of this tenant are offered its items.
+    /// Only agents who serve this tenant are offered its items.
     pub tenant: TenantId,
     /// What its items want of agents.
     pub wants: Vec<Want>,

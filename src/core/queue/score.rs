@@ -158,7 +158,7 @@ fn meets(have: Level, want: &Want, step: Step) -> Result<(), Unfit> {
 
 /// What does not change as an item waits: tenant, slots, and what the agents themselves insist on.
 fn suits(kind: &Kind, ask: &Ask) -> Result<(), Unfit> {
-    if kind.tenant != ask.tenant {
+    if !kind.is_of(ask.tenant) {
         return Err(Unfit::Tenant);
     }
     if kind.slots.of(ask.medium) == 0 {
@@ -249,7 +249,13 @@ mod tests {
 
     fn kind(traits: &[(u32, f64)], minds: &[Mind]) -> Kind {
         let traits: Vec<_> = traits.iter().map(|&(t, l)| (TraitId(t), Level::new(l))).collect();
-        Kind { tenant: TenantId(1), traits: Traits::new(&traits), minds: minds.into(), slots: Slots::default() }
+        Kind {
+            tenant: TenantId(1),
+            serves: Box::default(),
+            traits: Traits::new(&traits),
+            minds: minds.into(),
+            slots: Slots::default(),
+        }
     }
 
     fn want(what: u32, mode: Mode, steps: &[(u32, f64, u8)]) -> Want {

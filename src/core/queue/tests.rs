@@ -19,7 +19,16 @@ fn s(seconds: u64) -> Duration {
 pub(super) fn agent(id: u32, skills: &[(u32, f64)]) -> AgentProfile {
     let traits = skills.iter().map(|&(skill, level)| (TraitId(skill), Level::new(level))).collect();
     let (minds, slots) = (vec![], Slots::default());
-    AgentProfile { id: AgentId(id), tenant: TENANT, traits, minds, slots, ring: s(20), wrap_up: Duration::ZERO }
+    AgentProfile {
+        id: AgentId(id),
+        tenant: TENANT,
+        serves: vec![],
+        traits,
+        minds,
+        slots,
+        ring: s(20),
+        wrap_up: Duration::ZERO,
+    }
 }
 
 /// As a queue's skills are meant: required at the least level, and the more the better.

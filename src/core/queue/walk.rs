@@ -119,9 +119,13 @@ fn level(agent: &AgentProfile, what: TraitId) -> f64 {
     }
 }
 
+fn serves(agent: &AgentProfile, tenant: TenantId) -> bool {
+    agent.tenant == tenant || agent.serves.contains(&tenant)
+}
+
 /// How well they match, worked out the long way; none when they do not fit.
 fn matched(agent: &AgentProfile, queue: &QueueProfile, item: &Entry, waited: Duration) -> Option<f64> {
-    if agent.tenant != queue.tenant {
+    if !serves(agent, queue.tenant) {
         return None;
     }
     let have = |what: TraitId| level(agent, what);
@@ -180,11 +184,19 @@ impl Mirror {
 
     fn idle(&self, tenant: TenantId) -> usize {
         let any = |a: &&MirrorAgent| Medium::ALL.into_iter().any(|m| self.takes(a, m));
-        self.agents.values().filter(|a| a.profile.tenant == tenant && a.hand.is_empty()).filter(any).count()
+        self.agents.values().filter(|a| serves(&a.profile, tenant) && a.hand.is_empty()).filter(any).count()
     }
 
-    /// What the pair's key is among agents, and among items; none when it cannot be.
-    fn keys(&self, now: Now, item: &MirrorItem, agent: &MirrorAgent, idle: usize) -> Option<(f64, f64)> {
+    /// What the pair's key is among agents, and among items; none when it cannot be. An item is given by the policy of its
+    /// tenant, and an agent takes by that of its own.
+    fn keys(&self, now: Now, item: &MirrorItem, agent: &MirrorAgent) -> Option<(f64, f64)> {
+        let given = self.policies[self.queues[&item.entry.queue].tenant.0 as usize];
+        let takes = self.policies[agent.profile.tenant.0 as usize];
+        Some((self.keys_by(now, item, agent, given)?.0, self.keys_by(now, item, agent, takes)?.1))
+    }
+
+    fn keys_by(&self, now: Now, item: &MirrorItem, agent: &MirrorAgent, policy: Policy) -> Option<(f64, f64)> {
+        let idle = self.idle(self.queues[&item.entry.queue].tenant);
         let (queue, medium) = (&self.queues[&item.entry.queue], item.entry.medium);
         let waited = item.waited(now);
         let share = matched(&agent.profile, queue, &item.entry, waited)?;
@@ -198,7 +210,7 @@ impl Mirror {
             _ => emails,
         };
         let targets = waited.as_secs_f64() / queue.targets[medium.index()].as_secs_f64();
-        match self.policies[queue.tenant.0 as usize] {
+        match policy {
             Policy::Fifo => return Some((-burden, targets)),
             Policy::BestSkill => {
                 let key = least_skill(&agent.profile, queue, &item.entry) - burden;
@@ -236,7 +248,7 @@ impl Mirror {
         (id, item): (WorkItemId, &'a MirrorItem),
     ) -> impl Iterator<Item = (WorkItemId, &'a MirrorItem)> {
         let tenant = self.queues[&item.entry.queue].tenant;
-        let of_tenant = self.agents.values().filter(|a| a.profile.tenant == tenant);
+        let of_tenant = self.agents.values().filter(|a| serves(&a.profile, tenant));
         let minded: Vec<TraitId> = of_tenant.flat_map(|a| &a.profile.minds).map(|mind| mind.what).collect();
         let kind = move |i: &MirrorItem| {
             let wants = self.queues[&i.entry.queue].wants.iter().chain(&i.entry.wants);
@@ -268,10 +280,11 @@ impl Mirror {
         let before = self.agents[&agent].status;
         self.agents.entry(agent).and_modify(|a| a.status = AgentStatus::Ready);
         let (i, a) = (&self.items[&item], &self.agents[&agent]);
-        let idle = self.idle(a.profile.tenant);
         assert!(self.takes(a, i.entry.medium), "{agent} has room for {item}");
-        let Some(own) = self.keys(now, i, a, idle) else { unreachable!("{agent} fits {item}") };
-        let holds = self.policies[a.profile.tenant.0 as usize] == Policy::ScoreHold;
+        let Some(own) = self.keys(now, i, a) else { unreachable!("{agent} fits {item}") };
+        let tenants = [a.profile.tenant, self.queues[&i.entry.queue].tenant];
+        let tenants = tenants.into_iter().chain(a.profile.serves.iter().copied());
+        let holds = tenants.into_iter().any(|tenant| self.policies[tenant.0 as usize] == Policy::ScoreHold);
         let (agents, items) = match how {
             How::Mass => (false, false),
             How::By(trigger) if holds => (trigger == Some(Trigger::Item), trigger == Some(Trigger::Agent)),
@@ -281,14 +294,14 @@ impl Mirror {
         for (id, other) in &self.agents {
             if agents
                 && self.takes(other, i.entry.medium)
-                && let Some(key) = self.keys(now, i, other, idle)
+                && let Some(key) = self.keys(now, i, other)
             {
                 assert!(key.0 <= own.0 + 1e-6, "{agent} ({}) is the best for {item}, not {id} ({})", own.0, key.0);
             }
         }
         for (id, other) in self.items.iter().filter(|(_, other)| other.offer.is_none() && items) {
             if self.takes(a, other.entry.medium)
-                && let Some(key) = self.keys(now, other, a, idle)
+                && let Some(key) = self.keys(now, other, a)
                 && !self.has_elder(now, (*id, other), a)
             {
                 assert!(key.1 <= own.1 + 1e-6, "{item} ({}) is the best for {agent}, not {id} ({})", own.1, key.1);
@@ -447,6 +460,8 @@ impl Walk {
             agents.push(AgentProfile {
                 id: AgentId(id as u32),
                 tenant: TenantId((id % 2) as u32),
+                // Every fourth serves the other tenant, too.
+                serves: (id % 4 == 1).then_some(TenantId(0)).into_iter().collect(),
                 traits: traits.into_iter().take(kept).collect(),
                 minds: (self.dice.below(4) == 0).then_some(mind).into_iter().collect(),
                 slots: Slots::default().with(Medium::Email, 1 + self.dice.below(2) as u8),

@@ -146,6 +146,23 @@ impl Directory {
         self.agents.find(Some(tenant), name)
     }
 
+    /// What an agent is called among contacts of a tenant: by its name, and `TENANT/NAME` where it is another's.
+    pub fn agent_called(&self, agent: AgentId, among: Option<TenantId>) -> Option<String> {
+        let entry = self.agent(agent)?;
+        if among.is_none_or(|among| among == entry.tenant) {
+            return Some(entry.name.clone());
+        }
+        Some(format!("{}/{}", self.tenant(entry.tenant)?.name, entry.name))
+    }
+
+    /// The agent who is called so among contacts of a tenant.
+    pub fn agent_by_call(&self, among: TenantId, called: &str) -> Option<&AgentEntry> {
+        match called.split_once('/') {
+            Some((tenant, name)) => self.agent_by_name(self.tenant_by_name(tenant)?.id, name),
+            None => self.agent_by_name(among, called),
+        }
+    }
+
     /// The agent whose phone registers as `user`.
     pub fn agent_by_user(&self, user: &str) -> Option<&AgentEntry> {
         self.agents_by_user.get(user).and_then(|id| self.agent(*id))
@@ -308,6 +325,7 @@ impl Directory {
             let entry = AgentEntry {
                 id,
                 tenant,
+                serves: agent.serves.iter().filter_map(|of| self.tenants.id_of(None, &of.tenant)).collect(),
                 name: agent.name.clone(),
                 site: agent.site.as_deref().and_then(|site| self.sites.id_of(None, site)),
                 traits,

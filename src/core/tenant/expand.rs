@@ -77,6 +77,7 @@ fn single(agent: &Agent, number: u64) -> Agent {
         code: fill_option(&agent.code),
         pin: fill_secret(&agent.pin),
         skills: agent.skills.clone(),
+        serves: agent.serves.clone(),
         backup: agent.backup.clone(),
         attributes: agent.attributes.clone(),
         modifier: agent.modifier.clone(),
@@ -94,6 +95,7 @@ mod tests {
     use super::*;
     use crate::base::Medium;
     use crate::core::contact::Value;
+    use crate::core::tenant::provision::Serves;
 
     fn ranged(first: u32, last: u32) -> Agent {
         Agent {
@@ -108,6 +110,7 @@ mod tests {
             password: Some(Redacted::new("p{n}".into())),
             code: Some("7{n}".into()),
             pin: Some(Redacted::new("{n}{n}".into())),
+            serves: vec![Serves { tenant: "beta".into(), skills: Default::default() }],
             skills: [("sales".to_string(), 0.5)].into(),
             backup: [("sales".to_string(), 20)].into(),
             attributes: [("language".to_string(), Value::Symbol("es".into()))].into(),

@@ -139,6 +139,8 @@ pub(super) const MEDIA: &[Field] = &[
 
 pub(super) const NODE: &[Field] = &[may("name", TEXT), may("roles", Form::Texts)];
 
+const SERVES: &[Field] = &[Field { name: "tenant", form: Form::Text, required: true }, may("skills", Form::Levels)];
+
 pub(super) const ADMISSION: &[Field] = &[
     may("mode", Form::Word(&["priced", "literal"])),
     may("likely_other", Form::Level),
@@ -290,6 +292,7 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("code", TEXT),
             may("pin", TEXT),
             may("skills", Form::Levels),
+            may("serves", Form::Tables(SERVES)),
             may("backup", Form::Wholes(IMPORTANCE_MAX as u64)),
             may("attributes", Form::Values),
             may("modifier", Form::Tables(AGENT_MODIFIER)),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::agents::{Agent, AgentModifier, PROBE_S, Site};
+pub use self::agents::{Agent, AgentModifier, PROBE_S, Serves, Site};
 pub use self::node::Node;
 pub use self::trunk::{CallerId, Hours, Hunt, Peer, Shown, Tariff, Trunk};
 use crate::base::Medium;

@@ -114,6 +114,7 @@ fn tenant(r: &mut Random, p: &mut Provision, t: usize) {
             tenant: tenant.clone(),
             name: format!("agent_{a}"),
             range: None,
+            serves: Vec::new(),
             extension: r.maybe(|r| format!("4{:03}", r.below(1_000))).filter(|_| site.is_some()),
             phone: r.maybe(|r| format!("+4930{}", r.below(1_000))),
             site,

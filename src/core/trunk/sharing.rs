@@ -96,9 +96,16 @@ impl Switch {
     fn able_agents(&self) -> HashMap<TenantId, HashSet<AgentId>> {
         let mut able: HashMap<TenantId, HashSet<AgentId>> = HashMap::new();
         for agent in self.queue.agents().filter(|agent| counts(agent.status) && self.is_reached(agent.id)) {
-            able.entry(agent.tenant).or_default().insert(agent.id);
+            for tenant in self.tenants_of(agent.id) {
+                able.entry(tenant).or_default().insert(agent.id);
+            }
         }
         able
+    }
+
+    /// An agent counts for each tenant that it serves.
+    fn tenants_of(&self, agent: AgentId) -> Vec<TenantId> {
+        self.directory.agent(agent).map(|entry| entry.tenants().collect()).unwrap_or_default()
     }
 
     /// Asserts that what was counted is what there is.
@@ -120,10 +127,12 @@ impl Switch {
     /// An agent's state changed, or whether it can be reached: a tenant is permitted calls by those who are signed in and able to
     /// take work, busy or idle.
     pub(crate) fn agent_counts(&mut self, now: Now, agent: AgentId) {
-        let Some((tenant, status)) = self.queue.agent(agent).map(|state| (state.tenant, state.status)) else { return };
+        let Some(status) = self.queue.agent(agent).map(|state| state.status) else { return };
         let able = counts(status) && self.is_reached(agent);
-        if let Some(agents) = self.sharers.changed(tenant, agent, able) {
-            self.admission.agents(now, tenant, agents);
+        for tenant in self.tenants_of(agent) {
+            if let Some(agents) = self.sharers.changed(tenant, agent, able) {
+                self.admission.agents(now, tenant, agents);
+            }
         }
     }
 

@@ -346,6 +346,7 @@ fn read_agents(connection: &Connection, key: Option<&SecretKey>) -> Result<Vec<A
                 tenant: row.get(0)?,
                 name: row.get(1)?,
                 range: None,
+                serves: Vec::new(),
                 site: row.get(2)?,
                 extension: None,
                 phone: None,

@@ -28,7 +28,7 @@ const TRUNK: &[&str] = &[
     "emergency_preempts",
 ];
 const SITE: &[&str] = &["trunks", "extension_strip", "extension_prefix", "probe_s"];
-const AGENT: &[&str] = &["extension", "phone", "backup", "attributes", "modifier", "slots"];
+const AGENT: &[&str] = &["serves", "extension", "phone", "backup", "attributes", "modifier", "slots"];
 const QUEUE: &[&str] = &[
     "modifier",
     "importance",

@@ -120,10 +120,35 @@ impl<'p> Checker<'p> {
         }
         self.site_of_extension(agent);
         self.levels(&agent.tenant, &agent.skills, "over 0, up to 1", |level| level > 0.0 && level <= 1.0);
+        self.serves(agent);
         self.agent_routing(agent);
         self.in_range("ring_s", agent.ring_s, 1..=600);
         self.in_range("wrap_up_s", agent.wrap_up_s, 0..=DAY_S);
         self.srtp(&agent.srtp, &agent.srtp_keys);
+    }
+
+    /// The other tenants whose contacts the agent takes.
+    fn serves(&mut self, agent: &Agent) {
+        let mut seen = HashSet::new();
+        for (index, of) in agent.serves.iter().enumerate() {
+            let field = format!("serves[{index}].tenant");
+            if of.tenant == agent.tenant {
+                let what = format!("{:?} is the agent's own tenant", of.tenant);
+                self.problem(&field, what, "another tenant; what the agent can do for its own stands in `skills`");
+            } else if !seen.insert(of.tenant.as_str()) {
+                self.problem(&field, format!("tenant {:?} is there twice", of.tenant), "each tenant once");
+            } else if !self.names.tenants.contains(of.tenant.as_str()) {
+                let known: Vec<&str> = self.provision.tenant.iter().map(|tenant| tenant.name.as_str()).collect();
+                self.refers(&field, "tenant", &of.tenant, known);
+            }
+            for (skill, level) in &of.skills {
+                let field = format!("serves[{index}].skills.{skill}");
+                self.skill_exists(&field, &of.tenant, skill);
+                if !(*level > 0.0 && *level <= 1.0) {
+                    self.problem(&field, format!("the level of {skill:?} is {level}"), "over 0, up to 1");
+                }
+            }
+        }
     }
 
     fn single_agent(&mut self, agent: &Agent) {

@@ -3,7 +3,9 @@
 use super::*;
 use crate::base::Medium;
 use crate::core::contact::{Level, Step, Value};
-use crate::core::tenant::provision::{Agent, CallerId, Contract, Hunt, Provision, Queue, Refusal, Sticky, Tariff};
+use crate::core::tenant::provision::{
+    Agent, CallerId, Contract, Hunt, Provision, Queue, Refusal, Serves, Skill, Sticky, Tariff, Tenant,
+};
 use crate::core::tenant::testing;
 use crate::core::tls::ClientTls;
 use crate::core::trunk::admission::Decimal;
@@ -726,4 +728,28 @@ fn a_trunk_to_the_appliance_itself() {
         p.sip.listen = vec!["udp:192.0.2.1:5062".into()];
         (p.trunk[1].peer[0].address, p.trunk[1].peer[0].port) = ("192.0.2.1".into(), Some(5062));
     });
+}
+
+#[test]
+fn agents_of_several_tenants() {
+    let serves = |tenant: &str, skills: &[(&str, f64)]| Serves {
+        tenant: tenant.into(),
+        skills: skills.iter().map(|(name, level)| ((*name).to_owned(), *level)).collect(),
+    };
+    let other = |p: &mut Provision| {
+        p.tenant.push(Tenant { name: "beta".into(), ..p.tenant[0].clone() });
+        p.skill.push(Skill { tenant: "beta".into(), name: "wine".into() });
+    };
+    let with = |list: Vec<Serves>| {
+        move |p: &mut Provision| {
+            other(p);
+            p.agent[0].serves = list;
+        }
+    };
+    assert_eq!(after(with(vec![serves("beta", &[("wine", 0.5)])])), []);
+    breaks("agent[0].serves[0].tenant", with(vec![serves("acme", &[])]));
+    breaks("agent[0].serves[0].tenant", with(vec![serves("bета", &[])]));
+    breaks("agent[0].serves[1].tenant", with(vec![serves("beta", &[]), serves("beta", &[])]));
+    breaks("agent[0].serves[0].skills.beer", with(vec![serves("beta", &[("beer", 0.5)])]));
+    breaks("agent[0].serves[0].skills.wine", with(vec![serves("beta", &[("wine", 1.5)])]));
 }

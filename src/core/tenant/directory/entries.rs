@@ -115,6 +115,8 @@ pub struct AgentEntry {
     pub id: AgentId,
     /// Its tenant.
     pub tenant: TenantId,
+    /// Other tenants that it serves.
+    pub serves: Vec<TenantId>,
     /// Its name.
     pub name: String,
     /// Its site, when it has one.
@@ -147,6 +149,18 @@ pub struct AgentEntry {
     pub wrap_up_s: u32,
     /// Protection of the phone's media.
     pub srtp: SrtpPolicy,
+}
+
+impl AgentEntry {
+    /// All tenants that it serves, its own first.
+    pub fn tenants(&self) -> impl Iterator<Item = TenantId> {
+        std::iter::once(self.tenant).chain(self.serves.iter().copied())
+    }
+
+    /// Whether it serves the tenant.
+    pub fn is_of(&self, tenant: TenantId) -> bool {
+        self.tenants().any(|own| own == tenant)
+    }
 }
 
 /// Whether media is protected, and by which keys.

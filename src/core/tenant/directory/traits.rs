@@ -99,7 +99,9 @@ impl Directory {
     pub fn unservable_queues(&self) -> Vec<QueueId> {
         let mut agents: HashMap<TenantId, Vec<&AgentEntry>> = HashMap::new();
         for agent in self.agents() {
-            agents.entry(agent.tenant).or_default().push(agent);
+            for tenant in agent.tenants() {
+                agents.entry(tenant).or_default().push(agent);
+            }
         }
         let is_unservable = |tenant: TenantId, wants: &[Want]| {
             let wants: Vec<&Want> = wants.iter().filter(|want| want.mode != Mode::Preferred).collect();
@@ -154,6 +156,13 @@ impl Directory {
             // Who has a skill at all has it at the least level.
             let level = Level::new(*level).max(Level::LEAST);
             traits.extend(self.named(tenant, skill, None, old).map(|id| (id, level)));
+        }
+        for of in &agent.serves {
+            let Some(other) = self.tenants.id_of(None, &of.tenant) else { continue };
+            for (skill, level) in &of.skills {
+                let level = Level::new(*level).max(Level::LEAST);
+                traits.extend(self.named(other, skill, None, old).map(|id| (id, level)));
+            }
         }
         for (attribute, value) in agent.attributes.iter().filter(|(name, _)| *name != AGENT_ATTRIBUTE) {
             if let Value::Level(level) = value {

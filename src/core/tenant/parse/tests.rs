@@ -5,7 +5,7 @@ use crate::base::Medium;
 use crate::core::contact::{self, Kind, Level, Mode, Modifier, Policy, Routing, Step, Weights};
 use crate::core::tenant::provision::{
     Agent, AgentModifier, Attribute, CallerId, Card, Contract, Dns, Hunt, Media, Node, Number, Peer, Queue, Refusal,
-    Sharing, SharingMode, Shown, Sip, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
+    Serves, Sharing, SharingMode, Shown, Sip, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
 };
 use crate::core::tls::{ClientTls, ServerTls};
 
@@ -346,6 +346,7 @@ fn the_fields_are_those_of_the_contract() {
             tenant: "x".into(),
             name: "x".into(),
             range: Some([1, 2]),
+            serves: vec![Serves { tenant: "x".into(), skills: [("x".into(), 1.0)].into() }],
             site: text(),
             extension: text(),
             phone: text(),

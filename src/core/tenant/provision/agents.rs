@@ -82,6 +82,9 @@ pub struct Agent {
     /// Skill name to level (0 < level <= 1).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skills: BTreeMap<String, f64>,
+    /// Other tenants whose contacts the agent takes as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub serves: Vec<Serves>,
     /// Skill name to points (0..=100) by which a contact that needs it scores less with this agent: short for a preferred
     /// modifier of importance 0 with that cost.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -132,4 +135,15 @@ pub struct AgentModifier {
     /// Points (0..=100) by which a contact that has it scores less with this agent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cost: u8,
+}
+
+/// `serves = [{ .. }]` of an agent: another tenant, and what the agent can do for it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serves {
+    /// That tenant's name.
+    pub tenant: String,
+    /// That tenant's skills to levels (0 < level <= 1).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skills: BTreeMap<String, f64>,
 }
