@@ -224,7 +224,7 @@ fn add(dir: &Path, args: AddArgs) -> Result<(), CliError> {
         queue: args.queue,
         client: args.client.map(Redacted::new),
         subject: args.subject.map(Redacted::new),
-        attributes: args.attributes.into_iter().map(|Pair(name, value)| (name, value)).collect(),
+        attributes: attributes(args.attributes)?,
         modifiers,
         callback: args.callback.map(Redacted::new),
         due_at,
@@ -253,11 +253,32 @@ fn modifier(text: &str) -> Result<Modifier, CliError> {
     line.map(|line| line.modifier).map_err(|error| CliError::Usage(format!("modifier `{text}`: {}", error.message())))
 }
 
+/// How long ago a time to come may be: it took as long to type.
+const PAST_MS: i64 = 60_000;
+
 /// A time to come, or one from now on.
 fn due(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
-    let Some(ahead) = text.strip_prefix('+') else { return time(text, now) };
-    let wrong = || CliError::Usage(format!("`{text}` is no time to come; expected `+90m`, `+24h` or `+7d`"));
-    Ok(Timestamp(now.0.saturating_add(age_ms(ahead).ok_or_else(wrong)?)))
+    let wrong = || {
+        let expected = "expected 2026-01-31T08:00:00Z, or from now `+90m`, `+24h`, `+7d`";
+        CliError::Usage(format!("`{text}` is no time to come; {expected}"))
+    };
+    let at = match text.strip_prefix('+') {
+        Some(ahead) => Timestamp(now.0.saturating_add(age_ms(ahead).ok_or_else(wrong)?)),
+        None => time(text, now).map_err(|_| wrong())?,
+    };
+    if at.0 < now.0.saturating_sub(PAST_MS) { Err(wrong()) } else { Ok(at) }
+}
+
+/// What is known of an item, each attribute once.
+fn attributes(pairs: Vec<Pair>) -> Result<BTreeMap<String, String>, CliError> {
+    let mut attributes = BTreeMap::new();
+    for Pair(name, value) in pairs {
+        if let Some(before) = attributes.insert(name.clone(), value) {
+            let what = format!("attribute `{name}` is there twice, as `{before}` at first");
+            return Err(CliError::Usage(format!("{what}; symbols of a set are written with commas: `{name}=a,b`")));
+        }
+    }
+    Ok(attributes)
 }
 
 fn list(dir: &Path, args: &ListArgs) -> Result<(), CliError> {
@@ -350,7 +371,8 @@ pub(super) fn what_if(dir: &Path, file: &Path, json: bool) -> Result<(), CliErro
     let item =
         Box::new(describe(&files::read(file)?).map_err(|what| CliError::Usage(format!("{}: {what}", file.display())))?);
     match live::connect(dir)?.query(&Query::WhatIf { item })? {
-        Reply::Explained(explanation) => print(&explanation, json),
+        Reply::Explained(explanation) if json => output::json(&works::would_be(&explanation)),
+        Reply::Explained(explanation) => print(&explanation, false),
         other => live::unexpected(other),
     }
 }
@@ -420,7 +442,7 @@ mod tests {
         let now = Timestamp(1_000_000_000_000);
         assert_eq!(due("+90m", now).unwrap(), Timestamp(now.0 + 5_400_000));
         assert_eq!(due("2033-01-01T00:00:00Z", now).unwrap(), Timestamp(1_988_150_400_000));
-        for bad in ["+soon", "+2020-01-01", "+2033-01-01T00:00:00Z", "+", "+-1h"] {
+        for bad in ["+soon", "+2020-01-01", "+2033-01-01T00:00:00Z", "+", "+-1h", "5m", "2001-01-01T00:00:00Z"] {
             assert!(due(bad, now).is_err(), "{bad}");
         }
     }

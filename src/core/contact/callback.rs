@@ -118,7 +118,7 @@ impl fmt::Display for Unwanted {
             }
             Self::Ours => f.write_str("the number is one of this appliance's; give one outside"),
             Self::Emergency => f.write_str("the number is an emergency service's, which nobody calls back"),
-            Self::NoRoute => f.write_str("no trunk leads to the number; see `prefixes` of the trunks"),
+            Self::NoRoute => f.write_str("no trunk leads to the number; see `prefix` of the trunks"),
             Self::NumberFull => {
                 write!(f, "the number waits for {WISHES_OF_NUMBER_MAX} call-backs already; cancel one of them first")
             }

@@ -257,8 +257,13 @@ impl Switch {
         }
     }
 
-    /// Why an item that was just added waits for nobody.
+    /// Why an item that was just added waits for nobody, or has gone already.
     pub(crate) fn work_warning(&self, id: WorkItemId) -> Option<String> {
+        if !self.works.has(id) {
+            return Some(
+                "no agent there is could ever take it, so it has ended by the rule `unservable` of its queue".into(),
+            );
+        }
         self.works
             .unservable
             .contains_key(&id)
@@ -350,7 +355,13 @@ impl Switch {
         if !reason.is_empty() {
             check_text("the reason", reason, WORD_CHARS_MAX)?;
         }
-        self.change_quietly(id, |work| work.record(now.wall, "cancelled", reason));
+        self.change_quietly(id, |work| {
+            work.record(now.wall, "cancelled", reason);
+            // Who was asked has not had it.
+            if work.state == WorkState::Offered {
+                work.agent = None;
+            }
+        });
         self.drop_call_of(now, id);
         self.take_from_queue(now, id);
         self.end_work(now, id, Outcome::Cancelled);

@@ -55,7 +55,7 @@ impl Switch {
             traits: resolved.traits,
             waited: work.waited(now.wall),
             credit: resolved.credit,
-            overflows: work.callback.is_none(),
+            overflows: work.callback.is_none() && work.medium.is_live(),
         }
     }
 

@@ -504,7 +504,10 @@ fn what_nobody_can_take_is_flagged_and_follows_the_rule() {
     // Live media overflow at once.
     let chat = match b.command(Command::WorkAdd { item: Box::new(WorkSpec { medium: Medium::Chat, ..german("help") }) })
     {
-        Reply::Added { work, .. } => work,
+        Reply::Added { work, warning: Some(warning) } => {
+            assert!(warning.contains("has ended"), "{warning}");
+            work
+        }
         other => panic!("{other:?}"),
     };
     assert_eq!((b.last(chat).outcome, b.alarms()), (Some(Outcome::Unservable), vec![]));
@@ -776,4 +779,16 @@ fn who_was_busy_with_nothing_else_is_ready_after_a_restart() {
     b.restart(seq, provision(PROVISION));
     let ana = b.switch.queue.agents().next().map(|state| state.status);
     assert_eq!(ana, Some(AgentStatus::Ready));
+}
+
+#[test]
+fn what_waits_for_no_caller_does_not_overflow_with_time() {
+    let mut b = Bench::new();
+    for agent in ["ana", "ben"] {
+        b.done(Command::SignOut { tenant: "acme".into(), agent: agent.into() });
+    }
+    // The queue's patience is that of callers.
+    let (fax, chat) = (b.add(spec("short", Medium::Fax)), b.add(spec("short", Medium::Chat)));
+    b.pass(3_600);
+    assert_eq!((b.at(fax).0, b.last(chat).outcome), (WorkState::Waiting, Some(Outcome::Overflowed)));
 }

@@ -154,7 +154,8 @@ impl Engine {
             return None;
         }
         let fit = judge(&seat.class.kind, Some(seat.agent), ask, head.prefers, head.waited).ok()?;
-        let burden = self.put_aside(head, seat);
+        // What an agent puts aside matters to which agent gets an item, and not to which item an agent takes.
+        let burden = if trigger == Trigger::Item { self.put_aside(head, seat) } else { 0 };
         let flex = weights.flex
             * match trigger {
                 Trigger::Item => {

@@ -39,7 +39,8 @@ pub struct Terms {
 impl Terms {
     /// To thousandths of a point, which is all that people look at.
     pub fn rounded(self) -> Self {
-        let round = |points: f64| (points * 1_000.0).round() / 1_000.0;
+        // No term is less than nothing by a sign alone.
+        let round = |points: f64| (points * 1_000.0).round() / 1_000.0 + 0.0;
         Self {
             matched: round(self.matched),
             urgency: round(self.urgency),

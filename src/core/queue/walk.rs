@@ -192,10 +192,17 @@ impl Mirror {
     fn keys(&self, now: Now, item: &MirrorItem, agent: &MirrorAgent) -> Option<(f64, f64)> {
         let given = self.policies[self.queues[&item.entry.queue].tenant.0 as usize];
         let takes = self.policies[agent.profile.tenant.0 as usize];
-        Some((self.keys_by(now, item, agent, given)?.0, self.keys_by(now, item, agent, takes)?.1))
+        Some((self.key_by(now, item, agent, (given, true))?, self.key_by(now, item, agent, (takes, false))?))
     }
 
-    fn keys_by(&self, now: Now, item: &MirrorItem, agent: &MirrorAgent, policy: Policy) -> Option<(f64, f64)> {
+    /// What an agent puts aside counts `among` agents alone.
+    fn key_by(
+        &self,
+        now: Now,
+        item: &MirrorItem,
+        agent: &MirrorAgent,
+        (policy, among_agents): (Policy, bool),
+    ) -> Option<f64> {
         let idle = self.idle(self.queues[&item.entry.queue].tenant);
         let (queue, medium) = (&self.queues[&item.entry.queue], item.entry.medium);
         let waited = item.waited(now);
@@ -209,13 +216,11 @@ impl Mirror {
             Medium::Chat => chats - 1.0,
             _ => emails,
         };
+        let burden = if among_agents { burden } else { 0.0 };
         let targets = waited.as_secs_f64() / queue.targets[medium.index()].as_secs_f64();
         match policy {
-            Policy::Fifo => return Some((-burden, targets)),
-            Policy::BestSkill => {
-                let key = least_skill(&agent.profile, queue, &item.entry) - burden;
-                return Some((key, key));
-            }
+            Policy::Fifo => return Some(if among_agents { -burden } else { targets }),
+            Policy::BestSkill => return Some(least_skill(&agent.profile, queue, &item.entry) - burden),
             Policy::Score | Policy::ScoreHold => {}
         }
         let urgency = if targets <= 1.0 { targets } else { 0.5 + targets / 2.0 };
@@ -235,10 +240,11 @@ impl Mirror {
         let live = matches!(medium, Medium::Voice | Medium::Video | Medium::Chat);
         let late = waited.saturating_sub(item.entry.credit) > target && waited < 10 * target;
         let in_time = if live { !late } else { 4 * waited >= 3 * target };
-        let score = 80.0 * share + if in_time { 100.0 } else { 0.0 } + 11.0 * queue.importance * urgency + 4.0 * idle
-            - 20.0 * burden
-            - f64::from(cost);
-        Some((score, score))
+        Some(
+            80.0 * share + if in_time { 100.0 } else { 0.0 } + 11.0 * queue.importance * urgency + 4.0 * idle
+                - 20.0 * burden
+                - f64::from(cost),
+        )
     }
 
     /// Items alike that are free and have waited longer.

@@ -512,8 +512,12 @@ fn targets(queue: &provision::Queue) -> [Duration; Medium::ALL.len()] {
 }
 
 fn unservable(queue: &provision::Queue) -> [Unservable; Medium::ALL.len()] {
-    let later = if queue.escalate_to.is_some() { Unservable::Escalate } else { Unservable::Hold };
-    Medium::ALL.map(|medium| queue.unservable.unwrap_or(if medium.is_live() { Unservable::Overflow } else { later }))
+    let otherwise = |medium: Medium| match (&queue.escalate_to, medium.is_live()) {
+        (Some(_), _) => Unservable::Escalate,
+        (None, true) => Unservable::Overflow,
+        (None, false) => Unservable::Hold,
+    };
+    Medium::ALL.map(|medium| queue.unservable.unwrap_or(otherwise(medium)))
 }
 
 fn presents(trunk: &provision::Trunk, to_site: bool) -> Presents {

@@ -457,8 +457,8 @@ pub struct Queue {
     /// A queue of the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalate_to: Option<String>,
-    /// What becomes of an item that no agent could ever take: `overflow`, `escalate` or `hold`. When absent, voice, video
-    /// and chat overflow; others escalate where there is an `escalate_to`, else are held.
+    /// What becomes of an item that no agent could ever take: `overflow`, `escalate` or `hold`. When absent it escalates where
+    /// there is an `escalate_to`; else voice, video and chat overflow, and others are held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unservable: Option<Unservable>,
     /// Whether a caller may ask to be called back, and keep the place.

@@ -1,5 +1,7 @@
 //! Work items as text: lists, records, and why one is where it is.
 
+use serde::Serialize;
+
 use super::Table;
 use super::render::{ago, span};
 use crate::base::Timestamp;
@@ -155,16 +157,54 @@ pub fn explanation(explanation: &Explanation, now: Timestamp) -> String {
     text
 }
 
+/// What would become of an item now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Fate {
+    Offered,
+    Held,
+    Waits,
+    Unservable,
+}
+
+/// What would become of it, and the agent who is the best of those that could take it.
+fn fate(explanation: &Explanation) -> (Fate, Option<&str>) {
+    let best = explanation.candidates.iter().find(|candidate| candidate.could_take_it());
+    let never = explanation.left_out == 0 && explanation.candidates.iter().all(|candidate| candidate.unfit);
+    let fate = match best {
+        Some(_) if explanation.hold.is_some() => Fate::Held,
+        Some(_) => Fate::Offered,
+        None if never => Fate::Unservable,
+        None => Fate::Waits,
+    };
+    (fate, best.map(|best| best.agent.as_str()))
+}
+
+/// Where an item would go now, for machines.
+#[derive(Debug, Serialize)]
+pub struct WouldBe<'a> {
+    outcome: Fate,
+    agent: Option<&'a str>,
+    #[serde(flatten)]
+    explanation: &'a Explanation,
+}
+
+/// The explanation, with what would become of the item before it.
+pub fn would_be(explanation: &Explanation) -> WouldBe<'_> {
+    let (outcome, agent) = fate(explanation);
+    WouldBe { outcome, agent, explanation }
+}
+
 /// Where an item would go now.
 fn would(explanation: &Explanation) -> String {
     let work = &explanation.work;
-    let best = explanation.candidates.iter().find(|candidate| candidate.could_take_it());
-    let never = explanation.left_out == 0 && explanation.candidates.iter().all(|candidate| candidate.unfit);
-    let place = match best {
-        Some(best) if explanation.hold.is_some() => format!("would be held, though {} could take it", best.agent),
-        Some(best) => format!("would be offered to {}", best.agent),
-        None if never => "would wait, and none of the agents can take it".into(),
-        None => "would wait: who fits is not free".into(),
+    let (fate, agent) = fate(explanation);
+    let agent = agent.unwrap_or_default();
+    let place = match fate {
+        Fate::Held => format!("would be held, though {agent} could take it"),
+        Fate::Offered => format!("would be offered to {agent}"),
+        Fate::Unservable => "would wait, and none of the agents can take it".into(),
+        Fate::Waits => "would wait: who fits is not free".into(),
     };
     format!("{} in {}/{} {place}\n", work.medium, work.tenant, work.queue)
 }

@@ -317,7 +317,7 @@ fn queues_have_wants_targets_and_rules() {
     assert_eq!(queue.escalation, Some(Escalation { to: late.id, after: Some(seconds(90)) }));
     assert_eq!(queue.callback, Some(Callback { tries: 3, every: seconds(300) }));
     use Unservable::{Escalate, Hold, Overflow};
-    assert_eq!(queue.unservable, [Overflow, Overflow, Overflow, Escalate, Escalate, Escalate]);
+    assert_eq!(queue.unservable, [Escalate; 6]);
     assert_eq!(late.unservable, [Overflow, Overflow, Overflow, Hold, Hold, Hold]);
 }
 
