@@ -381,6 +381,9 @@ fn a_scenario_is_simulated_and_a_bad_one_refused_where_it_is_bad() {
         false => assert_eq!(end + 1, lines.len(), "{tuned}"),
     }
     assert!(dir.fails(2, &["simulate", &bank, "--policy", "best"]).contains("best-skill"));
+    let compared: serde_json::Value =
+        serde_json::from_str(&dir.ok(&["simulate", &bank, "--compare", "--json", "--seeds", "2"])).unwrap();
+    assert!(["fifo", "best-skill", "score", "score+hold"].iter().all(|policy| compared[policy]["sl20"].is_number()));
     let bad = dir.file("bad.json", &mix.replace("\"per_hour\": 180", "\"per_hour\": -180"));
     let told = dir.fails(1, &["simulate", &bad]);
     assert!(told.contains("bad.json:8:") && told.contains("`media.voice.per_hour` is -180; expected 0 to"), "{told}");

@@ -1,5 +1,6 @@
 //! `cordboard simulate` and `cordboard tune`: run a scenario file, seeds side by side, and print what it comes to.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,7 +41,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N")]
     pub(super) chat_slots: Option<u8>,
     /// All policies beside each other, on the same contacts; of trunks, all modes
-    #[arg(long, conflicts_with_all = ["policy", "json", "mode"])]
+    #[arg(long, conflicts_with_all = ["policy", "mode"])]
     pub(super) compare: bool,
     /// How calls are admitted to shared trunks: priced, literal, 33, sharing or partition [default: priced]
     #[arg(long, value_name = "MODE")]
@@ -48,7 +49,7 @@ pub struct SimulateArgs {
     /// What admission knows of calls: what it learns (estimated) or their true rates (true) [default: estimated]
     #[arg(long, value_name = "WHAT")]
     pub(super) rates: Option<Rates>,
-    /// One JSON object
+    /// One JSON object; with `--compare` one for each policy or mode, by its name
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -86,6 +87,10 @@ pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
         .collect();
     let digests = run_all(&scenario, &jobs, true)?;
     let by_policy: Vec<(Policy, &[Digest])> = policies.into_iter().zip(digests.chunks(seeds.len())).collect();
+    if args.json && args.compare {
+        let all = by_policy.iter().map(|(policy, digests)| (policy.to_string(), Summary::of(digests).json()));
+        return output::json(&all.collect::<BTreeMap<_, _>>());
+    }
     if args.json {
         let summary = by_policy.first().map(|(_, digests)| Summary::of(digests).json());
         return output::json(&summary);

@@ -1,5 +1,7 @@
 //! `cordboard simulate` for scenarios of tenants who share trunks.
 
+use std::collections::BTreeMap;
+
 use super::simulate::{SimulateArgs, in_parallel};
 use super::{CliError, output};
 use crate::edge::console::Table;
@@ -80,11 +82,19 @@ fn compare(scenario: &Trunks, args: &SimulateArgs, rates: Rates) -> Result<(), C
     let names: Vec<String> = scenario.tenants.iter().map(|tenant| format!("{} blocked %", tenant.name)).collect();
     let head = ["mode", "worth /h", "+-", "lost %", "+-"];
     let mut table = Table::new(head.into_iter().chain(names.iter().map(String::as_str)));
+    let mut objects = BTreeMap::new();
     for mode in Admitted::ALL {
         let measured = measure(scenario, args, mode, rates)?;
+        if args.json {
+            objects.insert(mode.to_string(), measured.json(scenario));
+            continue;
+        }
         let lost = measured.worth_lost_pct.as_ref().map_or([String::new(), String::new()], of);
         let blocked = measured.tenants.iter().map(|[_, blocked, _]| format!("{:.2}", blocked.mean));
         table.row([mode.to_string()].into_iter().chain(of(&measured.worth_per_hour)).chain(lost).chain(blocked));
+    }
+    if args.json {
+        return output::json(&objects);
     }
     output::line(&format!("{}\n\n{}", scenario.name, table.to_string().trim_end()))
 }
