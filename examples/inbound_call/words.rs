@@ -9,6 +9,7 @@ pub fn of_change(change: &Change) -> String {
         Change::CallChanged { .. } => "the call went on".into(),
         Change::CallEnded { .. } => "the call ended".into(),
         Change::AgentChanged { agent, status, .. } => format!("agent {agent} is {status:?}"),
+        Change::AgentSeated { agent, .. } => format!("agent {agent} sits elsewhere"),
         Change::ClientMet { met } => format!("the caller has met {}", met.agent),
         Change::Provisioned { .. }
         | Change::WorkChanged { .. }

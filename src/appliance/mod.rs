@@ -8,6 +8,7 @@ mod certificates;
 mod load;
 mod turn;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -22,6 +23,7 @@ use crate::core::control::Reply;
 use crate::core::journal::Change;
 use crate::core::switch::{Config, Input, SrtpConfig, Switch};
 use crate::core::tenant::{Directory, Provision};
+use crate::core::trunk::seat::Seat;
 use crate::edge::cards::{Cards, CardsError};
 use crate::edge::clock::{Clock, wall};
 use crate::edge::console::{Asked, Console, ConsoleError, ControlRequest, Watcher};
@@ -218,10 +220,15 @@ impl Appliance {
         store.on_durable(Box::new(move |_| durable(Notice::Durable)));
         store.on_alarm(Box::new(move |alarm| nudge(Notice::Store(alarm))));
         let now = clock.now();
+        let mut seats: HashMap<(String, String), Seat> =
+            recovered.seats.into_iter().map(|(tenant, agent, seat)| ((tenant, agent), seat)).collect();
         let states: Vec<_> = recovered
             .agent_states
             .iter()
-            .map(|s| (s.tenant.clone(), s.agent.clone(), s.status, s.reason.clone()))
+            .map(|s| {
+                let seat = seats.remove(&(s.tenant.clone(), s.agent.clone()));
+                (s.tenant.clone(), s.agent.clone(), s.status, s.reason.clone(), seat)
+            })
             .collect();
         let bindings = recovered.registrations.iter().filter_map(|r| binding(r, &listeners)).collect();
         for id in &recovered.unread_works {

@@ -315,10 +315,19 @@ impl FromStr for Scoped {
 pub(super) enum AgentCommand {
     #[command(flatten)]
     Entity(EntityCommand),
-    /// Sign an agent in, ready
+    /// Sign an agent in, ready: where it is provisioned to sit, or at the place that is named, until it signs out
     SignIn {
         #[arg(value_name = "TENANT/NAME")]
         agent: Scoped,
+        /// At this site; without an extension or phone by the agent's own ways
+        #[arg(long)]
+        site: Option<String>,
+        /// At this number of the site's switch
+        #[arg(long)]
+        extension: Option<String>,
+        /// At this number outside
+        #[arg(long)]
+        phone: Option<String>,
     },
     /// Sign an agent out; a call in progress goes on
     SignOut {

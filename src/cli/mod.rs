@@ -31,6 +31,7 @@ pub use args::{Cli, DemoArgs, RunArgs};
 pub use error::CliError;
 pub use files::read_provision;
 
+use crate::base::Redacted;
 use crate::core::control::Command as Order;
 use args::{
     AdmissionCommand, AgentCommand, CdrCommand, Command, ExportCommand, FlowCommand, ProvisionCommand, QueueCommand,
@@ -129,7 +130,13 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
 fn agent(dir: &Path, command: AgentCommand) -> Result<(), CliError> {
     let order = match command {
         AgentCommand::Entity(c) => return entity::run(dir, Kind::Agent, c),
-        AgentCommand::SignIn { agent } => Order::SignIn { tenant: agent.tenant, agent: agent.name },
+        AgentCommand::SignIn { agent, site: None, extension: None, phone: None } => {
+            Order::SignIn { tenant: agent.tenant, agent: agent.name }
+        }
+        AgentCommand::SignIn { agent, site, extension, phone } => {
+            let phone = phone.map(Redacted::new);
+            Order::SignInAt { tenant: agent.tenant, agent: agent.name, site, extension, phone }
+        }
         AgentCommand::SignOut { agent } => Order::SignOut { tenant: agent.tenant, agent: agent.name },
         AgentCommand::Pause { agent, reason } => Order::Pause { tenant: agent.tenant, agent: agent.name, reason },
         AgentCommand::Resume { agent } => Order::Resume { tenant: agent.tenant, agent: agent.name },

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{AgentId, Now, Timestamp};
+use crate::base::{AgentId, Now, Redacted, Timestamp};
 use crate::core::call::{Call, CallState};
 use crate::core::control::{AgentView, Alarm, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
 use crate::core::ivr;
@@ -13,6 +13,7 @@ use crate::core::switch::{Output, StoredAgent, Switch, Timer};
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::tenant::{Directory, Provision};
 use crate::core::trunk::TrunkHealth;
+use crate::core::trunk::seat::{Place, Seat};
 use crate::proto::sip::{Binding, User};
 
 /// Alarms that stand, by name and subject. Bounded: at most [`ALARMS_MAX`]; further ones are counted under `others`.
@@ -86,7 +87,11 @@ impl Switch {
                 self.work_discover(now, work, (attribute, &value), origin).map(|()| None)
             }
             Command::Provision { provision } => Ok(Some(self.provision_now(now, *provision))),
-            Command::SignIn { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_in(now, a)),
+            Command::SignIn { tenant, agent } => self.sign_in_at(now, (&tenant, &agent), None),
+            Command::SignInAt { tenant, agent, site, extension, phone } => {
+                let place = Place { site, extension, phone: phone.map(Redacted::into_inner) };
+                self.sign_in_at(now, (&tenant, &agent), Some(place))
+            }
             Command::SignOut { tenant, agent } => self.agent_order(&tenant, &agent, |q, a| q.sign_out(now, a)),
             Command::Pause { tenant, agent, reason } => self
                 .takes_reason(&tenant, &reason)
@@ -129,13 +134,29 @@ impl Switch {
         agent: &str,
         act: impl FnOnce(&mut crate::core::queue::Engine, AgentId) -> Result<(), crate::core::queue::Refusal>,
     ) -> Result<Option<Seq>, String> {
-        let id = self
-            .directory
-            .tenant_by_name(tenant)
-            .and_then(|t| self.directory.agent_by_name(t.id, agent))
-            .map(|a| a.id)
-            .ok_or_else(|| format!("no agent {tenant}/{agent} is provisioned; see `cordboard agent list`"))?;
+        let id = self.find_agent(tenant, agent)?;
         act(&mut self.queue, id).map(|()| None).map_err(|refusal| refusal.to_string())
+    }
+
+    /// An agent by the names of its tenant and its own.
+    fn find_agent(&self, tenant: &str, agent: &str) -> Result<AgentId, String> {
+        let of = self.directory.tenant_by_name(tenant);
+        let found = of.and_then(|of| self.directory.agent_by_name(of.id, agent));
+        found
+            .map(|entry| entry.id)
+            .ok_or_else(|| format!("no agent {tenant}/{agent} is provisioned; see `cordboard agent list`"))
+    }
+
+    fn sign_in_at(
+        &mut self,
+        now: Now,
+        (tenant, agent): (&str, &str),
+        place: Option<Place>,
+    ) -> Result<Option<Seq>, String> {
+        let id = self.find_agent(tenant, agent)?;
+        let seat = place.map(|place| self.seat_at(id, place)).transpose()?;
+        self.seat(now, id, seat);
+        self.queue.sign_in(now, id).map(|()| None).map_err(|refusal| refusal.to_string())
     }
 
     /// Whether agents of the tenant may be not ready for this reason.
@@ -235,7 +256,13 @@ impl Switch {
             }
         }
         for stored in agents {
-            let (_, _, status, reason) = stored;
+            if let Some(id) = self.stored_agent(stored) {
+                self.set_seat(id, stored.4.clone());
+            }
+        }
+        self.provision_reach(now);
+        for stored in agents {
+            let (_, _, status, reason, _) = stored;
             if let Some(id) = self.stored_agent(stored) {
                 self.queue.restore(now, id, *status, reason);
                 self.reachability(now, id);
@@ -381,6 +408,7 @@ impl Switch {
                     reachable: self.is_reached(state.id),
                     cut: state.cut,
                     site: site.map_or(String::new(), |site| site.name.clone()),
+                    seat: self.seats.get(&state.id).map_or(String::new(), Seat::to_string),
                 })
             })
             .collect();

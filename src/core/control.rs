@@ -29,6 +29,22 @@ pub enum Command {
         /// Agent's name.
         agent: String,
     },
+    /// Sign an agent in, ready, at a place other than provisioned, until it signs out or in anew.
+    SignInAt {
+        /// Tenant's name.
+        tenant: String,
+        /// Agent's name.
+        agent: String,
+        /// Site's name; the agent's own when absent.
+        #[serde(default)]
+        site: Option<String>,
+        /// Number at the site's switch.
+        #[serde(default)]
+        extension: Option<String>,
+        /// Number outside.
+        #[serde(default)]
+        phone: Option<Redacted<String>>,
+    },
     /// Sign an agent out; a call in progress goes on.
     SignOut {
         /// Tenant's name.
@@ -500,6 +516,9 @@ pub struct AgentView {
     /// Where the agent sits; empty without a site.
     #[serde(default)]
     pub site: String,
+    /// How it is reached there, when it has signed in elsewhere than provisioned; empty otherwise.
+    #[serde(default)]
+    pub seat: String,
 }
 
 /// A site.

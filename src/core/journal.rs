@@ -8,6 +8,7 @@ use crate::core::contact::sticky::LastAgent;
 use crate::core::media::PortStats;
 use crate::core::tenant::Provision;
 use crate::core::trunk::admission::Memory;
+use crate::core::trunk::seat::Seat;
 
 /// Position in the journal: 1 for the first change ever; no gaps.
 pub type Seq = u64;
@@ -179,6 +180,15 @@ pub enum Change {
         reason: String,
         /// When.
         at: Timestamp,
+    },
+    /// An agent signed in elsewhere than provisioned, or sits there no more.
+    AgentSeated {
+        /// Tenant's name.
+        tenant: String,
+        /// Agent's name.
+        agent: String,
+        /// Where; none: where it is provisioned to.
+        seat: Option<Box<Seat>>,
     },
     /// A work item came, changed or ended: its record as it is now.
     WorkChanged {

@@ -35,6 +35,7 @@ use crate::core::trunk::locator::Locator;
 use crate::core::trunk::preempt::Preemptions;
 use crate::core::trunk::pulse::Pulses;
 use crate::core::trunk::reach::Reach;
+use crate::core::trunk::seat::Seat;
 use crate::core::trunk::servers::Servers;
 use crate::core::trunk::sharing::Sharers;
 use crate::core::trunk::sockets::SocketPool;
@@ -50,8 +51,8 @@ use crate::proto::srtp::KeyGenerator;
 /// Most work items that may wait at once on the appliance.
 pub const WAITING_MAX: usize = 100_000;
 
-/// An agent's state as the store has it: tenant's name, agent's name, state, why not ready.
-pub type StoredAgent = (String, String, AgentStatus, String);
+/// An agent's state as the store has it: tenant's name, agent's name, state, why not ready, and where it has signed in.
+pub type StoredAgent = (String, String, AgentStatus, String, Option<Seat>);
 
 /// What the appliance tells the core at its start.
 #[derive(Clone, Debug)]
@@ -339,6 +340,8 @@ pub struct Switch {
     pub(crate) reach: Reach,
     /// Whether the SIP phones of agents at sites answer.
     pub(crate) pulses: Pulses,
+    /// Where agents have signed in who sit elsewhere than provisioned.
+    pub(crate) seats: HashMap<AgentId, Seat>,
     /// Who may use the trunks that tenants share.
     pub(crate) admission: Admission,
     pub(crate) sharers: Sharers,
@@ -441,6 +444,7 @@ impl Switch {
             trunks: HashMap::new(),
             reach: Reach::default(),
             pulses: Pulses::default(),
+            seats: HashMap::new(),
             admission: Admission::new(Mode::Priced),
             sharers: Sharers::default(),
             locator: Locator::new(&config.listeners),

@@ -42,6 +42,13 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         Command::WorkDiscover { work, attribute, value, origin: Origin::EmailHeader },
         Command::Provision { provision },
         Command::SignIn { tenant: tenant.clone(), agent: agent.clone() },
+        Command::SignInAt {
+            tenant: tenant.clone(),
+            agent: agent.clone(),
+            site: Some("berlin".into()),
+            extension: Some("4711".into()),
+            phone: Some(Redacted::new("+4930".into())),
+        },
         Command::Pause { tenant, agent, reason: "lunch \u{1f35e}".into() },
         Command::RestartCircuits { trunk: "city".into(), circuit: Some("card/1/5".into()) },
         Command::Hangup { call: cordboard::base::CallId(u64::MAX) },

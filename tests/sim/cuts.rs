@@ -159,7 +159,7 @@ fn check_prefix(dir: &Path, busy: &Busy, recovered: &Recovered, what: &str) {
     let states: BTreeSet<_> =
         recovered.agent_states.iter().map(|s| format!("{} {:?} {}", s.agent, s.status, s.reason)).collect();
     let wanted: BTreeSet<_> =
-        agents.iter().map(|(_, agent, status, reason)| format!("{agent} {status:?} {reason}")).collect();
+        agents.iter().map(|(_, agent, status, reason, _)| format!("{agent} {status:?} {reason}")).collect();
     assert_eq!(states, wanted, "{what}");
     let live = |user: &str, contact: &str, until: Timestamp| (until > busy.now).then(|| format!("{user} {contact}"));
     let registered: BTreeSet<_> =
@@ -262,7 +262,7 @@ fn check_restored(busy: &Busy, found: &Recovered, agents: &[StoredAgent], bindin
         _ => None,
     });
     for view in views.flatten() {
-        let Some((_, _, before, _)) = agents.iter().find(|(t, a, ..)| (t, a) == (&view.tenant, &view.name)) else {
+        let Some((_, _, before, ..)) = agents.iter().find(|(t, a, ..)| (t, a) == (&view.tenant, &view.name)) else {
             continue;
         };
         let wanted = match before {

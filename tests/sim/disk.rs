@@ -9,6 +9,7 @@ use cordboard::core::contact::{Work, WorkState};
 use cordboard::core::journal::{AgentStatus, Cdr, Change, Seq};
 use cordboard::core::switch::StoredAgent;
 use cordboard::core::tenant::Provision;
+use cordboard::core::trunk::seat::Seat;
 use cordboard::proto::sip::{Binding, Path};
 
 #[derive(Default)]
@@ -25,6 +26,7 @@ pub struct Disk {
     pub records: BTreeMap<u64, Cdr>,
     pub works: BTreeMap<WorkItemId, Work>,
     agents: BTreeMap<(String, String), (AgentStatus, String)>,
+    seats: BTreeMap<(String, String), Seat>,
     last_agents: BTreeMap<(String, String), LastAgent>,
     bindings: BTreeMap<(String, String), Binding>,
     pub provision: Provision,
@@ -78,6 +80,10 @@ impl Disk {
             Change::AgentChanged { tenant, agent, status, reason, .. } => {
                 self.agents.insert((tenant, agent), (status, reason));
             }
+            Change::AgentSeated { tenant, agent, seat } => match seat {
+                Some(seat) => drop(self.seats.insert((tenant, agent), *seat)),
+                None => drop(self.seats.remove(&(tenant, agent))),
+            },
             Change::WorkChanged { work } => {
                 let before = self.works.insert(work.id, *work.clone());
                 assert!(
@@ -111,7 +117,9 @@ impl Disk {
             record.cause = Some(Cause::Interrupted);
         }
         let agents = self.agents.iter();
-        let agents = agents.map(|((t, a), (status, reason))| (t.clone(), a.clone(), *status, reason.clone()));
+        let agents = agents.map(|(of, (status, reason))| {
+            (of.0.clone(), of.1.clone(), *status, reason.clone(), self.seats.get(of).cloned())
+        });
         (self.durable + 1, agents.collect(), self.bindings.values().cloned().collect())
     }
 

@@ -3,7 +3,7 @@
 use cordboard::base::{Cause, DialString};
 use cordboard::core::control::{Command, Query, Reply, SiteView};
 use cordboard::core::journal::{AgentStatus, Direction};
-use cordboard::core::tenant::provision::{Agent, Contract, Refusal, Site, Trunk};
+use cordboard::core::tenant::provision::{Agent, Contract, Flow, Number, Refusal, Site, Trunk};
 use cordboard::core::tenant::{Provision, check};
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink;
@@ -424,4 +424,134 @@ fn agents_out_of_reach_permit_their_tenant_no_calls() {
     cut(&mut desk, false);
     desk.seconds(5);
     assert_eq!(agents(&mut desk), 2);
+}
+
+// ---- agents who sign in elsewhere ----
+
+/// Berlin as before; Ana's own phone is a SIP phone, and she can sign in by calling 700.
+fn ana_elsewhere() -> Desk {
+    let mut desk = berlin(|p| {
+        p.agent.truncate(1);
+        let (code, pin) = (Some("7001".into()), Some("8642".to_owned().into()));
+        let contact = Some("sip:ana@127.0.0.3:5080".into());
+        p.agent[0] = Agent { site: None, extension: None, phone: None, contact, code, pin, ..p.agent[0].clone() };
+        let text = "[flow]\nstart = 'in'\n[step.in]\ndo = 'agent'\naction = 'sign-in'\ncode = '7001'\npin = '8642'\n\
+                    at = 'caller'\non_ok = 'stay'\non_fail = 'bye'\n[step.stay]\ndo = 'answer'\nnext = 'wait'\n\
+                    [step.wait]\ndo = 'menu'\nkeys = { 1 = 'bye' }\nprompt = [{ silence_ms = 100 }]\ntimeout_s = 60\n\
+                    retries = 0\non_timeout = 'bye'\n[step.bye]\ndo = 'hangup'\ncause = 'rejected'\n";
+        p.flow.push(Flow { tenant: "acme".into(), name: "in".into(), text: text.into(), file: None });
+        p.number.push(Number { number: "700".into(), tenant: "acme".into(), flow: "in".into() });
+    });
+    sign_out(&mut desk);
+    desk
+}
+
+fn sign_out(desk: &mut Desk) {
+    desk.command(Command::SignOut { tenant: "acme".into(), agent: "ana".into() });
+}
+
+fn sign_in_at(desk: &mut Desk, site: Option<&str>, extension: Option<&str>, phone: Option<&str>) -> Reply {
+    desk.command(Command::SignInAt {
+        tenant: "acme".into(),
+        agent: "ana".into(),
+        site: site.map(str::to_owned),
+        extension: extension.map(str::to_owned),
+        phone: phone.map(|phone| phone.to_owned().into()),
+    })
+}
+
+fn seated(desk: &mut Desk) -> (String, String) {
+    let Reply::Agents { agents } = desk.query(Query::Agents) else { panic!("agents") };
+    (agents[0].site.clone(), agents[0].seat.clone())
+}
+
+#[test]
+fn an_agent_is_rung_where_it_signed_in_until_it_signs_out() {
+    let mut desk = ana_elsewhere();
+    assert_eq!(sign_in_at(&mut desk, Some("berlin"), Some("94799"), None), Reply::Done);
+    assert_eq!(seated(&mut desk), ("berlin".to_owned(), "extension 84799".to_owned()));
+    assert_eq!(site(&mut desk).agents, 1);
+    let client = desk.client("100");
+    desk.seconds(1);
+    assert!(desk.rings(Party::Phones, "ana").is_none(), "her own phone is elsewhere");
+    let phone = desk.rings(Party::Backup, "84799").expect("she is rung in Berlin");
+    desk.accept(Party::Backup, phone);
+    talks_to_ana(&mut desk);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(5);
+    sign_out(&mut desk);
+    assert_eq!(seated(&mut desk), (String::new(), String::new()));
+    desk.command(Command::SignIn { tenant: "acme".into(), agent: "ana".into() });
+    desk.client("100");
+    desk.seconds(1);
+    desk.agent_answers("ana");
+    talks_to_ana(&mut desk);
+}
+
+#[test]
+fn a_seat_outlasts_a_restart_and_not_its_site() {
+    let mut desk = ana_elsewhere();
+    assert_eq!(sign_in_at(&mut desk, Some("berlin"), Some("94799"), None), Reply::Done);
+    desk.restart(2, 1_000);
+    assert_eq!(seated(&mut desk), ("berlin".to_owned(), "extension 84799".to_owned()));
+    desk.client("100");
+    desk.seconds(1);
+    assert!(desk.rings(Party::Backup, "84799").is_some());
+    desk.seconds(20);
+    let mut p = desk.disk.provision.clone();
+    p.site.clear();
+    desk.command(Command::Provision { provision: Box::new(p) });
+    assert_eq!(seated(&mut desk), (String::new(), String::new()));
+    desk.restart(3, 2_000);
+    assert_eq!(seated(&mut desk), (String::new(), String::new()));
+}
+
+#[test]
+fn where_nobody_can_be_reached_nobody_signs_in() {
+    let mut desk = ana_elsewhere();
+    for (site, extension, phone, why) in [
+        (Some("bonn"), None, None, "no site \"bonn\" is provisioned"),
+        (None, Some("94711"), None, "an extension needs a site"),
+        (Some("berlin"), Some("4x"), None, "cannot be dialled at a switch"),
+        (None, None, Some("112"), "is an emergency number"),
+        (None, None, Some("100"), "is one of our own numbers"),
+        (None, None, Some("30123"), "no trunk leads to"),
+        (None, None, None, "no place is named"),
+    ] {
+        let Reply::Refused { reason } = sign_in_at(&mut desk, site, extension, phone) else { panic!("{why}") };
+        assert!(reason.contains(why), "{reason}");
+        assert_eq!(desk.agent("ana"), AgentStatus::Null);
+    }
+}
+
+#[test]
+fn who_calls_in_to_sign_in_is_rung_there_once_that_call_is_over() {
+    for (from, number, shown) in
+        [(Party::Backup, "84747", ("berlin", "extension 84747")), (Party::Carrier, "85550199", ("", "telephone"))]
+    {
+        let mut desk = ana_elsewhere();
+        desk.client("100");
+        let body = crate::desk::description(20_004, cordboard::proto::sdp::Direction::SendRecv);
+        let call = desk.call(from, number, "700", Some(body));
+        desk.seconds(2);
+        assert_eq!(seated(&mut desk), (shown.0.to_owned(), shown.1.to_owned()));
+        assert_eq!(desk.agent("ana"), AgentStatus::Ready);
+        assert!(desk.rings(from, number).is_none(), "she is on the phone");
+        desk.hangup(from, call);
+        desk.seconds(2);
+        let phone = desk.rings(from, number).expect("now she is rung");
+        desk.accept(from, phone);
+        talks_to_ana(&mut desk);
+    }
+}
+
+#[test]
+fn who_shows_no_number_that_can_be_called_signs_in_nowhere() {
+    let mut desk = ana_elsewhere();
+    let body = crate::desk::description(20_004, cordboard::proto::sdp::Direction::SendRecv);
+    desk.call(Party::Carrier, "5550199", "700", Some(body));
+    desk.seconds(2);
+    assert_eq!((desk.agent("ana"), seated(&mut desk)), (AgentStatus::Null, (String::new(), String::new())));
+    let events = &desk.record().events;
+    assert!(events.iter().any(|event| event.what == "no-seat" && !event.detail.contains("555")), "{events:?}");
 }

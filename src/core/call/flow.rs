@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::base::{CallId, Cause, FlowId, Now};
+use crate::base::{AgentId, CallId, Cause, FlowId, Now};
 use crate::core::call::CallState;
-use crate::core::ivr::{AgentAction, Context, Input as FlowInput, Run, Step, TransferResult};
+use crate::core::ivr::{AT_CALLER, AgentAction, Context, Input as FlowInput, Run, Step, TransferResult};
 use crate::core::media::MediaCommand;
 use crate::core::switch::{Switch, Timer};
+use crate::core::trunk::seat::{Place, Seat};
 
 /// Wrong PINs in a row before an agent's code rests.
 const PIN_FAILURES_MAX: u32 = 5;
@@ -117,8 +118,8 @@ impl Switch {
                     self.detect_tones(call, port, on);
                 }
             }
-            Step::Agent { action, code, pin } => {
-                let done = self.agent_by_phone(now, call, action, &code, pin.expose());
+            Step::Agent { action, code, pin, at, number } => {
+                let done = self.agent_by_phone(now, call, action, (&code, pin.expose()), (at, number));
                 self.feed_flow(now, call, FlowInput::AgentDone(done));
             }
             Step::Hangup(cause) => self.end_call(now, call, cause),
@@ -138,7 +139,14 @@ impl Switch {
     }
 
     /// Signs an agent in or out, pauses or resumes, by code and PIN.
-    fn agent_by_phone(&mut self, now: Now, call: CallId, action: AgentAction, code: &str, pin: &str) -> bool {
+    fn agent_by_phone(
+        &mut self,
+        now: Now,
+        call: CallId,
+        action: AgentAction,
+        (code, pin): (&str, &str),
+        place: (Option<String>, Option<String>),
+    ) -> bool {
         let Some(tenant) = self.calls.get(&call).and_then(|c| c.tenant) else { return false };
         let Some(entry) = self.directory.agent_by_code(tenant, code) else { return false };
         let agent = entry.id;
@@ -154,12 +162,44 @@ impl Switch {
         }
         self.pin_failures.remove(&agent);
         let result = match action {
-            AgentAction::SignIn => self.queue.sign_in(now, agent),
+            AgentAction::SignIn => match self.place_by_phone(call, agent, place) {
+                Ok((seat, at_caller)) => {
+                    self.seat(now, agent, seat);
+                    if at_caller {
+                        self.sits_at(now, call, agent);
+                    }
+                    self.queue.sign_in(now, agent)
+                }
+                Err(why) => {
+                    if let Some(c) = self.calls.get_mut(&call) {
+                        c.note(now, "no-seat", why);
+                    }
+                    return false;
+                }
+            },
             AgentAction::SignOut => self.queue.sign_out(now, agent),
             AgentAction::Pause => self.queue.pause(now, agent, "by phone"),
             AgentAction::Resume => self.queue.resume(now, agent),
         };
         result.is_ok()
+    }
+
+    /// Where an agent who signs in by phone sits, and whether that is where the call comes from.
+    fn place_by_phone(
+        &self,
+        call: CallId,
+        agent: AgentId,
+        place: (Option<String>, Option<String>),
+    ) -> Result<(Option<Seat>, bool), String> {
+        let place = match place {
+            (None, None) => return Ok((None, false)),
+            (Some(at), _) if at == AT_CALLER => return Ok((self.seat_of_caller(call)?, true)),
+            (Some(site), extension) => Place { site: Some(site), extension, phone: None },
+            (None, phone) => Place { phone, ..Place::default() },
+        };
+        // What was keyed is nobody else's business.
+        let seat = self.seat_at(agent, place).map_err(|_| "nobody can be reached there".to_owned())?;
+        Ok((Some(seat), false))
     }
 
     /// The transfer that a flow asked for has failed; the caller drains the run.

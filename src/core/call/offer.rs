@@ -296,7 +296,11 @@ impl Switch {
         let name = entry.name.clone();
         self.agent_counts(now, agent);
         self.look_at_pulse(now, agent);
+        let signed_out = status == AgentStatus::Null;
         self.journal(Change::AgentChanged { tenant, agent: name, status, reason, at: now.wall });
+        if signed_out {
+            self.seat(now, agent, None);
+        }
     }
 
     /// Rings an agent's phone or a target, over SIP or a circuit.

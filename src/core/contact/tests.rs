@@ -257,7 +257,7 @@ fn left<'a>(changes: impl Iterator<Item = &'a Change>) -> (Vec<StoredAgent>, Vec
             _ => {}
         }
     }
-    let agents = agents.into_iter().map(|((tenant, agent), (status, reason))| (tenant, agent, status, reason));
+    let agents = agents.into_iter().map(|((tenant, agent), (status, reason))| (tenant, agent, status, reason, None));
     (agents.collect(), works.into_values().filter(|work| work.state != WorkState::Ended).collect())
 }
 

@@ -39,11 +39,28 @@ impl AgentAction {
     }
 }
 
+/// What `at` of a sign-in says for the place that the call comes from.
+pub const AT_CALLER: &str = "caller";
+
+/// An `agent` step.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Agent {
+    pub(super) action: AgentAction,
+    pub(super) code: Template,
+    pub(super) pin: Template,
+    /// `at` and `number`: where the agent signs in, where it is not as provisioned.
+    pub(super) place: [Option<Template>; 2],
+    pub(super) on_ok: NodeId,
+    pub(super) on_fail: Option<NodeId>,
+}
+
 /// What kind of thing outside of the flow a [`Reference`] names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ReferenceKind {
     /// A queue of the tenant.
     Queue,
+    /// A site.
+    Site,
     /// A prompt.
     Prompt,
     /// A number that a transfer dials.
@@ -138,7 +155,7 @@ pub(super) enum Action {
     Enqueue(Enqueue),
     Callback(Callback),
     Transfer(Transfer),
-    Agent { action: AgentAction, code: Template, pin: Template, on_ok: NodeId, on_fail: Option<NodeId> },
+    Agent(Agent),
     Hangup(Cause),
     Goto { next: NodeId },
 }
@@ -396,7 +413,7 @@ impl Action {
                 ("machine", transfer.on_machine),
                 ("fail", transfer.on_fail),
             ]),
-            Self::Agent { on_ok, on_fail, .. } => named(&[("ok", Some(*on_ok)), ("fail", *on_fail)]),
+            Self::Agent(agent) => named(&[("ok", Some(agent.on_ok)), ("fail", agent.on_fail)]),
             Self::Hangup(_) => Vec::new(),
         }
     }
@@ -427,7 +444,7 @@ impl Action {
                 format!("{}: {}{at}", callback.queue, callback.number)
             }
             Self::Transfer(transfer) => format!("{}, {} s", transfer.to, transfer.ring_s),
-            Self::Agent { action, .. } => action.as_str().to_owned(),
+            Self::Agent(agent) => agent.action.as_str().to_owned(),
             Self::Hangup(cause) => cause.as_str().to_owned(),
             Self::Answer { .. } | Self::Branch { .. } | Self::Goto { .. } => String::new(),
         }

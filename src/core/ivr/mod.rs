@@ -17,7 +17,7 @@ mod template;
 
 pub use check::check;
 pub use draw::{draw_dot, draw_svg};
-pub use flow::{AgentAction, Flow, Reference, ReferenceKind};
+pub use flow::{AT_CALLER, AgentAction, Flow, Reference, ReferenceKind};
 pub use run::{CallbackResult, Context, Input, QueueExit, Run, Step, TransferResult};
 
 /// Longest text of a flow, in octets.

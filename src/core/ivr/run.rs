@@ -12,7 +12,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::check::is_language;
-use super::flow::{Action, AgentAction, Ask, Collect, Enqueue, Flow, Menu, NodeId, Rule, Test, Transfer};
+use super::flow::{Action, Agent, AgentAction, Ask, Collect, Enqueue, Flow, Menu, NodeId, Rule, Test, Transfer};
 use super::template::{Template, bounded, is_attribute_name};
 use super::{ATTRIBUTES_MAX, DIGITS_MAX, KEYS, STEPS_WITHOUT_WAIT_MAX, prompt};
 use crate::base::{Cause, Instant, Now, Redacted, Timestamp as WallTime};
@@ -140,6 +140,10 @@ pub enum Step {
         code: String,
         /// PIN as keyed.
         pin: Redacted<String>,
+        /// With a sign-in: [`AT_CALLER`](super::AT_CALLER), or a site's name.
+        at: Option<String>,
+        /// With a sign-in: the extension at the site, or without one a number outside.
+        number: Option<String>,
     },
     /// End the call; the run is over.
     Hangup(Cause),
@@ -409,9 +413,10 @@ impl Run {
             }
             Action::Callback(callback) => self.callback(now, callback),
             Action::Transfer(transfer) => self.transfer(transfer),
-            Action::Agent { action, code, pin, .. } => {
+            Action::Agent(Agent { action, code, pin, place, .. }) => {
                 let (code, pin) = (self.render(code), Redacted::new(self.render(pin)));
-                self.output.push_back(Step::Agent { action: *action, code, pin });
+                let [at, number] = place.each_ref().map(|part| part.as_ref().map(|part| self.render(part)));
+                self.output.push_back(Step::Agent { action: *action, code, pin, at, number });
                 self.wait_for(Wait::Agent)
             }
             Action::Hangup(cause) => self.hang_up(*cause),
@@ -501,8 +506,8 @@ impl Run {
     fn agent_done(&mut self, done: bool) -> Turn {
         let flow = Arc::clone(&self.flow);
         match flow.nodes.get(self.at).map(|node| &node.action) {
-            Some(Action::Agent { on_ok, .. }) if done => Turn::Go(*on_ok),
-            Some(Action::Agent { on_fail, .. }) => self.exit(*on_fail, Cause::Normal),
+            Some(Action::Agent(agent)) if done => Turn::Go(agent.on_ok),
+            Some(Action::Agent(agent)) => self.exit(agent.on_fail, Cause::Normal),
             _ => Turn::Stay,
         }
     }

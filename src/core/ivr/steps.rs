@@ -7,8 +7,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::flow::{
-    Action, AgentAction, Ask, Callback, Collect, Enqueue, Level, Menu, Node, NodeId, Prompt, PromptItem, ReferenceKind,
-    Rule, SayKind, Test, Transfer,
+    AT_CALLER, Action, Agent, AgentAction, Ask, Callback, Collect, Enqueue, Level, Menu, Node, NodeId, Prompt,
+    PromptItem, ReferenceKind, Rule, SayKind, Test, Transfer,
 };
 use super::moment::Moment;
 use super::prompt::is_sayable;
@@ -541,7 +541,27 @@ fn agent<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {
     let pin = f.need(r, "pin", "the agent's PIN, e.g. \"{pin}\"").and_then(|value| r.template("pin", value, true));
     let on_ok = f.step(r, "on_ok");
     let on_fail = f.optional_step(r, "on_fail");
-    Some(Action::Agent { action: action?, code: code?, pin: pin?, on_ok: on_ok?, on_fail })
+    let place = place(r, f, action);
+    Some(Action::Agent(Agent { action: action?, code: code?, pin: pin?, place: place?, on_ok: on_ok?, on_fail }))
+}
+
+/// Where the agent signs in: `at` the caller's or a site, with `number` the extension there, or a telephone outside.
+fn place<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>, action: Option<AgentAction>) -> Option<[Option<Template>; 2]> {
+    let mut read = |key| match f.take(key) {
+        None => Some(None),
+        Some(value) => {
+            if action.is_some_and(|action| action != AgentAction::SignIn) {
+                r.fault(value.span().start, format!("`{key}` without a sign-in"), "action = \"sign-in\"");
+            }
+            let template = r.template(key, value, false)?;
+            let site = template.literal().filter(|text| key == "at" && *text != AT_CALLER);
+            if let Some(site) = site {
+                r.refer(ReferenceKind::Site, site, value.span().start);
+            }
+            Some(Some(template))
+        }
+    };
+    Some([read("at")?, read("number")?])
 }
 
 fn hangup<'d>(r: &mut Reader<'d>, f: &mut Fields<'d>) -> Option<Action> {

@@ -4,6 +4,7 @@ mod contracts;
 mod entries;
 mod rates;
 mod resolve;
+mod sites;
 mod traits;
 
 use std::collections::{HashMap, HashSet};

@@ -7,7 +7,7 @@
 //! what may be dialled, `locate` finds its servers (RFC 3263: `locator` walks through DNS, `names` remembers what it said,
 //! `servers` how they fare), and `sockets` keeps local RTP ports ready. [`admission`] decides who may take a trunk that tenants share.
 //!
-//! `reach` knows how agents can be called, `pulse` whether their SIP phones answer, `nodes` the appliances that trunks join to
+//! `reach` knows how agents can be called, `seat` where they have signed in, `pulse` whether their SIP phones answer, `nodes` the appliances that trunks join to
 //! this one.
 //!
 //! From the records `usage` counts how much of each trunk was held, and `forecast` says when that will be too much.
@@ -27,6 +27,7 @@ pub mod preempt;
 pub(crate) mod pulse;
 pub(crate) mod reach;
 mod route;
+pub mod seat;
 pub(crate) mod servers;
 pub mod sharing;
 mod sip;

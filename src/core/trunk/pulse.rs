@@ -132,7 +132,7 @@ impl Switch {
         let asks = site.and_then(|site| Some((site.id, site.probe?)));
         let signed_in = self.queue.agent(agent).is_some_and(|state| state.status != AgentStatus::Null);
         // A phone whose registration ends while it does not answer is still the one that is waited for.
-        let there = self.has_phone(agent) || self.pulses.is_down(agent);
+        let there = self.has_phone(agent) || (self.is_at_own_phone(agent) && self.pulses.is_down(agent));
         let wanted = asks.filter(|_| signed_in && there && !self.stopping);
         let known = self.pulses.of.get(&agent).map(|pulse| (pulse.site, pulse.every));
         if known == wanted {
@@ -183,7 +183,7 @@ impl Switch {
     }
 
     fn ask_phone(&mut self, now: Now, agent: AgentId) {
-        let Some((contact, path)) = self.agent_path(now, agent) else {
+        let Some((contact, path)) = self.own_phone(now, agent) else {
             let every = self.pulses.of.get(&agent).map_or(ANSWER_MAX, |pulse| pulse.every);
             return self.pulses.put_off(agent, now.mono + every);
         };

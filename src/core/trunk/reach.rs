@@ -9,6 +9,8 @@ use crate::core::control::{Service, SiteView};
 use crate::core::journal::AgentStatus;
 use crate::core::switch::Switch;
 use crate::core::tenant::directory::{SiteEntry, TrunkKind, foremost};
+use crate::core::trunk::seat::Numbers;
+use crate::proto::sip::Path;
 
 /// Whether calls can be put on a trunk now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +62,7 @@ impl Switch {
     /// All ways to an agent that are open, the cheapest first.
     pub(crate) fn ways_to(&mut self, now: Now, agent: AgentId, ring_s: u32) -> VecDeque<RouteStep> {
         let mut steps: Vec<RouteStep> = Vec::new();
-        if let Some((uri, path)) = self.agent_path(now, agent).filter(|_| !self.pulses.is_down(agent)) {
+        if let Some((uri, path)) = self.own_phone(now, agent).filter(|_| !self.pulses.is_down(agent)) {
             steps.push(RouteStep { ring_s, ..RouteStep::to_phone(agent, uri, path) });
         }
         for (trunk, number) in self.numbers_of(agent, now.wall) {
@@ -74,17 +76,15 @@ impl Switch {
     /// The trunks that lead to an agent at that time, each with the number that goes out there, the cheapest first; of one cost
     /// the extension comes before the number outside.
     fn numbers_of(&self, agent: AgentId, at: Timestamp) -> Vec<(TrunkId, String)> {
-        let Some(entry) = self.directory.agent(agent) else { return Vec::new() };
+        let Numbers { extension, phone } = self.numbers_at(agent);
         let mut numbers = Vec::new();
-        let site = entry.site.and_then(|site| self.directory.site(site));
-        if let (Some(site), Some(extension)) = (site, &entry.extension) {
-            let stripped: String = extension.chars().skip(usize::from(site.extension_strip)).collect();
-            let number = format!("{}{stripped}", site.extension_prefix);
-            numbers.extend(site.trunks.iter().map(|trunk| (*trunk, number.clone())));
+        if let Some((site, number)) = extension {
+            let trunks = self.directory.site(site).map_or(&[][..], |site| &site.trunks);
+            numbers.extend(trunks.iter().map(|trunk| (*trunk, number.clone())));
         }
-        if let Some(phone) = &entry.phone {
-            let leads = foremost(self.directory.leads(phone, at), false).into_iter();
-            numbers.extend(leads.map(|lead| (lead.trunk, self.sent(lead.trunk, phone).to_owned())));
+        if let Some(phone) = phone {
+            let leads = foremost(self.directory.leads(&phone, at), false).into_iter();
+            numbers.extend(leads.map(|lead| (lead.trunk, self.sent(lead.trunk, &phone).to_owned())));
         }
         numbers.sort_by_cached_key(|(trunk, _)| self.directory.trunk(*trunk).map(|entry| entry.rates.cost_at(at)));
         numbers
@@ -92,22 +92,28 @@ impl Switch {
 
     /// The trunks that may lead to an agent, at whatever hour.
     fn trunks_of(&self, agent: AgentId) -> Vec<TrunkId> {
-        let Some(entry) = self.directory.agent(agent) else { return Vec::new() };
-        let site = entry.site.and_then(|site| self.directory.site(site)).filter(|_| entry.extension.is_some());
+        let Numbers { extension, phone } = self.numbers_at(agent);
+        let site = extension.and_then(|(site, _)| self.directory.site(site));
         let mut trunks = site.map_or(Vec::new(), |site| site.trunks.clone());
-        if let Some(phone) = &entry.phone {
-            trunks.extend(self.directory.leads(phone, Timestamp::default()).into_iter().map(|lead| lead.trunk));
+        if let Some(phone) = phone {
+            trunks.extend(self.directory.leads(&phone, Timestamp::default()).into_iter().map(|lead| lead.trunk));
         }
         trunks
     }
 
-    /// The site where the agent sits.
-    pub(crate) fn site_of(&self, agent: AgentId) -> Option<SiteId> {
-        self.directory.agent(agent)?.site
+    /// Looks up anew which trunks lead to one agent.
+    pub(super) fn look_at_ways(&mut self, agent: AgentId) {
+        let trunks = self.trunks_of(agent);
+        for trunk in &trunks {
+            let door = self.door(*trunk);
+            self.reach.doors.entry(*trunk).or_insert(door);
+        }
+        self.reach.set(agent, trunks);
     }
 
     /// Looks up anew which trunks lead to which agents and sites, and whether they are open.
     pub(crate) fn provision_reach(&mut self, now: Now) {
+        self.check_seats();
         for name in std::mem::take(&mut self.reach).down.into_values() {
             self.alarms.set(now, SITE_DOWN, name, false);
         }
@@ -192,8 +198,16 @@ impl Switch {
         numbers.filter_map(|(trunk, _)| self.reach.doors.get(&trunk).copied()).collect()
     }
 
-    /// Whether the agent's SIP phone is known to be somewhere.
+    /// The agent's SIP phone, where the agent sits there.
+    pub(super) fn own_phone(&mut self, now: Now, agent: AgentId) -> Option<(String, Path)> {
+        if self.is_at_own_phone(agent) { self.agent_path(now, agent) } else { None }
+    }
+
+    /// Whether the SIP phone where the agent sits is known to be somewhere.
     pub(super) fn has_phone(&self, agent: AgentId) -> bool {
+        if !self.is_at_own_phone(agent) {
+            return false;
+        }
         let Some(entry) = self.directory.agent(agent) else { return false };
         match &entry.contact {
             Some(_) => true,
@@ -206,7 +220,7 @@ impl Switch {
     pub(crate) fn reachability(&mut self, now: Now, agent: AgentId) {
         self.look_at_pulse(now, agent);
         let engaged = self.engaged.contains_key(&agent);
-        let (there, silent) = (self.agent_path(now, agent).is_some(), self.pulses.is_down(agent));
+        let (there, silent) = (self.own_phone(now, agent).is_some(), self.pulses.is_down(agent));
         let doors = self.doors_of(now, agent);
         let phone = there && !silent;
         let sound = phone || doors.iter().any(|door| *door != Door::Shut);

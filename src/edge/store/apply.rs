@@ -162,6 +162,13 @@ impl Applier {
                     json!({ "tenant": state.tenant, "agent": state.agent, "status": status, "reason": state.reason });
                 write_journal(connection, seq, "agent-changed", &body)?;
             }
+            Change::AgentSeated { tenant, agent, seat } => {
+                record::write_seat(connection, (tenant, agent), seat.as_deref())?;
+                // Not the number, which may be a home's.
+                let site = seat.as_ref().and_then(|seat| seat.site.as_ref());
+                let body = json!({ "tenant": tenant, "agent": agent, "site": site });
+                write_journal(connection, seq, "agent-seated", &body)?;
+            }
             Change::ClientMet { met } => {
                 record::write_last_agent(connection, met)?;
                 // Not who: the journal has nothing of clients.

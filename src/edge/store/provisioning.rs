@@ -67,6 +67,11 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
         [],
     )?;
     connection.execute(
+        "DELETE FROM agent_seat WHERE NOT EXISTS
+            (SELECT 1 FROM agent WHERE agent.tenant = agent_seat.tenant AND agent.name = agent_seat.agent)",
+        [],
+    )?;
+    connection.execute(
         "DELETE FROM last_agent WHERE NOT EXISTS
             (SELECT 1 FROM agent WHERE agent.tenant = last_agent.tenant AND agent.name = last_agent.agent)",
         [],

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::base::{CallId, Cause, DialString, Timestamp};
 use crate::core::contact::sticky::{CLIENTS_MAX, LastAgent};
 use crate::core::journal::{AgentStatus, CallEvent, Cdr, Learned};
+use crate::core::trunk::seat::Seat;
 use crate::edge::store::StoreError;
 use crate::edge::store::provisioning::rows;
 
@@ -185,6 +186,37 @@ pub(super) fn read_agent_states(connection: &Connection) -> Result<Vec<AgentStat
         Ok(AgentState { tenant, agent, status, reason, at })
     };
     states.into_iter().map(decode).collect()
+}
+
+/// Writes where an agent sits, or forgets it.
+pub(super) fn write_seat(
+    connection: &Connection,
+    (tenant, agent): (&str, &str),
+    seat: Option<&Seat>,
+) -> Result<(), StoreError> {
+    match seat {
+        Some(seat) => connection
+            .prepare_cached("INSERT OR REPLACE INTO agent_seat VALUES (?1, ?2, ?3)")?
+            .execute(params![tenant, agent, json(seat)?])?,
+        None => connection
+            .prepare_cached("DELETE FROM agent_seat WHERE tenant = ?1 AND agent = ?2")?
+            .execute(params![tenant, agent])?,
+    };
+    Ok(())
+}
+
+/// Where agents sit who have signed in elsewhere than provisioned.
+pub(super) fn read_seats(connection: &Connection) -> Result<Vec<(String, String, Seat)>, StoreError> {
+    let all = rows(connection, "SELECT tenant, agent, seat FROM agent_seat", |row| {
+        let seat: String = row.get(2)?;
+        Ok((row.get(0)?, row.get(1)?, seat))
+    })?;
+    let decode = |(tenant, agent, seat): (String, String, String)| {
+        let seat = serde_json::from_str(&seat)
+            .map_err(|_| StoreError::Undecodable { what: format!("agent_seat {tenant} {agent}") })?;
+        Ok((tenant, agent, seat))
+    };
+    all.into_iter().map(decode).collect()
 }
 
 /// Writes what was learned of calls on a shared trunk.

@@ -12,6 +12,7 @@ use crate::core::contact::sticky::LastAgent;
 use crate::core::journal::{AgentStatus, CallEvent, Cdr, Change, Direction, ENQUEUED, Learned, LegRecord};
 use crate::core::tenant::Provision;
 use crate::core::trunk::admission::{CallRate, Memory, TalkTime};
+use crate::core::trunk::seat::Seat;
 
 /// A folder of its own that goes with the test.
 struct Folder(PathBuf);
@@ -373,8 +374,17 @@ fn states_and_registrations_come_back_and_go_with_their_agents() {
         let (tenant, client, agent) = ("acme".into(), client.to_owned().into(), agent.into());
         Change::ClientMet { met: LastAgent { tenant, client, agent, at: Timestamp(at) } }
     };
+    let seated = |agent: &str, seat: Option<Seat>| {
+        let seat = seat.map(Box::new);
+        Change::AgentSeated { tenant: "acme".into(), agent: agent.into(), seat }
+    };
+    let at_home = Seat { phone: Some("+15550009".to_owned().into()), ..Seat::default() };
+    let in_berlin = Seat { site: Some("berlin".into()), extension: Some("4711".into()), phone: None };
     let changes = [
         provisioned(provision()),
+        seated("ana", Some(in_berlin)),
+        seated("ana", Some(at_home.clone())),
+        seated("zoe", Some(at_home.clone())),
         met("+15550001", "ana", 5),
         met("+15550001", "zoe", 6),
         met("c@example.com", "ana", 7),
@@ -400,14 +410,20 @@ fn states_and_registrations_come_back_and_go_with_their_agents() {
     let journal: String = rusqlite::Connection::open(super::database_path(folder.path()))
         .and_then(|db| db.query_row("SELECT group_concat(body) FROM journal", [], |row| row.get(0)))
         .expect("a journal");
+    let seats =
+        [("acme".to_owned(), "ana".to_owned(), at_home.clone()), ("acme".to_owned(), "zoe".to_owned(), at_home)];
+    assert_eq!(recovered.seats, seats);
+    assert!(!journal.contains("5550009"), "{journal}");
     assert!(!journal.contains("5550001") && !journal.contains("c@example.com"), "{journal}");
 
     let mut without_zoe = provision();
     without_zoe.agent.remove(0);
     let recovered = write(folder.path(), [provisioned(without_zoe)]);
-    assert_eq!(recovered.agent_states.len(), 1);
+    assert_eq!((recovered.agent_states.len(), recovered.seats.len()), (1, 1));
     assert!(recovered.registrations.is_empty());
     assert_eq!(last(&recovered), [of_ana]);
+    let recovered = write(folder.path(), [seated("ana", None)]);
+    assert!(recovered.seats.is_empty());
 }
 
 #[test]

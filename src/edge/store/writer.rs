@@ -15,6 +15,7 @@ use crate::core::contact::Work;
 use crate::core::contact::sticky::LastAgent;
 use crate::core::journal::{Change, Learned, Seq};
 use crate::core::tenant::Provision;
+use crate::core::trunk::seat::Seat;
 use crate::edge::clock::cpu;
 use crate::edge::disk::Reserve;
 use crate::edge::store::apply::Applier;
@@ -57,6 +58,8 @@ pub struct Recovered {
     pub provision: Provision,
     /// Every agent's last state.
     pub agent_states: Vec<AgentState>,
+    /// Where agents sit who have signed in elsewhere than provisioned: tenant, agent, seat.
+    pub seats: Vec<(String, String, Seat)>,
     /// Every registration, also those that ended meanwhile.
     pub registrations: Vec<Registration>,
     /// What was learned of calls on shared trunks.
@@ -188,6 +191,7 @@ impl Store {
             unread_works,
             provision: provisioning::read(&connection, Some(&key))?,
             agent_states: record::read_agent_states(&connection)?,
+            seats: record::read_seats(&connection)?,
             registrations: record::read_registrations(&connection)?,
             last_agents: record::read_last_agents(&connection)?,
             learned: record::read_learned(&connection)?,
@@ -433,7 +437,10 @@ fn octets(change: &Change) -> usize {
             flows + 600 * (provision.agent.len() + provision.queue.len() + provision.number.len() + 10)
         }
         Change::WorkChanged { work } => work_octets(work),
-        Change::AgentChanged { .. } | Change::Registered { .. } | Change::ClientMet { .. } => 300,
+        Change::AgentChanged { .. }
+        | Change::AgentSeated { .. }
+        | Change::Registered { .. }
+        | Change::ClientMet { .. } => 300,
         Change::Learned { .. } => 1_500,
     }
 }

@@ -58,7 +58,10 @@ impl Bench {
                 Step::Transfer { to, ring_s, examine: false } => format!("transfer {to} {ring_s}"),
                 Step::Transfer { to, ring_s, examine: true } => format!("transfer {to} {ring_s} examined"),
                 Step::DetectFax(on) => format!("detect-fax {on}"),
-                Step::Agent { action, code, pin } => format!("agent {} {code} {}", action.as_str(), pin.expose()),
+                Step::Agent { action, code, pin, at, number } => {
+                    let place: String = at.iter().chain(&number).map(|part| format!(" {part}")).collect();
+                    format!("agent {} {code} {}{place}", action.as_str(), pin.expose())
+                }
                 Step::Hangup(cause) => format!("hangup {cause}"),
                 Step::Note { what, detail } => format!("note {what} {detail}"),
             });
@@ -543,6 +546,16 @@ fn agents_sign_in() {
 }
 
 #[test]
+fn agents_sign_in_where_they_are() {
+    let at = |place: &str| AGENT.replace("on_fail = 'two'\n", &format!("on_fail = 'two'\n{place}\n"));
+    for (place, told) in [("at = 'caller'", " caller"), ("at = 'berlin'\nnumber = '4{code}'", " berlin 47001")] {
+        let mut b = Bench::new(&at(place));
+        b.keys("7001#8642#");
+        assert_eq!(b.start(), [format!("agent sign-in 7001 8642{told}")]);
+    }
+}
+
+#[test]
 fn secrets_are_nowhere_but_in_the_agents_step() {
     let mut b = Bench::new(AGENT);
     b.run.handle(b.now, Input::Start);
@@ -561,7 +574,8 @@ fn secrets_are_nowhere_but_in_the_agents_step() {
         }
         last = Some(step);
     }
-    let expected = Step::Agent { action: AgentAction::SignIn, code: "7001".into(), pin: Redacted::new("8642".into()) };
+    let (code, pin) = ("7001".into(), Redacted::new("8642".into()));
+    let expected = Step::Agent { action: AgentAction::SignIn, code, pin, at: None, number: None };
     assert_eq!(last, Some(expected));
 }
 

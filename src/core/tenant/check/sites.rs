@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 
 use super::Checker;
-use crate::core::tenant::address;
-use crate::core::tenant::directory::PREFIX_LENGTH_MAX;
+use crate::core::tenant::directory::{PREFIX_LENGTH_MAX, SiteEntry};
 use crate::core::tenant::provision::{Agent, Site};
 
 /// Most trunks to one site's switch.
@@ -29,7 +28,7 @@ impl Checker<'_> {
         }
         self.in_range("extension_strip", usize::from(site.extension_strip), 0..=DIGITS_MAX);
         let prefix = &site.extension_prefix;
-        if !is_extension(prefix) && !prefix.is_empty() {
+        if !SiteEntry::is_dialled(prefix) && !prefix.is_empty() {
             let expected = format!("at most {DIGITS_MAX} of 0-9 * #");
             self.problem("extension_prefix", format!("`extension_prefix` is {prefix:?}"), expected);
         }
@@ -55,7 +54,7 @@ impl Checker<'_> {
     pub(super) fn ways(&mut self, agent: &Agent) {
         if let Some(extension) = &agent.extension {
             let site = agent.site.as_deref().and_then(|name| self.names.sites.get(name).copied());
-            if !is_extension(extension) {
+            if !SiteEntry::is_dialled(extension) {
                 let expected = format!("1 to {DIGITS_MAX} of 0-9 * #");
                 self.problem("extension", format!("`extension` is {extension:?}"), expected);
             } else if site.is_some_and(|site| is_stripped(site, extension)) {
@@ -65,7 +64,7 @@ impl Checker<'_> {
         }
         let Some(phone) = &agent.phone else { return };
         let digits = phone.strip_prefix('+').unwrap_or(phone);
-        if !is_extension(digits) {
+        if !SiteEntry::is_dialled(digits) {
             let expected = format!("a plus sign perhaps, then 1 to {DIGITS_MAX} of 0-9 * #");
             self.problem("phone", format!("`phone` is {phone:?}"), expected);
         } else if self.provision.sip.emergency.contains(phone) {
@@ -82,10 +81,6 @@ impl Checker<'_> {
         let longest = number.len().min(PREFIX_LENGTH_MAX);
         (0..=longest).filter_map(|length| number.get(..length)).any(|start| self.names.prefixes.contains(start))
     }
-}
-
-fn is_extension(text: &str) -> bool {
-    (1..=DIGITS_MAX).contains(&text.len()) && !text.starts_with('+') && address::is_dialled(text)
 }
 
 /// Nothing is left to dial.

@@ -265,6 +265,13 @@ impl<'p> Checker<'p> {
                         self.lies_at(node.line, node.column);
                     }
                 }
+                for site in references.iter().filter(|reference| reference.kind == ReferenceKind::Site) {
+                    if !self.names.sites.contains_key(site.name.as_str()) {
+                        let known: Vec<&str> = self.provision.site.iter().map(|site| site.name.as_str()).collect();
+                        self.refers("text", "site", &site.name, known);
+                        self.lies_at(site.line, site.column);
+                    }
+                }
                 for queue in references.iter().filter(|reference| reference.kind == ReferenceKind::Queue) {
                     if self.names.queues.contains(&(&flow.tenant, &queue.name)) {
                         continue;

@@ -1,0 +1,43 @@
+//! Numbers at sites and outside.
+
+use super::{Directory, SiteEntry};
+use crate::core::tenant::address;
+use crate::proto::cas::em_wink::ADDRESS_DIGITS_MAX;
+
+impl SiteEntry {
+    /// What is dialled for an extension on the trunks to the site's switch.
+    pub fn dialled(&self, extension: &str) -> String {
+        let stripped = extension.chars().skip(usize::from(self.extension_strip));
+        self.extension_prefix.chars().chain(stripped).collect()
+    }
+
+    /// Whether a switch can be given this number, by whatever kind of trunk.
+    pub fn is_dialled(number: &str) -> bool {
+        (1..=ADDRESS_DIGITS_MAX).contains(&number.len()) && !number.starts_with('+') && address::is_dialled(number)
+    }
+}
+
+impl Directory {
+    /// A site by name.
+    pub fn site_by_name(&self, name: &str) -> Option<&SiteEntry> {
+        self.sites.find(None, name)
+    }
+
+    /// Whether an agent can be reached at a number outside.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_phone(&self, number: &str) -> Result<(), &'static str> {
+        if !SiteEntry::is_dialled(number.strip_prefix('+').unwrap_or(number)) {
+            Err("is no number that can be dialled")
+        } else if self.sip.emergency.iter().any(|emergency| emergency == number) {
+            Err("is an emergency number")
+        } else if self.number(number).is_some() {
+            Err("is one of our own numbers: a call would come back")
+        } else if !self.leads_to(number) {
+            Err("is a number that no trunk leads to")
+        } else {
+            Ok(())
+        }
+    }
+}
