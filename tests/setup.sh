@@ -2,14 +2,14 @@
 # Installs the peers that the interoperability tests talk to, by apt on Debian. Does nothing where all are there.
 #   SIPp (calls, registrations, malformed input), baresip (an agent's phone), tshark (looks for malformed packets),
 #   sox (measures what was heard), openssl (SIP over TLS), systemd-analyze (judges the unit), dnsmasq (names of
-#   providers), python3 (another user at the control socket), real speech in five languages (what detectors must not take for tones).
+#   providers), python3 (another user at the control socket), ip (a site behind a link), real speech in five languages (what detectors must not take for tones).
 # With CI=true a peer that cannot be had is an error; elsewhere it is named, and the tests that need it say that they
 # were skipped.
 set -euo pipefail
 
 # command:package
 peers=(sipp:sip-tester baresip:baresip-core tshark:tshark sox:sox openssl:openssl systemd-analyze:systemd
-    dnsmasq:dnsmasq-base python3:python3)
+    dnsmasq:dnsmasq-base python3:python3 ip:iproute2)
 # folder:package
 data=()
 for speech in en:en_US_f_Allison es:es_MX_f_Allison fr:fr_CA_f_June it:it_IT_m_Carlo ru:ru_RU_f_IvrvoiceRU; do

@@ -111,9 +111,13 @@ pub fn metrics(dir: &Path) -> Result<(), CliError> {
         Reply::Trunks { trunks } => trunks,
         other => return unexpected(other),
     };
+    let sites = match client.query(&Query::Sites)? {
+        Reply::Sites { sites } => sites,
+        other => return unexpected(other),
+    };
     match client.query(&Query::Contracts)? {
         Reply::Contracts { contracts } => {
-            text(&metrics::metrics(&metrics::Sources { status, queues, trunks, contracts }))
+            text(&metrics::metrics(&metrics::Sources { status, queues, trunks, sites, contracts }))
         }
         other => unexpected(other),
     }

@@ -354,6 +354,11 @@ impl Appliance {
         self.json("contracts")
     }
 
+    /// `cordboard agents`.
+    pub fn agents(&self) -> Value {
+        self.json("agents")
+    }
+
     /// `cordboard trunks`.
     pub fn trunks(&self) -> Value {
         self.json("trunks")

@@ -16,6 +16,7 @@ mod names;
 mod phone;
 mod providers;
 mod sharing;
+mod sites;
 mod stock;
 mod tls;
 mod wire;

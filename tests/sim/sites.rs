@@ -555,3 +555,69 @@ fn who_shows_no_number_that_can_be_called_signs_in_nowhere() {
     let events = &desk.record().events;
     assert!(events.iter().any(|event| event.what == "no-seat" && !event.detail.contains("555")), "{events:?}");
 }
+
+/// Links come and go by chance while calls do; each step is held against the invariants.
+fn storm(seed: u64) {
+    println!("seed {seed}");
+    let mut dice = seed;
+    let mut roll = move |n: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (dice >> 33) % n
+    };
+    let mut desk = berlin(|p| {
+        let contact = Some("sip:ben@127.0.0.3:5080".into());
+        p.agent[1] = Agent { contact, extension: None, ..p.agent[1].clone() };
+    });
+    let mut clients = Vec::new();
+    for step in 0..120 {
+        match roll(9) {
+            0 | 1 => clients.push(desk.client("100")),
+            2 => cut(&mut desk, roll(2) == 0),
+            3 => {
+                let party = [Party::Backup, Party::Phones][roll(2) as usize];
+                if !desk.dead.remove(&party) {
+                    desk.dead.insert(party);
+                }
+            }
+            4 => {
+                for (party, user) in [(Party::Backup, EXTENSION), (Party::Carrier, PHONE), (Party::Phones, "ben")] {
+                    if let Some(session) = desk.rings(party, user) {
+                        desk.accept(party, session);
+                    }
+                }
+                desk.far(1, em_wink::Input::Answer);
+            }
+            5 if !clients.is_empty() => {
+                let client = clients.swap_remove(roll(clients.len() as u64) as usize);
+                desk.hangup(Party::Carrier, client);
+            }
+            6 => drop(sign_in_at(&mut desk, Some("berlin"), [None, Some("94799")][roll(2) as usize], None)),
+            7 => {
+                let (tenant, agent) = ("acme".to_owned(), ["ana", "ben"][roll(2) as usize].to_owned());
+                desk.command(Command::SignIn { tenant, agent });
+            }
+            _ if step == 60 && roll(2) == 0 => desk.restart(seed, 1_000),
+            _ => {}
+        }
+        desk.pass(std::time::Duration::from_millis(200 + 100 * roll(60)));
+    }
+    // All links are back: so is everybody.
+    desk.dead.clear();
+    cut(&mut desk, false);
+    desk.seconds(60);
+    assert!(!alarms(&mut desk).contains(&site_down()), "seed {seed}");
+    let Reply::Agents { agents } = desk.query(Query::Agents) else { panic!("agents") };
+    assert!(agents.iter().all(|agent| agent.reachable && !agent.cut), "seed {seed}: {agents:?}");
+    for client in clients {
+        desk.hangup(Party::Carrier, client);
+    }
+    desk.seconds(70);
+    let Reply::Calls { calls } = desk.query(Query::Calls) else { panic!("calls") };
+    assert!(calls.is_empty(), "seed {seed}: {calls:?}");
+}
+
+#[test]
+fn links_that_come_and_go_lose_nothing() {
+    let seeds = std::env::var("CORDBOARD_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(12);
+    (1..=seeds).for_each(storm);
+}

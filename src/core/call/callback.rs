@@ -171,7 +171,8 @@ impl Switch {
                 self.set_traced(call, gone.and_then(|c| c.cdr.trace), false);
                 match cause {
                     Cause::ResourceUnavailable if self.rings_again(now, redial) => {}
-                    Cause::ResourceUnavailable => self.wish_postponed(now, item, cause.as_str()),
+                    // Or the tenant may have no circuit for it now.
+                    Cause::ResourceUnavailable | Cause::NoCircuit => self.wish_postponed(now, item, cause.as_str()),
                     _ => self.wish_refused(now, item, OfferEnd::Unreachable),
                 }
             }

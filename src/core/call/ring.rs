@@ -42,7 +42,8 @@ impl Switch {
         }
         match self.ring_by_ways(now, call, agent, offer) {
             Ok(_) => {}
-            Err(Cause::ResourceUnavailable) if self.rings_again(now, redial) => {}
+            // Circuits that were idle a moment ago: a call has come in there.
+            Err(Cause::ResourceUnavailable | Cause::NoCircuit) if self.rings_again(now, redial) => {}
             Err(Cause::ResourceUnavailable) => self.give_up_waiting(now, item),
             Err(_) => self.offer_refused(now, offer, OfferEnd::Unreachable),
         }

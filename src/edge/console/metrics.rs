@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::core::control::{ContractView, QueueView, Service, Status, TrunkView};
+use crate::core::control::{ContractView, QueueView, Service, SiteView, Status, TrunkView};
 
 /// What metrics are made of.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct Sources {
     pub queues: Vec<QueueView>,
     /// Trunks.
     pub trunks: Vec<TrunkView>,
+    /// Sites.
+    pub sites: Vec<SiteView>,
     /// Tenants on the trunks that they share.
     pub contracts: Vec<ContractView>,
 }
@@ -26,6 +28,7 @@ pub fn metrics(sources: &Sources) -> String {
     page.bounds(&sources.status);
     page.queues(&sources.queues);
     page.trunks(&sources.trunks);
+    page.sites(&sources.sites);
     page.contracts(&sources.contracts);
     page.0
 }
@@ -192,6 +195,17 @@ impl Page {
             ([trunk.name.clone()], f64::from(u8::from(takes)))
         });
         self.metric("trunk_in_service", "Whether it takes calls.", ["trunk"], up);
+    }
+
+    fn sites(&mut self, sites: &[SiteView]) {
+        let up = sites.iter().filter_map(|site| Some(([site.name.clone()], f64::from(u8::from(site.up?)))));
+        self.metric("site_up", "Whether a way leads there.", ["site"], up);
+        let all = |of: fn(&SiteView) -> u64| -> Vec<([String; 1], f64)> {
+            sites.iter().map(|site| ([site.name.clone()], of(site) as f64)).collect()
+        };
+        self.metric("site_agents", "Agents there who are signed in.", ["site"], all(|site| site.agents));
+        let unreachable = all(|site| site.unreachable);
+        self.metric("site_agents_unreachable", "Of these, those to whom no way leads.", ["site"], unreachable);
     }
 
     fn contracts(&mut self, contracts: &[ContractView]) {
