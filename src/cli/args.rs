@@ -541,6 +541,9 @@ pub(super) enum ExportCommand {
         /// The tenant
         #[arg(long, value_name = "NAME")]
         tenant: String,
+        /// Contacts of all media, coming by chance as often as on that day, for agents alike
+        #[arg(long)]
+        mix: bool,
         /// Write it here instead of to standard output
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,

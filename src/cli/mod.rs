@@ -113,8 +113,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Hangup { call } => live::order(&dir, &Order::Hangup { call }),
         Command::LogLevel { module, level } => live::log_level(&dir, module, level),
         Command::Cdr(CdrCommand::Export(args)) => cdr::export(&dir, &args),
-        Command::Export(ExportCommand::Scenario { day, tenant, output }) => {
-            scenario::export(&dir, &day, &tenant, output.as_deref())
+        Command::Export(ExportCommand::Scenario { day, tenant, mix, output }) => {
+            scenario::export(&dir, &day, &tenant, mix, output.as_deref())
         }
         Command::Backup { file, with_secrets } => maintain::backup(&dir, &file, with_secrets),
         Command::Restore { file } => maintain::restore(&dir, &file),

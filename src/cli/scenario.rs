@@ -8,11 +8,11 @@ use jiff::tz::TimeZone;
 use super::cdr::reader;
 use super::{CliError, files, output};
 use crate::base::Timestamp;
-use crate::edge::store::CdrFilter;
-use crate::simulate::recorded;
+use crate::edge::store::{CdrFilter, WorkFilter};
+use crate::simulate::{recorded, recorded_mix};
 
 /// Runs `cordboard export scenario`.
-pub fn export(dir: &Path, day: &str, tenant: &str, to: Option<&Path>) -> Result<(), CliError> {
+pub fn export(dir: &Path, day: &str, tenant: &str, mix: bool, to: Option<&Path>) -> Result<(), CliError> {
     let reader = reader(dir)?.ok_or_else(|| CliError::NoData { data_dir: dir.to_owned() })?;
     let provision = reader.provision()?;
     let Some(zone) = provision.tenant.iter().find(|t| t.name == tenant).map(|t| t.timezone.as_str()) else {
@@ -32,8 +32,21 @@ pub fn export(dir: &Path, day: &str, tenant: &str, to: Option<&Path>) -> Result<
         }
     }
     let name = format!("{tenant}, {day}");
-    let scenario = recorded::scenario(&provision, tenant, since, &name, records)
-        .map_err(|error| CliError::Refused(error.to_string()))?;
+    let scenario = if mix {
+        let filter = WorkFilter { tenant: Some(tenant.to_owned()), since: Some(since), limit: None };
+        let mut works = vec![];
+        for work in reader.ended_works(&filter) {
+            match work {
+                Ok(work) if (since..until).contains(&work.waits_from()) => works.push(work),
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        recorded_mix::mix(&provision, tenant, &name, (records, works))
+    } else {
+        recorded::scenario(&provision, tenant, since, &name, records)
+    };
+    let scenario = scenario.map_err(|error| CliError::Refused(error.to_string()))?;
     let text = serde_json::to_string_pretty(&scenario).map_err(|error| CliError::Output(error.into()))?;
     match to {
         Some(file) => files::write_private(file, format!("{text}\n").as_bytes())?,

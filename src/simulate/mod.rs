@@ -17,6 +17,7 @@ pub mod media;
 mod place;
 pub mod random;
 pub mod recorded;
+pub mod recorded_mix;
 pub mod routing;
 pub mod scenario;
 mod summary;

@@ -27,6 +27,8 @@ const PATIENCE_S: (f64, f64, f64) = (400.0, 20.0, 7_200.0);
 pub enum NoScenario {
     /// No call came into a queue that is still provisioned.
     NoCalls,
+    /// No contact of any medium came.
+    NoContacts,
     /// The tenant has no agents who could take some queue's calls.
     NoAgents {
         /// The queue.
@@ -37,7 +39,8 @@ pub enum NoScenario {
 impl fmt::Display for NoScenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoCalls => f.write_str("no call came into a queue on that day"),
+            Self::NoCalls => f.write_str("no call came into a queue on that day; `--mix` takes contacts of all media"),
+            Self::NoContacts => f.write_str("nothing came into a queue on that day"),
             Self::NoAgents { queue } => write!(f, "no agent could take calls of the queue `{queue}`"),
         }
     }
@@ -45,13 +48,19 @@ impl fmt::Display for NoScenario {
 
 impl std::error::Error for NoScenario {}
 
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Left {
+    pub(super) waited_s: f64,
+    /// While it waited.
+    pub(super) gave_up: bool,
+}
+
 /// What is known of one call.
 struct Call {
     at_s: f64,
     queue: String,
-    waited_s: f64,
-    /// While it waited.
-    gave_up: bool,
+    left: Left,
     /// As an agent of middling skill would have talked.
     talk_s: Option<f64>,
 }
@@ -94,7 +103,8 @@ pub fn scenario(
         let left_at = if gave_up { None } else { left().map(|event| event.at) };
         let waited_s = since(entered.at, answered_at.or(left_at).unwrap_or(ended_at)).max(0.0);
         took.extend(cdr.agent.filter(|_| answered_at.is_some()));
-        calls.push(Call { at_s: since(from, entered.at).max(0.0), queue, waited_s, gave_up, talk_s });
+        let left = Left { waited_s, gave_up };
+        calls.push(Call { at_s: since(from, entered.at).max(0.0), queue, left, talk_s });
     }
     calls.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     let (Some(first), Some(last)) = (calls.first(), calls.last()) else { return Err(NoScenario::NoCalls) };
@@ -130,7 +140,7 @@ pub fn scenario(
             "needs": queue.skills.iter().map(|(skill, &least)| asked(skill, least)).collect::<Vec<_>>(),
             "calls_per_hour": positive(own().count() as f64 / hours),
             "talk": { "law": "lognormal", "log_mean": rounded(log_mean), "log_sd": rounded(log_sd) },
-            "patience_mean_s": positive(patience_s(own())),
+            "patience_mean_s": positive(patience_s(own().map(|call| &call.left))),
         }));
     }
     let agents: Vec<Value> = held.into_iter().map(|(name, skills)| json!({ "name": name, "skills": skills })).collect();
@@ -156,17 +166,17 @@ fn asked(skill: &str, least: f64) -> String {
     if least > 0.0 { format!("{skill}>={least}") } else { skill.to_owned() }
 }
 
-fn rounded(x: f64) -> f64 {
+pub(super) fn rounded(x: f64) -> f64 {
     (x * 1_000.0).round() / 1_000.0
 }
 
 /// What must be above zero.
-fn positive(x: f64) -> f64 {
+pub(super) fn positive(x: f64) -> f64 {
     rounded(x).max(0.001)
 }
 
 /// Mean and deviation of the logarithm; none of too few.
-fn law(talks_s: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+pub(super) fn law(talks_s: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let logs: Vec<f64> = talks_s.map(|s| s.max(0.1).ln()).collect();
     let log_mean = mean(logs.iter().copied());
     let log_sd = mean(logs.iter().map(|log| (log - log_mean).powi(2))).sqrt();
@@ -174,9 +184,9 @@ fn law(talks_s: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 }
 
 /// Mean patience: by maximum likelihood of an exponential one, waits that ended otherwise counting as censored.
-fn patience_s<'c>(calls: impl Iterator<Item = &'c Call>) -> f64 {
+pub(super) fn patience_s<'c>(waits: impl Iterator<Item = &'c Left>) -> f64 {
     let (waited_s, gave_up) =
-        calls.fold((0.0, 0), |(sum, gave_up), call| (sum + call.waited_s, gave_up + usize::from(call.gave_up)));
+        waits.fold((0.0, 0), |(sum, gave_up), left| (sum + left.waited_s, gave_up + usize::from(left.gave_up)));
     let (usual, least, most) = PATIENCE_S;
     if gave_up < GAVE_UP_MIN { usual } else { (waited_s / gave_up as f64).clamp(least, most) }
 }

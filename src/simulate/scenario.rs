@@ -132,9 +132,12 @@ impl Scenario {
     /// # Errors
     /// The scenario does not say how so many chats progress, or has none: says what.
     pub fn set_chat_slots(&mut self, slots: u8) -> Result<(), String> {
-        let Self::Media(scenario) = self else { return Err("only `media` scenarios have chats".to_owned()) };
+        let Self::Media(scenario) = self else {
+            return Err("only `media` scenarios have chats; `export scenario --mix` makes one of a day".to_owned());
+        };
         if !(1..=scenario.chat_rates.len()).contains(&usize::from(slots)) {
-            return Err(format!("`chat_rates` says how up to {} chats at once progress", scenario.chat_rates.len()));
+            let most = scenario.chat_rates.len();
+            return Err(format!("expected 1 to {most}, for which `chat_rates` says how chats at once progress"));
         }
         scenario.slots.insert(Medium::Chat, slots);
         Ok(())

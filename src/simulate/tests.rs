@@ -251,7 +251,7 @@ fn agents_come_and_go_and_chats_are_packed() {
     assert!(staffed(M1, Staff::Change(-24)).is_err());
     let mut mix = read(M1);
     assert_eq!(mix.set_chat_slots(2), Ok(()));
-    assert!(mix.set_chat_slots(4).is_err_and(|what| what.contains("up to 3 chats")));
+    assert!(mix.set_chat_slots(4).is_err_and(|what| what.contains("1 to 3")));
     assert!(read(R3).set_chat_slots(2).is_err());
 }
 
