@@ -282,6 +282,27 @@ fn a_link_lost_while_ringing_gives_the_offer_to_another_at_once() {
 }
 
 #[test]
+fn a_switch_that_answers_no_question_is_shut_in_twice_their_time() {
+    let mut desk = berlin(|p| {
+        p.site[0].trunks.truncate(1);
+        p.agent.truncate(1);
+        p.agent[0].phone = None;
+        p.trunk.iter_mut().find(|trunk| trunk.name == "pbx").expect("provisioned").peer[0].options_s = 10;
+    });
+    desk.seconds(30);
+    assert_eq!((site(&mut desk).up, site(&mut desk).ways), (Some(true), vec!["trunk pbx open".to_owned()]));
+    desk.dead.insert(Party::Backup);
+    desk.seconds(20);
+    assert_eq!((site(&mut desk).up, site(&mut desk).unreachable), (Some(false), 1));
+    desk.client("100");
+    desk.seconds(2);
+    assert_eq!((desk.state(), desk.agent("ana")), ("waiting sales".to_owned(), AgentStatus::Ready));
+    desk.dead.clear();
+    desk.seconds(10);
+    assert!(desk.rings(Party::Backup, EXTENSION).is_some(), "with the first answer");
+}
+
+#[test]
 fn a_caller_keeps_its_place_when_nobody_else_is_there() {
     let mut desk = ana_on_circuits();
     desk.command(Command::SignOut { tenant: "acme".into(), agent: "ben".into() });

@@ -142,6 +142,11 @@ impl Switch {
         let next = now.mono + Duration::from_secs(entry.options_s.into());
         peer.probe_at = Some(next);
         let waiting = !peer.probes.is_empty();
+        // RFC 3261's own timer F, 32 s, is long for agents who are called there.
+        if waiting && !peer.answered && !std::mem::replace(&mut peer.down, true) {
+            self.alarms.set(now, PEER_DOWN, peer_name(&health.entry, index), true);
+            self.look_at_door(now, trunk);
+        }
         self.arm(next, Timer::Probe(trunk, index));
         let destination = self.directory.trunk(trunk).map(|t| t.destination(&entry)).filter(|_| !waiting);
         let Some(destination) = destination else { return };
