@@ -274,6 +274,12 @@ fn a_running_appliance_is_asked_and_told_and_ends_cleanly_on_sigterm() {
     assert_eq!(agents(&dir)[0]["reason"], "lunch");
     assert!(dir.fails(1, &["agent", "sign-in", "acme/nobody"]).contains("refused"));
     assert!(dir.fails(1, &["hangup", "00000000000000ff"]).contains("refused"));
+    dir.ok(&["queue", "add", "acme/mail"]);
+    dir.ok(&["agent", "pause", "acme/ana"]);
+    dir.ok(&["work", "add", "--tenant", "acme", "--queue", "mail", "--medium", "email"]);
+    let removed = dir.run(&["queue", "remove", "acme/mail"]);
+    let warned = String::from_utf8(removed.stderr).unwrap();
+    assert!(warned.contains("1 work items of the queue acme/mail have not ended"), "{warned}");
     dir.ok(&["log-level", "net", "debug"]);
     assert!(dir.fails(1, &["log-level", "net", "loud"]).contains("not a level"));
     assert!(dir.fails(1, &["run"]).contains("already running"));

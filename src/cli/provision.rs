@@ -1,5 +1,6 @@
 //! The whole provisioning: loaded, replaced, exported.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::FlockOperation;
 
 use super::{CliError, files, live, output};
-use crate::core::control::Command;
+use crate::core::control::{Command, Query, Reply};
 use crate::core::journal::Change;
 use crate::core::tenant::{self, Provision};
 use crate::edge::console::Client;
@@ -65,6 +66,7 @@ pub fn replace(
         return Err(CliError::Faults(faults));
     }
     output::warn(&tenant::warnings(&new));
+    output::warn(&items_lost(dir, &old, &new)?);
     let differences = tenant::diff(&old, &new);
     let mut text: String = differences.iter().map(|difference| format!("{difference}\n")).collect();
     let running = !differences.is_empty() && !dry_run && put(dir, new)? == Done::Running;
@@ -82,6 +84,28 @@ pub fn replace(
         text.push_str(&format!("start the appliance anew for: {}\n", waiting.join(", ")));
     }
     output::write(text.as_bytes())
+}
+
+/// What waits in queues that are to go, in a running appliance.
+fn items_lost(dir: &Path, old: &Provision, new: &Provision) -> Result<Vec<String>, CliError> {
+    let stays: HashSet<_> = new.queue.iter().map(|queue| (&queue.tenant, &queue.name)).collect();
+    let gone: Vec<_> = old.queue.iter().filter(|queue| !stays.contains(&(&queue.tenant, &queue.name))).collect();
+    let mut warnings = Vec::new();
+    let Some(mut client) = (if gone.is_empty() { None } else { Client::connect(dir)? }) else { return Ok(warnings) };
+    for queue in gone {
+        let (tenant, name) = (&queue.tenant, &queue.name);
+        let query = Query::Works { tenant: Some(tenant.clone()), queue: Some(name.clone()), state: None, after: None };
+        let Reply::Works { works, more } = client.query(&query)? else { continue };
+        if let Some(first) = works.first() {
+            let count = if more { format!("more than {}", works.len()) } else { works.len().to_string() };
+            warnings.push(format!(
+                "{count} work items of the queue {tenant}/{name} have not ended, and end with it as unservable, calls in \
+                 its overflow; hand them on first: `cordboard work transfer {} --queue NAME`",
+                first.id
+            ));
+        }
+    }
+    Ok(warnings)
 }
 
 /// Where a provisioning was put.
