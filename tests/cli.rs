@@ -273,6 +273,13 @@ fn a_running_appliance_is_asked_and_told_and_ends_cleanly_on_sigterm() {
     dir.ok(&["agent", "pause", "acme/ana", "--reason", "lunch"]);
     assert_eq!(agents(&dir)[0]["reason"], "lunch");
     assert!(dir.fails(1, &["agent", "sign-in", "acme/nobody"]).contains("refused"));
+    assert!(dir.fails(1, &["agent", "sign-in", "acme/ana", "--site", "bonn"]).contains("no site \"bonn\""));
+    assert!(dir.fails(1, &["agent", "sign-in", "acme/ana", "--phone", "112"]).contains("emergency"));
+    dir.ok(&["trunk", "add", "berlin-pbx", "kind=sip", "peer=[{ address = '192.0.2.20' }]"]);
+    dir.ok(&["site", "add", "berlin", "trunks=['berlin-pbx']", "extension_prefix=8"]);
+    dir.ok(&["agent", "sign-in", "acme/ana", "--site", "berlin", "--extension", "4711"]);
+    assert!(dir.ok(&["agents"]).contains("berlin, extension 84711"));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&dir.ok(&["sites", "--json"])).unwrap()[0]["agents"], 1);
     assert!(dir.fails(1, &["hangup", "00000000000000ff"]).contains("refused"));
     dir.ok(&["queue", "add", "acme/mail"]);
     dir.ok(&["agent", "pause", "acme/ana"]);

@@ -170,7 +170,8 @@ pub fn agents(agents: Vec<AgentView>, now: Timestamp) -> Table {
             (false, true) => "unreachable",
             (false, false) => "not registered",
         };
-        let site = if agent.site.is_empty() { "-".into() } else { agent.site };
+        let place = [agent.site, agent.seat].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+        let site = if place.is_empty() { "-".into() } else { place };
         table.row([name, state, ago(agent.since, now), agent.answered.to_string(), site, phone.into()]);
     }
     table
