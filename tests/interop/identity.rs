@@ -35,6 +35,7 @@ address = 'NET.4'
 [[trunk]]
 name = 'to-outside'
 kind = 'sip'
+caller_id = 'pass'
 prefix = ['9']
 strip = 1
 [[trunk.peer]]
