@@ -235,7 +235,23 @@ pub fn warnings(provision: &Provision) -> Vec<String> {
         Some(format!("queue {tenant}/{}: no agent of the tenant could ever serve it", queue.name))
     });
     let left_out = queues.len().saturating_sub(WARNINGS_MAX);
-    told.chain((left_out > 0).then(|| format!("{left_out} more queues that no agent could ever serve"))).collect()
+    let more = (left_out > 0).then(|| format!("{left_out} more queues that no agent could ever serve"));
+    told.chain(more).chain(unasked(provision).take(WARNINGS_MAX)).collect()
+}
+
+/// Ways to sites of which nobody would know that they are dead until a call fails there.
+fn unasked(provision: &Provision) -> impl Iterator<Item = String> {
+    let sites = provision.site.iter().flat_map(|site| site.trunks.iter().map(move |trunk| (site, trunk)));
+    sites.filter_map(|(site, name)| {
+        let trunk = provision.trunk.iter().find(|trunk| trunk.name == *name)?;
+        let unasked = trunk.kind == "sip" && trunk.peer.iter().any(|peer| peer.options_s == 0);
+        unasked.then(|| {
+            format!(
+                "site {}: that trunk {name} is dead shows only when a call fails; set `options_s` of its peers",
+                site.name
+            )
+        })
+    })
 }
 
 #[cfg(test)]

@@ -753,3 +753,14 @@ fn agents_of_several_tenants() {
     breaks("agent[0].serves[0].skills.beer", with(vec![serves("beta", &[("beer", 0.5)])]));
     breaks("agent[0].serves[0].skills.wine", with(vec![serves("beta", &[("wine", 1.5)])]));
 }
+
+#[test]
+fn ways_to_sites_that_nobody_asks_are_warned_of() {
+    let told = |options_s| {
+        let mut p = good();
+        p.site[0].trunks = vec![p.trunk[1].name.clone()];
+        p.trunk[1].peer.iter_mut().for_each(|peer| peer.options_s = options_s);
+        warnings(&p).iter().filter(|told| told.contains("options_s")).count()
+    };
+    assert_eq!((told(0), told(10)), (1, 0));
+}
