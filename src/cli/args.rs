@@ -406,6 +406,8 @@ pub(super) enum TrunkCommand {
     Routes(RoutesArgs),
     /// Print how many circuits were held of each trunk, and by each tenant
     Usage(UsageArgs),
+    /// Say how many trunks, and what contracts, tenants need together
+    Plan(PlanArgs),
     /// Say when trunks will be too small, if calls go on growing as they did
     Forecast(ForecastArgs),
 }
@@ -442,6 +444,34 @@ pub(super) struct UsageArgs {
     /// Of this tenant only
     #[arg(long, value_name = "NAME")]
     pub tenant: Option<String>,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct PlanArgs {
+    /// A scenario of kind `trunks`, as `cordboard simulate` takes it, or `live` for what the records have
+    #[arg(value_name = "FILE|live")]
+    pub input: PathBuf,
+    /// Share of calls that may be refused, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    pub blocking: f64,
+    /// Of `live`: this trunk
+    #[arg(long, value_name = "NAME")]
+    pub trunk: Option<String>,
+    /// Of `live`: from the records since this time
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub since: String,
+    /// Of `live`: so many months from now, if the trunk's calls go on growing as they did
+    #[arg(long, value_name = "MONTHS", default_value_t = 0)]
+    pub ahead: u32,
+    /// The first seed of the simulation
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Draw it into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     /// For machines
     #[arg(long)]
     pub json: bool,

@@ -87,8 +87,13 @@ pub fn draw(path: &Path, svg: bool, to: Option<&Path>) -> Result<(), CliError> {
     let drawing = if svg { ivr::draw_svg(&flow) } else { ivr::draw_dot(&flow) };
     match to {
         None => output::write(drawing.as_bytes()),
-        Some(to) => fs::write(to, drawing).map_err(CliError::file(to)),
+        Some(to) => write(to, &drawing),
     }
+}
+
+/// Writes a text file.
+pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    fs::write(path, text).map_err(CliError::file(path))
 }
 
 fn read_flow(path: &Path) -> Result<Flow, CliError> {

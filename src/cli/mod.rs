@@ -12,8 +12,10 @@ mod entity;
 mod error;
 mod files;
 mod live;
+mod live_load;
 mod maintain;
 mod output;
+mod plan;
 mod provision;
 mod scenario;
 mod serve;
@@ -90,6 +92,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Trunk(TrunkCommand::Explain { call, json }) => trunk::explain(&dir, call, json),
         Command::Trunk(TrunkCommand::Circuits { trunk, view }) => live::circuits(&dir, trunk, &view),
         Command::Trunk(TrunkCommand::Restart { trunk, circuit, json }) => live::restart(&dir, trunk, circuit, json),
+        Command::Trunk(TrunkCommand::Plan(args)) => plan::plan(&dir, &args),
         Command::Trunk(TrunkCommand::Routes(args)) => trunk::routes(&dir, args),
         Command::Trunk(TrunkCommand::Usage(args)) => trunk::usage(&dir, &args),
         Command::Trunk(TrunkCommand::Forecast(args)) => trunk::forecast(&dir, &args),

@@ -22,9 +22,9 @@ use crate::edge::console::{Table, render};
 use crate::edge::store::{CdrFilter, Reader};
 
 /// Calls that began longer before the time asked for are taken to be over.
-const LONGEST_CALL_MS: i64 = 24 * HOUR_MS;
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+pub(super) const LONGEST_CALL_MS: i64 = 24 * HOUR_MS;
+pub(super) const HOUR_MS: i64 = 3_600_000;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 /// Months that people are shown, each a line.
 const MONTHS_SHOWN: usize = 12;
 
@@ -163,8 +163,7 @@ pub fn forecast(dir: &Path, args: &ForecastArgs) -> Result<(), CliError> {
     let mut circuits = circuits(&reader.provision()?);
     if let Some(name) = &args.trunk {
         if !circuits.contains_key(name) {
-            let nearest = did_you_mean(name, circuits.keys().map(String::as_str)).map(str::to_owned);
-            return Err(CliError::Missing { kind: "trunk", name: name.clone(), nearest });
+            return Err(no_trunk(name, circuits.keys().map(String::as_str)));
         }
         circuits.retain(|trunk, _| trunk == name);
         if let Some(n) = args.circuits {
@@ -188,6 +187,12 @@ pub fn forecast(dir: &Path, args: &ForecastArgs) -> Result<(), CliError> {
         return output::json(&foretold);
     }
     foretold.iter().try_for_each(|trunk| tell(trunk, args.blocking))
+}
+
+/// That a trunk is not there, and which is meant.
+pub(super) fn no_trunk<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> CliError {
+    let nearest = did_you_mean(name, known).map(str::to_owned);
+    CliError::Missing { kind: "trunk", name: name.to_owned(), nearest }
 }
 
 /// How many circuits each trunk has; of one by SIP it is not known.

@@ -82,6 +82,18 @@ impl Measured {
         Self { hours, worth_per_hour, worth_lost_pct, tenants }
     }
 
+    /// What share of all calls was refused, in per cent.
+    pub fn blocked_of_all(batches: &[Batch]) -> Estimate {
+        let sum = |batch: &Batch| {
+            batch.tenants.iter().fold(OfTenant::default(), |sum, of| OfTenant {
+                offered: sum.offered + of.offered,
+                blocked: sum.blocked + of.blocked,
+                ..sum
+            })
+        };
+        share(&batches.iter().map(sum).collect::<Vec<_>>(), |of| of.blocked)
+    }
+
     /// Half of the interval of the worth, in per cent of it.
     pub fn half_width_pct(&self) -> f64 {
         100.0 * self.worth_per_hour.ci95 / self.worth_per_hour.mean.abs().max(1e-9)

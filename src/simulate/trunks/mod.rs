@@ -6,6 +6,8 @@
 
 mod file;
 mod measured;
+pub mod plan;
+pub mod plot;
 #[cfg(test)]
 mod tests;
 
