@@ -240,7 +240,9 @@ impl Checker<'_> {
             }
             for (position, peer) in trunk.peer.iter().enumerate() {
                 self.peer(position, peer);
-                self.comes_back(position, peer);
+                if !trunk.prefix.is_empty() || trunk.node.is_some() {
+                    self.comes_back(position, peer);
+                }
                 // A call is known by the address that it comes from.
                 let host = match Host::new(&peer.address) {
                     Host::Address(address) => Host::Address(address.to_canonical()),

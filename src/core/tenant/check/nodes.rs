@@ -88,7 +88,7 @@ impl Checker<'_> {
         missing
     }
 
-    /// A peer that is this appliance itself.
+    /// A peer that calls go out to, and that is this appliance itself.
     pub(super) fn comes_back(&mut self, position: usize, peer: &Peer) {
         let Host::Address(address) = Host::new(&peer.address) else { return };
         let listeners = self.provision.sip.listen.iter().filter_map(|listen| address::listener(listen));
