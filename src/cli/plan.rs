@@ -16,7 +16,7 @@ use crate::simulate::trunks::{Admitted, Batch, Trunks, plot};
 const LIVE: &str = "live";
 /// Runs between two looks at how sure a point is, and most of one point.
 const RUNS_A_LOOK: u64 = 4;
-const RUNS_MAX: u64 = 48;
+const RUNS_MAX: u64 = 24;
 /// Neighbours shown on either side.
 const NEIGHBOURS: u32 = 2;
 /// Tenants with calls in bursts whose permitted number is tried out; of more the formula tells.

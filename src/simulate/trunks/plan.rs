@@ -95,7 +95,7 @@ impl Point {
 
     /// Whether it is known well enough: the interval is a tenth of the share, or the share is well off.
     pub fn is_sure(&self, share_pct: f64) -> bool {
-        let sure = |of: Estimate| of.ci95 <= share_pct / 10.0 || (of.mean - share_pct).abs() > 4.0 * of.ci95;
+        let sure = |of: Estimate| of.ci95 <= share_pct / 10.0 || (of.mean - share_pct).abs() > 2.0 * of.ci95;
         sure(self.blocked) && sure(self.worst_within())
     }
 }
