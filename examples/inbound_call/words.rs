@@ -14,6 +14,7 @@ pub fn of_change(change: &Change) -> String {
         Change::Provisioned { .. }
         | Change::WorkChanged { .. }
         | Change::Learned { .. }
+        | Change::Audited { .. }
         | Change::Registered { .. } => "not of this call".into(),
     }
 }

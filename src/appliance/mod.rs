@@ -13,20 +13,23 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+
+use smol::channel::Receiver;
 
 use crate::base::CardId;
 use crate::core::control::Reply;
 use crate::core::journal::Change;
 use crate::core::switch::{Config, Input, SrtpConfig, Switch};
+use crate::core::tenant::provision::Access;
 use crate::core::tenant::{Directory, Provision};
 use crate::core::trunk::seat::Seat;
 use crate::edge::cards::{Cards, CardsError};
 use crate::edge::clock::{Clock, wall};
-use crate::edge::console::{Asked, Console, ConsoleError, ControlRequest, Watcher};
+use crate::edge::console::{Asked, Console, ConsoleError, Request, UserSocket, Watcher};
 use crate::edge::dns::Resolver;
 use crate::edge::dtls::Identity;
 use crate::edge::logging::Logging;
@@ -41,6 +44,8 @@ use turn::{Inboxes, Notice, Rest, Turn};
 
 /// Most SIP sessions at once.
 const SESSIONS_MAX: usize = 40_000;
+/// Most steps of the executor's tasks after the end.
+const TICKS_MAX: usize = 100_000;
 /// Most phones registered at once.
 const BINDINGS_MAX: usize = 100_000;
 
@@ -199,6 +204,8 @@ impl Appliance {
             Console::open(&options.data_dir, &executor, options.logging.clone()).map_err(RunError::Console)?;
         let (requests, asked_here) = smol::channel::bounded(64);
 
+        let (users, asked_by_users, shut_out) = open_to_users(&provision.access, &executor);
+
         let seed = options.seed.map_or_else(entropy, Ok).map_err(|e| RunError::Start("entropy", e))?;
         let config = Config {
             first_call: first_call_id(),
@@ -242,6 +249,11 @@ impl Appliance {
             switch.handle(now, Input::Alarm { name: "prompt-unusable", subject: fault.clone(), stands: true });
         }
 
+        if let Some(reason) = shut_out {
+            log::error!("{reason}");
+            switch.handle(now, Input::Alarm { name: "users-shut-out", subject: reason, stands: true });
+        }
+
         let sims = cards.sim_controls();
         let turn = Turn::new(
             options.data_dir.clone(),
@@ -251,20 +263,29 @@ impl Appliance {
             cards,
             media,
             store,
-            console,
+            (console, users),
             resolver,
             Rest { recorder: recorder_load, logging: options.logging, nudges_dropped, held_back: 0 },
-            Inboxes { media: media_inbox, asked, asked_here, notified, resolved },
+            Inboxes { media: media_inbox, asked, asked_here, asked_by_users, notified, resolved },
         );
         let thread = std::thread::Builder::new()
             .name("switch".into())
-            .spawn(move || smol::block_on(executor.run(turn.run())))
+            .spawn(move || {
+                let ended = smol::block_on(executor.run(turn.run()));
+                // Acceptors hold the executor that holds them: they go, with their listeners, when they run once more.
+                for _ in 0..TICKS_MAX {
+                    if !executor.try_tick() {
+                        break;
+                    }
+                }
+                ended
+            })
             .map_err(|e| RunError::Start("switch thread", e))?;
         Ok(Self { thread: Some(thread), requests, listeners, sims, prompt_faults, interrupted, numbers })
     }
 
     /// Asks as a console would and waits for the answer. `None`: the appliance is gone.
-    pub fn ask(&self, request: ControlRequest) -> Option<Reply> {
+    pub fn ask(&self, request: Request) -> Option<Reply> {
         let (asked, answered) = Asked::new(request);
         smol::block_on(async {
             self.requests.send(asked).await.ok()?;
@@ -287,6 +308,19 @@ impl Appliance {
             Some(Err(_)) => Err(RunError::Broken),
             None => Ok(()),
         }
+    }
+}
+
+/// The users' socket, if there is to be one. Where it cannot be opened, the reason: calls are served all the same.
+fn open_to_users(
+    access: &Access,
+    executor: &Arc<smol::Executor<'static>>,
+) -> (Option<UserSocket>, Receiver<Asked>, Option<String>) {
+    let nobody = smol::channel::bounded(1).1;
+    let Some(path) = &access.socket else { return (None, nobody, None) };
+    match UserSocket::open(Path::new(path), executor) {
+        Ok((socket, asked)) => (Some(socket), asked, None),
+        Err(error) => (None, nobody, Some(error.to_string())),
     }
 }
 

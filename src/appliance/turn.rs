@@ -19,7 +19,7 @@ use crate::core::switch::{Input, Output, Switch};
 use crate::core::trunk::CardInput;
 use crate::edge::cards::Cards;
 use crate::edge::clock::{Clock, Nap};
-use crate::edge::console::{Asked, Console, ControlRequest, Replier};
+use crate::edge::console::{Asked, Console, Replier, Request, UserSocket};
 use crate::edge::dns::{Outcome, Resolver};
 use crate::edge::logging::Logging;
 use crate::edge::net::{NetInput, SipSockets};
@@ -30,6 +30,8 @@ use crate::proto::sip::Transmit;
 
 /// SIP inputs taken before the timers and the other sources get their turn.
 const NET_BATCH: usize = 64;
+/// Users' requests taken in one turn: many users may ask for much at once, and calls go first.
+const USER_BATCH: usize = 4;
 /// Inputs of any other source taken in one turn.
 const BATCH: usize = 256;
 /// Under load, turns begin so far apart at least, unless there is always something to do.
@@ -59,6 +61,7 @@ pub(super) struct Turn {
     media: MediaHandle,
     store: Store,
     console: Console,
+    users: Option<UserSocket>,
     resolver: Resolver,
     rest: Rest,
     inboxes: Inboxes,
@@ -106,6 +109,8 @@ pub(super) struct Inboxes {
     pub media: Receiver<MediaEvent>,
     pub asked: Receiver<Asked>,
     pub asked_here: Receiver<Asked>,
+    /// Closed where there is no socket for users.
+    pub asked_by_users: Receiver<Asked>,
     pub notified: Receiver<Notice>,
     pub resolved: Receiver<Outcome>,
 }
@@ -130,7 +135,7 @@ impl Turn {
         cards: Cards,
         media: MediaHandle,
         store: Store,
-        console: Console,
+        (console, users): (Console, Option<UserSocket>),
         resolver: Resolver,
         rest: Rest,
         inboxes: Inboxes,
@@ -144,6 +149,7 @@ impl Turn {
             media,
             store,
             console,
+            users,
             resolver,
             rest,
             inboxes,
@@ -235,6 +241,10 @@ impl Turn {
             while let Ok(asked) = self.inboxes.asked.try_recv().or_else(|_| self.inboxes.asked_here.try_recv()) {
                 self.request(now, asked);
             }
+            for _ in 0..USER_BATCH {
+                let Ok(asked) = self.inboxes.asked_by_users.try_recv() else { break };
+                self.request(now, asked);
+            }
             taken += self.take_net(now);
         } else {
             self.rest.held_back += 1;
@@ -309,9 +319,10 @@ impl Turn {
         self.askers.insert(token, asked.replier);
         self.switch.handle(
             now,
-            match asked.request {
-                ControlRequest::Command(command) => Input::Command { token, command },
-                ControlRequest::Query(query) => Input::Query { token, query },
+            match (asked.asker, asked.request) {
+                (Some(asker), request) => Input::Request { token, asker, request },
+                (None, Request::Command(command)) => Input::Command { token, command },
+                (None, Request::Query(query)) => Input::Query { token, query },
             },
         );
     }
@@ -506,6 +517,7 @@ impl Turn {
         bounds.extend(self.media.bounds());
         bounds.extend(self.store.bounds());
         bounds.extend(self.console.bounds(self.inboxes.asked.len()));
+        bounds.extend(self.users.iter().flat_map(|users| users.bounds(self.inboxes.asked_by_users.len())));
         bounds.extend(self.sockets.bounds());
         bounds.extend(self.rest.logging.as_ref().map(Logging::bound));
         bounds
@@ -530,6 +542,12 @@ impl Turn {
                 Err(_) => smol::future::pending().await,
             }
         };
+        let asked_by_users = async {
+            match self.inboxes.asked_by_users.recv().await {
+                Ok(asked) => Woken::Asked(asked),
+                Err(_) => smol::future::pending().await,
+            }
+        };
         let media = async {
             match self.inboxes.media.recv().await {
                 Ok(event) => Woken::Media(event),
@@ -550,7 +568,7 @@ impl Turn {
         };
         let backlog = !self.media_backlog.is_empty();
         let time = async { sleep_until(clock, due, backlog).await };
-        net.or(media).or(notified).or(asked).or(resolved).or(time).await
+        net.or(media).or(notified).or(asked).or(asked_by_users).or(resolved).or(time).await
     }
 
     fn wake(&mut self, woken: Woken) {
@@ -566,7 +584,7 @@ impl Turn {
 
     fn close(mut self) -> Result<(), RunError> {
         // Who asks from now on is told at once that nobody answers, and so is who has asked just before.
-        for inbox in [&self.inboxes.asked, &self.inboxes.asked_here] {
+        for inbox in [&self.inboxes.asked, &self.inboxes.asked_here, &self.inboxes.asked_by_users] {
             inbox.close();
             while inbox.try_recv().is_ok() {}
         }

@@ -20,6 +20,9 @@ pub struct Cli {
     /// Where the database, the control socket and the recordings are [default: data; demo: demo-data]
     #[arg(long, global = true, env = "CORDBOARD_DATA", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Ask and order by the appliance's socket for users, as the user that your account is; instead of the data folder
+    #[arg(long, global = true, env = "CORDBOARD_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub(super) command: Command,
@@ -40,10 +43,18 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Counters, bounds and alarms of the running appliance
-    Status(View),
+    /// Who you are to the running appliance, and what you may do
+    Whoami {
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Counters, bounds and alarms of the running appliance; counters and quotas of a tenant
+    Status(StatusArgs),
     /// The same and more as metrics, in the text format that Prometheus reads
     Metrics,
+    /// What users have ordered, the latest first
+    Audit(AuditArgs),
     /// Calls in progress
     Calls(View),
     /// Agents and what they are doing
@@ -98,6 +109,9 @@ pub(super) enum Command {
     /// Agents, and signing them in and out
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Users: who may ask and order what by the control socket for users
+    #[command(subcommand)]
+    User(EntityCommand),
     /// Queues
     #[command(subcommand)]
     Queue(QueueCommand),
@@ -238,6 +252,29 @@ pub(super) struct View {
     /// Show it again every second until interrupted
     #[arg(long)]
     pub watch: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct StatusArgs {
+    /// Of this tenant
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// How it is shown.
+    #[command(flatten)]
+    pub view: View,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct AuditArgs {
+    /// Of this tenant only
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// At most so many entries
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u32,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Subcommand, Debug)]

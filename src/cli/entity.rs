@@ -24,6 +24,8 @@ pub enum Kind {
     Attribute,
     /// `[[agent]]`
     Agent,
+    /// `[[user]]`
+    User,
     /// `[[queue]]`
     Queue,
     /// `[[flow]]`
@@ -47,6 +49,7 @@ impl Kind {
             Self::Skill => "skill",
             Self::Attribute => "attribute",
             Self::Agent => "agent",
+            Self::User => "user",
             Self::Queue => "queue",
             Self::Flow => "flow",
             Self::Number => "number",
@@ -69,7 +72,7 @@ impl Kind {
 
     /// Whether entities belong to a tenant.
     const fn of_tenant(self) -> bool {
-        self.scoped() || matches!(self, Self::Number)
+        self.scoped() || matches!(self, Self::Number | Self::User)
     }
 
     /// The field that is the name.
@@ -109,6 +112,7 @@ impl Kind {
                 "waiting_max",
                 "record",
             ],
+            Self::User => &["role", "tenant", "agent", "account"],
             Self::Flow => &["text"],
             Self::Number => &["tenant", "flow"],
             Self::Trunk => &["kind", "peer", "user", "register", "prefix", "strip", "srtp"],
@@ -123,6 +127,7 @@ impl Kind {
             Self::Tenant | Self::Site => &[("name", "x")],
             Self::Skill | Self::Agent | Self::Queue | Self::Flow => &[("tenant", "x"), ("name", "x")],
             Self::Attribute => &[("tenant", "x"), ("name", "x"), ("kind", "symbol")],
+            Self::User => &[("name", "x"), ("role", "agent"), ("account", "x")],
             Self::Number => &[("number", "x"), ("tenant", "x"), ("flow", "x")],
             Self::Trunk => &[("name", "x"), ("kind", "x")],
             Self::Span => &[("name", "x"), ("card", "x"), ("signalling", "x"), ("trunk", "x")],
@@ -138,6 +143,7 @@ impl Kind {
             Self::Skill => entry.try_into::<schema::Skill>().map(drop),
             Self::Attribute => entry.try_into::<schema::Attribute>().map(drop),
             Self::Agent => entry.try_into::<schema::Agent>().map(drop),
+            Self::User => entry.try_into::<schema::User>().map(drop),
             Self::Queue => entry.try_into::<schema::Queue>().map(drop),
             Self::Flow => entry.try_into::<schema::Flow>().map(drop),
             Self::Number => entry.try_into::<schema::Number>().map(drop),

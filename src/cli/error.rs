@@ -45,6 +45,11 @@ pub enum CliError {
         /// On this data directory.
         data_dir: PathBuf,
     },
+    /// No appliance answers on a socket.
+    NobodyAnswers {
+        /// As given.
+        socket: PathBuf,
+    },
     /// There is no data folder.
     NoData {
         /// As given.
@@ -128,6 +133,11 @@ impl fmt::Display for CliError {
                 let dir = data_dir.display();
                 write!(f, "error: no appliance runs on {dir}; start it with `cordboard run --data-dir {dir}`")
             }
+            Self::NobodyAnswers { socket } => write!(
+                f,
+                "error: no appliance answers on {}; its provisioning names the path as [access] socket",
+                socket.display()
+            ),
             Self::NoData { data_dir } => {
                 write!(f, "error: there is no data folder {}; name it by --data-dir", data_dir.display())
             }

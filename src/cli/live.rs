@@ -1,27 +1,27 @@
 //! What the running appliance is asked and told.
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
 use std::time::Duration;
 use std::{fmt, thread};
 
-use super::args::View;
-use super::{CliError, output};
+use super::args::{StatusArgs, View};
+use super::{CliError, Place, output};
 use crate::base::Timestamp;
 use crate::core::control::{Command, Query, Reply};
+use crate::core::tenant::access::Principal;
 use crate::edge::console::{Client, LogLevel, metrics, render};
 
 /// Between two pictures of `--watch`.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
 
 /// Gives an order; done means durable.
-pub fn order(dir: &Path, command: &Command) -> Result<(), CliError> {
-    done(connect(dir)?.command(command)?)
+pub fn order(place: &Place, command: &Command) -> Result<(), CliError> {
+    done(connect(place)?.command(command)?)
 }
 
 /// Changes a log level.
-pub fn log_level(dir: &Path, module: String, level: String) -> Result<(), CliError> {
-    done(connect(dir)?.log_level(LogLevel { module, level })?)
+pub fn log_level(place: &Place, module: String, level: String) -> Result<(), CliError> {
+    done(connect(place)?.log_level(LogLevel { module, level })?)
 }
 
 /// `Ok` for [`Reply::Done`].
@@ -33,9 +33,21 @@ pub fn done(reply: Reply) -> Result<(), CliError> {
     }
 }
 
-/// Counters, bounds, alarms.
-pub fn status(dir: &Path, view: &View) -> Result<(), CliError> {
-    show(dir, view, &Query::Status, |reply, json| match reply {
+/// Who asks, and what they may do.
+pub fn whoami(place: &Place, json: bool) -> Result<(), CliError> {
+    match connect(place)?.query(&Query::Whoami)? {
+        reply @ Reply::Whoami { .. } if json => output::json(&reply),
+        Reply::Whoami { user, role, tenant, agent } => text(&render::whoami(&Principal { user, role, tenant, agent })),
+        other => unexpected(other),
+    }
+}
+
+/// Counters, bounds, alarms; of a tenant its counters and quotas.
+pub fn status(place: &Place, args: &StatusArgs) -> Result<(), CliError> {
+    let query = args.tenant.clone().map_or(Query::Status, |tenant| Query::TenantStatus { tenant });
+    show(place, &args.view, &query, |reply, json| match reply {
+        Reply::TenantStatus(status) if json => output::json(&status),
+        Reply::TenantStatus(status) => text(&render::tenant_status(&status, now())),
         Reply::Status(status) if json => output::json(&status),
         Reply::Status(status) => text(&render::status(&status, now())),
         other => unexpected(other),
@@ -43,8 +55,8 @@ pub fn status(dir: &Path, view: &View) -> Result<(), CliError> {
 }
 
 /// Calls in progress.
-pub fn calls(dir: &Path, view: &View) -> Result<(), CliError> {
-    show(dir, view, &Query::Calls, |reply, json| match reply {
+pub fn calls(place: &Place, view: &View) -> Result<(), CliError> {
+    show(place, view, &Query::Calls, |reply, json| match reply {
         Reply::Calls { calls } if json => output::json(&calls),
         Reply::Calls { calls } => text(&render::calls(calls, now())),
         other => unexpected(other),
@@ -52,8 +64,8 @@ pub fn calls(dir: &Path, view: &View) -> Result<(), CliError> {
 }
 
 /// Agents and their states.
-pub fn agents(dir: &Path, view: &View) -> Result<(), CliError> {
-    show(dir, view, &Query::Agents, |reply, json| match reply {
+pub fn agents(place: &Place, view: &View) -> Result<(), CliError> {
+    show(place, view, &Query::Agents, |reply, json| match reply {
         Reply::Agents { agents } if json => output::json(&agents),
         Reply::Agents { agents } => text(&render::agents(agents, now())),
         other => unexpected(other),
@@ -61,8 +73,8 @@ pub fn agents(dir: &Path, view: &View) -> Result<(), CliError> {
 }
 
 /// Queues.
-pub fn queues(dir: &Path, view: &View) -> Result<(), CliError> {
-    show(dir, view, &Query::Queues, |reply, json| match reply {
+pub fn queues(place: &Place, view: &View) -> Result<(), CliError> {
+    show(place, view, &Query::Queues, |reply, json| match reply {
         Reply::Queues { queues } if json => output::json(&queues),
         Reply::Queues { queues } => text(&render::queues(queues)),
         other => unexpected(other),
@@ -70,8 +82,8 @@ pub fn queues(dir: &Path, view: &View) -> Result<(), CliError> {
 }
 
 /// Trunks.
-pub fn trunks(dir: &Path, view: &View) -> Result<(), CliError> {
-    show(dir, view, &Query::Trunks, |reply, json| match reply {
+pub fn trunks(place: &Place, view: &View) -> Result<(), CliError> {
+    show(place, view, &Query::Trunks, |reply, json| match reply {
         Reply::Trunks { trunks } if json => output::json(&trunks),
         Reply::Trunks { trunks } => text(&render::trunks(trunks)),
         other => unexpected(other),
@@ -79,8 +91,8 @@ pub fn trunks(dir: &Path, view: &View) -> Result<(), CliError> {
 }
 
 /// Sites.
-pub fn sites(dir: &Path, view: &View) -> Result<(), CliError> {
-    show(dir, view, &Query::Sites, |reply, json| match reply {
+pub fn sites(place: &Place, view: &View) -> Result<(), CliError> {
+    show(place, view, &Query::Sites, |reply, json| match reply {
         Reply::Sites { sites } if json => output::json(&sites),
         Reply::Sites { sites } => text(&render::sites(sites)),
         other => unexpected(other),
@@ -88,8 +100,8 @@ pub fn sites(dir: &Path, view: &View) -> Result<(), CliError> {
 }
 
 /// What tenants are permitted on the trunks that they share.
-pub fn contracts(dir: &Path, view: &View) -> Result<(), CliError> {
-    show(dir, view, &Query::Contracts, |reply, json| match reply {
+pub fn contracts(place: &Place, view: &View) -> Result<(), CliError> {
+    show(place, view, &Query::Contracts, |reply, json| match reply {
         Reply::Contracts { contracts } if json => output::json(&contracts),
         Reply::Contracts { contracts } => text(&render::contracts(contracts)),
         other => unexpected(other),
@@ -97,8 +109,8 @@ pub fn contracts(dir: &Path, view: &View) -> Result<(), CliError> {
 }
 
 /// Everything that is counted, for a program that watches.
-pub fn metrics(dir: &Path) -> Result<(), CliError> {
-    let mut client = connect(dir)?;
+pub fn metrics(place: &Place) -> Result<(), CliError> {
+    let mut client = connect(place)?;
     let status = match client.query(&Query::Status)? {
         Reply::Status(status) => *status,
         other => return unexpected(other),
@@ -124,8 +136,8 @@ pub fn metrics(dir: &Path) -> Result<(), CliError> {
 }
 
 /// Circuits one by one.
-pub fn circuits(dir: &Path, trunk: Option<String>, view: &View) -> Result<(), CliError> {
-    show(dir, view, &Query::Circuits { trunk }, |reply, json| match reply {
+pub fn circuits(place: &Place, trunk: Option<String>, view: &View) -> Result<(), CliError> {
+    show(place, view, &Query::Circuits { trunk }, |reply, json| match reply {
         Reply::Circuits { circuits } if json => output::json(&circuits),
         Reply::Circuits { circuits } => text(&render::circuits(circuits)),
         other => unexpected(other),
@@ -133,8 +145,8 @@ pub fn circuits(dir: &Path, trunk: Option<String>, view: &View) -> Result<(), Cl
 }
 
 /// Restarts circuits.
-pub fn restart(dir: &Path, trunk: String, circuit: Option<String>, json: bool) -> Result<(), CliError> {
-    match connect(dir)?.command(&Command::RestartCircuits { trunk, circuit })? {
+pub fn restart(place: &Place, trunk: String, circuit: Option<String>, json: bool) -> Result<(), CliError> {
+    match connect(place)?.command(&Command::RestartCircuits { trunk, circuit })? {
         Reply::Restarted { circuits } if json => output::json(&circuits),
         Reply::Restarted { circuits } => text(&render::restarted(circuits)),
         other => unexpected(other),
@@ -142,8 +154,8 @@ pub fn restart(dir: &Path, trunk: String, circuit: Option<String>, json: bool) -
 }
 
 /// Where a SIP URI leads.
-pub fn locate(dir: &Path, uri: String, json: bool) -> Result<(), CliError> {
-    match connect(dir)?.query(&Query::Locate { uri })? {
+pub fn locate(place: &Place, uri: String, json: bool) -> Result<(), CliError> {
+    match connect(place)?.query(&Query::Locate { uri })? {
         Reply::Located { servers } if json => output::json(&servers),
         Reply::Located { servers } => text(&render::servers(servers)),
         other => unexpected(other),
@@ -151,8 +163,8 @@ pub fn locate(dir: &Path, uri: String, json: bool) -> Result<(), CliError> {
 }
 
 /// Sources that are kept out.
-pub fn bans(dir: &Path, view: &View) -> Result<(), CliError> {
-    show(dir, view, &Query::Bans, |reply, json| match reply {
+pub fn bans(place: &Place, view: &View) -> Result<(), CliError> {
+    show(place, view, &Query::Bans, |reply, json| match reply {
         Reply::Bans { bans } if json => output::json(&bans),
         Reply::Bans { bans } => text(&render::bans(bans, now())),
         other => unexpected(other),
@@ -165,12 +177,12 @@ pub(super) fn text(rendered: &impl fmt::Display) -> Result<(), CliError> {
 
 /// Asks and prints, again and again with `--watch`.
 fn show(
-    dir: &Path,
+    place: &Place,
     view: &View,
     query: &Query,
     print: impl Fn(Reply, bool) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    let mut client = connect(dir)?;
+    let mut client = connect(place)?;
     loop {
         let reply = client.query(query)?;
         if view.watch && !view.json && io::stdout().is_terminal() {
@@ -184,13 +196,19 @@ fn show(
     }
 }
 
-pub(super) fn connect(dir: &Path) -> Result<Client, CliError> {
-    try_connect(dir)?.ok_or_else(|| CliError::NotRunning { data_dir: dir.to_owned() })
+pub(super) fn connect(place: &Place) -> Result<Client, CliError> {
+    try_connect(place)?.ok_or_else(|| match place {
+        Place::Dir(dir) => CliError::NotRunning { data_dir: dir.clone() },
+        Place::Socket(socket) => CliError::NobodyAnswers { socket: socket.clone() },
+    })
 }
 
 /// None where nothing runs.
-pub(super) fn try_connect(dir: &Path) -> Result<Option<Client>, CliError> {
-    Ok(Client::connect(dir)?)
+pub(super) fn try_connect(place: &Place) -> Result<Option<Client>, CliError> {
+    Ok(match place {
+        Place::Dir(dir) => Client::connect(dir)?,
+        Place::Socket(socket) => Client::connect_to(socket.clone())?,
+    })
 }
 
 pub(super) fn unexpected(reply: Reply) -> Result<(), CliError> {

@@ -17,6 +17,7 @@ mod maintain;
 mod output;
 mod plan;
 mod provision;
+mod records;
 mod scenario;
 mod serve;
 mod simulate;
@@ -63,9 +64,35 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Where the appliance is that a command is about.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// Its data folder: for the operator.
+    Dir(PathBuf),
+    /// Its socket for users.
+    Socket(PathBuf),
+}
+
+impl Place {
+    /// The data folder, for a command that has no other way.
+    ///
+    /// # Errors
+    /// Wrong usage, where a socket was named.
+    fn dir(&self) -> Result<&Path, CliError> {
+        match self {
+            Self::Dir(dir) => Ok(dir),
+            Self::Socket(_) => Err(CliError::Usage(
+                "this command works on the data folder; leave out --socket and CORDBOARD_SOCKET, and give --data-dir"
+                    .into(),
+            )),
+        }
+    }
+}
+
 fn dispatch(cli: Cli) -> Result<(), CliError> {
     let given = cli.data_dir;
     let dir: PathBuf = given.clone().unwrap_or_else(|| PathBuf::from("data"));
+    let place = cli.socket.map_or_else(|| Place::Dir(dir.clone()), Place::Socket);
     match cli.command {
         Command::Run(args) => serve::run(&dir, &args),
         Command::Demo(args) => serve::demo(given, &args),
@@ -74,53 +101,56 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Admission(AdmissionCommand::Decide { file, json }) => admission::decide(&file, json),
         Command::Tune(args) => simulate::tune(&args),
         Command::Check { files, json } => files::check(&files, json),
-        Command::Provision(ProvisionCommand::Apply { file, dry_run }) => provision::apply(&dir, &file, dry_run),
+        Command::Provision(ProvisionCommand::Apply { file, dry_run }) => provision::apply(place.dir()?, &file, dry_run),
         Command::Provision(ProvisionCommand::Export { secrets, output }) => {
-            provision::export(&dir, secrets, output.as_deref())
+            provision::export(place.dir()?, secrets, output.as_deref())
         }
-        Command::Tenant(c) => entity::run(&dir, Kind::Tenant, c),
-        Command::Site(c) => entity::run(&dir, Kind::Site, c),
-        Command::Skill(c) => entity::run(&dir, Kind::Skill, c),
-        Command::Attribute(c) => entity::run(&dir, Kind::Attribute, c),
-        Command::Queue(QueueCommand::Entity(c)) => entity::run(&dir, Kind::Queue, c),
-        Command::Queue(QueueCommand::WhatIf { file, json }) => work::what_if(&dir, &file, json),
-        Command::Work(c) => work::run(&dir, c),
-        Command::Number(c) => entity::run(&dir, Kind::Number, c),
-        Command::Trunk(TrunkCommand::Entity(c)) => entity::run(&dir, Kind::Trunk, c),
-        Command::Trunk(TrunkCommand::BusyOut { trunk }) => trunk::set_in_service(&dir, trunk, false),
-        Command::Trunk(TrunkCommand::Restore { trunk }) => trunk::set_in_service(&dir, trunk, true),
-        Command::Trunk(TrunkCommand::Explain { call, json }) => trunk::explain(&dir, call, json),
-        Command::Trunk(TrunkCommand::Circuits { trunk, view }) => live::circuits(&dir, trunk, &view),
-        Command::Trunk(TrunkCommand::Restart { trunk, circuit, json }) => live::restart(&dir, trunk, circuit, json),
+        Command::Tenant(c) => entity::run(place.dir()?, Kind::Tenant, c),
+        Command::Site(c) => entity::run(place.dir()?, Kind::Site, c),
+        Command::Skill(c) => entity::run(place.dir()?, Kind::Skill, c),
+        Command::Attribute(c) => entity::run(place.dir()?, Kind::Attribute, c),
+        Command::User(c) => entity::run(place.dir()?, Kind::User, c),
+        Command::Queue(QueueCommand::Entity(c)) => entity::run(place.dir()?, Kind::Queue, c),
+        Command::Queue(QueueCommand::WhatIf { file, json }) => work::what_if(&place, &file, json),
+        Command::Work(c) => work::run(&place, c),
+        Command::Number(c) => entity::run(place.dir()?, Kind::Number, c),
+        Command::Trunk(TrunkCommand::Entity(c)) => entity::run(place.dir()?, Kind::Trunk, c),
+        Command::Trunk(TrunkCommand::BusyOut { trunk }) => trunk::set_in_service(place.dir()?, trunk, false),
+        Command::Trunk(TrunkCommand::Restore { trunk }) => trunk::set_in_service(place.dir()?, trunk, true),
+        Command::Trunk(TrunkCommand::Explain { call, json }) => trunk::explain(place.dir()?, call, json),
+        Command::Trunk(TrunkCommand::Circuits { trunk, view }) => live::circuits(&place, trunk, &view),
+        Command::Trunk(TrunkCommand::Restart { trunk, circuit, json }) => live::restart(&place, trunk, circuit, json),
         Command::Trunk(TrunkCommand::Plan(args)) => plan::plan(&dir, &args),
-        Command::Trunk(TrunkCommand::Routes(args)) => trunk::routes(&dir, args),
-        Command::Trunk(TrunkCommand::Usage(args)) => trunk::usage(&dir, &args),
-        Command::Trunk(TrunkCommand::Forecast(args)) => trunk::forecast(&dir, &args),
-        Command::Span(c) => entity::run(&dir, Kind::Span, c),
-        Command::Card(c) => entity::run(&dir, Kind::Card, c),
-        Command::Agent(c) => agent(&dir, c),
+        Command::Trunk(TrunkCommand::Routes(args)) => trunk::routes(&place, args),
+        Command::Trunk(TrunkCommand::Usage(args)) => trunk::usage(place.dir()?, &args),
+        Command::Trunk(TrunkCommand::Forecast(args)) => trunk::forecast(place.dir()?, &args),
+        Command::Span(c) => entity::run(place.dir()?, Kind::Span, c),
+        Command::Card(c) => entity::run(place.dir()?, Kind::Card, c),
+        Command::Agent(c) => agent(&place, c),
         Command::Flow(FlowCommand::Check { file }) => files::check(&[file], false),
         Command::Flow(FlowCommand::Draw { file, svg, dot: _, output }) => files::draw(&file, svg, output.as_deref()),
-        Command::Flow(FlowCommand::Entity(c)) => entity::run(&dir, Kind::Flow, c),
-        Command::Status(view) => live::status(&dir, &view),
-        Command::Calls(view) => live::calls(&dir, &view),
-        Command::Agents(view) => live::agents(&dir, &view),
-        Command::Queues(view) => live::queues(&dir, &view),
-        Command::Trunks(view) => live::trunks(&dir, &view),
-        Command::Sites(view) => live::sites(&dir, &view),
-        Command::Contracts(view) => live::contracts(&dir, &view),
-        Command::Locate { uri, json } => live::locate(&dir, uri, json),
-        Command::Metrics => live::metrics(&dir),
-        Command::Bans(view) => live::bans(&dir, &view),
-        Command::Unban { source, all: _ } => live::order(&dir, &Order::Unban { source }),
-        Command::Hangup { call } => live::order(&dir, &Order::Hangup { call }),
-        Command::LogLevel { module, level } => live::log_level(&dir, module, level),
-        Command::Cdr(CdrCommand::Export(args)) => cdr::export(&dir, &args),
+        Command::Flow(FlowCommand::Entity(c)) => entity::run(place.dir()?, Kind::Flow, c),
+        Command::Status(args) => live::status(&place, &args),
+        Command::Whoami { json } => live::whoami(&place, json),
+        Command::Audit(args) => records::audit(place.dir()?, &args),
+        Command::Calls(view) => live::calls(&place, &view),
+        Command::Agents(view) => live::agents(&place, &view),
+        Command::Queues(view) => live::queues(&place, &view),
+        Command::Trunks(view) => live::trunks(&place, &view),
+        Command::Sites(view) => live::sites(&place, &view),
+        Command::Contracts(view) => live::contracts(&place, &view),
+        Command::Locate { uri, json } => live::locate(&place, uri, json),
+        Command::Metrics => live::metrics(&place),
+        Command::Bans(view) => live::bans(&place, &view),
+        Command::Unban { source, all: _ } => live::order(&place, &Order::Unban { source }),
+        Command::Hangup { call } => live::order(&place, &Order::Hangup { call }),
+        Command::LogLevel { module, level } => live::log_level(&place, module, level),
+        Command::Cdr(CdrCommand::Export(args)) => cdr::export(place.dir()?, &args),
         Command::Export(ExportCommand::Scenario { day, tenant, mix, output }) => {
-            scenario::export(&dir, &day, &tenant, mix, output.as_deref())
+            scenario::export(place.dir()?, &day, &tenant, mix, output.as_deref())
         }
-        Command::Backup { file, with_secrets } => maintain::backup(&dir, &file, with_secrets),
-        Command::Restore { file } => maintain::restore(&dir, &file),
+        Command::Backup { file, with_secrets } => maintain::backup(place.dir()?, &file, with_secrets),
+        Command::Restore { file } => maintain::restore(place.dir()?, &file),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "cordboard", &mut script);
@@ -130,9 +160,9 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
     }
 }
 
-fn agent(dir: &Path, command: AgentCommand) -> Result<(), CliError> {
+fn agent(place: &Place, command: AgentCommand) -> Result<(), CliError> {
     let order = match command {
-        AgentCommand::Entity(c) => return entity::run(dir, Kind::Agent, c),
+        AgentCommand::Entity(c) => return entity::run(place.dir()?, Kind::Agent, c),
         AgentCommand::SignIn { agent, site: None, extension: None, phone: None } => {
             Order::SignIn { tenant: agent.tenant, agent: agent.name }
         }
@@ -144,7 +174,7 @@ fn agent(dir: &Path, command: AgentCommand) -> Result<(), CliError> {
         AgentCommand::Pause { agent, reason } => Order::Pause { tenant: agent.tenant, agent: agent.name, reason },
         AgentCommand::Resume { agent } => Order::Resume { tenant: agent.tenant, agent: agent.name },
     };
-    live::order(dir, &order)
+    live::order(place, &order)
 }
 
 #[cfg(test)]

@@ -24,6 +24,16 @@ pub fn line(text: &str) -> Result<(), CliError> {
     write(format!("{text}\n").as_bytes())
 }
 
+/// Writes values as JSON, one a line.
+pub fn json_lines(values: &[impl Serialize]) -> Result<(), CliError> {
+    let mut text = String::new();
+    for value in values {
+        text.push_str(&serde_json::to_string(value).map_err(|error| CliError::Output(error.into()))?);
+        text.push('\n');
+    }
+    write(text.as_bytes())
+}
+
 /// Writes a value as JSON, indented where people look.
 pub fn json(value: &impl Serialize) -> Result<(), CliError> {
     let text =

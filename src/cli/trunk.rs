@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::{EntityCommand, ForecastArgs, RoutesArgs, UsageArgs};
 use super::cdr::{age_ms, reader, time};
 use super::entity::Kind;
-use super::{CliError, entity, live, output};
+use super::{CliError, Place, entity, live, output};
 use crate::base::{CallId, Timestamp};
 use crate::core::control::{Query, Reply};
 use crate::core::fault::did_you_mean;
@@ -55,9 +55,9 @@ pub fn explain(dir: &Path, call: CallId, json: bool) -> Result<(), CliError> {
 }
 
 /// Runs `cordboard trunk routes`.
-pub fn routes(dir: &Path, args: RoutesArgs) -> Result<(), CliError> {
+pub fn routes(place: &Place, args: RoutesArgs) -> Result<(), CliError> {
     let at = args.at.as_deref().map(|text| time(text, live::now())).transpose()?;
-    match live::connect(dir)?.query(&Query::Routes { number: args.number, at, tenant: args.tenant })? {
+    match live::connect(place)?.query(&Query::Routes { number: args.number, at, tenant: args.tenant })? {
         Reply::Routes(view) if args.json => output::json(&view),
         Reply::Routes(view) => output::line(&render::routes(*view)),
         other => live::unexpected(other),

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::Scoped;
 use super::cdr::{age_ms, reader, time};
-use super::{CliError, files, live, output};
+use super::{CliError, Place, files, live, output};
 use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
 use crate::core::contact::{Modifier, Origin, Work, WorkState};
 use crate::core::control::{Command, Explanation, Query, Reply, WorkSpec, WorkView};
@@ -148,6 +148,9 @@ pub(super) struct ListArgs {
     /// In this state only
     #[arg(long, value_enum)]
     state: Option<WorkState>,
+    /// Offered to this agent or in the agent's hands only
+    #[arg(long, value_name = "TENANT/NAME")]
+    agent: Option<Scoped>,
     /// Of ended ones at most so many, the latest first
     #[arg(long, value_name = "N", default_value_t = ENDED_SHOWN)]
     limit: u64,
@@ -191,12 +194,12 @@ impl FromStr for Pair {
 }
 
 /// Runs a command on work items.
-pub(super) fn run(dir: &Path, command: WorkCommand) -> Result<(), CliError> {
+pub(super) fn run(place: &Place, command: WorkCommand) -> Result<(), CliError> {
     let order = match command {
-        WorkCommand::Add(args) => return add(dir, args),
-        WorkCommand::List(args) => return list(dir, &args),
-        WorkCommand::Show { id, json } => return show(dir, id, json),
-        WorkCommand::Explain { id, json } => return explain(dir, id, json),
+        WorkCommand::Add(args) => return add(place, args),
+        WorkCommand::List(args) => return list(place, &args),
+        WorkCommand::Show { id, json } => return show(place, id, json),
+        WorkCommand::Explain { id, json } => return explain(place, id, json),
         WorkCommand::Accept { id, agent } => Command::WorkAccept { tenant: agent.tenant, agent: agent.name, work: id },
         WorkCommand::Decline { id, agent } => {
             Command::WorkDecline { tenant: agent.tenant, agent: agent.name, work: id }
@@ -212,10 +215,10 @@ pub(super) fn run(dir: &Path, command: WorkCommand) -> Result<(), CliError> {
             Command::WorkDiscover { work: id, attribute, value, origin }
         }
     };
-    live::order(dir, &order)
+    live::order(place, &order)
 }
 
-fn add(dir: &Path, args: AddArgs) -> Result<(), CliError> {
+fn add(place: &Place, args: AddArgs) -> Result<(), CliError> {
     let modifiers = args.modifiers.iter().map(|text| modifier(text)).collect::<Result<_, _>>()?;
     let due_at = args.at.as_deref().map(|text| due(text, live::now())).transpose()?;
     let item = Box::new(WorkSpec {
@@ -229,7 +232,7 @@ fn add(dir: &Path, args: AddArgs) -> Result<(), CliError> {
         callback: args.callback.map(Redacted::new),
         due_at,
     });
-    match live::connect(dir)?.command(&Command::WorkAdd { item })? {
+    match live::connect(place)?.command(&Command::WorkAdd { item })? {
         Reply::Added { work, warning } if args.json => {
             output::json(&serde_json::json!({ "work": work, "warning": warning }))
         }
@@ -281,15 +284,17 @@ fn attributes(pairs: Vec<Pair>) -> Result<BTreeMap<String, String>, CliError> {
     Ok(attributes)
 }
 
-fn list(dir: &Path, args: &ListArgs) -> Result<(), CliError> {
+fn list(place: &Place, args: &ListArgs) -> Result<(), CliError> {
     if args.state == Some(WorkState::Ended) {
-        return list_ended(dir, args);
+        return list_ended(place, args);
     }
-    let mut client = live::connect(dir)?;
+    let mut client = live::connect(place)?;
     let mut all: Vec<WorkView> = Vec::new();
     loop {
-        let (tenant, queue, state) = (args.tenant.clone(), args.queue.clone(), args.state);
-        match client.query(&Query::Works { tenant, queue, state, after: all.last().map(|work| work.id) })? {
+        let (queue, state, after) = (args.queue.clone(), args.state, all.last().map(|work| work.id));
+        let agent = args.agent.as_ref().map(|Scoped { tenant, name }| format!("{tenant}/{name}"));
+        let tenant = args.tenant.clone();
+        match client.query(&Query::Works { tenant, queue, state, after, agent })? {
             Reply::Works { works, more } => {
                 let more = more && !works.is_empty();
                 all.extend(works);
@@ -303,8 +308,8 @@ fn list(dir: &Path, args: &ListArgs) -> Result<(), CliError> {
     if args.json { output::json(&all) } else { live::text(&works::works(&all)) }
 }
 
-fn list_ended(dir: &Path, args: &ListArgs) -> Result<(), CliError> {
-    let reader = reader(dir)?;
+fn list_ended(place: &Place, args: &ListArgs) -> Result<(), CliError> {
+    let reader = reader(place.dir()?)?;
     let filter = WorkFilter { tenant: args.tenant.clone(), since: None, limit: None };
     let mut ended = Vec::new();
     let of_queue = |work: &Work| args.queue.as_ref().is_none_or(|queue| work.queue == *queue);
@@ -322,36 +327,36 @@ fn list_ended(dir: &Path, args: &ListArgs) -> Result<(), CliError> {
 
 /// What the running appliance says of an open item, else what the store has.
 fn find<T>(
-    dir: &Path,
+    place: &Place,
     id: WorkItemId,
     query: &Query,
     open: impl Fn(Reply) -> Option<T>,
     stored: impl Fn(Work) -> T,
 ) -> Result<T, CliError> {
-    let refused = match live::try_connect(dir)? {
+    let refused = match live::try_connect(place)? {
         None => None,
         Some(mut client) => match client.query(query)? {
             Reply::Refused { reason } => Some(reason),
             other => return open(other).ok_or(CliError::Answer),
         },
     };
-    match reader(dir)?.map(|reader| reader.work(id)).transpose()?.flatten() {
+    match reader(place.dir()?)?.map(|reader| reader.work(id)).transpose()?.flatten() {
         Some(work) => Ok(stored(work)),
         None => Err(CliError::Refused(refused.unwrap_or_else(|| format!("there is no record of work item {id}")))),
     }
 }
 
-fn show(dir: &Path, id: WorkItemId, json: bool) -> Result<(), CliError> {
+fn show(place: &Place, id: WorkItemId, json: bool) -> Result<(), CliError> {
     let open = |reply| match reply {
         Reply::Work(work) => Some(*work),
         _ => None,
     };
-    let work = find(dir, id, &Query::Work { work: id }, open, |work| work)?;
+    let work = find(place, id, &Query::Work { work: id }, open, |work| work)?;
     if json { output::json(&work) } else { live::text(&works::work(&work, live::now())) }
 }
 
-fn explain(dir: &Path, id: WorkItemId, json: bool) -> Result<(), CliError> {
-    let explanation = find(dir, id, &Query::Explain { work: id }, explained, Explanation::of_record)?;
+fn explain(place: &Place, id: WorkItemId, json: bool) -> Result<(), CliError> {
+    let explanation = find(place, id, &Query::Explain { work: id }, explained, Explanation::of_record)?;
     print(&explanation, json)
 }
 
@@ -367,10 +372,10 @@ fn print(explanation: &Explanation, json: bool) -> Result<(), CliError> {
 }
 
 /// Where a described item would go now.
-pub(super) fn what_if(dir: &Path, file: &Path, json: bool) -> Result<(), CliError> {
+pub(super) fn what_if(place: &Place, file: &Path, json: bool) -> Result<(), CliError> {
     let item =
         Box::new(describe(&files::read(file)?).map_err(|what| CliError::Usage(format!("{}: {what}", file.display())))?);
-    match live::connect(dir)?.query(&Query::WhatIf { item })? {
+    match live::connect(place)?.query(&Query::WhatIf { item })? {
         Reply::Explained(explanation) if json => output::json(&works::would_be(&explanation)),
         Reply::Explained(explanation) => print(&explanation, false),
         other => live::unexpected(other),

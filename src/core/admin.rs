@@ -9,8 +9,10 @@ use crate::core::call::{Call, CallState};
 use crate::core::control::{AgentView, Alarm, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
 use crate::core::ivr;
 use crate::core::journal::{AgentStatus, Change, Seq};
-use crate::core::switch::{Output, StoredAgent, Switch, Timer};
+use crate::core::switch::{StoredAgent, Switch, Timer};
+use crate::core::tenant::access;
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
+use crate::core::tenant::provision::Role;
 use crate::core::tenant::{Directory, Provision};
 use crate::core::trunk::TrunkHealth;
 use crate::core::trunk::seat::{Place, Seat};
@@ -66,6 +68,12 @@ impl Alarms {
 
 impl Switch {
     pub(crate) fn on_command(&mut self, now: Now, token: u64, command: Command) {
+        let (reply, after) = self.carry_out(now, command);
+        self.reply(token, reply, after);
+    }
+
+    /// Does what is ordered. The answer may be given when the change is durable that comes with it.
+    pub(crate) fn carry_out(&mut self, now: Now, command: Command) -> (Reply, Option<Seq>) {
         let mut done = Reply::Done;
         let result = match command {
             Command::WorkAdd { item } => self.work_add(now, *item).map(|(work, known)| {
@@ -121,11 +129,10 @@ impl Switch {
         if let Reply::Added { work, warning: warning @ None } = &mut done {
             *warning = self.work_warning(*work);
         }
-        let (reply, after) = match result {
+        match result {
             Ok(seq) => (done, self.last_seq().max(seq)),
             Err(reason) => (Reply::Refused { reason }, None),
-        };
-        self.emit(Output::Reply { token, reply, after });
+        }
     }
 
     fn agent_order(
@@ -142,9 +149,7 @@ impl Switch {
     fn find_agent(&self, tenant: &str, agent: &str) -> Result<AgentId, String> {
         let of = self.directory.tenant_by_name(tenant);
         let found = of.and_then(|of| self.directory.agent_by_name(of.id, agent));
-        found
-            .map(|entry| entry.id)
-            .ok_or_else(|| format!("no agent {tenant}/{agent} is provisioned; see `cordboard agent list`"))
+        found.map(|entry| entry.id).ok_or_else(|| access::no_agent(tenant, agent))
     }
 
     fn sign_in_at(
@@ -172,7 +177,7 @@ impl Switch {
 
     fn hangup(&mut self, now: Now, call: crate::base::CallId) -> Result<Option<Seq>, String> {
         if !self.calls.contains_key(&call) {
-            return Err(format!("no call {call} is in progress; see `cordboard calls`"));
+            return Err(access::no_call(call));
         }
         self.end_call(now, call, crate::base::Cause::Normal);
         Ok(None)
@@ -274,7 +279,22 @@ impl Switch {
     }
 
     pub(crate) fn on_query(&mut self, now: Now, token: u64, query: Query) {
-        let reply = match query {
+        if let Some(reply) = self.answer(now, token, query) {
+            // What a console was shown is in the store for whoever looks there next.
+            self.reply(token, reply, self.last_seq());
+        }
+    }
+
+    /// The answer to a question; none to one that is answered later.
+    pub(crate) fn answer(&mut self, now: Now, token: u64, query: Query) -> Option<Reply> {
+        Some(match query {
+            Query::Whoami => {
+                let (user, role) = ("-".to_owned(), Role::Operator);
+                Reply::Whoami { user, role, tenant: None, agent: None }
+            }
+            Query::TenantStatus { tenant } => {
+                answer(self.tenant_status(now, &tenant).map(|status| Reply::TenantStatus(Box::new(status))))
+            }
             Query::Status => Reply::Status(Box::new(self.status())),
             Query::Calls => Reply::Calls { calls: self.call_views() },
             Query::Agents => Reply::Agents { agents: self.agent_views() },
@@ -289,19 +309,20 @@ impl Switch {
                 let view = self.routes_view(now, &number, at.unwrap_or(now.wall), tenant.as_deref());
                 answer(view.map(|view| Reply::Routes(Box::new(view))))
             }
-            Query::Locate { uri } => return self.ask_location(now, token, &uri),
+            Query::Locate { uri } => {
+                self.ask_location(now, token, &uri);
+                return None;
+            }
             Query::Bans => Reply::Bans { bans: self.ban_views(now) },
-            Query::Works { tenant, queue, state, after } => {
-                let (works, more) = self.work_views(now, (tenant.as_deref(), queue.as_deref(), state), after);
+            Query::Works { tenant, queue, state, after, agent } => {
+                let wanted = (tenant.as_deref(), queue.as_deref(), state, agent.as_deref());
+                let (works, more) = self.work_views(now, wanted, after);
                 Reply::Works { works, more }
             }
             Query::Work { work } => answer(self.work_record(work).map(|work| Reply::Work(Box::new(work)))),
             Query::Explain { work } => answer(self.explain_work(now, work).map(|e| Reply::Explained(Box::new(e)))),
             Query::WhatIf { item } => answer(self.what_if(now, *item).map(|e| Reply::Explained(Box::new(e)))),
-        };
-        // What a console was shown is in the store for whoever looks there next.
-        let after = self.last_seq();
-        self.emit(Output::Reply { token, reply, after });
+        })
     }
 
     /// Counters, limits and alarms.
@@ -345,6 +366,7 @@ impl Switch {
             sip_refused: self.sip.counters().iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
             load: self.load_view(),
             bounds: self.bounds(),
+            quotas: self.quotas(),
             alarms: self.alarms.list(),
         }
     }

@@ -11,6 +11,7 @@ pub use crate::core::contact::view::{
 use crate::core::contact::{Origin, Work, WorkState};
 use crate::core::journal::AgentStatus;
 use crate::core::tenant::Provision;
+use crate::core::tenant::provision::Role;
 use crate::core::trunk::admission::Decimal;
 
 /// An order. Answered by a [`Reply`] after its changes are durable.
@@ -158,12 +159,37 @@ pub enum Command {
     ReadCertificates,
 }
 
+/// What is wanted of the appliance.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Request {
+    /// An order.
+    Command(Command),
+    /// A question.
+    Query(Query),
+}
+
+/// Who wants it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// Whoever runs the appliance, under this account of the operating system.
+    Owner(String),
+    /// A user, known by this account.
+    Account(String),
+}
+
 /// A question.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "query", rename_all = "kebab-case")]
 pub enum Query {
+    /// Who asks, and what they may do.
+    Whoami,
     /// Counters, limits and alarms.
     Status,
+    /// Counters and quotas of a tenant.
+    TenantStatus {
+        /// Its name.
+        tenant: String,
+    },
     /// Calls in progress.
     Calls,
     /// Agents and their states.
@@ -211,6 +237,9 @@ pub enum Query {
         /// In this state only.
         #[serde(default)]
         state: Option<WorkState>,
+        /// Offered to this agent (`TENANT/NAME`) or in the agent's hands only.
+        #[serde(default)]
+        agent: Option<String>,
         /// With greater ids than this: an answer has at most 1,000.
         #[serde(default)]
         after: Option<WorkItemId>,
@@ -261,8 +290,21 @@ pub enum Reply {
     Work(Box<Work>),
     /// Answer to [`Query::Explain`] and [`Query::WhatIf`].
     Explained(Box<Explanation>),
+    /// Answer to [`Query::Whoami`].
+    Whoami {
+        /// The user's name.
+        user: String,
+        /// What the user is.
+        role: Role,
+        /// The user's tenant; none of an operator and of an auditor of all.
+        tenant: Option<String>,
+        /// Which agent the user is.
+        agent: Option<String>,
+    },
     /// Answer to [`Query::Status`].
     Status(Box<Status>),
+    /// Answer to [`Query::TenantStatus`], and to [`Query::Status`] where a tenant's user asks.
+    TenantStatus(Box<TenantStatus>),
     /// Answer to [`Query::Calls`].
     Calls {
         /// Oldest first.
@@ -419,8 +461,50 @@ pub struct Status {
     pub load: LoadView,
     /// Bounds.
     pub bounds: Vec<Bound>,
+    /// Of what tenants may have only so much, how much there is: `acme/agents`, ...
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<Bound>,
     /// Alarms that stand.
     pub alarms: Vec<Alarm>,
+}
+
+/// Counters of a tenant since start, what it has up now, and its quotas. Nothing in it depends on other tenants.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct TenantStatus {
+    /// Tenant's name.
+    pub tenant: String,
+    /// Product version.
+    pub version: String,
+    /// Start of the process.
+    pub started_at: Timestamp,
+    /// Stopping: new calls are refused.
+    pub stopping: bool,
+    /// Calls now.
+    pub calls: u64,
+    /// Work items that have not ended, calls apart.
+    pub works: u64,
+    /// Clients who are to be called back.
+    pub callbacks: u64,
+    /// Items waiting in its queues now.
+    pub waiting: u64,
+    /// Items that entered its queues.
+    pub offered: u64,
+    /// Items that an agent took out of a queue.
+    pub answered: u64,
+    /// Items that left before an agent answered.
+    pub abandoned: u64,
+    /// Items answered within the target of their queue.
+    pub in_target: u64,
+    /// Agents by state: ready, busy, wrap-up, not-ready.
+    pub agents_ready: u64,
+    /// See `agents_ready`.
+    pub agents_busy: u64,
+    /// See `agents_ready`.
+    pub agents_wrap_up: u64,
+    /// See `agents_ready`.
+    pub agents_not_ready: u64,
+    /// Of what it may have only so much, how much there is.
+    pub quotas: Vec<Bound>,
 }
 
 /// How busy the appliance is, and what it holds back. Rates are means of about a second.
@@ -588,12 +672,12 @@ pub struct ContractView {
     pub permitted: u64,
     /// The tenant's calls, on all its shared trunks.
     pub calls: u64,
-    /// All calls of the trunk.
-    pub trunk_calls: u64,
+    /// All calls of the trunk. From here to the price it is for the operator: other tenants' calls show in it.
+    pub trunk_calls: Option<u64>,
     /// Its circuits.
-    pub trunk_circuits: u64,
+    pub trunk_circuits: Option<u64>,
     /// Whether a call would be admitted now.
-    pub accepts: bool,
+    pub accepts: Option<bool>,
     /// What it would be worth; of admission by price.
     pub worth: Option<f64>,
     /// What a circuit costs now.

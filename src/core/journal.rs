@@ -7,6 +7,7 @@ use crate::core::contact::Work;
 use crate::core::contact::sticky::LastAgent;
 use crate::core::media::PortStats;
 use crate::core::tenant::Provision;
+use crate::core::tenant::provision::Role;
 use crate::core::trunk::admission::Memory;
 use crate::core::trunk::seat::Seat;
 
@@ -143,6 +144,23 @@ pub struct Learned {
     pub memory: Memory,
 }
 
+/// Something that a user ordered, and that was done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Audit {
+    /// When.
+    pub at: Timestamp,
+    /// The user's name; `-` where the order came by the operator's own socket.
+    pub user: String,
+    /// Account of the operating system.
+    pub account: String,
+    /// What the user is.
+    pub role: Role,
+    /// The tenant whom it concerned; none where it was the appliance.
+    pub tenant: Option<String>,
+    /// What was done, in a line: no notes, and nothing of clients.
+    pub did: String,
+}
+
 /// A fact. Recovery needs nothing else.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
@@ -204,6 +222,11 @@ pub enum Change {
     Learned {
         /// Whole.
         learned: Box<Learned>,
+    },
+    /// A user's order was carried out.
+    Audited {
+        /// Who and what.
+        audit: Box<Audit>,
     },
     /// A phone registered (or, with `expires_at` in the past, left).
     Registered {

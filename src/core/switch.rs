@@ -20,7 +20,8 @@ use crate::core::bounds::Lost;
 use crate::core::call::{Call, Leg, Redial, Role};
 use crate::core::contact::sticky::{LastAgent, LastAgents};
 use crate::core::contact::{Items, Work};
-use crate::core::control::{Command, Query, Reply};
+use crate::core::control::{Asker, Command, Query, Reply, Request};
+use crate::core::ids::Ids;
 use crate::core::ivr::Flow;
 use crate::core::journal::{AgentStatus, Change, Seq};
 use crate::core::load::Gate;
@@ -57,7 +58,8 @@ pub type StoredAgent = (String, String, AgentStatus, String, Option<Seat>);
 /// What the appliance tells the core at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// First call id; ids count up from here. Must not be used by an earlier run.
+    /// First id of a call or work item, in units of 2^-20 ms; later ones are greater by the time since the start. No earlier run
+    /// may have come so far.
     pub first_call: u64,
     /// Journal position of the first change to come.
     pub first_seq: Seq,
@@ -154,6 +156,15 @@ pub enum Input {
         token: u64,
         /// The question.
         query: Query,
+    },
+    /// A request from a control socket; the token comes back with the reply.
+    Request {
+        /// Chosen by the caller.
+        token: u64,
+        /// Who wants it.
+        asker: Asker,
+        /// What.
+        request: Request,
     },
     /// The disk has become too full for new recordings, or has room again.
     DiskFull(bool),
@@ -392,7 +403,7 @@ pub struct Switch {
     stopped: bool,
     entries: u64,
     next_id: u64,
-    next_call: u64,
+    ids: Ids,
     next_seq: Seq,
     pub(crate) random: u64,
     /// Makes the keys in our session descriptions.
@@ -423,7 +434,7 @@ impl Switch {
         let mut switch = Self {
             sip: Endpoint::new(config.sip.clone()),
             queue: Engine::new(WAITING_MAX),
-            next_call: config.first_call,
+            ids: Ids::new(config.first_call, config.seed.rotate_left(17) ^ 0xa076_1d64_78bd_642f),
             next_seq: config.first_seq,
             random: config.seed | 1,
             keys: KeyGenerator::new(config.srtp.seed),
@@ -514,6 +525,7 @@ impl Switch {
             Input::Media(event) => self.on_media(now, event),
             Input::Command { token, command } => self.on_command(now, token, command),
             Input::Query { token, query } => self.on_query(now, token, query),
+            Input::Request { token, asker, request } => self.on_request(now, token, asker, request),
             Input::Committed(call) => self.committed(now, call),
             Input::DiskFull(full) => self.disk_full(now, full),
             Input::RecordingsFail(fail) => self.set_recordings_fail(now, fail),
@@ -662,15 +674,14 @@ impl Switch {
         PlayId(self.fresh())
     }
 
-    pub(crate) fn fresh_call(&mut self) -> CallId {
-        let id = CallId(self.next_call);
-        self.next_call += 1;
-        id
+    pub(crate) fn fresh_call(&mut self, now: Now) -> CallId {
+        let since_start = now.mono.since(self.started.mono).as_micros();
+        CallId(self.ids.next(u64::try_from(since_start).unwrap_or(u64::MAX)))
     }
 
     /// From the same counter: no id of a work item is one of a call.
-    pub(crate) fn fresh_work(&mut self) -> WorkItemId {
-        WorkItemId(self.fresh_call().0)
+    pub(crate) fn fresh_work(&mut self, now: Now) -> WorkItemId {
+        WorkItemId(self.fresh_call(now).0)
     }
 
     /// A pseudo-random number, for weighted choices only.

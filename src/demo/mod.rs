@@ -22,7 +22,7 @@ use crate::core::control::{Command, Query, Reply, Status};
 use crate::core::fault::Fault;
 use crate::core::tenant::{self, Provision};
 use crate::edge::clock::Clock;
-use crate::edge::console::ControlRequest;
+use crate::edge::console::Request;
 use crate::edge::logging::Logging;
 use crate::edge::store::{CdrFilter, Reader, StoreError};
 use crate::proto::sip::Transport;
@@ -125,8 +125,8 @@ pub fn run(options: &DemoOptions, stop: impl FnOnce() + Send + 'static) -> Resul
     let played = smol::block_on(executor.run(smol::future::or(played, interrupted)));
     if let Err(error) = played {
         // The second order ends the calls in progress.
-        appliance.ask(ControlRequest::Command(Command::Stop));
-        appliance.ask(ControlRequest::Command(Command::Stop));
+        appliance.ask(Request::Command(Command::Stop));
+        appliance.ask(Request::Command(Command::Stop));
         appliance.wait().map_err(DemoError::Run)?;
         return Err(error);
     }
@@ -146,7 +146,7 @@ pub fn run(options: &DemoOptions, stop: impl FnOnce() + Send + 'static) -> Resul
     }
     stage.over.set(true);
     smol::block_on(executor.run(smol::Timer::after(GOODBYE)));
-    appliance.ask(ControlRequest::Command(Command::Stop));
+    appliance.ask(Request::Command(Command::Stop));
     appliance.wait().map_err(DemoError::Run)?;
     Ok(summary)
 }
@@ -228,7 +228,7 @@ async fn play<'a>(
 /// The status once all calls have ended and all records are written.
 fn settled(appliance: &Appliance) -> Result<Status, DemoError> {
     for _ in 0..100 {
-        let Some(Reply::Status(status)) = appliance.ask(ControlRequest::Query(Query::Status)) else {
+        let Some(Reply::Status(status)) = appliance.ask(Request::Query(Query::Status)) else {
             return Err(DemoError::Gone);
         };
         if status.calls == 0 {
@@ -236,7 +236,7 @@ fn settled(appliance: &Appliance) -> Result<Status, DemoError> {
         }
         smol::block_on(async { smol::Timer::after(Duration::from_millis(50)).await });
     }
-    match appliance.ask(ControlRequest::Query(Query::Status)) {
+    match appliance.ask(Request::Query(Query::Status)) {
         Some(Reply::Status(status)) => Ok(*status),
         _ => Err(DemoError::Gone),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cordboard::core::control::{Command, Query};
 use cordboard::edge::clock::wall;
-use cordboard::edge::console::ControlRequest;
+use cordboard::edge::console::Request;
 
 use crate::phone::{Habit, Phone, State};
 use crate::site::{Site, agent, during, enqueue, flow, queue, until};
@@ -61,7 +61,7 @@ fn no_agent_gets_two_offers_however_orders_and_calls_cross() {
             _ => Command::Resume { tenant, agent },
         };
         // Many are refused: one cannot resume who is signed out.
-        drop(live.0.ask(ControlRequest::Command(order)));
+        drop(live.0.ask(Request::Command(order)));
     };
     during(Duration::from_secs(8), || {
         if calls < 400 {
@@ -85,7 +85,7 @@ fn no_agent_gets_two_offers_however_orders_and_calls_cross() {
     assert_eq!(status.offered, calls);
     assert!(most_at_once <= 1, "a phone had {most_at_once} calls at once");
     assert!(status.answered > 5, "too little went through: {status:?}");
-    assert!(live.0.ask(ControlRequest::Query(Query::Queues)).is_some());
+    assert!(live.0.ask(Request::Query(Query::Queues)).is_some());
     live.stop();
     assert_eq!(site.cdrs().iter().filter(|c| c.ended_at.is_some()).count() as u64, calls);
 }

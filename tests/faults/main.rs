@@ -25,4 +25,5 @@ mod serial;
 mod site;
 mod stop;
 mod tones;
+mod users;
 mod works;

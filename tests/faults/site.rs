@@ -13,7 +13,7 @@ use cordboard::core::control::{AgentView, Command, Query, Reply, Status};
 use cordboard::core::journal::Cdr;
 use cordboard::core::tenant::{self, Provision};
 use cordboard::edge::clock::Clock;
-use cordboard::edge::console::ControlRequest;
+use cordboard::edge::console::Request;
 use cordboard::edge::store::{CdrFilter, Reader};
 
 /// Longest wait for anything. Only a failing test waits so long.
@@ -185,11 +185,11 @@ pub struct Live(pub Appliance);
 
 impl Live {
     pub fn query(&self, query: Query) -> Reply {
-        self.0.ask(ControlRequest::Query(query)).expect("the appliance is there")
+        self.0.ask(Request::Query(query)).expect("the appliance is there")
     }
 
     pub fn command(&self, command: Command) -> Reply {
-        self.0.ask(ControlRequest::Command(command)).expect("the appliance is there")
+        self.0.ask(Request::Command(command)).expect("the appliance is there")
     }
 
     pub fn status(&self) -> Status {
@@ -221,7 +221,7 @@ impl Live {
     /// Ends all calls and waits for the end.
     pub fn stop(self) {
         self.command(Command::Stop);
-        self.0.ask(ControlRequest::Command(Command::Stop));
+        self.0.ask(Request::Command(Command::Stop));
         self.0.wait().unwrap();
     }
 }

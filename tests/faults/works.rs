@@ -37,7 +37,7 @@ fn open(client: &mut Client) -> Option<Vec<WorkView>> {
     let mut all: Vec<WorkView> = Vec::new();
     loop {
         let after = all.last().map(|view| view.id);
-        match client.query(&Query::Works { tenant: None, queue: None, state: None, after }).ok()? {
+        match client.query(&Query::Works { tenant: None, queue: None, state: None, after, agent: None }).ok()? {
             Reply::Works { works, more } => {
                 all.extend(works);
                 if !more {

@@ -6,7 +6,7 @@ use cordboard::base::{Medium, Redacted, Timestamp, WorkItemId};
 use cordboard::core::contact::{Origin, WorkState};
 use cordboard::core::control::{Command, Query, WorkSpec};
 use cordboard::core::tenant::{check, parse};
-use cordboard::edge::console::{ControlRequest, Line, read_line};
+use cordboard::edge::console::{Line, Request, read_line};
 
 use crate::chance::Chance;
 use crate::fuzz;
@@ -59,7 +59,7 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let locate = Query::Locate { uri: "sips:alice@example.com:5071;transport=tcp".into() };
     let state = Some(WorkState::Waiting);
     let works = [
-        Query::Works { tenant: Some("acme".into()), queue: None, state, after: Some(work) },
+        Query::Works { tenant: Some("acme".into()), queue: None, state, after: Some(work), agent: Some("ana".into()) },
         Query::Circuits { trunk: Some("city".into()) },
         Query::Routes { number: "112".into(), at: Some(Timestamp(9)), tenant: Some("acme".into()) },
         Query::Work { work },
@@ -68,7 +68,16 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     ];
     all.extend(works.iter().map(|q| serde_json::to_vec(q).expect("JSON")));
     all.extend(
-        [Query::Status, Query::Trunks, Query::Bans, locate].iter().map(|q| serde_json::to_vec(q).expect("JSON")),
+        [
+            Query::Status,
+            Query::Whoami,
+            Query::TenantStatus { tenant: "acme".into() },
+            Query::Trunks,
+            Query::Bans,
+            locate,
+        ]
+        .iter()
+        .map(|q| serde_json::to_vec(q).expect("JSON")),
     );
     all.push(br#"{"log":{"module":"net","level":"debug"}}"#.to_vec());
     // The provisioning has most to read.
@@ -90,10 +99,10 @@ const WORDS: &[&[u8]] = &[
 ];
 
 /// What was read is written and read to the same.
-fn check_again(request: &ControlRequest) {
+fn check_again(request: &Request) {
     let line = match request {
-        ControlRequest::Command(command) => serde_json::to_vec(command),
-        ControlRequest::Query(query) => serde_json::to_vec(query),
+        Request::Command(command) => serde_json::to_vec(command),
+        Request::Query(query) => serde_json::to_vec(query),
     };
     match read_line(&line.expect("JSON")) {
         Ok(Line::Request(again)) => assert_eq!(*again, *request),
@@ -109,7 +118,7 @@ fn target(mut chance: Chance<'_>) {
     match read_line(&line) {
         Ok(Line::Request(request)) => {
             check_again(&request);
-            if let ControlRequest::Command(Command::Provision { provision }) = *request
+            if let Request::Command(Command::Provision { provision }) = *request
                 && check(&provision).is_empty()
             {
                 provision::check_sound(&provision);

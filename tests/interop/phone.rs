@@ -13,7 +13,7 @@ use cordboard::core::control::{Command as Order, Query, Reply, Status};
 use cordboard::core::journal::Cdr;
 use cordboard::core::tenant;
 use cordboard::dsp::reference::{Recognizer, ReferenceSignal};
-use cordboard::edge::console::ControlRequest;
+use cordboard::edge::console::Request;
 use cordboard::edge::store::{CdrFilter, Reader};
 use cordboard_hal_sim::{FarEventKind, SimControl};
 use rustix::process::Signal;
@@ -153,7 +153,7 @@ impl Inside {
     }
 
     fn status(&self) -> Status {
-        match self.appliance.ask(ControlRequest::Query(Query::Status)) {
+        match self.appliance.ask(Request::Query(Query::Status)) {
             Some(Reply::Status(status)) => *status,
             other => panic!("{other:?}"),
         }
@@ -161,7 +161,7 @@ impl Inside {
 
     /// Ends the appliance and takes all records.
     fn stop(self, place: &Place) -> Vec<Cdr> {
-        assert!(self.appliance.ask(ControlRequest::Command(Order::Stop)).is_some());
+        assert!(self.appliance.ask(Request::Command(Order::Stop)).is_some());
         self.appliance.wait().unwrap();
         let reader = Reader::open(&place.data()).unwrap();
         reader.cdrs(&CdrFilter::default()).map(Result::unwrap).collect()

@@ -90,7 +90,7 @@ fn heard(desk: &Desk, prompt: &str) -> usize {
 }
 
 pub fn views(desk: &mut Desk) -> Vec<WorkView> {
-    match desk.query(Query::Works { tenant: None, queue: None, state: None, after: None }) {
+    match desk.query(Query::Works { tenant: None, queue: None, state: None, after: None, agent: None }) {
         Reply::Works { works, .. } => works.into_iter().filter(|view| view.callback.is_some()).collect(),
         other => panic!("{other:?}"),
     }
@@ -310,7 +310,7 @@ fn the_client_is_dialled_once_the_try_is_durable_and_a_kill_makes_no_second_call
     desk.disk_refuses(false);
     assert_eq!(dialled(&desk), 1);
     // Killed while the client's phone rings.
-    desk.restart(2, 1 << 20);
+    desk.restart(2);
     desk.forget(Party::Phones);
     let view = wish(&mut desk);
     assert_eq!((view.state, view.callback.map(|callback| callback.tries)), (WorkState::Scheduled, Some(1)));
@@ -320,7 +320,7 @@ fn the_client_is_dialled_once_the_try_is_durable_and_a_kill_makes_no_second_call
     desk.agent_answers("ana");
     assert_eq!(dialled(&desk), 2, "the second of two");
     // And killed again: the rule allows no third.
-    desk.restart(3, 1 << 21);
+    desk.restart(3);
     assert!(views(&mut desk).is_empty());
     assert_eq!(on_record(&desk).outcome, Some(Outcome::Unreached));
 }
@@ -329,13 +329,13 @@ fn the_client_is_dialled_once_the_try_is_durable_and_a_kill_makes_no_second_call
 fn a_kill_while_they_talk_ends_the_wish_and_one_while_it_waits_keeps_its_place() {
     let mut desk = desk();
     asks(&mut desk, 40, '1');
-    desk.restart(2, 1 << 20);
+    desk.restart(2);
     let view = wish(&mut desk);
     assert_eq!((view.state, view.position, view.waited_s), (WorkState::Waiting, Some(1), 44));
     sign(&mut desk, "ana", true);
     // Killed while ana's phone rings: nobody was called.
     assert!(desk.rings(Party::Phones, "ana").is_some());
-    desk.restart(3, 1 << 21);
+    desk.restart(3);
     desk.forget(Party::Phones);
     desk.forget(Party::Carrier);
     desk.seconds(1);
@@ -346,7 +346,7 @@ fn a_kill_while_they_talk_ends_the_wish_and_one_while_it_waits_keeps_its_place()
     let client = ring_client(&mut desk);
     desk.accept(Party::Carrier, client);
     desk.seconds(2);
-    desk.restart(4, 1 << 22);
+    desk.restart(4);
     assert!(views(&mut desk).is_empty());
     assert_eq!((on_record(&desk).outcome, dialled(&desk)), (Some(Outcome::Completed), 1));
 }
@@ -418,7 +418,8 @@ fn a_caller_who_leaves_by_a_key_and_comes_back_keeps_its_place() {
     desk.seconds(30);
     key(&mut desk, '3');
     desk.seconds(2);
-    let Reply::Works { works, .. } = desk.query(Query::Works { tenant: None, queue: None, state: None, after: None })
+    let Reply::Works { works, .. } =
+        desk.query(Query::Works { tenant: None, queue: None, state: None, after: None, agent: None })
     else {
         panic!("the items")
     };
@@ -439,7 +440,7 @@ fn a_client_who_calls_in_has_its_place_and_settles_the_wish_or_leaves_it_as_it_w
         assert!(wished.state == WorkState::Waiting && wished.position.is_none());
         assert!(wished.callback.is_some_and(|callback| callback.rests));
         let Reply::Works { works, .. } =
-            desk.query(Query::Works { tenant: None, queue: None, state: None, after: None })
+            desk.query(Query::Works { tenant: None, queue: None, state: None, after: None, agent: None })
         else {
             panic!("the items")
         };
@@ -544,7 +545,7 @@ fn a_wish_outwaits_the_patience_of_its_queue_and_is_no_ones_after_a_stop() {
     sign(&mut desk, "ana", true);
     desk.seconds(1);
     assert!(desk.rings(Party::Phones, "ana").is_none(), "nobody is rung while it stops");
-    desk.restart(2, 1 << 20);
+    desk.restart(2);
     desk.seconds(1);
     desk.agent_answers("ana");
     assert_eq!(dialled(&desk), 1);

@@ -99,7 +99,8 @@ fn busy(seed: u64) -> Busy {
 
 /// Something happens to a work item that is no call.
 fn work(walk: &mut Walk) {
-    let views = match walk.desk.query(Query::Works { tenant: None, queue: None, state: None, after: None }) {
+    let views = match walk.desk.query(Query::Works { tenant: None, queue: None, state: None, after: None, agent: None })
+    {
         Reply::Works { works, .. } => works,
         other => panic!("{other:?}"),
     };
@@ -200,7 +201,10 @@ fn check_works(dir: &Path, model: &Disk, recovered: &Recovered, what: &str) {
 fn check_restored_works(switch: &mut Switch, now: Now, found: &Recovered, what: &str) -> BTreeSet<String> {
     switch.handle(
         now,
-        Input::Query { token: 2, query: Query::Works { tenant: None, queue: None, state: None, after: None } },
+        Input::Query {
+            token: 2,
+            query: Query::Works { tenant: None, queue: None, state: None, after: None, agent: None },
+        },
     );
     let all: Vec<Output> = std::iter::from_fn(|| switch.poll_output()).collect();
     let ended = |o: &Output| match o {

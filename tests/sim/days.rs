@@ -155,8 +155,8 @@ impl Day {
     fn killed(&mut self) {
         let stored = ["ana", "ben"].map(|name| (name, self.desk().disk.agent("acme", name)));
         self.lives += 1;
-        let (seed, lives) = (self.seed ^ self.lives, self.lives);
-        self.desk().restart(seed, lives << 20);
+        let seed = self.seed ^ self.lives;
+        self.desk().restart(seed);
         if self.span_down {
             self.span(true);
         }

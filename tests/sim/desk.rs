@@ -88,6 +88,8 @@ pub struct Desk {
     pub agents: HashMap<String, (AgentStatus, String)>,
     pub replies: Vec<Reply>,
     pub stopped: bool,
+    /// Starts after the first.
+    lives: u64,
     /// What we asked of DNS, unanswered.
     pub asked: Vec<Question>,
     /// What we sent to addresses that no party has.
@@ -139,6 +141,9 @@ fn endpoint(seed: u64) -> EndpointConfig {
     EndpointConfig { realm, user_agent, seed, sessions_max: 10_000, bindings_max: 100 }
 }
 
+/// When a desk begins.
+const START: Timestamp = Timestamp(1_800_000_000_000);
+
 pub fn config(seed: u64, first_call: u64, first_seq: Seq) -> Config {
     Config {
         first_call,
@@ -174,7 +179,7 @@ impl Desk {
 
     /// As `new`, with so many RTP sockets and no more.
     pub fn with_sockets(seed: u64, provision: Provision, sockets_left: u16) -> Self {
-        let now = Now { mono: Instant::from_micros(1), wall: Timestamp(1_800_000_000_000) };
+        let now = Now { mono: Instant::from_micros(1), wall: START };
         let config = config(seed, 1, 1);
         let circuits = (1..=24).map(|timeslot| {
             let config = em_wink::Config { glare_role: em_wink::GlareRole::Hold, ..Default::default() };
@@ -192,6 +197,7 @@ impl Desk {
             agents: HashMap::new(),
             replies: Vec::new(),
             stopped: false,
+            lives: 0,
             asked: Vec::new(),
             strays: Vec::new(),
             calls_out: Vec::new(),
@@ -430,7 +436,10 @@ impl Desk {
     }
 
     /// The process is killed and started again: sockets, ports and timers are gone, circuits on-hook, peers go on.
-    pub fn restart(&mut self, seed: u64, first_call: u64) {
+    pub fn restart(&mut self, seed: u64) {
+        self.lives += 1;
+        let lived_ms = u64::try_from(self.now.wall.0 - START.0).expect("time goes on") + self.lives;
+        let first_call = lived_ms << 20;
         let (first_seq, agents, bindings) = self.disk.recover(self.now.wall);
         self.ports.clear();
         self.told.clear();
@@ -547,7 +556,7 @@ impl Desk {
 
     // ---- the wires ----
 
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         loop {
             let mut quiet = true;
             while let Some(output) = self.switch.poll_output() {

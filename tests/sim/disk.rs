@@ -92,7 +92,7 @@ impl Disk {
                 );
                 assert_eq!(work.state == WorkState::Ended, work.ended_at.is_some(), "{work:?}");
             }
-            Change::Learned { .. } => {}
+            Change::Learned { .. } | Change::Audited { .. } => {}
             Change::Registered { user, contact, expires_at, .. } => {
                 let binding = Binding { user: user.clone(), contact: contact.clone(), path, expires_at };
                 self.bindings.insert((user, contact), binding);

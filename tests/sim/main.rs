@@ -17,6 +17,7 @@ mod protected;
 mod scripts;
 mod sharing;
 mod sites;
+mod tenants;
 mod walk;
 mod wants;
 mod world;

@@ -513,7 +513,7 @@ fn an_agent_is_rung_where_it_signed_in_until_it_signs_out() {
 fn a_seat_outlasts_a_restart_and_not_its_site() {
     let mut desk = ana_elsewhere();
     assert_eq!(sign_in_at(&mut desk, Some("berlin"), Some("94799"), None), Reply::Done);
-    desk.restart(2, 1_000);
+    desk.restart(2);
     assert_eq!(seated(&mut desk), ("berlin".to_owned(), "extension 84799".to_owned()));
     desk.client("100");
     desk.seconds(1);
@@ -523,7 +523,7 @@ fn a_seat_outlasts_a_restart_and_not_its_site() {
     p.site.clear();
     desk.command(Command::Provision { provision: Box::new(p) });
     assert_eq!(seated(&mut desk), (String::new(), String::new()));
-    desk.restart(3, 2_000);
+    desk.restart(3);
     assert_eq!(seated(&mut desk), (String::new(), String::new()));
 }
 
@@ -617,7 +617,7 @@ fn storm(seed: u64) {
                 let (tenant, agent) = ("acme".to_owned(), ["ana", "ben"][roll(2) as usize].to_owned());
                 desk.command(Command::SignIn { tenant, agent });
             }
-            _ if step == 60 && roll(2) == 0 => desk.restart(seed, 1_000),
+            _ if step == 60 && roll(2) == 0 => desk.restart(seed),
             _ => {}
         }
         desk.pass(std::time::Duration::from_millis(200 + 100 * roll(60)));

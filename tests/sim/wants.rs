@@ -56,7 +56,7 @@ fn who_met_an_agent_last_meets_the_same_again() {
     meets(&mut desk, "5550001", "ben");
     meets(&mut desk, "5550002", "ana");
     // The process is killed: what was known of clients is still there.
-    desk.restart(7, 1 << 20);
+    desk.restart(7);
     desk.seconds(60);
     meets(&mut desk, "5550001", "ben");
     meets(&mut desk, "5550002", "ana");

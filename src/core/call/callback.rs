@@ -66,6 +66,9 @@ impl Switch {
         // Callers' numbers begin with a plus where they are international; a prefix before it is meant for a trunk.
         let number: String = number.char_indices().filter(|(at, c)| *at == 0 || *c != '+').map(|(_, c)| c).collect();
         let result = self.wish_of(now, call, (queue, &number), due_at);
+        if let (Err(unwanted), Some(call)) = (&result, self.calls.get(&call)) {
+            self.works.count_refused(&call.cdr.tenant, *unwanted);
+        }
         let (what, result) = match result {
             Ok((id, result)) => (id.to_string(), result),
             Err(unwanted) if unwanted.is_full() => (unwanted.to_string(), CallbackResult::Full),
@@ -103,7 +106,7 @@ impl Switch {
         }
         let entry = self.directory.queue_by_name(tenant, queue).map(|entry| entry.id).ok_or(Unwanted::NoQueue)?;
         let attributes = self.attributes_of(call);
-        let id = self.fresh_work();
+        let id = self.fresh_work(now);
         let c = self.calls.get_mut(&call).ok_or(Unwanted::NoQueue)?;
         let stood = c.stood.take_if(|stood| stood.queue == entry);
         let waited = stood.map_or(Duration::ZERO, |stood| stood.waited + now.mono.since(stood.left));

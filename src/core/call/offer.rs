@@ -48,7 +48,7 @@ impl Switch {
         let Some(queue) = queue else {
             return self.feed_flow(now, call, FlowInput::Dequeued(QueueExit::Unknown));
         };
-        let item = self.fresh_work();
+        let item = self.fresh_work(now);
         let place = self.place_of(now, call, queue);
         let entry = Entry { waited: place.unwrap_or_default(), ..self.voice_entry(now, call, queue) };
         let taken = match place {

@@ -53,7 +53,7 @@ impl Switch {
         origin: Origin,
         client: LegId,
     ) -> CallId {
-        let id = self.fresh_call();
+        let id = self.fresh_call(now);
         let trace = origin.trace.unwrap_or_else(|| Trace::new(self.config.seed, id));
         let origin = Origin { trace: Some(trace), ..origin };
         let cdr = Cdr {

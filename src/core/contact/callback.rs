@@ -94,6 +94,8 @@ pub enum Unwanted {
     AskerFull,
     /// The tenant has as many open wishes as it may.
     TenantFull,
+    /// The tenant has as many open work items as its quota says.
+    Quota(u32),
     /// The queue is full.
     QueueFull,
     /// There is no room for more work items, or the disk is behind.
@@ -103,7 +105,10 @@ pub enum Unwanted {
 impl Unwanted {
     /// Whether another time may be better.
     pub const fn is_full(self) -> bool {
-        matches!(self, Self::NumberFull | Self::AskerFull | Self::TenantFull | Self::QueueFull | Self::Full)
+        matches!(
+            self,
+            Self::NumberFull | Self::AskerFull | Self::TenantFull | Self::Quota(_) | Self::QueueFull | Self::Full
+        )
     }
 }
 
@@ -129,6 +134,9 @@ impl fmt::Display for Unwanted {
                 )
             }
             Self::TenantFull => write!(f, "the tenant has {WISHES_MAX} open call-backs, and may not have more"),
+            Self::Quota(most) => {
+                write!(f, "the tenant has a quota of {most} open work items; complete or cancel some first")
+            }
             Self::QueueFull => f.write_str("the queue is full; try again later, or another queue"),
             Self::Full => f.write_str("there is no room for it, or the disk is behind; try again later"),
         }
@@ -173,7 +181,7 @@ impl Wishes {
         self.by_digits.get(&digits(number)).into_iter().flatten().copied()
     }
 
-    fn of_tenant(&self, tenant: &str) -> usize {
+    pub(super) fn of_tenant(&self, tenant: &str) -> usize {
         self.by_tenant.get(tenant).copied().unwrap_or(0)
     }
 
@@ -232,7 +240,7 @@ impl Switch {
             None if of_number.len() >= WISHES_OF_NUMBER_MAX => Err(Unwanted::NumberFull),
             None if self.works.wishes.of_tenant(name) >= WISHES_MAX => Err(Unwanted::TenantFull),
             None if self.store_is_behind || self.works.len() >= WORKS_MAX => Err(Unwanted::Full),
-            None => Ok(None),
+            None => self.has_work_left(name).map(|()| None),
         }
     }
 

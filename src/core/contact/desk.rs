@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attribute::{AGENT_ATTRIBUTE, ATTRIBUTES_MAX, Attributes, Value};
-use super::callback::{Callback, Wishes};
+use super::callback::{Callback, Unwanted, Wishes};
 use super::discovery::{DISCOVERIES_MAX, Discovery, Origin};
 use super::modifier::{Mode, Modifier};
 use super::view::WorkSpec;
@@ -31,6 +31,7 @@ use crate::base::{CallId, DialString, Instant, Medium, Now, OfferId, Redacted, T
 use crate::core::journal::Change;
 use crate::core::queue::{EnqueueError, Entry, OfferEnd};
 use crate::core::switch::Switch;
+use crate::core::tenant::access;
 
 /// Most work items that have not ended: those that wait, those in hand and those whose time has not come.
 pub(crate) const WORKS_MAX: usize = 200_000;
@@ -78,8 +79,12 @@ pub(crate) struct Items {
     /// Items, calls among them, that no agent could ever take, and their queues, with how many of each.
     pub(super) unservable: BTreeMap<WorkItemId, Arc<str>>,
     pub(super) unservable_in: BTreeMap<Arc<str>, usize>,
+    /// How many each tenant has.
+    by_tenant: HashMap<String, usize>,
     /// Refused for want of room.
     pub refused: u64,
+    /// Refused because the tenant has as many as it may.
+    over_quota: HashMap<String, u64>,
 }
 
 impl Items {
@@ -114,6 +119,7 @@ impl Items {
     pub(super) fn insert(&mut self, work: Work) {
         let id = work.id;
         self.wishes.set(&work, true);
+        *self.by_tenant.entry(work.tenant.clone()).or_default() += 1;
         let item = Item { work, offer: None, stale: false, escalates: false, call: None, rests: false };
         self.all.insert(id, item);
         self.schedule(id);
@@ -133,6 +139,28 @@ impl Items {
         }
     }
 
+    /// How many of a tenant have not ended.
+    pub fn of_tenant(&self, tenant: &str) -> usize {
+        self.by_tenant.get(tenant).copied().unwrap_or(0)
+    }
+
+    /// How many wishes of a tenant are open.
+    pub fn wishes_of(&self, tenant: &str) -> usize {
+        self.wishes.of_tenant(tenant)
+    }
+
+    /// A tenant was refused one; counted where it has as many as it may.
+    pub fn count_refused(&mut self, tenant: &str, why: Unwanted) {
+        if let Unwanted::Quota(_) = why {
+            *self.over_quota.entry(tenant.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// How often a tenant was refused one because it has as many as it may.
+    pub fn refused_of(&self, tenant: &str) -> u64 {
+        self.over_quota.get(tenant).copied().unwrap_or(0)
+    }
+
     /// How many wishes are open, and the most that a tenant has.
     pub fn wishes_count(&self) -> (usize, usize) {
         self.wishes.count()
@@ -148,6 +176,11 @@ impl Items {
     pub(super) fn remove(&mut self, id: WorkItemId) -> Option<Item> {
         self.end_offer(id);
         let item = self.all.remove(&id)?;
+        let left = self.by_tenant.get(&item.work.tenant).map_or(0, |count| count.saturating_sub(1));
+        match left {
+            0 => drop(self.by_tenant.remove(&item.work.tenant)),
+            left => drop(self.by_tenant.insert(item.work.tenant.clone(), left)),
+        }
         self.wishes.set(&item.work, false);
         self.scheduled.remove(&(item.work.wakes_at(), id));
         Some(item)
@@ -219,12 +252,16 @@ impl Switch {
         if let Some(known) = self.known_wish(&spec)? {
             return Ok((known, true));
         }
+        if let Err(full) = self.has_work_left(&spec.tenant) {
+            self.works.count_refused(&spec.tenant, full);
+            return Err(full.to_string());
+        }
         if self.store_is_behind || self.works.len() >= WORKS_MAX {
             self.works.refused += 1;
             let what = if self.store_is_behind { "the disk is behind" } else { "there is room for no more work items" };
             return Err(format!("{what}; try again later"));
         }
-        let id = self.fresh_work();
+        let id = self.fresh_work(now);
         let (mut work, entry) = self.read_spec(now, id, spec)?;
         work.record(now.wall, "added", work.queue.clone());
         if work.state == WorkState::Waiting {
@@ -237,11 +274,13 @@ impl Switch {
     }
 
     /// The open wish that a described one joins.
-    fn known_wish(&self, spec: &WorkSpec) -> Result<Option<WorkItemId>, String> {
+    fn known_wish(&mut self, spec: &WorkSpec) -> Result<Option<WorkItemId>, String> {
         let Some(number) = &spec.callback else { return Ok(None) };
         let tenant = self.tenant_named(&spec.tenant)?;
         let known = self.check_wish(tenant, &spec.queue, number.expose());
-        known.map_err(|unwanted| format!("no call-back from {}/{}: {unwanted}", spec.tenant, spec.queue))
+        known
+            .inspect_err(|unwanted| self.works.count_refused(&spec.tenant, *unwanted))
+            .map_err(|unwanted| format!("no call-back from {}/{}: {unwanted}", spec.tenant, spec.queue))
     }
 
     fn new_callback(&self, tenant: TenantId, number: Redacted<String>) -> Callback {
@@ -495,7 +534,7 @@ impl Switch {
     pub(super) fn open_item(&self, id: WorkItemId) -> Result<&Item, String> {
         self.works.get(id).ok_or_else(|| match self.call_of_work(id) {
             Some(call) => format!("work item {id} is call {call}, which is answered and ended by phone"),
-            None => format!("no work item {id} is open; `cordboard work list` shows those that are"),
+            None => access::no_work(id),
         })
     }
 }

@@ -8,13 +8,14 @@ use crate::base::{AgentId, Medium, Now, QueueId, TenantId, TraitId, WorkItemId};
 use crate::core::fault::did_you_mean;
 use crate::core::queue::Entry;
 use crate::core::switch::Switch;
+use crate::core::tenant::access;
 use crate::core::tenant::directory::Resolved;
 use crate::core::tenant::provision::Unservable;
 
 impl Switch {
     pub(super) fn tenant_named(&self, name: &str) -> Result<TenantId, String> {
         let found = self.directory.tenant_by_name(name).map(|tenant| tenant.id);
-        found.ok_or_else(|| format!("no tenant {name:?} is provisioned; see `cordboard tenant list`"))
+        found.ok_or_else(|| access::no_tenant(name))
     }
 
     pub(super) fn queue_named(&self, tenant: TenantId, tenant_name: &str, name: &str) -> Result<QueueId, String> {
@@ -24,7 +25,7 @@ impl Switch {
 
     pub(super) fn agent_named(&self, tenant: TenantId, tenant_name: &str, name: &str) -> Result<AgentId, String> {
         let found = self.directory.agent_by_name(tenant, name).map(|agent| agent.id);
-        found.ok_or_else(|| format!("no agent {tenant_name}/{name} is provisioned; see `cordboard agent list`"))
+        found.ok_or_else(|| access::no_agent(tenant_name, name))
     }
 
     /// The kind of value that an attribute of the tenant has.

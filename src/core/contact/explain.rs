@@ -10,6 +10,7 @@ use crate::core::call::{Call, CallState};
 use crate::core::journal::AgentStatus;
 use crate::core::queue::{Appraisal, Candidate, Hold, Unfit, Verdict};
 use crate::core::switch::Switch;
+use crate::core::tenant::access::full_agent;
 
 /// Most items in one answer.
 pub(crate) const VIEWS_MAX: usize = 1_000;
@@ -17,12 +18,17 @@ pub(crate) const VIEWS_MAX: usize = 1_000;
 /// Most agents in one explanation.
 const CANDIDATES_MAX: usize = 200;
 
+/// `TENANT/NAME` of the agent who is asked or has it.
+pub(crate) fn of_agent(work: &Work) -> Option<String> {
+    work.agent.as_deref().map(|called| full_agent(&work.tenant, called))
+}
+
 impl Switch {
     /// Open items by id, calls in queues and in the hands of agents among them; and whether there are more.
     pub(crate) fn work_views(
         &self,
         now: Now,
-        (tenant, queue, state): (Option<&str>, Option<&str>, Option<WorkState>),
+        (tenant, queue, state, agent): (Option<&str>, Option<&str>, Option<WorkState>, Option<&str>),
         after: Option<WorkItemId>,
     ) -> (Vec<WorkView>, bool) {
         let after = after.unwrap_or(WorkItemId(0));
@@ -30,12 +36,14 @@ impl Switch {
             tenant.is_none_or(|name| work.tenant == name)
                 && queue.is_none_or(|name| work.queue == name)
                 && state.is_none_or(|state| work.state == state)
+                && agent.is_none_or(|name| of_agent(work).as_deref() == Some(name))
         };
         let wanted = |&(id, call): &(WorkItemId, &Call)| {
             id > after
                 && tenant.is_none_or(|name| call.cdr.tenant == name)
                 && queue.is_none_or(|name| self.queue_of_call(call) == name)
                 && state.is_none_or(|state| self.state_of_call(id, call).0 == state)
+                && agent.is_none_or(|name| of_agent(&self.outline_of_call(id, call)).as_deref() == Some(name))
         };
         let calls: BTreeMap<WorkItemId, &Call> = self.works_of_calls().filter(wanted).collect();
         let mut calls = calls.into_iter().map(|(id, call)| self.outline_of_call(id, call)).peekable();
@@ -95,6 +103,18 @@ impl Switch {
         match call {
             Some(call) => Ok(self.work_of_call(id, call)),
             None => self.open_item(id).map(|item| item.work.clone()),
+        }
+    }
+
+    /// Whose an open item is, or the call that it is: the tenant's name, and `TENANT/NAME` of the agent who is asked or has it.
+    pub(crate) fn owner_of_work(&self, id: WorkItemId) -> Option<(String, Option<String>)> {
+        let owner = |work: &Work| (work.tenant.clone(), of_agent(work));
+        match self.works.get(id) {
+            Some(item) => Some(owner(&item.work)),
+            None => {
+                let call = self.calls.get(&self.call_of_work(id)?)?;
+                Some(owner(&self.outline_of_call(id, call)))
+            }
         }
     }
 

@@ -216,7 +216,7 @@ impl Bench {
     }
 
     fn works(&mut self) -> Vec<WorkView> {
-        match self.query(Query::Works { tenant: None, queue: None, state: None, after: None }) {
+        match self.query(Query::Works { tenant: None, queue: None, state: None, after: None, agent: None }) {
             Reply::Works { works, more: false } => works,
             other => panic!("{other:?}"),
         }
@@ -239,7 +239,7 @@ impl Bench {
         self.changes.retain(|(at, _)| *at <= seq);
         let (agents, works) = left(self.changes.iter().map(|(_, change)| change));
         self.restarts += 1;
-        let config = config(self.restarts << 30, seq + 1);
+        let config = config(self.restarts << 50, seq + 1);
         self.switch = Switch::recover(self.now, config, provision, &agents, vec![], works, vec![]);
         self.drain();
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::core::tenant::provision::{
-    Agent, Attribute, Card, Flow, Number, Provision, Queue, Site, Skill, Span, Tenant, Trunk,
+    Agent, Attribute, Card, Flow, Number, Provision, Queue, Site, Skill, Span, Tenant, Trunk, User,
 };
 
 /// Longest value shown, in characters.
@@ -42,7 +42,8 @@ pub enum Action {
 }
 
 /// Settings, and entries whole (no field named), that are read when the appliance starts and not again.
-const AT_START: [(&str, &[&str]); 4] = [
+const AT_START: [(&str, &[&str]); 5] = [
+    ("access", &["socket"]),
     ("sip", &["listen", "realm"]),
     ("media", &["address", "address6", "port_min", "port_max"]),
     ("card", &[]),
@@ -85,6 +86,7 @@ pub fn diff(old: &Provision, new: &Provision) -> Vec<Difference> {
     single("media", &old.media, &new.media, &mut differences);
     single("admission", &old.admission, &new.admission, &mut differences);
     single("node", &old.node, &new.node, &mut differences);
+    single("access", &old.access, &new.access, &mut differences);
     many(&old.card, &new.card, &mut differences);
     many(&old.trunk, &new.trunk, &mut differences);
     many(&old.span, &new.span, &mut differences);
@@ -93,6 +95,7 @@ pub fn diff(old: &Provision, new: &Provision) -> Vec<Difference> {
     many(&old.skill, &new.skill, &mut differences);
     many(&old.attribute, &new.attribute, &mut differences);
     many(&old.agent, &new.agent, &mut differences);
+    many(&old.user, &new.user, &mut differences);
     many(&old.queue, &new.queue, &mut differences);
     many(&old.flow, &new.flow, &mut differences);
     many(&old.number, &new.number, &mut differences);
@@ -128,6 +131,7 @@ entries! {
     Skill "skill" tenant name;
     Attribute "attribute" tenant name;
     Agent "agent" tenant name;
+    User "user" none name;
     Queue "queue" tenant name;
     Flow "flow" tenant name;
     Number "number" none number;

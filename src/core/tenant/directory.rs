@@ -14,9 +14,9 @@ use std::time::Duration;
 
 pub use self::contracts::capacity;
 pub use self::entries::{
-    AgentEntry, AttributeEntry, Callback, CardEntry, ContractEntry, Escalation, FlowEntry, Group, Host, PeerEntry,
-    Presents, QueueEntry, RefusalEntry, SiteEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment, TrunkEntry,
-    TrunkKind,
+    AgentEntry, AttributeEntry, Callback, CardEntry, ContractEntry, Escalation, FlowEntry, Group, Holdings, Host,
+    PeerEntry, Presents, QueueEntry, RefusalEntry, SiteEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment,
+    TrunkEntry, TrunkKind,
 };
 pub use self::rates::{Lead, Rates, foremost};
 pub use self::resolve::{ResolveError, ResolveFault, Resolved, WANTS_MAX};
@@ -24,6 +24,7 @@ pub use self::traits::OwnModifier;
 use self::traits::Traits;
 use crate::base::{AgentId, AttributeId, CardId, FlowId, Medium, QueueId, SiteId, TenantId, TrunkId};
 use crate::core::contact::Slots;
+use crate::core::tenant::access::Principal;
 use crate::core::tenant::expand;
 use crate::core::tenant::provision::{self, CallerId, Provision, Unservable};
 use crate::proto::sip::Transport;
@@ -57,6 +58,7 @@ pub struct Directory {
     numbers: HashMap<String, (TenantId, FlowId)>,
     trunks_by_node: HashMap<String, Vec<TrunkId>>,
     caller_ids: HashMap<TenantId, String>,
+    users: HashMap<String, Principal>,
     number_prefixes: HashSet<String>,
     trunks_by_peer: HashMap<IpAddr, TrunkId>,
     trunks_by_prefix: HashMap<String, Vec<TrunkId>>,
@@ -78,12 +80,14 @@ impl Directory {
         new.add_tenants(provision, old);
         new.add_attributes(provision, old);
         new.add_agents(provision, old);
+        new.add_users(provision);
         new.add_queues(provision, old);
         new.add_flows_and_numbers(provision, old);
         new.add_trunks(provision, old);
         new.add_site_trunks(provision);
         new.add_contracts(provision);
         new.add_cards(provision, old);
+        new.count_holdings(provision);
         new
     }
 
@@ -110,6 +114,11 @@ impl Directory {
     /// All tenants, in the order provisioned.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantEntry> {
         self.tenants.iter()
+    }
+
+    /// The user whose account of the operating system it is.
+    pub fn user_of_account(&self, account: &str) -> Option<&Principal> {
+        self.users.get(account)
     }
 
     /// A site by id.
@@ -285,6 +294,8 @@ impl Directory {
                 not_ready_reasons: tenant.not_ready_reasons.clone(),
                 shown: tenant.caller_id,
                 contract: None,
+                quota: tenant.quota.clone(),
+                holdings: Holdings::default(),
             };
             self.tenants.add(None, &tenant.name, id, entry);
             if let Some(number) = &tenant.caller_number {
@@ -304,6 +315,32 @@ impl Directory {
             };
             self.sites.add(None, &site.name, id, entry);
         }
+    }
+
+    fn count_holdings(&mut self, provision: &Provision) {
+        let mut all: HashMap<TenantId, Holdings> = HashMap::new();
+        self.agents.iter().for_each(|agent| all.entry(agent.tenant).or_default().agents += 1);
+        self.queues.iter().for_each(|queue| all.entry(queue.tenant).or_default().queues += 1);
+        self.flows.iter().for_each(|flow| all.entry(flow.tenant).or_default().flows += 1);
+        self.numbers.values().for_each(|(tenant, _)| all.entry(*tenant).or_default().numbers += 1);
+        for tenant in provision.user.iter().filter_map(|user| self.tenants.id_of(None, user.tenant.as_ref()?)) {
+            all.entry(tenant).or_default().users += 1;
+        }
+        for (tenant, holdings) in all {
+            if let Some(entry) = self.tenants.get_mut(tenant) {
+                entry.holdings = holdings;
+            }
+        }
+    }
+
+    fn add_users(&mut self, provision: &Provision) {
+        let is_there = |who: &Principal| {
+            let tenant = who.tenant.as_ref().map(|tenant| self.tenants.id_of(None, tenant));
+            let agent = who.agent.as_ref().map(|agent| self.agents.id_of(tenant.flatten(), agent));
+            tenant != Some(None) && agent != Some(None)
+        };
+        let users = provision.user.iter().filter_map(|user| Some((user.account.clone(), Principal::of(user)?)));
+        self.users = users.filter(|(_, who)| is_there(who)).collect();
     }
 
     fn add_agents(&mut self, provision: &Provision, old: &Directory) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::core::tenant::provision::Provision;
+use crate::core::tenant::provision::{Access, Provision};
 
 const WITHOUT_SECRETS: &str = "\
 # Passwords and PINs are left out. Add them before applying this file, or export with secrets: whoever has one is
@@ -32,6 +32,9 @@ pub fn export_with_secrets(provision: &Provision) -> String {
     single(&mut text, "media", &provision.media);
     single(&mut text, "admission", &provision.admission);
     single(&mut text, "node", &provision.node);
+    if provision.access != Access::default() {
+        single(&mut text, "access", &provision.access);
+    }
     many(&mut text, "card", &provision.card);
     many(&mut text, "trunk", &provision.trunk);
     many(&mut text, "span", &provision.span);
@@ -40,6 +43,7 @@ pub fn export_with_secrets(provision: &Provision) -> String {
     many(&mut text, "skill", &provision.skill);
     many(&mut text, "attribute", &provision.attribute);
     many(&mut text, "agent", &provision.agent);
+    many(&mut text, "user", &provision.user);
     many(&mut text, "queue", &provision.queue);
     many(&mut text, "flow", &provision.flow);
     many(&mut text, "number", &provision.number);

@@ -148,6 +148,19 @@ pub(super) const ADMISSION: &[Field] = &[
     may("window_s", U32),
 ];
 
+pub(super) const ACCESS: &[Field] = &[may("socket", TEXT)];
+
+const QUOTA: &[Field] = &[
+    may("agents", U32),
+    may("queues", U32),
+    may("flows", U32),
+    may("numbers", U32),
+    may("users", U32),
+    may("works", U32),
+];
+
+const ROLES: &[&str] = &["operator", "auditor", "administrator", "supervisor", "agent"];
+
 const CONTRACT: &[Field] = &[
     Field { name: "trunks", form: Form::Texts, required: true },
     Field { name: "ratio", form: Form::Decimal, required: true },
@@ -259,6 +272,7 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("caller_id", Form::Word(&["caller", "main", "withheld"])),
             may("caller_number", TEXT),
             may("contract", Form::Table(CONTRACT)),
+            may("quota", Form::Table(QUOTA)),
         ],
     ),
     (
@@ -304,6 +318,7 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("srtp_keys", TEXT),
         ],
     ),
+    ("user", &[needs("name"), needs_word("role", ROLES), may("tenant", TEXT), may("agent", TEXT), needs("account")]),
     (
         "queue",
         &[

@@ -3,6 +3,7 @@
 //! [`parse()`] turns a file into a [`Provision`], [`check()`] finds what is wrong in one that came as data, [`diff()`] says
 //! what applying one would change, [`export()`] writes one as a file, and [`Directory`] is what calls are looked up in.
 
+pub mod access;
 mod address;
 pub mod check;
 pub mod diff;

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::core::fault::{self, Fault, Lines, did_you_mean};
 use crate::core::tenant::check::{self, Problem};
 use crate::core::tenant::expand::expand;
-use crate::core::tenant::fields::{ADMISSION, ENTRIES, Field, Form, MEDIA, NODE, SIP};
+use crate::core::tenant::fields::{ACCESS, ADMISSION, ENTRIES, Field, Form, MEDIA, NODE, SIP};
 use crate::core::tenant::provision::{Flow, Provision};
 use crate::core::trunk::admission::Decimal;
 
@@ -155,14 +155,16 @@ impl<'t> Reader<'t> {
                 ("sip", _) => set(&mut provision.sip, self.single(name, SIP, value)),
                 ("admission", _) => set(&mut provision.admission, self.single(name, ADMISSION, value)),
                 ("node", _) => set(&mut provision.node, self.single(name, NODE, value)),
+                ("access", _) => set(&mut provision.access, self.single(name, ACCESS, value)),
                 ("media", _) => set(&mut provision.media, self.single(name, MEDIA, value)),
                 (_, Some((kind, fields))) => {
                     let entries = self.many(kind, fields, value);
                     self.add(&mut provision, kind, entries);
                 }
                 (_, None) => {
-                    let known =
-                        ["sip", "media", "admission", "node"].into_iter().chain(ENTRIES.iter().map(|(kind, _)| *kind));
+                    let known = ["sip", "media", "admission", "node", "access"]
+                        .into_iter()
+                        .chain(ENTRIES.iter().map(|(kind, _)| *kind));
                     self.unknown(at, "the file", name, &known.collect::<Vec<_>>());
                 }
             }
@@ -179,6 +181,7 @@ impl<'t> Reader<'t> {
             "skill" => provision.skill = decode(entries),
             "attribute" => provision.attribute = decode(entries),
             "agent" => provision.agent = decode(entries),
+            "user" => provision.user = decode(entries),
             "queue" => provision.queue = decode(entries),
             "flow" => provision.flow = decode(entries),
             "number" => provision.number = decode(entries),

@@ -4,6 +4,7 @@
 mod agents;
 pub mod node;
 mod trunk;
+mod users;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::agents::{Agent, AgentModifier, PROBE_S, Serves, Site};
 pub use self::node::Node;
 pub use self::trunk::{CallerId, Hours, Hunt, Peer, Shown, Tariff, Trunk};
+pub use self::users::{Access, Quota, Role, User};
 use crate::base::Medium;
 use crate::core::contact::modifier::IMPORTANCE_MAX;
 use crate::core::contact::{Kind, Modifier, Routing};
@@ -35,6 +37,9 @@ pub struct Provision {
     pub admission: Sharing,
     /// This appliance among those that it is joined to.
     pub node: Node,
+    /// How users reach the appliance.
+    #[serde(skip_serializing_if = "is_default")]
+    pub access: Access,
     /// Trunk cards.
     pub card: Vec<Card>,
     /// Spans of cards.
@@ -49,6 +54,8 @@ pub struct Provision {
     pub attribute: Vec<Attribute>,
     /// Agents.
     pub agent: Vec<Agent>,
+    /// Users.
+    pub user: Vec<User>,
     /// Queues.
     pub queue: Vec<Queue>,
     /// Flows.
@@ -339,6 +346,9 @@ pub struct Tenant {
     /// How many calls it may have on shared trunks; as many as there is room for when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Contract>,
+    /// How much it may have.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub quota: Quota,
 }
 
 /// `[[skill]]`: an attribute whose value is a level, and that queues can ask for.

@@ -7,7 +7,8 @@ use crate::core::contact::{Kind, Level, Mode, Modifier, Policy, Routing, Step, V
 use crate::core::tenant::directory::capacity;
 use crate::core::tenant::provision::{
     Agent, AgentModifier, Attribute, CallerId, Card, Contract, Flow, Hunt, Node, Number, PROBE_S, Peer, Provision,
-    Queue, Refusal, Sharing, SharingMode, Shown, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
+    Queue, Quota, Refusal, Role, Sharing, SharingMode, Shown, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk,
+    Unservable, User,
 };
 use crate::core::trunk::admission::Decimal;
 
@@ -63,13 +64,34 @@ pub(crate) fn provision(seed: u64) -> Provision {
             caller_id: r.pick(&Shown::ALL),
             caller_number: None,
             contract: None,
+            quota: Quota {
+                agents: r.maybe(|r| 6 + r.below(9) as u32),
+                works: r.maybe(|r| r.below(9) as u32),
+                ..Quota::default()
+            },
         });
         tenant(&mut r, &mut p, t);
     }
     p.node = Node { name: "here".into(), ..Node::default() };
+    users(&mut r, &mut p);
     trunks(&mut r, &mut p);
     contracts(&mut r, &mut p);
     p
+}
+
+fn users(r: &mut Random, p: &mut Provision) {
+    p.access.socket = r.maybe(|_| "/run/cordboard/users.sock".into());
+    let mut user = |role, tenant: Option<&str>, agent: Option<&str>| {
+        let n = p.user.len();
+        let (tenant, agent) = (tenant.map(String::from), agent.map(String::from));
+        p.user.push(User { name: format!("user-{n}"), role, tenant, agent, account: format!("Acc_{n}") });
+    };
+    user(Role::Operator, None, None);
+    user(Role::Auditor, r.maybe(|_| "tenant.0"), None);
+    user(r.pick(&[Role::Administrator, Role::Supervisor]), Some("tenant.0"), None);
+    if let Some(agent) = p.agent.first() {
+        user(Role::Agent, Some(&agent.tenant), Some(&agent.name));
+    }
 }
 
 /// The first site has a switch.

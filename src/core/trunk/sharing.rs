@@ -254,9 +254,9 @@ impl Switch {
                     agents: verdict.facts.agents,
                     permitted: verdict.ruling.permitted,
                     calls: verdict.facts.calls,
-                    trunk_calls: verdict.facts.pool.calls,
-                    trunk_circuits: verdict.facts.pool.trunks.unwrap_or(0),
-                    accepts: verdict.accepts(),
+                    trunk_calls: Some(verdict.facts.pool.calls),
+                    trunk_circuits: Some(verdict.facts.pool.trunks.unwrap_or(0)),
+                    accepts: Some(verdict.accepts()),
                     worth,
                     price,
                     offered,
@@ -273,12 +273,20 @@ fn counts(status: AgentStatus) -> bool {
     matches!(status, AgentStatus::Ready | AgentStatus::Busy | AgentStatus::WrapUp)
 }
 
+/// What a decision says of the call and its own tenant, without the trunk, on which other tenants' calls show.
+pub(crate) fn own_part(told: &str) -> &str {
+    told.split_once(ON_TRUNK).map_or(told, |(own, _)| own)
+}
+
+/// Where a decision's line comes to the trunk.
+const ON_TRUNK: &str = ", trunk ";
+
 /// A decision in a line: the clause, and all that it was made of.
 pub(crate) fn told(verdict: &Verdict) -> String {
     use std::fmt::Write as _;
     let (ruling, facts) = (&verdict.ruling, &verdict.facts);
     let mut text = format!(
-        "{}: call {} of {} permitted to {} agents, trunk {} of {} in use",
+        "{}: call {} of {} permitted to {} agents{ON_TRUNK}{} of {} in use",
         ruling.clause,
         facts.calls + 1,
         ruling.permitted,

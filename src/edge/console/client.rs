@@ -34,7 +34,11 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { path, source } if source.kind() == ErrorKind::PermissionDenied => {
-                write!(f, "{}: {source}; run this as the user that runs the appliance", path.display())
+                write!(
+                    f,
+                    "{}: {source}; run this as the user that runs the appliance, or give the socket for users by --socket",
+                    path.display()
+                )
             }
             Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Gone => f.write_str("the appliance closed the connection without an answer; see its log"),
@@ -69,7 +73,15 @@ impl Client {
     ///
     /// [`ClientError::Io`], most often for want of permission.
     pub fn connect(data_dir: &Path) -> Result<Option<Client>, ClientError> {
-        let path = socket_path(data_dir);
+        Self::connect_to(socket_path(data_dir))
+    }
+
+    /// Connects with the appliance whose socket this is; `None` when none answers there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub fn connect_to(path: PathBuf) -> Result<Option<Client>, ClientError> {
         let connected = Address::of(&path).and_then(|address| UnixStream::connect(&address.path)).and_then(|stream| {
             stream.set_read_timeout(Some(TIMEOUT))?;
             stream.set_write_timeout(Some(TIMEOUT))?;

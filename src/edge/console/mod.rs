@@ -1,9 +1,10 @@
-//! The control socket `control.sock` in the data directory: one line of JSON asks, one line answers.
+//! The control sockets, `control.sock` in the data directory and the users' one: one line of JSON asks, one line answers.
 //!
 //! A request is a [`Command`] (`{"command":"sign-in","tenant":..,"agent":..}`), a [`Query`] (`{"query":"status"}`), or a
 //! change of a log level (`{"log":{"module":"net","level":"debug"}}`); the answer is a
-//! [`Reply`](crate::core::control::Reply). The socket is for the user that runs the appliance alone: it is made with mode
-//! 0600.
+//! [`Reply`](crate::core::control::Reply). The socket in the data directory is for the user that runs the appliance alone: it
+//! is made with mode 0600. The users' socket is for whoever has an account of the machine that `[[user]]` names; what they may
+//! do the core knows.
 
 mod client;
 pub mod metrics;
@@ -13,6 +14,7 @@ mod server;
 mod table;
 #[cfg(test)]
 mod tests;
+mod users;
 mod watcher;
 pub mod works;
 
@@ -28,9 +30,19 @@ use serde::{Deserialize, Serialize};
 pub use client::{Client, ClientError};
 pub use server::{Asked, Console, Replier};
 pub use table::Table;
+pub use users::{UserSocket, UserSocketError};
 pub use watcher::{WatchError, Watcher};
 
-use crate::core::control::{Command, Query};
+pub use crate::core::control::Request;
+
+/// Longest line of a user, in octets.
+pub const USER_LINE_MAX: usize = 1 << 20;
+
+/// Most users' clients at once; a further one is refused.
+pub const USER_CLIENTS_MAX: usize = 256;
+
+/// Most clients of one account at once.
+pub const ACCOUNT_CLIENTS_MAX: usize = 4;
 
 /// Longest line, in octets: the provisioning of some hundred thousand agents.
 pub const LINE_MAX: usize = 64 << 20;
@@ -47,15 +59,6 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may be idle, and how long a line may take to arrive.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What a client asks of the appliance.
-#[derive(Clone, PartialEq, Debug)]
-pub enum ControlRequest {
-    /// An order.
-    Command(Command),
-    /// A question.
-    Query(Query),
-}
-
 /// A change of a log level.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,7 +73,7 @@ pub struct LogLevel {
 #[derive(Debug)]
 pub enum Line {
     /// For the appliance.
-    Request(Box<ControlRequest>),
+    Request(Box<Request>),
     /// For the log.
     Log(LogLevel),
 }
@@ -94,8 +97,8 @@ pub fn read_line(line: &[u8]) -> Result<Line, LineError> {
     }
     let kind: Kind = serde_json::from_slice(line)?;
     match (kind.command, kind.query, kind.log) {
-        (Some(_), None, None) => Ok(Line::Request(Box::new(ControlRequest::Command(serde_json::from_slice(line)?)))),
-        (None, Some(_), None) => Ok(Line::Request(Box::new(ControlRequest::Query(serde_json::from_slice(line)?)))),
+        (Some(_), None, None) => Ok(Line::Request(Box::new(Request::Command(serde_json::from_slice(line)?)))),
+        (None, Some(_), None) => Ok(Line::Request(Box::new(Request::Query(serde_json::from_slice(line)?)))),
         (None, None, Some(_)) => Ok(Line::Log(serde_json::from_slice::<Log>(line)?.log)),
         _ => Err(LineError::Kind),
     }

@@ -1,12 +1,13 @@
 //! The views of the running appliance as text, for the command line and the serial console alike.
 
 use super::Table;
-use crate::base::Timestamp;
+use crate::base::{Bound, Timestamp};
 use crate::core::control::{
     AgentView, Alarm, BanView, CallView, CircuitService, CircuitView, ContractView, LoadView, QueueView,
-    RestartedCircuit, RoutesView, ServerView, Service, SiteView, Status, TrunkView,
+    RestartedCircuit, RoutesView, ServerView, Service, SiteView, Status, TenantStatus, TrunkView,
 };
-use crate::core::journal::AgentStatus;
+use crate::core::journal::{AgentStatus, Audit};
+use crate::core::tenant::access::{Extent, Principal, RIGHTS};
 
 /// Moves the cursor home and erases what is below it (ECMA-48 CUP, ED).
 pub const CLEAR: &str = "\x1b[H\x1b[J";
@@ -40,6 +41,72 @@ pub fn summary(status: &Status, now: Timestamp) -> String {
         text.push_str(&format!("{name:<14}{value}\n"));
     }
     text
+}
+
+/// Who asks, and what they may do.
+pub fn whoami(who: &Principal) -> String {
+    let mut text = format!("{} is {}", who.user, who.role.as_str());
+    if let Some(tenant) = &who.tenant {
+        text.push_str(&format!(" of tenant {tenant}"));
+    }
+    if let Some(agent) = &who.agent {
+        text.push_str(&format!(", agent {agent}"));
+    }
+    text.push_str("\n\n");
+    let mut table = Table::new(["may", "of"]);
+    for (deed, words, _) in RIGHTS {
+        let of = match who.extent(deed) {
+            Extent::None => continue,
+            Extent::Own => "oneself",
+            Extent::Tenant => "the tenant",
+            Extent::All => "all",
+        };
+        table.row([words.to_owned(), of.to_owned()]);
+    }
+    text + &table.to_string()
+}
+
+/// Counters and quotas of a tenant.
+pub fn tenant_status(status: &TenantStatus, now: Timestamp) -> String {
+    let state = if status.stopping { "stopping" } else { "serving" };
+    let up = ago(status.started_at, now);
+    let mut text = format!("tenant {}, cordboard {} {state}, up {up}\n\n", status.tenant, status.version);
+    let gone = status.answered.saturating_add(status.abandoned);
+    let level = if gone == 0 { "-".to_owned() } else { format!("{:.1} %", share(status.in_target, gone)) };
+    let lines = [
+        ("calls", format!("{} now, {} waiting", status.calls, status.waiting)),
+        ("work items", format!("{} open, {} to be called back", status.works, status.callbacks)),
+        (
+            "since start",
+            format!("{} came, {} answered, {} abandoned", status.offered, status.answered, status.abandoned),
+        ),
+        ("service level", format!("{level} within target (abandoned calls count as missed)")),
+        (
+            "agents",
+            format!(
+                "{} ready, {} busy, {} wrap-up, {} not ready",
+                status.agents_ready, status.agents_busy, status.agents_wrap_up, status.agents_not_ready
+            ),
+        ),
+    ];
+    for (name, value) in lines {
+        text.push_str(&format!("{name:<14}{value}\n"));
+    }
+    if !status.quotas.is_empty() {
+        text.push_str(&format!("\n{}", bounds("quota", &status.quotas)));
+    }
+    text
+}
+
+/// What users have ordered.
+pub fn audit(entries: &[Audit]) -> Table {
+    let mut table = Table::new(["at", "user", "account", "role", "tenant", "did"]);
+    for entry in entries {
+        let tenant = entry.tenant.clone().unwrap_or_else(|| "-".into());
+        let (user, account, role) = (entry.user.clone(), entry.account.clone(), entry.role.as_str().to_owned());
+        table.row([entry.at.to_string(), user, account, role, tenant, entry.did.clone()]);
+    }
+    table
 }
 
 /// Counters, bounds and alarms.
@@ -93,16 +160,23 @@ pub fn status(status: &Status, now: Timestamp) -> String {
         text.push_str(&format!("\n{table}"));
     }
     if !status.bounds.is_empty() {
-        let mut table = Table::new(["bound", "used", "of", "refused"]);
-        for bound in &status.bounds {
-            table.row([bound.name.clone(), bound.used.to_string(), bound.max.to_string(), bound.refused.to_string()]);
-        }
-        text.push_str(&format!("\n{table}"));
+        text.push_str(&format!("\n{}", bounds("bound", &status.bounds)));
+    }
+    if !status.quotas.is_empty() {
+        text.push_str(&format!("\n{}", bounds("quota", &status.quotas)));
     }
     if !status.alarms.is_empty() {
         text.push_str(&format!("\n{}", alarms(&status.alarms, now)));
     }
     text
+}
+
+fn bounds(title: &str, bounds: &[Bound]) -> Table {
+    let mut table = Table::new([title, "used", "of", "refused"]);
+    for bound in bounds {
+        table.row([bound.name.clone(), bound.used.to_string(), bound.max.to_string(), bound.refused.to_string()]);
+    }
+    table
 }
 
 /// How busy it is, in a line.
@@ -255,6 +329,7 @@ pub fn contracts(contracts: Vec<ContractView>) -> Table {
         "refused",
     ];
     let mut table = Table::new(head);
+    let count = |calls: Option<u64>| calls.map_or("-".into(), |calls| calls.to_string());
     let money = |worth: Option<f64>| worth.map_or("-".into(), |worth| format!("{worth:.3}"));
     for of in contracts {
         table.row([
@@ -263,11 +338,11 @@ pub fn contracts(contracts: Vec<ContractView>) -> Table {
             of.agents.to_string(),
             of.calls.to_string(),
             of.permitted.to_string(),
-            of.trunk_calls.to_string(),
-            of.trunk_circuits.to_string(),
+            count(of.trunk_calls),
+            count(of.trunk_circuits),
             money(of.worth),
             money(of.price),
-            if of.accepts { "admitted" } else { "refused" }.into(),
+            of.accepts.map_or("-", |accepts| if accepts { "admitted" } else { "refused" }).into(),
             of.offered.to_string(),
             of.refused.to_string(),
         ]);

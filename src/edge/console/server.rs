@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::Uid;
 use smol::channel::{Receiver, Sender};
 use smol::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use smol::{Async, Executor, Task, Timer, future};
 
 use super::{
-    ANSWER_TIMEOUT, Address, CLIENT_TIMEOUT, CLIENTS_MAX, ConsoleError, ControlRequest, LINE_MAX, Line, REQUESTS_MAX,
+    ANSWER_TIMEOUT, Address, CLIENT_TIMEOUT, CLIENTS_MAX, ConsoleError, LINE_MAX, Line, REQUESTS_MAX, Request,
     read_line, socket_path,
 };
 use crate::base::Bound;
-use crate::core::control::Reply;
+use crate::core::control::{Asker, Reply};
 use crate::edge::logging::Logging;
 
 /// Connections that the kernel may hold until they are accepted.
@@ -30,17 +31,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A request on its way to the appliance.
 #[derive(Debug)]
 pub struct Asked {
+    /// Who asks by a socket; none from within the process.
+    pub asker: Option<Asker>,
     /// What is asked.
-    pub request: ControlRequest,
+    pub request: Request,
     /// Where the answer goes. Dropped unanswered, the client hears of a refusal.
     pub replier: Replier,
 }
 
 impl Asked {
     /// A request from within the process, and where its answer arrives.
-    pub fn new(request: ControlRequest) -> (Asked, Receiver<Reply>) {
+    pub fn new(request: Request) -> (Asked, Receiver<Reply>) {
         let (answer, answered) = smol::channel::bounded(1);
-        (Asked { request, replier: Replier(answer) }, answered)
+        (Asked { asker: None, request, replier: Replier(answer) }, answered)
     }
 }
 
@@ -57,10 +60,26 @@ impl Replier {
 
 /// Clients in conversation and requests on their way, and how often one was refused.
 #[derive(Debug, Default)]
-struct Load {
-    clients: AtomicUsize,
-    clients_refused: AtomicU64,
-    requests_refused: AtomicU64,
+pub(super) struct Load {
+    pub clients: AtomicUsize,
+    pub clients_refused: AtomicU64,
+    pub requests_refused: AtomicU64,
+}
+
+impl Load {
+    /// Bounds with their use; `waiting` requests are on their way to the appliance.
+    pub fn bounds(
+        &self,
+        (clients, clients_max): (&str, usize),
+        (requests, waiting, most): (&str, usize, usize),
+    ) -> [Bound; 2] {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let connected = self.clients.load(Ordering::Relaxed).min(clients_max);
+        [
+            Bound::new(clients, connected, clients_max, of(&self.clients_refused)),
+            Bound::new(requests, waiting, most, of(&self.requests_refused)),
+        ]
+    }
 }
 
 /// The open control socket. Dropping it closes and removes it; clients in conversation are let go when the executor ends.
@@ -83,33 +102,30 @@ impl Console {
         logging: Option<Logging>,
     ) -> Result<(Console, Receiver<Asked>), ConsoleError> {
         let path = socket_path(data_dir);
-        let listener = match listen(&path) {
+        let mode = Mode::RUSR | Mode::WUSR;
+        let listener = match listen(&path, mode) {
             Ok(listener) => listener,
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
                 if Address::of(&path).and_then(|address| UnixStream::connect(&address.path)).is_ok() {
                     return Err(ConsoleError::Running { path });
                 }
                 std::fs::remove_file(&path)
-                    .and_then(|()| listen(&path))
+                    .and_then(|()| listen(&path, mode))
                     .map_err(|source| ConsoleError::Io { path: path.clone(), source })?
             }
             Err(source) => return Err(ConsoleError::Io { path, source }),
         };
         let (requests, asked) = smol::channel::bounded(REQUESTS_MAX);
         let load = Arc::new(Load::default());
-        let client = ClientTask { requests, logging, load: Arc::clone(&load) };
+        let (load_of_clients, line_max) = (Arc::clone(&load), LINE_MAX);
+        let client = ClientTask { requests, logging, load: load_of_clients, line_max, pause: Duration::ZERO };
         let acceptor = executor.spawn(accept(listener, Arc::clone(executor), client));
         Ok((Console { path, load, _acceptor: acceptor }, asked))
     }
 
     /// Bounds with their use; `waiting` requests are on their way to the appliance.
     pub fn bounds(&self, waiting: usize) -> [Bound; 2] {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let clients = self.load.clients.load(Ordering::Relaxed).min(CLIENTS_MAX);
-        [
-            Bound::new("console-clients", clients, CLIENTS_MAX, of(&self.load.clients_refused)),
-            Bound::new("console-requests", waiting, REQUESTS_MAX, of(&self.load.requests_refused)),
-        ]
+        self.load.bounds(("console-clients", CLIENTS_MAX), ("console-requests", waiting, REQUESTS_MAX))
     }
 }
 
@@ -120,44 +136,48 @@ impl Drop for Console {
     }
 }
 
-/// Listens on a socket file that is born with mode 0600: Linux takes the mode of the file from the socket at bind
+/// Listens on a socket file that is born with its mode: Linux takes the mode of the file from the socket at bind
 /// (unix(7)), and nobody can connect before listen.
-fn listen(path: &Path) -> io::Result<Async<UnixListener>> {
+pub(super) fn listen(path: &Path, mode: Mode) -> io::Result<Async<UnixListener>> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let address = Address::of(path)?;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::fs::fchmod(&socket, mode)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(&address.path)?)?;
-    rustix::fs::chmod(&address.path, Mode::RUSR | Mode::WUSR)?;
+    rustix::fs::chmod(&address.path, mode)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Async::new_nonblocking(UnixListener::from(socket))
 }
 
 async fn accept(listener: Async<UnixListener>, executor: Arc<Executor<'static>>, client: ClientTask) {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let (client, load) = (client.clone(), Arc::clone(&client.load));
-                let task = async move {
-                    let admitted = load.clients.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX;
-                    let ours = is_ours(&stream);
-                    load.clients_refused.fetch_add(u64::from(!admitted), Ordering::Relaxed);
-                    let ended = match (ours, admitted) {
-                        (true, true) => client.serve(stream).await,
-                        (true, false) => {
-                            refuse(stream, format!("{CLIENTS_MAX} clients are connected already; try again")).await
-                        }
-                        (false, _) => {
-                            refuse(stream, "only root and the user that runs the appliance may ask".into()).await
-                        }
-                    };
-                    load.clients.fetch_sub(1, Ordering::Relaxed);
-                    if let Err(error) = ended {
-                        log::debug!(target: "console", "client: {error}");
-                    }
-                };
-                executor.spawn(task).detach();
+        let stream = next_client(&listener).await;
+        let (client, load) = (client.clone(), Arc::clone(&client.load));
+        let task = async move {
+            let admitted = load.clients.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX;
+            let owner = owner(&stream);
+            load.clients_refused.fetch_add(u64::from(!admitted), Ordering::Relaxed);
+            let ended = match (owner, admitted) {
+                (Some(uid), true) => client.serve(stream, Asker::Owner(account_of(uid).await)).await,
+                (Some(_), false) => {
+                    refuse(stream, format!("{CLIENTS_MAX} clients are connected already; try again")).await
+                }
+                (None, _) => refuse(stream, "only root and the user that runs the appliance may ask".into()).await,
+            };
+            load.clients.fetch_sub(1, Ordering::Relaxed);
+            if let Err(error) = ended {
+                log::debug!(target: "console", "client: {error}");
             }
+        };
+        executor.spawn(task).detach();
+    }
+}
+
+/// The next who connects; a socket that cannot accept for a while is tried again.
+pub(super) async fn next_client(listener: &Async<UnixListener>) -> Async<UnixStream> {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
             Err(error) => {
                 log::warn!(target: "console", "accept: {error}");
                 Timer::after(ACCEPT_PAUSE).await;
@@ -166,37 +186,57 @@ async fn accept(listener: Async<UnixListener>, executor: Arc<Executor<'static>>,
     }
 }
 
-/// Whether root or the user that runs the appliance is at the other end (unix(7), SO_PEERCRED). The mode of the socket
-/// file says the same; this holds when somebody has changed it, or passed an open connection on at exec.
-fn is_ours(stream: &Async<UnixStream>) -> bool {
-    rustix::net::sockopt::socket_peercred(stream.get_ref())
-        .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid())
+/// Who is at the other end (unix(7), SO_PEERCRED).
+pub(super) fn peer(stream: &Async<UnixStream>) -> Option<Uid> {
+    rustix::net::sockopt::socket_peercred(stream.get_ref()).ok().map(|peer| peer.uid)
 }
 
-async fn refuse(mut stream: Async<UnixStream>, reason: String) -> io::Result<()> {
+/// Who it is, where it is root or the user that runs the appliance. The mode of the socket file says the same; this holds
+/// when somebody has changed it, or passed an open connection on at exec.
+fn owner(stream: &Async<UnixStream>) -> Option<Uid> {
+    peer(stream).filter(|uid| uid.is_root() || *uid == rustix::process::geteuid())
+}
+
+/// The name of an account, or its number where it has none. Who keeps the accounts may have to be asked over a network.
+pub(super) async fn account_of(uid: Uid) -> String {
+    let number = uid.as_raw();
+    let found = smol::unblock(move || nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(number))).await;
+    found.ok().flatten().map_or_else(|| format!("#{number}"), |user| user.name)
+}
+
+pub(super) async fn refuse(mut stream: Async<UnixStream>, reason: String) -> io::Result<()> {
     within(CLIENT_TIMEOUT, write(&mut stream, &refused(reason))).await
 }
 
+/// How clients are served.
 #[derive(Clone)]
-struct ClientTask {
-    requests: Sender<Asked>,
-    logging: Option<Logging>,
-    load: Arc<Load>,
+pub(super) struct ClientTask {
+    pub requests: Sender<Asked>,
+    /// Where log levels are changed, for who may.
+    pub logging: Option<Logging>,
+    pub load: Arc<Load>,
+    /// Longest line, in octets.
+    pub line_max: usize,
+    /// From an answer to the next request.
+    pub pause: Duration,
 }
 
 impl ClientTask {
-    async fn serve(self, stream: Async<UnixStream>) -> io::Result<()> {
+    pub async fn serve(self, stream: Async<UnixStream>, asker: Asker) -> io::Result<()> {
         let mut stream = BufReader::new(stream);
         loop {
             let mut line = Vec::new();
-            if !within(CLIENT_TIMEOUT, fill(&mut stream, &mut line)).await? {
+            if !within(CLIENT_TIMEOUT, fill(&mut stream, &mut line, self.line_max)).await? {
                 return Ok(());
             }
-            let overlong = line.len() > LINE_MAX;
+            let overlong = line.len() > self.line_max;
             let reply = match read_line(&line) {
-                _ if overlong => refused(format!("line over {LINE_MAX} octets")),
-                Ok(Line::Request(request)) => self.ask(*request).await,
+                _ if overlong => refused(format!("line over {} octets", self.line_max)),
+                Ok(Line::Request(request)) => self.ask(&asker, *request).await,
                 Ok(Line::Log(change)) => match &self.logging {
+                    None if matches!(asker, Asker::Account(_)) => {
+                        refused("log levels are changed by the socket in the data folder alone".into())
+                    }
                     None => refused("this process keeps no log".into()),
                     Some(logging) => match logging.set_level(&change.module, &change.level) {
                         Ok(()) => Reply::Done,
@@ -209,12 +249,16 @@ impl ClientTask {
             if overlong {
                 return Ok(());
             }
+            if !self.pause.is_zero() {
+                Timer::after(self.pause).await;
+            }
         }
     }
 
-    async fn ask(&self, request: ControlRequest) -> Reply {
+    pub async fn ask(&self, asker: &Asker, request: Request) -> Reply {
         let (replier, reply) = smol::channel::bounded(1);
-        if self.requests.try_send(Asked { request, replier: Replier(replier) }).is_err() {
+        let asked = Asked { asker: Some(asker.clone()), request, replier: Replier(replier) };
+        if self.requests.try_send(asked).is_err() {
             self.load.requests_refused.fetch_add(1, Ordering::Relaxed);
             return refused("the appliance is busy or stopping; try again".into());
         }
@@ -233,8 +277,8 @@ fn refused(reason: String) -> Reply {
     Reply::Refused { reason }
 }
 
-/// Reads up to a line feed or a little over [`LINE_MAX`] octets; false at the end of the stream.
-async fn fill(stream: &mut BufReader<Async<UnixStream>>, line: &mut Vec<u8>) -> io::Result<bool> {
+/// Reads up to a line feed or a little over `line_max` octets; false at the end of the stream.
+async fn fill(stream: &mut BufReader<Async<UnixStream>>, line: &mut Vec<u8>, line_max: usize) -> io::Result<bool> {
     loop {
         let buffer = stream.fill_buf().await?;
         if buffer.is_empty() {
@@ -244,7 +288,7 @@ async fn fill(stream: &mut BufReader<Async<UnixStream>>, line: &mut Vec<u8>) -> 
         let taken = end.map_or(buffer.len(), |at| at + 1);
         line.extend_from_slice(buffer.get(..taken).unwrap_or(buffer));
         stream.consume(taken);
-        if end.is_some() || line.len() > LINE_MAX {
+        if end.is_some() || line.len() > line_max {
             return Ok(true);
         }
     }

@@ -8,7 +8,7 @@ use smol::Executor;
 use smol::channel::Receiver;
 
 use super::*;
-use crate::core::control::{Reply, Status};
+use crate::core::control::{Command, Query, Reply, Status};
 use crate::core::tenant::Provision;
 
 /// A directory of its own, removed at the end.
@@ -33,13 +33,13 @@ impl Drop for Dir {
 /// Runs `client` against an appliance that answers with `answer`.
 fn with_appliance<T: Send + 'static>(
     dir: &Dir,
-    answer: impl Fn(ControlRequest) -> Option<Reply> + Send,
+    answer: impl Fn(Request) -> Option<Reply> + Send,
     client: impl FnOnce() -> T + Send + 'static,
 ) -> T {
     let executor = Arc::new(Executor::new());
     let (_console, asked): (Console, Receiver<Asked>) = Console::open(&dir.0, &executor, None).unwrap();
     let appliance = async {
-        while let Ok(Asked { request, replier }) = asked.recv().await {
+        while let Ok(Asked { request, replier, .. }) = asked.recv().await {
             if let Some(reply) = answer(request) {
                 replier.send(reply);
             }
@@ -57,10 +57,8 @@ fn commands_and_queries_reach_the_appliance_and_answers_come_back() {
         &dir,
         |request| {
             Some(match request {
-                ControlRequest::Query(Query::Status) => {
-                    Reply::Status(Box::new(Status { offered: 7, ..Status::default() }))
-                }
-                ControlRequest::Command(Command::Provision { provision }) => {
+                Request::Query(Query::Status) => Reply::Status(Box::new(Status { offered: 7, ..Status::default() })),
+                Request::Command(Command::Provision { provision }) => {
                     assert_eq!(*provision, Provision::default());
                     Reply::Done
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use smol::channel::{Sender, TrySendError};
 use smol::{Timer, future};
 
-use super::{Asked, ControlRequest};
+use super::{Asked, Request};
 use crate::core::control::{Query, Reply};
 
 /// How long an answer may take.
@@ -47,7 +47,7 @@ impl Watcher {
     /// # Errors
     /// Any [`WatchError`].
     pub fn query(&self, query: Query) -> Result<Reply, WatchError> {
-        let (asked, answered) = Asked::new(ControlRequest::Query(query));
+        let (asked, answered) = Asked::new(Request::Query(query));
         self.0.try_send(asked).map_err(|error| match error {
             TrySendError::Full(_) => WatchError::Busy,
             TrySendError::Closed(_) => WatchError::Gone,

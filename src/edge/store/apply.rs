@@ -12,7 +12,7 @@ use crate::core::tenant::{Provision, diff, expand};
 use crate::edge::store::record::{self, AgentState, Registration};
 use crate::edge::store::secret::SecretKey;
 use crate::edge::store::work::write_work;
-use crate::edge::store::{StoreError, provisioning};
+use crate::edge::store::{StoreError, provisioning, users};
 
 /// Journal rows kept. Everything that they say is in the other tables; they are for people and for followers that lag.
 const JOURNAL_ROWS: u64 = 10_000;
@@ -104,6 +104,7 @@ impl Applier {
         if prune {
             transaction.prepare_cached("DELETE FROM journal WHERE seq <= ?1")?.execute([to_sql(prune_to)])?;
             record::prune_last_agents(&transaction)?;
+            users::prune_audit(&transaction)?;
         }
         record::write_alive(&transaction, wall_clock())?;
         transaction.commit()?;
@@ -178,6 +179,11 @@ impl Applier {
                 record::write_learned(connection, learned)?;
                 let body = json!({ "tenant": learned.tenant, "trunk": learned.trunk });
                 write_journal(connection, seq, "learned", &body)?;
+            }
+            Change::Audited { audit } => {
+                users::write_audit(connection, seq, audit)?;
+                let body = json!({ "user": audit.user, "tenant": audit.tenant, "did": audit.did });
+                write_journal(connection, seq, "audited", &body)?;
             }
             Change::Registered { user, contact, via, expires_at } => {
                 let (user, contact, via) = (user.clone(), contact.clone(), via.clone());

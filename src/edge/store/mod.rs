@@ -19,6 +19,7 @@ mod record;
 mod routing;
 mod schema;
 pub mod secret;
+mod users;
 mod work;
 pub mod writer;
 
@@ -28,6 +29,7 @@ pub use error::{AppendError, StoreError};
 pub use reader::{CdrFilter, Cdrs, Reader};
 pub use record::{AgentState, Registration};
 pub use schema::database_path;
+pub use users::AUDIT_ROWS;
 pub use work::{EndedWorks, WorkFilter};
 pub use writer::{Counters, Recovered, Store, StoreAlarm};
 

@@ -7,19 +7,20 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::routing;
+use super::{routing, users};
 use crate::base::Redacted;
 use crate::core::contact::Routing;
 use crate::core::tenant::provision::{
-    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue, Shown, Site,
-    Skill, Span, Tenant, Trunk,
+    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue, Quota, Shown,
+    Site, Skill, Span, Tenant, Trunk,
 };
 use crate::core::trunk::admission::Decimal;
 use crate::edge::store::StoreError;
 use crate::edge::store::secret::SecretKey;
 
 /// Children before parents, so that no foreign key is ever broken.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
+    "user",
     "routing",
     "attribute",
     "srtp",
@@ -54,6 +55,7 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
     write_setting(connection, "media", &provision.media)?;
     write_setting(connection, "admission", &provision.admission)?;
     write_setting(connection, "node", &provision.node)?;
+    write_setting(connection, "access", &provision.access)?;
     write_trunks(connection, key, provision)?;
     write_tenants(connection, provision)?;
     write_agents(connection, key, &provision.agent)?;
@@ -61,6 +63,7 @@ pub fn write(connection: &Connection, key: &SecretKey, provision: &Provision) ->
     write_queues(connection, &provision.queue)?;
     write_flows(connection, provision)?;
     routing::write(connection, provision)?;
+    users::write(connection, &provision.user)?;
     connection.execute(
         "DELETE FROM agent_state WHERE NOT EXISTS
             (SELECT 1 FROM agent WHERE agent.tenant = agent_state.tenant AND agent.name = agent_state.agent)",
@@ -99,6 +102,7 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
         media: read_setting(connection, "media")?,
         admission: read_setting(connection, "admission")?,
         node: read_setting(connection, "node")?,
+        access: read_setting(connection, "access")?,
         card: rows(connection, "SELECT name, driver, spans FROM card ORDER BY position", |row| {
             Ok(Card { name: row.get(0)?, driver: row.get(1)?, spans: row.get(2)? })
         })?,
@@ -118,6 +122,7 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
                 caller_id: Shown::default(),
                 caller_number: None,
                 contract: None,
+                quota: Quota::default(),
             })
         })?,
         site: rows(connection, "SELECT name, timezone FROM site ORDER BY position", |row| {
@@ -135,6 +140,7 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
         })?,
         attribute: Vec::new(),
         agent: read_agents(connection, key)?,
+        user: users::read(connection)?,
         queue: read_queues(connection)?,
         flow: rows(connection, "SELECT tenant, name, text FROM flow ORDER BY position", |row| {
             Ok(Flow { tenant: row.get(0)?, name: row.get(1)?, text: row.get(2)?, file: None })

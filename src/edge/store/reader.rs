@@ -7,13 +7,13 @@ use rusqlite::{Connection, params};
 
 use crate::base::{CallId, Timestamp, Trace, WorkItemId};
 use crate::core::contact::Work;
-use crate::core::journal::Cdr;
+use crate::core::journal::{Audit, Cdr, Seq};
 use crate::core::tenant::Provision;
 use crate::edge::store::pages::{PAGE, Pages};
 use crate::edge::store::record::{self, AgentState, CDR_COLUMNS, Registration, read_cdr};
 use crate::edge::store::secret::SecretKey;
 use crate::edge::store::work::{self, EndedWorks, WorkFilter};
-use crate::edge::store::{StoreError, provisioning, schema};
+use crate::edge::store::{StoreError, provisioning, schema, users};
 
 /// A read-only view of a data folder. It never makes the writer wait, and sees what was committed before each question.
 #[derive(Debug)]
@@ -85,6 +85,19 @@ impl Reader {
     /// [`StoreError::Undecodable`], [`StoreError::Sql`].
     pub fn work(&self, id: WorkItemId) -> Result<Option<Work>, StoreError> {
         work::read_work(&self.connection, id)
+    }
+
+    /// What users have ordered, the newest first, at most `limit` entries: of one tenant, or all; older than `before`.
+    ///
+    /// # Errors
+    /// [`StoreError::Undecodable`], [`StoreError::Sql`].
+    pub fn audit(
+        &self,
+        tenant: Option<&str>,
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<(Seq, Audit)>, StoreError> {
+        users::read_audit(&self.connection, tenant, before, limit)
     }
 
     /// The record of a call, whether it has ended or not.

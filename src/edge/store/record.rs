@@ -303,6 +303,6 @@ pub(super) fn word(value: &impl Serialize) -> Result<String, StoreError> {
     Ok(json(value)?.trim_matches('"').to_string())
 }
 
-fn from_word<T: DeserializeOwned>(word: &str) -> Option<T> {
+pub(super) fn from_word<T: DeserializeOwned>(word: &str) -> Option<T> {
     serde_json::from_value(serde_json::Value::String(word.to_string())).ok()
 }

@@ -11,7 +11,8 @@ use super::provisioning::rows;
 use crate::core::tenant::provision::{Attribute, Provision};
 use crate::edge::store::StoreError;
 
-const TENANT: &[&str] = &["routing", "dispositions", "not_ready_reasons", "caller_id", "caller_number", "contract"];
+const TENANT: &[&str] =
+    &["routing", "dispositions", "not_ready_reasons", "caller_id", "caller_number", "contract", "quota"];
 const TRUNK: &[&str] = &[
     "node",
     "cost",

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_11.sql"),
     include_str!("schema_12.sql"),
     include_str!("schema_13.sql"),
+    include_str!("schema_14.sql"),
 ];
 
 /// The schema version that this release writes.
@@ -185,7 +186,7 @@ mod tests {
     #[test]
     fn our_schema_is_whole() {
         let connection = in_memory();
-        assert_eq!(tables(&connection).len(), 27);
+        assert_eq!(tables(&connection).len(), 29);
         assert_eq!(application_id(&connection).expect("id"), APPLICATION_ID);
     }
 }

@@ -441,6 +441,7 @@ fn octets(change: &Change) -> usize {
         | Change::AgentSeated { .. }
         | Change::Registered { .. }
         | Change::ClientMet { .. } => 300,
+        Change::Audited { audit } => 400 + audit.did.len(),
         Change::Learned { .. } => 1_500,
     }
 }

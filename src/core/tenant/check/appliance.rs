@@ -32,6 +32,7 @@ impl Checker<'_> {
         self.media();
         self.admission();
         self.node();
+        self.access();
         self.cards_and_spans();
         self.trunks();
         self.roles();

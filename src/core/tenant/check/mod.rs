@@ -6,6 +6,7 @@ mod nodes;
 mod routing;
 mod sites;
 mod tenants;
+mod users;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;

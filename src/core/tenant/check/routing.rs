@@ -114,7 +114,7 @@ impl<'p> Checker<'p> {
         None
     }
 
-    fn agent_exists(&mut self, tenant: &str, name: &str) -> bool {
+    pub(super) fn agent_exists(&mut self, tenant: &str, name: &str) -> bool {
         let provision = self.provision;
         let names = self.agent_names.get_or_insert_with(|| {
             let mut names: HashMap<&str, HashSet<String>> = HashMap::new();

@@ -55,9 +55,11 @@ impl<'p> Checker<'p> {
             self.attribute(attribute);
         }
         self.agents();
+        self.users();
         self.queues();
         self.flows();
         self.numbers();
+        self.quotas();
     }
 
     fn agents(&mut self) {

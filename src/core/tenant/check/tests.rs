@@ -10,6 +10,8 @@ use crate::core::tenant::testing;
 use crate::core::tls::ClientTls;
 use crate::core::trunk::admission::Decimal;
 
+mod users;
+
 const GOOD: &str = r#"
 [[card]]
 name = "card0"

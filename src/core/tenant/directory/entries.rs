@@ -10,7 +10,7 @@ use crate::base::{
     AgentId, AttributeId, CardId, Cause, FlowId, Medium, QueueId, Redacted, SiteId, TenantId, TraitId, TrunkId,
 };
 use crate::core::contact::{Kind, Level, Mind, Routing, Slots, Want};
-use crate::core::tenant::provision::{Hunt, Shown, Sticky, Unservable};
+use crate::core::tenant::provision::{Hunt, Quota, Shown, Sticky, Unservable};
 use crate::core::tls::ClientTls;
 use crate::core::trunk::admission::Decimal;
 use crate::proto::sdp::{Keying, Need};
@@ -39,6 +39,25 @@ pub struct TenantEntry {
     pub shown: Shown,
     /// How many calls it may have on shared trunks.
     pub contract: Option<ContractEntry>,
+    /// How much it may have.
+    pub quota: Quota,
+    /// How much it has, of what is provisioned.
+    pub holdings: Holdings,
+}
+
+/// How much of what is provisioned a tenant has.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Holdings {
+    /// Agents.
+    pub agents: u32,
+    /// Queues.
+    pub queues: u32,
+    /// Flows.
+    pub flows: u32,
+    /// Numbers.
+    pub numbers: u32,
+    /// Users.
+    pub users: u32,
 }
 
 /// A tenant's contract.

@@ -4,8 +4,9 @@ use super::*;
 use crate::base::Medium;
 use crate::core::contact::{self, Kind, Level, Mode, Modifier, Policy, Routing, Step, Weights};
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, CallerId, Card, Contract, Dns, Hunt, Media, Node, Number, Peer, Queue, Refusal,
-    Serves, Sharing, SharingMode, Shown, Sip, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk, Unservable,
+    Access, Agent, AgentModifier, Attribute, CallerId, Card, Contract, Dns, Hunt, Media, Node, Number, Peer, Queue,
+    Quota, Refusal, Role, Serves, Sharing, SharingMode, Shown, Sip, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk,
+    Unservable, User,
 };
 use crate::core::tls::{ClientTls, ServerTls};
 
@@ -310,6 +311,7 @@ fn the_fields_are_those_of_the_contract() {
         media: Media { address6: text(), ..Media::default() },
         admission: Sharing::default(),
         node: Node { name: "x".into(), roles: vec!["x".into()] },
+        access: Access { socket: text() },
         card: vec![Card { name: "x".into(), driver: "x".into(), spans: 1 }],
         span: vec![Span { name: "x".into(), card: "x".into(), span: 1, signalling: "x".into(), trunk: "x".into() }],
         tenant: vec![Tenant {
@@ -331,7 +333,16 @@ fn the_fields_are_those_of_the_contract() {
                 refused: Refusal::Busy,
                 refused_flow: text(),
             }),
+            quota: Quota {
+                agents: Some(1),
+                queues: Some(1),
+                flows: Some(1),
+                numbers: Some(1),
+                users: Some(1),
+                works: Some(1),
+            },
         }],
+        user: vec![User { name: "x".into(), role: Role::Agent, tenant: text(), agent: text(), account: "x".into() }],
         site: vec![Site {
             name: "x".into(),
             timezone: "x".into(),
@@ -460,6 +471,7 @@ fn the_fields_are_those_of_the_contract() {
     hold("media", &full["media"], MEDIA);
     hold("admission", &full["admission"], ADMISSION);
     hold("node", &full["node"], NODE);
+    hold("access", &full["access"], ACCESS);
     for (kind, fields) in ENTRIES {
         hold(kind, &full[*kind][0], fields);
     }
@@ -638,11 +650,12 @@ fn words_are_those_of_the_types() {
             "refused" => assert_eq!(*words, Refusal::ALL.map(Refusal::as_str)),
             "caller_id" if words.contains(&"caller") => assert_eq!(*words, Shown::ALL.map(Shown::as_str)),
             "caller_id" => assert_eq!(*words, CallerId::ALL.map(CallerId::as_str)),
+            "role" => assert_eq!(*words, Role::ALL.map(Role::as_str)),
             "hunt" => assert_eq!(*words, Hunt::ALL.map(Hunt::as_str)),
             other => panic!("{other} is not held against a type"),
         }
     }
-    assert_eq!(found.len(), 9);
+    assert_eq!(found.len(), 10);
 }
 
 /// Bent texts: whatever comes in, there is an answer, and it is not a panic.

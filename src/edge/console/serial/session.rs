@@ -152,7 +152,7 @@ impl Session {
             "queues" => self.show(now, Query::Queues, false, ask, out),
             "works" => match argument.map(str::parse).transpose() {
                 Ok(after) => {
-                    let query = Query::Works { tenant: None, queue: None, state: None, after };
+                    let query = Query::Works { tenant: None, queue: None, state: None, after, agent: None };
                     self.show(now, query, false, ask, out);
                 }
                 Err(_) => drop(print("works: expected the id of a work item, as the list shows it", LINES_MAX, out)),
@@ -211,6 +211,8 @@ impl Session {
                 | Reply::Work(_)
                 | Reply::Routes(_)
                 | Reply::Restarted { .. }
+                | Reply::Whoami { .. }
+                | Reply::TenantStatus(_)
                 | Reply::Explained(_),
             ) => String::new(),
         };

@@ -11,7 +11,7 @@ use super::*;
 use crate::base::{CallId, Medium, Now, Timestamp, WorkItemId};
 use crate::core::contact::WorkState;
 use crate::core::control::{Alarm, CallView, QueueView, Status, WorkView};
-use crate::edge::console::{Asked, ControlRequest};
+use crate::edge::console::{Asked, Request};
 
 /// Longest wait for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,6 +57,7 @@ fn answer(query: &Query, alarms: &[Alarm]) -> Reply {
                 encryption: "-".into(),
             }],
         },
+        Query::Whoami | Query::TenantStatus { .. } => Reply::Refused { reason: "not asked for here".into() },
         Query::Queues => Reply::Queues {
             queues: (0..300)
                 .map(|n| QueueView {
@@ -320,11 +321,11 @@ impl Rig {
         let mut alarms = Vec::new();
         while !set.is_closed() {
             alarms = set.try_recv().unwrap_or(alarms);
-            let Ok(Asked { request, replier }) = asked.try_recv() else {
+            let Ok(Asked { request, replier, .. }) = asked.try_recv() else {
                 thread::sleep(Duration::from_millis(1));
                 continue;
             };
-            let ControlRequest::Query(query) = request else { panic!("an order from the serial line: {request:?}") };
+            let Request::Query(query) = request else { panic!("an order from the serial line: {request:?}") };
             replier.send(answer(&query, &alarms));
             answered.fetch_add(1, Ordering::Relaxed);
         }

@@ -1,0 +1,131 @@
+use super::*;
+
+/// One tenant's work item 1 with agent ana, its call 2; another's 3 and 4.
+struct World;
+
+impl Owners for World {
+    fn of_work(&self, work: WorkItemId) -> Option<Owner> {
+        match work.0 {
+            1 => Some(("acme".into(), Some("acme/ana".into()))),
+            3 => Some(("blue".into(), Some("blue/ana".into()))),
+            _ => None,
+        }
+    }
+
+    fn of_call(&self, call: CallId) -> Option<Owner> {
+        match call.0 {
+            2 => Some(("acme".into(), None)),
+            4 => Some(("blue".into(), None)),
+            _ => None,
+        }
+    }
+}
+
+fn user(role: Role, tenant: Option<&str>, agent: Option<&str>) -> Principal {
+    let (tenant, agent) = (tenant.map(String::from), agent.map(String::from));
+    Principal { user: "uma".into(), role, tenant, agent }
+}
+
+fn principals() -> [Principal; 6] {
+    [
+        user(Role::Operator, None, None),
+        user(Role::Auditor, None, None),
+        user(Role::Auditor, Some("acme"), None),
+        user(Role::Administrator, Some("acme"), None),
+        user(Role::Supervisor, Some("acme"), None),
+        user(Role::Agent, Some("acme"), Some("ana")),
+    ]
+}
+
+#[test]
+fn the_table_has_each_deed_once_and_is_in_the_documentation() {
+    for (at, (deed, words, extents)) in RIGHTS.iter().enumerate() {
+        assert!(!RIGHTS[..at].iter().any(|(other, ..)| other == deed), "{deed:?}");
+        assert!(!words.is_empty() && extents[0] == Extent::All, "{deed:?}: an operator may everything");
+        let column = |who: &Principal| who.extent(*deed);
+        assert_eq!(principals().each_ref().map(column), *extents, "{deed:?}");
+    }
+    let documented = include_str!("../../../../README.md");
+    assert!(documented.contains(&table()), "README has not this table:\n{}", table());
+}
+
+#[test]
+fn auditors_change_nothing_and_no_tenant_reaches_beyond_itself() {
+    let changes = [
+        Deed::AgentState,
+        Deed::AddWork,
+        Deed::TakeWork,
+        Deed::TreatWork,
+        Deed::CancelWork,
+        Deed::HangUp,
+        Deed::Repair,
+    ];
+    for (deed, _, extents) in RIGHTS {
+        if changes.contains(&deed) || matches!(deed, Deed::Provision | Deed::Run) {
+            assert_eq!(extents[1..3], [Extent::None; 2], "{deed:?}");
+        }
+        assert!(extents[2..].iter().all(|extent| *extent != Extent::All), "{deed:?}");
+    }
+}
+
+#[test]
+fn what_is_anothers_is_refused_as_what_is_not_there() {
+    let boss = user(Role::Administrator, Some("acme"), None);
+    let hangup = |call| permits(&boss, &Command::Hangup { call: CallId(call) }, &World);
+    assert_eq!(hangup(2), Ok(()));
+    for call in [4, 5] {
+        assert_eq!(hangup(call), Err(Denied::Unknown(no_call(CallId(call)))));
+    }
+    let cancel = |work| permits(&boss, &Command::WorkCancel { work: WorkItemId(work), reason: String::new() }, &World);
+    assert_eq!(cancel(1), Ok(()));
+    for work in [3, 5] {
+        assert_eq!(cancel(work), Err(Denied::Unknown(no_work(WorkItemId(work)))));
+    }
+    // Both of what an order names count.
+    let accept =
+        |tenant: &str, work| Command::WorkAccept { tenant: tenant.into(), agent: "ana".into(), work: WorkItemId(work) };
+    assert_eq!(permits(&boss, &accept("acme", 1), &World), Ok(()));
+    assert_eq!(permits(&boss, &accept("acme", 3), &World), Err(Denied::Unknown(no_work(WorkItemId(3)))));
+    for tenant in ["blue", "nowhere"] {
+        assert_eq!(permits(&boss, &accept(tenant, 1), &World), Err(Denied::Unknown(no_agent(tenant, "ana"))));
+    }
+}
+
+#[test]
+fn an_agent_is_for_itself() {
+    let ana = user(Role::Agent, Some("acme"), Some("ana"));
+    let resume = |agent: &str| Command::Resume { tenant: "acme".into(), agent: agent.into() };
+    assert_eq!(permits(&ana, &resume("ana"), &World), Ok(()));
+    for other in ["ben", "nobody"] {
+        assert_eq!(permits(&ana, &resume(other), &World), Err(Denied::NotOneself { agent: "acme/ana".into() }));
+    }
+    let ben = user(Role::Agent, Some("acme"), Some("ben"));
+    let complete = Command::WorkComplete { work: WorkItemId(1), disposition: None, note: None };
+    assert_eq!(permits(&ana, &complete, &World), Ok(()));
+    assert_eq!(permits(&ben, &complete, &World), Err(Denied::Unknown(no_work(WorkItemId(1)))));
+    assert!(matches!(permits(&ana, &Command::Hangup { call: CallId(2) }, &World), Err(Denied::Role { .. })));
+    let works = |agent: Option<&str>| Query::Works {
+        tenant: None,
+        queue: None,
+        state: None,
+        after: None,
+        agent: agent.map(String::from),
+    };
+    let own = Query::Works { tenant: None, queue: None, state: None, after: None, agent: Some("acme/ana".into()) };
+    assert_eq!(narrow_query(&ana, works(None), &World), Ok(own));
+    assert!(narrow_query(&ana, works(Some("acme/ben")), &World).is_err());
+}
+
+#[test]
+fn who_should_have_a_tenant_and_has_none_is_nobody() {
+    let provisioned = |role, tenant: Option<&str>, agent: Option<&str>| {
+        let (tenant, agent) = (tenant.map(String::from), agent.map(String::from));
+        Principal::of(&User { name: "uma".into(), role, tenant, agent, account: "uma".into() })
+    };
+    for role in [Role::Administrator, Role::Supervisor, Role::Agent] {
+        assert_eq!(provisioned(role, None, Some("ana")), None);
+    }
+    assert_eq!(provisioned(Role::Agent, Some("acme"), None), None);
+    assert_eq!(provisioned(Role::Operator, Some("acme"), None), None);
+    assert!(provisioned(Role::Auditor, None, None).is_some());
+}
