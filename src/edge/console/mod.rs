@@ -1,6 +1,6 @@
 //! The control sockets, `control.sock` in the data directory and the users' one: one line of JSON asks, one line answers.
 //!
-//! A request is a [`Command`] (`{"command":"sign-in","tenant":..,"agent":..}`), a [`Query`] (`{"query":"status"}`), or a
+//! A request is a [`Command`](crate::core::control::Command) (`{"command":"sign-in","tenant":..,"agent":..}`), a [`Query`](crate::core::control::Query) (`{"query":"status"}`), or a
 //! change of a log level (`{"log":{"module":"net","level":"debug"}}`); the answer is a
 //! [`Reply`](crate::core::control::Reply). The socket in the data directory is for the user that runs the appliance alone: it
 //! is made with mode 0600. The users' socket is for whoever has an account of the machine that `[[user]]` names; what they may
