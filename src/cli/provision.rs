@@ -94,7 +94,13 @@ fn items_lost(dir: &Path, old: &Provision, new: &Provision) -> Result<Vec<String
     let Some(mut client) = (if gone.is_empty() { None } else { Client::connect(dir)? }) else { return Ok(warnings) };
     for queue in gone {
         let (tenant, name) = (&queue.tenant, &queue.name);
-        let query = Query::Works { tenant: Some(tenant.clone()), queue: Some(name.clone()), state: None, after: None };
+        let query = Query::Works {
+            tenant: Some(tenant.clone()),
+            queue: Some(name.clone()),
+            state: None,
+            after: None,
+            agent: None,
+        };
         let Reply::Works { works, more } = client.query(&query)? else { continue };
         if let Some(first) = works.first() {
             let count = if more { format!("more than {}", works.len()) } else { works.len().to_string() };

@@ -475,7 +475,7 @@ fn the_fields_are_those_of_the_contract() {
     for (kind, fields) in ENTRIES {
         hold(kind, &full[*kind][0], fields);
     }
-    assert_eq!(object(&full).len(), ENTRIES.len() + 4);
+    assert_eq!(object(&full).len(), ENTRIES.len() + 5);
 }
 
 #[test]
