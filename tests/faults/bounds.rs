@@ -6,6 +6,7 @@ use cordboard::core::control::Status;
 
 use crate::process::{Process, ok};
 use crate::site::{Site, flow, quiet};
+use crate::users::directory;
 
 const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
 
@@ -26,7 +27,8 @@ fn documented() -> BTreeMap<String, Option<u64>> {
 #[test]
 fn status_shows_every_bound_that_the_document_lists_and_no_other() {
     let site = Site::new();
-    let file = site.file("site.toml", &site.text(1, &flow("200", "quiet", &quiet())));
+    let users = format!("[access]\nsocket = '{}'\n", directory(&site).join("users.sock").display());
+    let file = site.file("site.toml", &site.text(1, &(flow("200", "quiet", &quiet()) + &users)));
     let _process = Process::start(&site, Some(&file));
     let status: Status = serde_json::from_str(&ok(&site, &["status", "--json"])).unwrap();
     let shown: BTreeMap<String, u64> = status.bounds.iter().map(|b| (b.name.clone(), b.max)).collect();

@@ -26,7 +26,7 @@ const BLUE: &str = "[[tenant]]\nname = 'blue'\n[[skill]]\ntenant = 'blue'\nname 
     [[queue]]\ntenant = 'blue'\nname = 'help'\nskills = { talk = 0.5 }\n";
 
 /// A directory that all may enter and only its owner change, as /run/cordboard is.
-fn directory(site: &Site) -> PathBuf {
+pub fn directory(site: &Site) -> PathBuf {
     let directory = site.file("run", "").with_file_name("sockets");
     fs::create_dir_all(&directory).unwrap();
     for path in [directory.parent().unwrap(), &directory] {
