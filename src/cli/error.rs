@@ -148,6 +148,9 @@ impl fmt::Display for CliError {
                 write!(f, "error: there is no {kind} `{name}`")?;
                 match nearest {
                     Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+                    None if *kind == "call" => {
+                        f.write_str("; `cordboard calls` shows those in progress, `cordboard cdr export` all")
+                    }
                     None => write!(f, "; `cordboard {kind} list` shows what there is"),
                 }
             }

@@ -13,9 +13,10 @@ use crate::base::{CallId, Timestamp};
 use crate::core::control::{Query, Reply};
 use crate::core::fault::did_you_mean;
 use crate::core::journal::CallEvent;
-use crate::core::tenant::{Directory, Provision};
+use crate::core::tenant::Provision;
+use crate::core::tenant::directory::capacity;
+use crate::core::tenant::provision::Trunk;
 use crate::core::trunk::forecast::{self, DAYS_MIN, Measured, Month, PeakHour};
-use crate::core::trunk::provisioned_circuits;
 use crate::core::trunk::sharing::{ADMITTED, NOT_ADMITTED};
 use crate::core::trunk::usage::{PERIODS_MAX, Row, Usage, Whose};
 use crate::edge::console::{Table, render};
@@ -195,18 +196,11 @@ pub(super) fn no_trunk<'k>(name: &str, known: impl IntoIterator<Item = &'k str>)
     CliError::Missing { kind: "trunk", name: name.to_owned(), nearest }
 }
 
-/// How many circuits each trunk has; of one by SIP it is not known.
+/// How many circuits each trunk has; of one by SIP that may carry any number of calls it is not known.
 fn circuits(provision: &Provision) -> BTreeMap<String, Option<u32>> {
-    let directory = Directory::new(provision, None);
-    let mut circuits: BTreeMap<String, Option<u32>> =
-        provision.trunk.iter().map(|trunk| (trunk.name.clone(), (trunk.kind == "tdm").then_some(0))).collect();
-    for (_, trunk) in provisioned_circuits(&directory) {
-        let count = directory.trunk(trunk).and_then(|trunk| circuits.get_mut(&trunk.name)?.as_mut());
-        if let Some(count) = count {
-            *count += 1;
-        }
-    }
-    circuits
+    let known = |trunk: &Trunk| trunk.kind == "tdm" || trunk.calls_max > 0;
+    let count = |trunk: &Trunk| known(trunk).then(|| capacity(provision, trunk));
+    provision.trunk.iter().map(|trunk| (trunk.name.clone(), count(trunk))).collect()
 }
 
 /// The hour of each day in which most was held, by trunk; days are those of UTC.
@@ -327,10 +321,13 @@ mod tests {
 
     #[test]
     fn circuits_are_those_of_spans() {
-        let text = "[[trunk]]\nname = 'city'\nkind = 'tdm'\n[[trunk]]\nname = 'net'\nkind = 'sip'\n[[card]]\nname = 'c'\n\
+        let text = "[[trunk]]\nname = 'city'\nkind = 'tdm'\n[[trunk]]\nname = 'net'\nkind = 'sip'\n[[trunk]]\nname = 'line'\nkind = 'sip'\ncalls_max = 30\n[[card]]\nname = 'c'\n\
                     driver = 'sim-t1'\nspans = 2\n[[span]]\nname = 's'\ncard = 'c'\nsignalling = 'em-wink'\ntrunk = 'city'\n\
                     [[span]]\nname = 't'\ncard = 'c'\nspan = 2\nsignalling = 'em-wink'\ntrunk = 'city'\n";
         let circuits = circuits(&toml::from_str(text).expect("well-formed"));
-        assert_eq!(circuits, BTreeMap::from([("city".into(), Some(48)), ("net".into(), None)]));
+        assert_eq!(
+            circuits,
+            BTreeMap::from([("city".into(), Some(48)), ("line".into(), Some(30)), ("net".into(), None)])
+        );
     }
 }

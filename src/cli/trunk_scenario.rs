@@ -6,7 +6,7 @@ use super::simulate::{SimulateArgs, in_parallel};
 use super::{CliError, output};
 use crate::edge::console::Table;
 use crate::simulate::Estimate;
-use crate::simulate::trunks::{Admitted, Batch, Measured, Rates, Trunks, run};
+use crate::simulate::trunks::{Admitted, Batch, Measured, Rates, Trunks, WARM_UP_S, run};
 
 /// How sure the worth must be: half of its interval, in per cent of it.
 const HALF_WIDTH_PCT: f64 = 0.15;
@@ -42,7 +42,7 @@ pub fn simulate(args: &SimulateArgs, text: &str) -> Result<(), CliError> {
 /// Runs seed after seed until the worth is sure enough.
 fn measure(scenario: &Trunks, args: &SimulateArgs, mode: Admitted, rates: Rates) -> Result<Measured, CliError> {
     let first = args.seed.unwrap_or(scenario.seed);
-    let calls_a_run = (scenario.calls_per_hour() * scenario.hours).max(1.0);
+    let calls_a_run = (scenario.calls_per_hour() * (scenario.hours + WARM_UP_S / 3_600.0)).max(1.0);
     let mut batches: Vec<Batch> = vec![];
     let mut from = 0_u64;
     loop {

@@ -147,6 +147,13 @@ impl Cases {
         let mut results = vec![];
         match serde_json::from_str::<File>(text) {
             Err(error) => faults.syntax(&error),
+            // A list would do for the fields in their order.
+            Ok(_) if !text.trim_start().starts_with('{') => {
+                faults.add(&[], "the file is a list", "an object with `decision_cases`, `estimate_cases`, or both");
+            }
+            Ok(read) if read.decision_cases.is_empty() && read.estimate_cases.is_empty() => {
+                faults.add(&[], "there are no cases", "`decision_cases`, `estimate_cases`, or both");
+            }
             Ok(read) => {
                 for (n, case) in read.decision_cases.into_iter().enumerate() {
                     results.extend(case.decided(&[Key("decision_cases"), Index(n)], &mut faults));

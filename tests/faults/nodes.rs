@@ -67,7 +67,15 @@ fn three(direct: bool) -> Three {
     if direct {
         front_text += &joined("back", &back);
     }
-    let ivr_text = node("ivr", "'switch', 'resource'")
+    let at_once = flow(
+        "702",
+        "at-once",
+        "[step.first]\ndo = 'set'\nattributes = { language = 'de' }\nnext = 'on'\n\
+                       [step.on]\ndo = 'transfer'\nto = 'node:back/800'\n",
+    );
+    front_text += &pass("702", "node:ivr/702");
+    let ivr_text = at_once
+        + &node("ivr", "'switch', 'resource'")
         + &joined("front", &front)
         + &joined("back", &back)
         + &ask("700", "node:back/800")
@@ -163,6 +171,28 @@ fn a_call_on_a_card_of_one_is_answered_by_an_agent_of_another() {
     event(&t1, "the circuit is released", |e| e.timeslot == 1 && e.kind == FarEventKind::HungUp);
     let cdrs = [&all.front, &all.ivr, &all.back].map(|(site, _)| ended(site, 1));
     assert!(cdrs[0][0].trace.is_some() && cdrs.iter().all(|of| of[0].trace == cdrs[0][0].trace), "{cdrs:?}");
+    stop(all);
+}
+
+#[test]
+fn a_call_is_handed_back_as_soon_as_it_is_answered() {
+    let all = three(true);
+    let mut ana = Phone::new(all.back.0.office(), all.back.0.server(), "ana", 1).register();
+    all.back.1.command(Command::SignIn { tenant: "acme".into(), agent: "ana".into() });
+    let mut caller = Phone::new(all.front.0.carrier(), all.front.0.server(), "5551", 2);
+    let session = caller.call("702");
+    until("they talk", || {
+        caller.step();
+        ana.step();
+        caller.is_up(session) && ana.up().is_some() && ana.hears(2) && caller.hears(1)
+    });
+    assert_eq!((all.ivr.1.calls().len(), all.ivr.1.status().handed_back), (0, 1));
+    caller.hang_up(session);
+    until("all is over", || {
+        caller.step();
+        ana.step();
+        all.back.1.calls().is_empty() && all.front.1.calls().is_empty()
+    });
     stop(all);
 }
 

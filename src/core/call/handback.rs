@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::base::{CallId, Cause, LegId, Now};
+use crate::base::{CallId, Cause, Instant, LegId, Now};
 use crate::core::call::CallState;
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::Host;
@@ -18,6 +18,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 pub(crate) struct Handback {
     /// The party by which it came.
     leg: LegId,
+    /// When it has taken too long.
+    until: Instant,
     /// What the flow wanted.
     to: String,
     ring_s: u32,
@@ -40,11 +42,12 @@ impl Switch {
         }
         let user = if target.node == node { target.number } else { to };
         let uri = referral(user, &Host::Address(host).to_string(), &c.origin.attributes);
+        let until = now.mono + Duration::from_secs(ring_s.into()) + ANSWER_WITHIN;
         if let Some(c) = self.calls.get_mut(&call) {
-            c.handback = Some(Handback { leg, to: to.to_owned(), ring_s });
+            c.handback = Some(Handback { leg, until, to: to.to_owned(), ring_s });
             c.note(now, "handing-back", node);
         }
-        self.arm(now.mono + Duration::from_secs(ring_s.into()) + ANSWER_WITHIN, Timer::HandbackEnd(call));
+        self.arm(until, Timer::HandbackEnd(call));
         self.sip.refer(now, session, &uri);
         true
     }
@@ -64,7 +67,8 @@ impl Switch {
 
     /// Timer: it has taken too long.
     pub(crate) fn handback_ended(&mut self, now: Now, call: CallId) {
-        if self.calls.get(&call).is_some_and(|c| c.handback.is_some()) {
+        let over = |handback: &Handback| handback.until <= now.mono;
+        if self.calls.get(&call).and_then(|c| c.handback.as_ref()).is_some_and(over) {
             self.handback_failed(now, call, Cause::TimerExpired.as_str());
         }
     }

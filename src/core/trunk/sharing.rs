@@ -9,7 +9,7 @@ use crate::core::journal::{AgentStatus, Change, Direction, Learned};
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::RefusalEntry;
 use crate::core::tenant::provision::SharingMode;
-use crate::core::trunk::admission::rule::{Clauses, Terms, Thresholds};
+use crate::core::trunk::admission::rule::{Clause, Clauses, Terms, Thresholds};
 use crate::core::trunk::admission::{Contract, Mode, PoolTerms, Verdict};
 
 /// How often what was learned is stored.
@@ -75,7 +75,12 @@ impl Switch {
             .directory
             .trunks()
             .filter(|trunk| shared.contains(&trunk.id))
-            .map(|trunk| PoolTerms { id: trunk.id, trunks: trunk.group.circuits, permitted: trunk.group.permitted })
+            .map(|trunk| PoolTerms {
+                id: trunk.id,
+                // What is kept for calls out, calls in can never have.
+                trunks: trunk.group.circuits.saturating_sub(trunk.group.reserved_out),
+                permitted: trunk.group.permitted,
+            })
             .collect();
         self.admission.provision(now, &pools, contracts);
         let directory = &self.directory;
@@ -146,17 +151,15 @@ impl Switch {
         flow: FlowId,
     ) {
         // Asked of each call, so that rates are learned from those as well for which there is no circuit.
-        let admitted = self.is_admitted(now, call, trunk);
-        let flow = match (takes_in, admitted) {
-            (Err(cause), _) => {
+        let admitted = self.is_admitted(now, call, trunk, takes_in.is_ok());
+        let flow = match (takes_in, admitted, self.refusal(call)) {
+            (Ok(()), true, _) => flow,
+            (Ok(()), false, RefusalEntry::Flow(flow)) => flow,
+            // Where there is no circuit nothing can be announced.
+            (Ok(()) | Err(Cause::NoCircuit), _, RefusalEntry::End(cause)) | (Err(cause), _, _) => {
                 self.counters.calls_refused += u64::from(admitted);
                 return self.refuse(now, call, cause);
             }
-            (Ok(()), true) => flow,
-            (Ok(()), false) => match self.refusal(call) {
-                RefusalEntry::End(cause) => return self.refuse(now, call, cause),
-                RefusalEntry::Flow(flow) => flow,
-            },
         };
         if let Some(client) = self.calls.get(&call).map(|c| c.client) {
             self.circuit_taken(now, client);
@@ -165,15 +168,18 @@ impl Switch {
     }
 
     /// Whether a tenant's call may come in by a trunk, or go out by it; its record says so and why. Emergency calls may, and
-    /// calls on trunks that their tenants share with nobody.
-    pub(crate) fn is_admitted(&mut self, now: Now, call: CallId, trunk: TrunkId) -> bool {
+    /// calls on trunks that their tenants share with nobody. Where there is no `room` on the trunk, nobody's may.
+    pub(crate) fn is_admitted(&mut self, now: Now, call: CallId, trunk: TrunkId, room: bool) -> bool {
         let Some((tenant, dialled)) = self.calls.get(&call).and_then(|c| Some((c.tenant?, c.cdr.to.clone()))) else {
             return true;
         };
-        let Some(verdict) = self.admission.arrived(now, tenant, trunk) else { return true };
-        let accepted = verdict.accepts()
-            || self.calls.get(&call).is_some_and(|c| c.emergency)
-            || self.is_emergency_number(dialled.as_str());
+        let Some(mut verdict) = self.admission.arrived(now, tenant, trunk) else { return true };
+        if !room {
+            verdict.ruling.clause = Clause::Hard;
+        }
+        let emergency =
+            self.calls.get(&call).is_some_and(|c| c.emergency) || self.is_emergency_number(dialled.as_str());
+        let accepted = verdict.accepts() || (emergency && room);
         let asked = self.sharers.asked.entry((tenant, trunk)).or_default();
         asked.offered += 1;
         asked.refused += u64::from(!accepted);
@@ -187,7 +193,7 @@ impl Switch {
     /// Whether the call may go out by a trunk. One that came in was admitted already, and a way on is part of it.
     pub(crate) fn may_go_out(&mut self, now: Now, call: CallId, trunk: TrunkId) -> bool {
         let outbound = self.calls.get(&call).is_some_and(|c| c.cdr.direction == Direction::Outbound);
-        !outbound || self.is_admitted(now, call, trunk)
+        !outbound || self.is_admitted(now, call, trunk, true)
     }
 
     /// What becomes of a call of this tenant that is not admitted.

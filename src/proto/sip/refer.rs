@@ -40,6 +40,8 @@ pub(super) struct Refers {
     taken: u32,
     /// Ours waits for its response or for NOTIFY; the target.
     ours: Option<String>,
+    /// It waits for the ACK of our 2xx.
+    awaits_ack: bool,
 }
 
 impl Refers {
@@ -170,7 +172,18 @@ impl Session {
             return;
         }
         self.refers.ours = Some(target.to_owned());
-        self.send_refer(io);
+        // Before the ACK the peer may not have our 2xx yet, and know of no dialog.
+        self.refers.awaits_ack = self.unacked.is_some();
+        if !self.refers.awaits_ack {
+            self.send_refer(io);
+        }
+    }
+
+    /// Our 2xx was acknowledged.
+    pub fn refer_after_ack(&mut self, io: &mut Io<'_>) {
+        if std::mem::take(&mut self.refers.awaits_ack) {
+            self.send_refer(io);
+        }
     }
 
     fn send_refer(&mut self, io: &mut Io<'_>) {

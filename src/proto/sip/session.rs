@@ -330,7 +330,10 @@ impl Session {
         }
         match self.bye_wanted.take() {
             Some(cause) => self.bye(io, cause),
-            None => self.next_offer(io),
+            None => {
+                self.next_offer(io);
+                self.refer_after_ack(io);
+            }
         }
     }
 

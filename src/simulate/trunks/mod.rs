@@ -24,7 +24,7 @@ use crate::core::trunk::admission::rule::{Clause, Clauses};
 use crate::core::trunk::admission::{Admission, Contract, Mode, PoolTerms};
 
 /// What is not measured at the begin of a run, in seconds.
-const WARM_UP_S: f64 = 3_600.0;
+pub const WARM_UP_S: f64 = 3_600.0;
 /// Batches of a run.
 const BATCHES: u32 = 25;
 

@@ -6,27 +6,29 @@ use std::str::FromStr;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Most digits before the point, and after it.
+/// Most digits before the point.
 const DIGITS_MAX: usize = 9;
+/// And after it.
+const PLACES_MAX: usize = 18;
 
-/// A decimal number, not negative, with up to 9 digits before the point and 9 after it; 0 unless said.
+/// A decimal number, not negative, with up to 9 digits before the point and 18 after it; 0 unless said.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Decimal {
     /// The number times 10 to the power of `scale`.
-    digits: u64,
+    digits: u128,
     scale: u32,
 }
 
 impl Decimal {
     /// A whole number.
     pub const fn whole(n: u32) -> Self {
-        Self { digits: n as u64, scale: 0 }
+        Self { digits: n as u128, scale: 0 }
     }
 
     /// The largest whole number that is not above this number times `n`.
     pub fn times_floor(self, n: u32) -> u64 {
-        // At most 18 digits times 10: 128 bits hold it, and the quotient fits: 10^9 times 2^32.
-        let product = u128::from(self.digits) * u128::from(n);
+        // At most 27 digits times 10: 128 bits hold it, and the quotient fits: 10^9 times 2^32.
+        let product = self.digits * u128::from(n);
         u64::try_from(product / 10_u128.pow(self.scale)).unwrap_or(u64::MAX)
     }
 
@@ -56,8 +58,10 @@ impl PartialOrd for Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let scaled = |of: &Self, by: u32| u128::from(of.digits) * 10_u128.pow(by);
-        scaled(self, other.scale).cmp(&scaled(other, self.scale))
+        // Of both as many places: 27 digits at most.
+        let places = self.scale.max(other.scale);
+        let scaled = |of: &Self| of.digits * 10_u128.pow(places - of.scale);
+        scaled(self).cmp(&scaled(other))
     }
 }
 
@@ -66,7 +70,7 @@ impl fmt::Display for Decimal {
         if self.scale == 0 {
             return write!(f, "{}", self.digits);
         }
-        let unit = 10_u64.pow(self.scale);
+        let unit = 10_u128.pow(self.scale);
         write!(f, "{}.{:0width$}", self.digits / unit, self.digits % unit, width = self.scale as usize)
     }
 }
@@ -87,7 +91,7 @@ impl fmt::Display for NoDecimal {
         match self {
             Self::Negative => f.write_str("a number that is not negative"),
             Self::Form => f.write_str("a decimal number such as `1.25`"),
-            Self::TooLong => write!(f, "at most {DIGITS_MAX} digits before the point and {DIGITS_MAX} after it"),
+            Self::TooLong => write!(f, "at most {DIGITS_MAX} digits before the point and {PLACES_MAX} after it"),
         }
     }
 }
@@ -109,7 +113,7 @@ impl FromStr for Decimal {
         if whole.is_empty() || !whole.bytes().chain(part.bytes()).all(|octet| octet.is_ascii_digit()) {
             return Err(NoDecimal::Form);
         }
-        if whole.len() > DIGITS_MAX || part.len() > DIGITS_MAX {
+        if whole.len() > DIGITS_MAX || part.len() > PLACES_MAX {
             return Err(NoDecimal::TooLong);
         }
         let digits = format!("{whole}{part}").parse().map_err(|_| NoDecimal::TooLong)?;
@@ -199,7 +203,7 @@ mod tests {
             (" 1", NoDecimal::Form),
             ("inf", NoDecimal::Form),
             ("1234567890", NoDecimal::TooLong),
-            ("1.1234567890", NoDecimal::TooLong),
+            ("1.1234567890123456789", NoDecimal::TooLong),
         ] {
             assert_eq!(text.parse::<Decimal>(), Err(why), "{text:?}");
         }

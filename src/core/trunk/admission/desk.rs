@@ -253,7 +253,11 @@ impl Admission {
 
     /// A call has come for a pool, accepted or not: rates are learned from it. Then what is decided of it.
     pub fn arrived(&mut self, now: Now, tenant: TenantId, pool: TrunkId) -> Option<Verdict> {
-        self.shares.get_mut(&(pool, tenant))?.rate.pass(now, true);
+        let share = self.shares.get_mut(&(pool, tenant))?;
+        share.rate.pass(now, true);
+        if share.rises() {
+            self.pools.entry(pool).and_modify(|of| of.work.hurry(now.mono));
+        }
         self.decide(now, tenant, pool)
     }
 

@@ -14,7 +14,9 @@ const HALF_LIVES_S: [f64; 5] = [240.0, 900.0, 3_600.0, 14_400.0, 57_600.0];
 const HOUR_HALF_LIFE_S: f64 = 36_000.0;
 /// All memories: those by half-life, and the one by hour of the day.
 const MEMORIES: usize = HALF_LIVES_S.len() + 1;
-/// For how many seconds of seeing the first guess stands.
+/// For how many calls the first guess of a rate stands, and for how many seconds of seeing at most: who floods is to be known within
+/// seconds.
+const GUESS_CALLS: f64 = 0.5;
 const GUESS_S: f64 = 180.0;
 /// How often, a second, another memory may come to be the best one: once in two hours.
 const SWITCH_RATE: f64 = 1.0 / 7_200.0;
@@ -75,7 +77,7 @@ impl Memory {
 /// small chance that another one becomes the best: Herbster and Warmuth's fixed share). Through steady times the longest memory
 /// wins; in a burst the shortest is believed after a few calls.
 ///
-/// Cold start: a guess counts like three minutes of seeing.
+/// Cold start: a guess counts like half a call, and like three minutes of seeing at most.
 #[derive(Clone, Debug)]
 pub struct CallRate {
     guess: f64,
@@ -134,7 +136,8 @@ impl CallRate {
     /// Calls and seconds of each memory, the guess included.
     fn memories(&self) -> [(f64, f64); MEMORIES] {
         let hour = self.hours.get(self.hour).copied().unwrap_or_default();
-        let with_guess = |seen: &Seen| (seen.calls + self.guess * GUESS_S, seen.seconds + GUESS_S);
+        let stands_s = (GUESS_CALLS / self.guess.max(1e-9)).min(GUESS_S);
+        let with_guess = |seen: &Seen| (seen.calls + self.guess * stands_s, seen.seconds + stands_s);
         let mut memories = [with_guess(&hour); MEMORIES];
         for (memory, seen) in memories.iter_mut().zip(&self.seen) {
             *memory = with_guess(seen);
@@ -155,7 +158,9 @@ fn hour_of(now: Now) -> usize {
 /// How long calls last: their law, and by how much longer or shorter they are at each hour of the day. An hour counts for itself as
 /// far as it is known, the whole day for the rest.
 ///
-/// Cold start: 180 s count like five calls; the law is exponential until 30 calls were seen, and each hour's length the day's.
+/// Cold start: a guess counts like five calls, which is what the calls of others in the pool last as far as those are known, else
+/// 180 s; so that of two who both call for seconds alone the one that was heard first has no advantage. The law is exponential until
+/// 30 calls were seen, and each hour's length the day's.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TalkTime {
     calls: f64,
@@ -166,6 +171,13 @@ pub struct TalkTime {
     /// The hour that is meant.
     #[serde(skip)]
     hour: usize,
+    /// What calls are guessed to last.
+    #[serde(skip, default = "talk_guess_s")]
+    guess_s: f64,
+}
+
+fn talk_guess_s() -> f64 {
+    TALK_GUESS_S
 }
 
 /// Calls that ended in one hour of the day.
@@ -177,8 +189,8 @@ struct OfHour {
 
 impl Default for TalkTime {
     fn default() -> Self {
-        let (calls, mean_s, hours) = (TALK_GUESS_CALLS, TALK_GUESS_S, [OfHour::default(); 24]);
-        Self { calls, mean_s, law: Learned::default(), hours, hour: 0 }
+        let (calls, mean_s, hours) = (0.0, 0.0, [OfHour::default(); 24]);
+        Self { calls, mean_s, law: Learned::default(), hours, hour: 0, guess_s: TALK_GUESS_S }
     }
 }
 
@@ -186,6 +198,21 @@ impl TalkTime {
     /// From here on the hour of now is meant.
     pub fn pass(&mut self, now: Now) {
         self.hour = hour_of(now);
+    }
+
+    /// How many calls were seen that still weigh, and what they last by themselves, in seconds.
+    pub fn seen(&self) -> (f64, f64) {
+        (self.calls, self.mean_s)
+    }
+
+    /// What calls are taken to last as long as few were seen: what others' of the pool last, of whom so many were seen.
+    pub fn guess(&mut self, (calls, sum_s): (f64, f64)) {
+        self.guess_s = (TALK_GUESS_CALLS * TALK_GUESS_S + sum_s) / (TALK_GUESS_CALLS + calls);
+    }
+
+    /// The mean of the whole day, in seconds.
+    fn day_s(&self) -> f64 {
+        (self.calls * self.mean_s + TALK_GUESS_CALLS * self.guess_s) / (self.calls + TALK_GUESS_CALLS)
     }
 
     /// A call has ended.
@@ -202,7 +229,7 @@ impl TalkTime {
 
     fn is_sound(&self) -> bool {
         let hour = |hour: &OfHour| [hour.calls, hour.mean_s].iter().all(|n| n.is_finite() && *n >= 0.0);
-        let day = [self.calls, self.mean_s].iter().all(|n| n.is_finite() && *n > 0.0);
+        let day = [self.calls, self.mean_s].iter().all(|n| n.is_finite() && *n >= 0.0);
         day && self.law.is_sound() && self.hours.iter().all(hour)
     }
 
@@ -210,13 +237,13 @@ impl TalkTime {
     pub fn mean_s(&self) -> f64 {
         let hour = self.hours.get(self.hour).copied().unwrap_or_default();
         let known = hour.calls + HOUR_CALLS;
-        ((hour.calls * hour.mean_s + HOUR_CALLS * self.mean_s) / known).max(1.0)
+        ((hour.calls * hour.mean_s + HOUR_CALLS * self.day_s()) / known).max(1.0)
     }
 
     /// The law at this hour: the day's, for calls so much longer or shorter.
     pub fn law(&self) -> Talk {
         let Some(law) = self.law.law() else { return Talk::Exponential(self.mean_s()) };
-        Talk::LogNormal(LogNormal { log_mean: law.log_mean + (self.mean_s() / self.mean_s.max(1.0)).ln(), ..law })
+        Talk::LogNormal(LogNormal { log_mean: law.log_mean + (self.mean_s() / self.day_s().max(1.0)).ln(), ..law })
     }
 }
 

@@ -9,6 +9,9 @@ use crate::base::{Instant, Now, TenantId};
 
 /// Between two looks at the estimates.
 const LOOK: Duration = Duration::from_secs(10);
+/// Between two looks where a rate rises suddenly, and what that is: by this factor.
+const HURRY: Duration = Duration::from_secs(1);
+const SUDDEN: f64 = 1.5;
 /// By how much an estimate must have moved for prices to be worked out anew.
 const MOVED: f64 = 0.08;
 /// Rounds between pool and tenants: from nothing, and from prices that were right a little while ago.
@@ -29,6 +32,8 @@ const SWEEPS_MAX: usize = 5_000;
 const FLOOD_DISCOUNT: f64 = 0.4;
 const FLOOD_FROM: f64 = 2.0;
 const FLOOD_TO: f64 = 2.8;
+/// Most calls of one tenant that tell how long those of the others may be.
+const GUESS_CALLS_MAX: f64 = 100.0;
 /// Talk time and permitted number that a first guess of a rate assumes: calls for 70 % of it.
 const GUESS_S: f64 = 180.0;
 const GUESS_LOAD: f64 = 0.7;
@@ -106,6 +111,11 @@ impl Share {
         self.changed || moved(self.demand.rate, of.rate) || moved(self.demand.mean_s, of.mean_s)
     }
 
+    /// Whether calls come far more often than prices were worked out for.
+    pub fn rises(&self) -> bool {
+        self.fixed.is_none() && self.rate.rate() > SUDDEN * self.demand.rate.max(1e-3)
+    }
+
     fn estimated(&self) -> Demand {
         let (rate, mean_s) = self.fixed.unwrap_or_else(|| (self.rate.rate(), self.talk.mean_s()));
         let (within, beyond) = self.worths;
@@ -113,10 +123,32 @@ impl Share {
     }
 }
 
-/// What a call counts for, as a part of its worth, of a tenant with this load.
-fn flood_factor(load: f64, permitted: u64) -> f64 {
-    let times = load / (permitted as f64).max(1e-9);
-    1.0 - FLOOD_DISCOUNT * ((times - FLOOD_FROM) / (FLOOD_TO - FLOOD_FROM)).clamp(0.0, 1.0)
+/// What a call counts for, as a part of its worth, of a tenant with this demand in a pool where those who keep to their contracts
+/// talk for `usual_s`. A flood of shorter calls earns more by the second, and none of that counts.
+fn flood_factor(demand: &Demand, usual_s: f64) -> f64 {
+    let times = demand.load() / (demand.permitted as f64).max(1e-9);
+    let flood = ((times - FLOOD_FROM) / (FLOOD_TO - FLOOD_FROM)).clamp(0.0, 1.0);
+    1.0 - flood * (1.0 - (1.0 - FLOOD_DISCOUNT) * (demand.mean_s / usual_s).min(1.0))
+}
+
+/// How long those talk who keep to their contracts.
+fn usual_talk_s(shares: &[(TenantId, &mut Share)]) -> f64 {
+    let kept = shares.iter().map(|(_, share)| &share.demand).filter(|demand| demand.load() <= demand.permitted as f64);
+    let (calls, busy) = kept.fold((0.0, 0.0), |(calls, busy), demand| (calls + demand.rate, busy + demand.load()));
+    if calls > 0.0 { busy / calls } else { f64::MIN_POSITIVE }
+}
+
+/// Who is not known yet is taken to talk as the others do.
+fn guess_talk(shares: &mut [(TenantId, &mut Share)]) {
+    let weigh = |share: &Share| {
+        let (calls, mean_s) = share.talk.seen();
+        (calls.min(GUESS_CALLS_MAX), calls.min(GUESS_CALLS_MAX) * mean_s)
+    };
+    let all = shares.iter().map(|(_, share)| weigh(share)).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+    for (_, share) in shares.iter_mut() {
+        let own = weigh(share);
+        share.talk.guess((all.0 - own.0, all.1 - own.1));
+    }
 }
 
 /// How far the work of a pool is.
@@ -147,17 +179,26 @@ pub(super) struct Work {
     prices: Prices,
     /// Rounds to do: more from nothing.
     rounds: u32,
+    /// When estimates were looked at last.
+    looked: Instant,
 }
 
 impl Work {
     pub fn new(now: Instant) -> Self {
         let stage = Stage::Look { next: 0, moved: false };
-        Self { stage, due: now, prices: Prices::default(), rounds: ROUNDS_COLD }
+        Self { stage, due: now, prices: Prices::default(), rounds: ROUNDS_COLD, looked: now }
     }
 
     /// When the next step is due.
     pub fn due(&self) -> Instant {
         self.due
+    }
+
+    /// Calls come so much more often than prices were worked out for that the next look is soon.
+    pub fn hurry(&mut self, now: Instant) {
+        if now.since(self.looked) >= HURRY {
+            self.hasten(now);
+        }
     }
 
     /// Something has changed that is no estimate: the next look is now.
@@ -209,6 +250,8 @@ impl Work {
             self.stage = Stage::Look { next, moved };
             return Step::Other;
         }
+        self.looked = now.mono;
+        guess_talk(shares);
         if moved {
             let mut kept = false;
             for (_, share) in shares.iter_mut() {
@@ -216,8 +259,9 @@ impl Work {
                 share.changed = false;
                 kept |= share.demand.load() <= share.permitted as f64;
             }
+            let usual_s = usual_talk_s(shares);
             for (_, share) in shares.iter_mut().filter(|_| kept) {
-                let counts = flood_factor(share.demand.load(), share.permitted);
+                let counts = flood_factor(&share.demand, usual_s);
                 share.demand.within *= counts;
                 share.demand.beyond *= counts;
             }

@@ -191,3 +191,53 @@ fn prices_outlast_a_provisioning_that_says_the_same_and_follow_one_that_does_not
     assert!(admission.decide(now, TenantId(2), POOL).unwrap().accepts());
     admission.check_invariants();
 }
+
+/// A conforming tenant and one that floods, of whom nothing is known yet: the part of each one's calls within its permitted
+/// number that is refused.
+fn from_cold(seed: u64, (calm_per_s, calm_s): (f64, f64), (flood_per_s, flood_s): (f64, f64)) -> [f64; 2] {
+    let (mut dice, mut now) = (Dice::new(seed), Now::default());
+    let mut admission = Admission::new(Mode::Priced);
+    admission.provision(now, &[pool(10)], vec![contract(1, "1", 6, 1.0, 0.25), contract(2, "1", 4, 1.0, 0.25)]);
+    let mean_gap = [1.0 / calm_per_s, 1.0 / flood_per_s];
+    let (mut next, mut offered, mut refused) = ([5.0_f64, 0.0], [0.0; 2], [0.0; 2]);
+    let mut ends: Vec<(f64, LegId)> = vec![];
+    let (mut clock, mut last) = (0.0, 0);
+    while clock < 120.0 {
+        let end = ends.iter().map(|(at, _)| *at).fold(f64::INFINITY, f64::min);
+        let at = next[0].min(next[1]).min(end);
+        now = now.after(Duration::from_secs_f64(at - clock));
+        clock = at;
+        work(&mut admission, now);
+        if end <= at {
+            let n = ends.iter().position(|(at, _)| *at == end).unwrap();
+            admission.call_ended(now, ends.swap_remove(n).1);
+            continue;
+        }
+        let who = usize::from(next[1] < next[0]);
+        next[who] += dice.exponential(mean_gap[who]);
+        let tenant = TenantId(who as u32 + 1);
+        let verdict = admission.arrived(now, tenant, POOL).unwrap();
+        let within = f64::from(u8::from(verdict.ruling.need == 0));
+        offered[who] += within;
+        if verdict.accepts() {
+            last += 1;
+            admission.call_began(now, LegId(last), tenant, POOL);
+            ends.push((clock + [calm_s, flood_s][who], LegId(last)));
+        } else {
+            refused[who] += within;
+        }
+    }
+    [0, 1].map(|who| refused[who] / f64::max(offered[who], 1.0))
+}
+
+#[test]
+fn who_keeps_to_its_contract_is_served_from_the_first_call_on_whatever_floods() {
+    for (calm, flood) in
+        [((1.0, 5.0), (6.0, 5.0)), ((0.5, 5.0), (20.0, 1.0)), ((1.0, 3.0), (5.0, 10.0)), ((0.5, 8.0), (4.0, 8.0))]
+    {
+        let runs: Vec<[f64; 2]> = (1..=5).map(|seed| from_cold(seed, calm, flood)).collect();
+        let mean = |n: usize| runs.iter().map(|run| run[n]).sum::<f64>() / runs.len() as f64;
+        // It begins with no circuit left, and two or three calls go by until that is over.
+        assert!(mean(0) < 0.1, "{calm:?} {flood:?}: {:.3} refused, of the flood {:.3}", mean(0), mean(1));
+    }
+}
