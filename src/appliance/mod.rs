@@ -204,7 +204,7 @@ impl Appliance {
             Console::open(&options.data_dir, &executor, options.logging.clone()).map_err(RunError::Console)?;
         let (requests, asked_here) = smol::channel::bounded(64);
 
-        let (users, asked_by_users, shut_out) = open_to_users(&provision.access, &executor);
+        let (users, asked_by_users, shut_out) = open_to_users(&provision.access, &options.data_dir, &executor);
 
         let seed = options.seed.map_or_else(entropy, Ok).map_err(|e| RunError::Start("entropy", e))?;
         let config = Config {
@@ -314,11 +314,12 @@ impl Appliance {
 /// The users' socket, if there is to be one. Where it cannot be opened, the reason: calls are served all the same.
 fn open_to_users(
     access: &Access,
+    data_dir: &Path,
     executor: &Arc<smol::Executor<'static>>,
 ) -> (Option<UserSocket>, Receiver<Asked>, Option<String>) {
     let nobody = smol::channel::bounded(1).1;
     let Some(path) = &access.socket else { return (None, nobody, None) };
-    match UserSocket::open(Path::new(path), executor) {
+    match UserSocket::open(Path::new(path), data_dir, executor) {
         Ok((socket, asked)) => (Some(socket), asked, None),
         Err(error) => (None, nobody, Some(error.to_string())),
     }

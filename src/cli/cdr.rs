@@ -6,13 +6,13 @@ use std::path::Path;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::CliError;
 use super::args::CdrArgs;
+use super::{CliError, Place, records};
 use crate::base::Timestamp;
 use crate::edge::store::{CDR_CSV_HEADER, CdrFilter, Reader, StoreError, cdr_csv, cdr_json};
 
 /// Prints the records, one line each, as they are read.
-pub fn export(dir: &Path, args: &CdrArgs) -> Result<(), CliError> {
+pub fn export(place: &Place, args: &CdrArgs) -> Result<(), CliError> {
     let now = Timestamp(jiff::Timestamp::now().as_millisecond());
     let filter = CdrFilter {
         tenant: args.tenant.clone(),
@@ -20,24 +20,24 @@ pub fn export(dir: &Path, args: &CdrArgs) -> Result<(), CliError> {
         until: args.until.as_deref().map(|text| time(text, now)).transpose()?,
         limit: args.limit,
         trace: args.trace,
+        after: None,
     };
-    let reader = reader(dir)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut line = |text: &str| writeln!(out, "{text}").map_err(CliError::Output);
-    if !args.json {
-        line(CDR_CSV_HEADER)?;
-    }
-    // A record that cannot be read must not keep the others back.
-    let mut failed = None;
-    for cdr in reader.iter().flat_map(|reader| reader.cdrs(&filter)) {
+    // A record that cannot be read must not keep the others back. Who is refused gets no head line.
+    let (mut failed, mut head) = (None, Some(CDR_CSV_HEADER).filter(|_| !args.json));
+    records::calls(place, &filter, |cdr| {
+        head.take().map_or(Ok(()), &mut line)?;
         match cdr {
             Ok(cdr) if args.json => line(&cdr_json(&cdr).to_string())?,
             Ok(cdr) => line(&cdr_csv(&cdr))?,
             Err(error) => failed = Some(error),
         }
-    }
+        Ok(())
+    })?;
+    head.take().map_or(Ok(()), &mut line)?;
     out.flush().map_err(CliError::Output)?;
-    failed.map_or(Ok(()), |error| Err(error.into()))
+    failed.map_or(Ok(()), Err)
 }
 
 /// The store of a data folder, if anything was ever recorded there.

@@ -117,7 +117,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Trunk(TrunkCommand::Entity(c)) => entity::run(place.dir()?, Kind::Trunk, c),
         Command::Trunk(TrunkCommand::BusyOut { trunk }) => trunk::set_in_service(place.dir()?, trunk, false),
         Command::Trunk(TrunkCommand::Restore { trunk }) => trunk::set_in_service(place.dir()?, trunk, true),
-        Command::Trunk(TrunkCommand::Explain { call, json }) => trunk::explain(place.dir()?, call, json),
+        Command::Trunk(TrunkCommand::Explain { call, json }) => trunk::explain(&place, call, json),
         Command::Trunk(TrunkCommand::Circuits { trunk, view }) => live::circuits(&place, trunk, &view),
         Command::Trunk(TrunkCommand::Restart { trunk, circuit, json }) => live::restart(&place, trunk, circuit, json),
         Command::Trunk(TrunkCommand::Plan(args)) => plan::plan(&dir, &args),
@@ -132,7 +132,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Flow(FlowCommand::Entity(c)) => entity::run(place.dir()?, Kind::Flow, c),
         Command::Status(args) => live::status(&place, &args),
         Command::Whoami { json } => live::whoami(&place, json),
-        Command::Audit(args) => records::audit(place.dir()?, &args),
+        Command::Audit(args) => records::audit(&place, &args),
         Command::Calls(view) => live::calls(&place, &view),
         Command::Agents(view) => live::agents(&place, &view),
         Command::Queues(view) => live::queues(&place, &view),
@@ -145,7 +145,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Unban { source, all: _ } => live::order(&place, &Order::Unban { source }),
         Command::Hangup { call } => live::order(&place, &Order::Hangup { call }),
         Command::LogLevel { module, level } => live::log_level(&place, module, level),
-        Command::Cdr(CdrCommand::Export(args)) => cdr::export(place.dir()?, &args),
+        Command::Cdr(CdrCommand::Export(args)) => cdr::export(&place, &args),
         Command::Export(ExportCommand::Scenario { day, tenant, mix, output }) => {
             scenario::export(place.dir()?, &day, &tenant, mix, output.as_deref())
         }

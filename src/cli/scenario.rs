@@ -33,7 +33,7 @@ pub fn export(dir: &Path, day: &str, tenant: &str, mix: bool, to: Option<&Path>)
     }
     let name = format!("{tenant}, {day}");
     let scenario = if mix {
-        let filter = WorkFilter { tenant: Some(tenant.to_owned()), since: Some(since), limit: None };
+        let filter = WorkFilter { tenant: Some(tenant.to_owned()), since: Some(since), limit: None, before: None };
         let mut works = vec![];
         for work in reader.ended_works(&filter) {
             match work {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::{EntityCommand, ForecastArgs, RoutesArgs, UsageArgs};
 use super::cdr::{age_ms, reader, time};
 use super::entity::Kind;
-use super::{CliError, Place, entity, live, output};
+use super::{CliError, Place, entity, live, output, records};
 use crate::base::{CallId, Timestamp};
 use crate::core::control::{Query, Reply};
 use crate::core::fault::did_you_mean;
@@ -36,8 +36,8 @@ pub fn set_in_service(dir: &Path, name: String, in_service: bool) -> Result<(), 
 }
 
 /// Runs `cordboard trunk explain`: each decision with what it was made of, as the call's record has it.
-pub fn explain(dir: &Path, call: CallId, json: bool) -> Result<(), CliError> {
-    let found = reader(dir)?.map_or(Ok(None), |reader| reader.cdr(call))?;
+pub fn explain(place: &Place, call: CallId, json: bool) -> Result<(), CliError> {
+    let found = records::call(place, call)?;
     let missing = || CliError::Missing { kind: "call", name: call.to_string(), nearest: None };
     let cdr = found.ok_or_else(missing)?;
     let decisions: Vec<&CallEvent> =

@@ -8,13 +8,12 @@ use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::Scoped;
-use super::cdr::{age_ms, reader, time};
-use super::{CliError, Place, files, live, output};
+use super::cdr::{age_ms, time};
+use super::{CliError, Place, files, live, output, records};
 use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
 use crate::core::contact::{Modifier, Origin, Work, WorkState};
 use crate::core::control::{Command, Explanation, Query, Reply, WorkSpec, WorkView};
 use crate::edge::console::works;
-use crate::edge::store::WorkFilter;
 
 /// Ended items that a list shows unless told otherwise.
 const ENDED_SHOWN: u64 = 100;
@@ -309,19 +308,15 @@ fn list(place: &Place, args: &ListArgs) -> Result<(), CliError> {
 }
 
 fn list_ended(place: &Place, args: &ListArgs) -> Result<(), CliError> {
-    let reader = reader(place.dir()?)?;
-    let filter = WorkFilter { tenant: args.tenant.clone(), since: None, limit: None };
     let mut ended = Vec::new();
     let of_queue = |work: &Work| args.queue.as_ref().is_none_or(|queue| work.queue == *queue);
-    for work in reader.iter().flat_map(|reader| reader.ended_works(&filter)) {
-        if ended.len() as u64 >= args.limit {
-            break;
-        }
-        let work = work?;
-        if of_queue(&work) {
+    records::ended_works(place, args.tenant.as_ref(), |work| {
+        let has_room = (ended.len() as u64) < args.limit;
+        if has_room && of_queue(&work) {
             ended.push(work);
         }
-    }
+        has_room
+    })?;
     if args.json { output::json(&ended) } else { live::text(&works::ended(&ended, live::now())) }
 }
 
@@ -333,14 +328,18 @@ fn find<T>(
     open: impl Fn(Reply) -> Option<T>,
     stored: impl Fn(Work) -> T,
 ) -> Result<T, CliError> {
-    let refused = match live::try_connect(place)? {
+    let mut client = match place {
+        Place::Dir(_) => live::try_connect(place)?,
+        Place::Socket(_) => Some(live::connect(place)?),
+    };
+    let refused = match &mut client {
         None => None,
-        Some(mut client) => match client.query(query)? {
+        Some(client) => match client.query(query)? {
             Reply::Refused { reason } => Some(reason),
             other => return open(other).ok_or(CliError::Answer),
         },
     };
-    match reader(place.dir()?)?.map(|reader| reader.work(id)).transpose()?.flatten() {
+    match records::work(place, client, id)? {
         Some(work) => Ok(stored(work)),
         None => Err(CliError::Refused(refused.unwrap_or_else(|| format!("there is no record of work item {id}")))),
     }

@@ -1,15 +1,18 @@
 //! The one language in and out: the CLI, the serial console, later the web API, and the tests all speak it.
 //! On the control socket each is one line of JSON.
 
+mod tenant;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::tenant::TenantStatus;
 pub use crate::base::Bound;
 use crate::base::{CallId, Redacted, Timestamp, WorkItemId};
 pub use crate::core::contact::view::{
     BasisView, CallbackView, CandidateView, Explanation, HoldView, WorkSpec, WorkView,
 };
 use crate::core::contact::{Origin, Work, WorkState};
-use crate::core::journal::AgentStatus;
+use crate::core::journal::{AgentStatus, Audit, Cdr};
 use crate::core::tenant::Provision;
 use crate::core::tenant::provision::Role;
 use crate::core::trunk::admission::Decimal;
@@ -290,6 +293,27 @@ pub enum Reply {
     Work(Box<Work>),
     /// Answer to [`Query::Explain`] and [`Query::WhatIf`].
     Explained(Box<Explanation>),
+    /// Answer to [`Records::Calls`](crate::core::records::Records::Calls) and `Call`.
+    CallRecords {
+        /// In the order asked for.
+        calls: Vec<Cdr>,
+        /// There are more, later ones.
+        more: bool,
+    },
+    /// Answer to [`Records::Works`](crate::core::records::Records::Works) and `Work`.
+    WorkRecords {
+        /// In the order asked for.
+        works: Vec<Work>,
+        /// There are more, earlier ones.
+        more: bool,
+    },
+    /// Answer to [`Records::Audit`](crate::core::records::Records::Audit).
+    Audit {
+        /// The latest first.
+        entries: Vec<Audit>,
+        /// There are more, earlier ones.
+        more: bool,
+    },
     /// Answer to [`Query::Whoami`].
     Whoami {
         /// The user's name.
@@ -466,45 +490,6 @@ pub struct Status {
     pub quotas: Vec<Bound>,
     /// Alarms that stand.
     pub alarms: Vec<Alarm>,
-}
-
-/// Counters of a tenant since start, what it has up now, and its quotas. Nothing in it depends on other tenants.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct TenantStatus {
-    /// Tenant's name.
-    pub tenant: String,
-    /// Product version.
-    pub version: String,
-    /// Start of the process.
-    pub started_at: Timestamp,
-    /// Stopping: new calls are refused.
-    pub stopping: bool,
-    /// Calls now.
-    pub calls: u64,
-    /// Work items that have not ended, calls apart.
-    pub works: u64,
-    /// Clients who are to be called back.
-    pub callbacks: u64,
-    /// Items waiting in its queues now.
-    pub waiting: u64,
-    /// Items that entered its queues.
-    pub offered: u64,
-    /// Items that an agent took out of a queue.
-    pub answered: u64,
-    /// Items that left before an agent answered.
-    pub abandoned: u64,
-    /// Items answered within the target of their queue.
-    pub in_target: u64,
-    /// Agents by state: ready, busy, wrap-up, not-ready.
-    pub agents_ready: u64,
-    /// See `agents_ready`.
-    pub agents_busy: u64,
-    /// See `agents_ready`.
-    pub agents_wrap_up: u64,
-    /// See `agents_ready`.
-    pub agents_not_ready: u64,
-    /// Of what it may have only so much, how much there is.
-    pub quotas: Vec<Bound>,
 }
 
 /// How busy the appliance is, and what it holds back. Rates are means of about a second.

@@ -15,6 +15,7 @@ pub mod journal;
 pub mod load;
 pub mod media;
 pub mod queue;
+pub mod records;
 mod requests;
 pub mod switch;
 pub mod tenant;

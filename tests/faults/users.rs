@@ -8,13 +8,20 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use cordboard::base::{Cause, Medium, Timestamp, WorkItemId};
+use cordboard::core::contact::{Outcome, Work, WorkState};
 use cordboard::core::control::{Command as Order, Query, Reply, WorkSpec};
+use cordboard::core::journal::{Audit, Cdr, Change};
+use cordboard::core::records::RECORDS_MAX;
+use cordboard::core::tenant::provision::Role;
 use cordboard::edge::console::ACCOUNT_CLIENTS_MAX;
+use cordboard::edge::store::{AppendError, Store};
 use nix::unistd::User;
 
 use crate::peers::is_root;
+use crate::phone::Phone;
 use crate::process::ok;
-use crate::site::{Live, PATIENCE, Site, agent, queue, until};
+use crate::site::{Live, PATIENCE, Site, agent, flow, queue, quiet, until};
 
 /// Accounts that every system has.
 const BOSS: &str = "daemon";
@@ -106,9 +113,17 @@ fn two_accounts_of_the_machine_each_get_their_tenant_and_no_other_gets_anything(
     }
     let site = Site::new();
     let socket = directory(&site).join("users.sock");
-    let live = site.start(&provisioning(&socket));
+    let live = site.start(&(provisioning(&socket) + &flow("200", "quiet", &quiet())));
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o666);
     let (boss, lead) = (Account::new(&site, &socket, BOSS), Account::new(&site, &socket, OTHER));
+    let mut caller = Phone::new(site.carrier(), site.server(), "5551", 1);
+    let session = caller.call("200");
+    until("the call is up", || {
+        caller.step();
+        caller.is_up(session)
+    });
+    caller.hang_up(session);
+    site.ended("5551");
     let (ours, theirs) = (add(&live, "acme", "talk"), add(&live, "blue", "help"));
 
     assert!(boss.ok(&["whoami"]).starts_with("boss is administrator of tenant acme\n"));
@@ -143,16 +158,118 @@ fn two_accounts_of_the_machine_each_get_their_tenant_and_no_other_gets_anything(
 
     boss.ok(&["agent", "pause", "acme/ana", "--reason", "tea"]);
     boss.ok(&["work", "cancel", &ours, "--reason", "spam"]);
+    lead.ok(&["work", "cancel", &theirs, "--reason", "spam"]);
+
+    // What is on record, too.
+    let (ended, others) =
+        (boss.ok(&["work", "list", "--state", "ended", "--json"]), lead.ok(&["work", "list", "--state", "ended"]));
+    assert!(ended.contains(&ours) && !ended.contains(&theirs), "{ended}");
+    assert!(others.contains(&theirs) && !others.contains(&ours), "{others}");
+    assert!(boss.ok(&["work", "show", &ours]).contains("spam"));
+    let (foreign, missing) = (boss.fails(1, &["work", "show", &theirs]), boss.fails(1, &["work", "show", &nowhere]));
+    assert_eq!(foreign.replace(&theirs, "ID"), missing.replace(&nowhere, "ID"));
+    let calls = boss.ok(&["cdr", "export", "--json"]);
+    let call: serde_json::Value = serde_json::from_str(calls.lines().next().expect("a call")).unwrap();
+    assert!(calls.lines().count() == 1 && call["tenant"] == "acme", "{calls}");
+    assert_eq!(lead.ok(&["cdr", "export", "--json"]), "");
+    assert!(boss.fails(1, &["cdr", "export", "--tenant", "blue"]).contains("no tenant \"blue\""));
+    let id = call["call_id"].as_str().expect("an id");
+    assert!(boss.ok(&["trunk", "explain", id]).contains("no circuit that tenants share"));
+    assert!(lead.fails(1, &["trunk", "explain", id]).contains("there is no call"));
+    assert!(boss.ok(&["audit", "--json"]).contains("agent pause") && !boss.ok(&["audit"]).contains("blue"));
+    assert!(lead.fails(1, &["audit"]).contains("not with the role supervisor"));
     let trail = ok(&site, &["audit", "--json"]);
     let lines: Vec<&str> = trail.lines().collect();
-    assert_eq!(lines.len(), 2, "what was refused is not in it: {trail}");
-    assert!(lines[0].contains("work cancel") && lines[1].contains("\"did\":\"agent pause acme/ana: tea\""), "{trail}");
-    assert!(lines[1].contains("\"user\":\"boss\"") && lines[1].contains("\"account\":\"daemon\""), "{trail}");
+    assert_eq!(lines.len(), 3, "what was refused is not in it: {trail}");
+    assert!(lines[1].contains("work cancel") && lines[2].contains("\"did\":\"agent pause acme/ana: tea\""), "{trail}");
+    assert!(lines[2].contains("\"user\":\"boss\"") && lines[2].contains("\"account\":\"daemon\""), "{trail}");
     live.stop();
     assert!(!socket.exists());
     assert!(boss.fails(1, &["calls"]).contains("no appliance answers"));
     assert_eq!(ok(&site, &["audit", "--json"]), trail, "it outlasts the process");
-    assert_eq!(ok(&site, &["audit", "--tenant", "blue", "--json"]), "");
+    assert_eq!(ok(&site, &["audit", "--tenant", "blue", "--json"]).lines().count(), 1);
+}
+
+/// What an earlier run left on record: calls and ended work items of both tenants in turns, several at each moment, and what
+/// was ordered of them. Ids of acme's are even, those of works come after those of calls.
+fn left_on_record(site: &Site, count: u64) {
+    let (store, recovered) = Store::open(&site.data()).unwrap();
+    let mut seq = recovered.next_seq;
+    let mut append = |change: Change| {
+        until("the store has room", || match store.append(seq, change.clone()) {
+            Err(AppendError::Full) => false,
+            other => other.is_ok() || panic!("{other:?}"),
+        });
+        seq += 1;
+    };
+    for id in 1..=count {
+        let (at, tenant) = (1_000 + id as i64 / 7, if id.is_multiple_of(2) { "acme" } else { "blue" });
+        let (ended, text) = (Timestamp(at + 5), format!("{id:016x}"));
+        let cdr = serde_json::json!({
+            "call_id": text, "tenant": tenant, "medium": "voice", "direction": "inbound", "from": "+4930", "to": "200",
+            "started_at": at, "answered_at": null, "ended_at": null, "agent": null, "cause": null, "queued_ms": 0,
+            "legs": [], "events": [],
+        });
+        let mut cdr: Box<Cdr> = Box::new(serde_json::from_value(cdr).unwrap());
+        append(Change::CallStarted { cdr: cdr.clone() });
+        (cdr.ended_at, cdr.cause) = (Some(ended), Some(Cause::Normal));
+        append(Change::CallEnded { cdr });
+        let mut work = Work::new(WorkItemId(count + id), (tenant, "talk"), Medium::Email, Timestamp(at), None);
+        (work.state, work.ended_at, work.outcome) = (WorkState::Ended, Some(ended), Some(Outcome::Cancelled));
+        append(Change::WorkChanged { work: Box::new(work) });
+        let (user, account) = ("u".to_owned(), "u".to_owned());
+        let (role, tenant, at) = (Role::Supervisor, Some(tenant.to_owned()), Timestamp(at));
+        append(Change::Audited { audit: Box::new(Audit { at, user, account, role, tenant, did: text }) });
+    }
+    store.close().unwrap();
+    assert_eq!(site.cdrs().len() as u64, count);
+}
+
+#[test]
+fn users_read_page_by_page_all_that_is_on_record_of_their_tenant() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::new();
+    let socket = directory(&site).join("users.sock");
+    let count = 3 * RECORDS_MAX as u64;
+    left_on_record(&site, count);
+    let live = site.start(&provisioning(&socket));
+    let boss = Account::new(&site, &socket, BOSS);
+    let field = |line: &str, name: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        u64::from_str_radix(value[name].as_str().unwrap(), 16).unwrap()
+    };
+    let ours: Vec<u64> = (1..=count).filter(|id| id.is_multiple_of(2)).collect();
+    assert!(ours.len() > RECORDS_MAX);
+    let calls = |args: &[&str]| -> Vec<u64> {
+        let text = boss.ok(&[&["cdr", "export", "--json"], args].concat());
+        text.lines().map(|line| field(line, "call_id")).collect()
+    };
+    assert_eq!(calls(&[]), ours);
+    assert_eq!(calls(&["--limit", "600"]), ours[..600]);
+    assert_eq!(calls(&["--tenant", "acme", "--limit", "3"]), ours[..3]);
+    let works = boss.ok(&["work", "list", "--state", "ended", "--limit", "5000", "--json"]);
+    let works: Vec<Work> = serde_json::from_str(&works).unwrap();
+    let mut expected = ours.clone();
+    expected.sort_by_key(|id| std::cmp::Reverse((id / 7, *id)));
+    assert_eq!(works.iter().map(|work| work.id.0 - count).collect::<Vec<_>>(), expected);
+    let trail = |limit: &str| -> Vec<u64> {
+        let text = boss.ok(&["audit", "--limit", limit, "--json"]);
+        text.lines().map(|line| field(line, "did")).collect()
+    };
+    let newest: Vec<u64> = ours.iter().rev().copied().collect();
+    assert_eq!(trail("5000"), newest);
+    assert_eq!(trail("601"), newest[..601]);
+    // What is another's is what is nowhere.
+    for (words, theirs) in [(["trunk", "explain"], 3), (["work", "show"], count + 3), (["work", "explain"], count + 3)]
+    {
+        let said = |id: u64| {
+            boss.fails(1, &[&words[..], &[&format!("{id:016x}")]].concat()).replace(&format!("{id:016x}"), "ID")
+        };
+        assert_eq!(said(theirs), said(3 * count), "{words:?}");
+    }
+    live.stop();
 }
 
 #[test]

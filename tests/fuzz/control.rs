@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use cordboard::base::{Medium, Redacted, Timestamp, WorkItemId};
 use cordboard::core::contact::{Origin, WorkState};
 use cordboard::core::control::{Command, Query, WorkSpec};
+use cordboard::core::records::Records;
 use cordboard::core::tenant::{check, parse};
 use cordboard::edge::console::{Line, Request, read_line};
 
@@ -67,6 +68,15 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         Query::WhatIf { item },
     ];
     all.extend(works.iter().map(|q| serde_json::to_vec(q).expect("JSON")));
+    let after = Some((Timestamp(7), cordboard::base::CallId(9)));
+    let records = [
+        Records::Calls { tenant: Some("acme".into()), since: Some(Timestamp(1)), until: None, trace: None, after },
+        Records::Works { tenant: None, before: Some((Timestamp(7), work)) },
+        Records::Work { work },
+        Records::Audit { tenant: None, until: Some((Timestamp(7), 9)) },
+        Records::Call { call: cordboard::base::CallId(9) },
+    ];
+    all.extend(records.iter().map(|q| serde_json::to_vec(q).expect("JSON")));
     all.extend(
         [
             Query::Status,
@@ -116,6 +126,10 @@ fn target(mut chance: Chance<'_>) {
         line = [b"{\"command\":".to_vec(), b"[".repeat(60_000)].concat();
     }
     match read_line(&line) {
+        Ok(Line::Records(records)) => match read_line(&serde_json::to_vec(&records).expect("JSON")) {
+            Ok(Line::Records(again)) => assert_eq!(again, records),
+            other => panic!("{records:?} became {other:?}"),
+        },
         Ok(Line::Request(request)) => {
             check_again(&request);
             if let Request::Command(Command::Provision { provision }) = *request

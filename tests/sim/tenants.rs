@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use cordboard::base::{CallId, Medium, WorkItemId};
 use cordboard::core::contact::view::WorkSpec;
-use cordboard::core::contact::{Origin, WorkState};
+use cordboard::core::contact::{Origin, Work, WorkState};
 use cordboard::core::control::{Asker, Command, Query, Reply, Request};
-use cordboard::core::journal::Change;
+use cordboard::core::journal::{Cdr, Change};
+use cordboard::core::records::Records;
 use cordboard::core::switch::Input;
+use cordboard::core::tenant::access::{self, Deed, Principal};
 use cordboard::core::tenant::provision::{Quota, Role, User};
 use cordboard::core::tenant::{Provision, check};
 use cordboard::proto::sdp;
@@ -290,6 +292,62 @@ fn acme_acts(desk: &mut Desk, dice: &mut Dice, said: &mut Vec<String>) {
     desk.seconds(1);
 }
 
+/// Questions about what is on record: of all, of each tenant, of each id, and of what is nowhere.
+fn on_record(ids: &BTreeSet<u64>) -> Vec<Records> {
+    let mut all = Vec::new();
+    for tenant in [None, Some("acme"), Some("blue"), Some("nowhere")] {
+        let tenant = tenant.map(String::from);
+        let (since, until, trace, after) = (None, None, None, None);
+        all.push(Records::Calls { tenant: tenant.clone(), since, until, trace, after });
+        all.push(Records::Works { tenant: tenant.clone(), before: None });
+        all.push(Records::Audit { tenant, until: None });
+    }
+    for id in ids {
+        all.push(Records::Call { call: CallId(*id) });
+        all.push(Records::Work { work: WorkItemId(*id) });
+    }
+    all
+}
+
+/// As a store would answer that looks at no tenant but the one asked for.
+fn stored(desk: &Desk, records: Records) -> Reply {
+    let is_of = |wanted: &Option<String>, tenant: &str| wanted.as_ref().is_none_or(|wanted| wanted == tenant);
+    let of_calls = |passes: &dyn Fn(&Cdr) -> bool| {
+        let calls = desk.disk.records.values().filter(|cdr| passes(cdr)).cloned().collect();
+        Reply::CallRecords { calls, more: false }
+    };
+    let of_works = |passes: &dyn Fn(&Work) -> bool| {
+        let works = desk.disk.works.values().filter(|work| passes(work)).cloned().collect();
+        Reply::WorkRecords { works, more: false }
+    };
+    match records {
+        Records::Calls { tenant, .. } => of_calls(&|cdr| is_of(&tenant, &cdr.tenant)),
+        Records::Call { call } => of_calls(&|cdr| cdr.call_id == call),
+        Records::Works { tenant, .. } => of_works(&|work| work.ended_at.is_some() && is_of(&tenant, &work.tenant)),
+        Records::Work { work: id } => of_works(&|work| work.id == id),
+        Records::Audit { tenant, .. } => {
+            let audits = desk.journal.iter().rev().filter_map(|change| match change {
+                Change::Audited { audit } => Some(audit),
+                _ => None,
+            });
+            let of = audits.filter(|audit| tenant.is_none() || tenant == audit.tenant);
+            Reply::Audit { entries: of.map(|audit| (**audit).clone()).collect(), more: false }
+        }
+    }
+}
+
+/// What the console tells a user of what is on record.
+fn read(desk: &mut Desk, account: &str, records: Records) -> Reply {
+    let Reply::Whoami { user, role, tenant, agent } = ask(desk, account, Request::Query(Query::Whoami)) else {
+        panic!("{account} is a user")
+    };
+    let (who, deed) = (Principal { user, role, tenant, agent }, Deed::of_records(&records));
+    match access::narrow_records(&who, records) {
+        Ok(records) => access::narrow_reply(&who, deed, stored(desk, records)),
+        Err(denied) => Reply::Refused { reason: denied.to_string() },
+    }
+}
+
 fn json(reply: &Reply) -> String {
     serde_json::to_string(reply).expect("JSON")
 }
@@ -320,6 +378,10 @@ fn live(seed: u64, blue: Blue, foreign: &mut Vec<BTreeSet<u64>>) -> Vec<String> 
             for query in queries(&all) {
                 let reply = ask(&mut desk, account, Request::Query(query.clone()));
                 said.push(format!("{step} {account} {query:?} {}", json(&reply)));
+            }
+            for records in on_record(&all) {
+                let reply = read(&mut desk, account, records.clone());
+                said.push(format!("{step} {account} {records:?} {}", json(&reply)));
             }
             for command in orders(&theirs) {
                 let audits = desk.journal.len();

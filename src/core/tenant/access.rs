@@ -8,7 +8,10 @@ use std::fmt;
 use crate::base::{CallId, WorkItemId};
 use crate::core::contact::Work;
 use crate::core::control::{Command, ContractView, Query, Reply};
+use crate::core::records::Records;
 use crate::core::tenant::provision::{Role, User};
+use crate::core::trunk::circuits::RESTARTED;
+use crate::core::trunk::preempt::{PREEMPTED, PREEMPTS};
 use crate::core::trunk::sharing::{ADMITTED, NOT_ADMITTED, own_part};
 
 /// How far a right goes.
@@ -39,6 +42,10 @@ impl Extent {
 /// Something to be asked or ordered that rights are about.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Deed {
+    /// Read records of calls and of work items.
+    ReadRecords,
+    /// Read what users have ordered.
+    ReadAudit,
     /// Replace the provisioning.
     Provision,
     /// Sign agents in and out, pause and resume them.
@@ -86,7 +93,7 @@ const O: Extent = Extent::Own;
 const N: Extent = Extent::None;
 
 /// Every right, with its words. What is not here nobody has.
-pub const RIGHTS: [(Deed, &str, [Extent; 6]); 18] = [
+pub const RIGHTS: [(Deed, &str, [Extent; 6]); 20] = [
     (Deed::Whoami, "see one's own rights", [A, A, T, T, T, O]),
     (Deed::SeeQueues, "see queues", [A, A, T, T, T, T]),
     (Deed::SeeAgents, "see agents", [A, A, T, T, T, O]),
@@ -96,6 +103,8 @@ pub const RIGHTS: [(Deed, &str, [Extent; 6]); 18] = [
     (Deed::SeeStatus, "see counters and quotas", [A, A, T, T, T, N]),
     (Deed::SeeContracts, "see contracts", [A, A, T, T, T, N]),
     (Deed::SeeTrunks, "see trunks, circuits, sites, routes, servers and bans", [A, A, N, N, N, N]),
+    (Deed::ReadRecords, "read records of calls and work items", [A, A, T, T, T, N]),
+    (Deed::ReadAudit, "read what users have ordered", [A, A, T, T, N, N]),
     (Deed::AgentState, "sign agents in and out, pause and resume them", [A, N, N, T, T, O]),
     (Deed::TakeWork, "accept and decline work items", [A, N, N, T, T, O]),
     (Deed::TreatWork, "complete, transfer and describe work items", [A, N, N, T, T, O]),
@@ -146,6 +155,16 @@ impl Deed {
             | Query::Routes { .. }
             | Query::Locate { .. }
             | Query::Bans => Self::SeeTrunks,
+        }
+    }
+
+    /// What a question about records is.
+    pub const fn of_records(records: &Records) -> Self {
+        match records {
+            Records::Calls { .. } | Records::Call { .. } | Records::Works { .. } | Records::Work { .. } => {
+                Self::ReadRecords
+            }
+            Records::Audit { .. } => Self::ReadAudit,
         }
     }
 
@@ -383,6 +402,24 @@ pub fn narrow_query(who: &Principal, query: Query, owners: &impl Owners) -> Resu
     })
 }
 
+/// What a user's question about records comes to. What is asked for by its id is looked at when it is found, by
+/// [`narrow_reply`].
+///
+/// # Errors
+/// [`Denied`]; nothing is to be told then.
+pub fn narrow_records(who: &Principal, mut records: Records) -> Result<Records, Denied> {
+    let extent = who.right(Deed::of_records(&records))?;
+    let Some(own) = who.tenant.clone().filter(|_| extent != Extent::All) else { return Ok(records) };
+    match &mut records {
+        Records::Calls { tenant, .. } | Records::Works { tenant, .. } | Records::Audit { tenant, .. } => match tenant {
+            Some(other) if !who.is_tenant(other) => return Err(Denied::Unknown(no_tenant(other))),
+            _ => *tenant = Some(own),
+        },
+        Records::Call { .. } | Records::Work { .. } => {}
+    }
+    Ok(records)
+}
+
 /// What a user hears of an answer to what was asked.
 pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
     let extent = who.extent(deed);
@@ -390,7 +427,7 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
         return reply;
     }
     let own = extent == Extent::Own;
-    let theirs = |tenant: &str| who.is_tenant(tenant);
+    let theirs = |tenant: &str| extent != Extent::None && who.is_tenant(tenant);
     let seen = |tenant: &str, called: Option<&str>| {
         if own { who.is_agent(called.map(|called| full_agent(tenant, called)).as_deref()) } else { theirs(tenant) }
     };
@@ -407,6 +444,22 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
         Reply::Queues { mut queues } => {
             queues.retain(|queue| theirs(&queue.tenant));
             Reply::Queues { queues }
+        }
+        Reply::CallRecords { mut calls, more } => {
+            calls.retain(|cdr| theirs(&cdr.tenant));
+            for event in calls.iter_mut().flat_map(|cdr| &mut cdr.events) {
+                without_trunk(&event.what, &mut event.detail);
+            }
+            Reply::CallRecords { calls, more }
+        }
+        Reply::WorkRecords { mut works, more } => {
+            works.retain(|work| seen(&work.tenant, work.agent.as_deref()));
+            works.iter_mut().for_each(without_trunks);
+            Reply::WorkRecords { works, more }
+        }
+        Reply::Audit { mut entries, more } => {
+            entries.retain(|entry| entry.tenant.as_deref().is_some_and(theirs));
+            Reply::Audit { entries, more }
         }
         Reply::Contracts { mut contracts } => {
             contracts.retain(|contract| theirs(&contract.tenant));
@@ -441,8 +494,18 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
 
 /// A record without what other tenants' calls on its trunk show in.
 fn without_trunks(work: &mut Work) {
-    for event in work.events.iter_mut().filter(|event| matches!(&*event.what, ADMITTED | NOT_ADMITTED)) {
-        event.detail = own_part(&event.detail).to_owned();
+    for event in &mut work.events {
+        without_trunk(&event.what, &mut event.detail);
+    }
+}
+
+/// What happened, without what other tenants' calls on the trunk show in.
+fn without_trunk(what: &str, detail: &mut String) {
+    match what {
+        ADMITTED | NOT_ADMITTED => *detail = own_part(detail).to_owned(),
+        // The other call, and which of the circuits was the first that was idle.
+        PREEMPTED | PREEMPTS | RESTARTED => detail.clear(),
+        _ => {}
     }
 }
 

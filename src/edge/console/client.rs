@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{ANSWER_TIMEOUT, Address, LINE_MAX, LogLevel, socket_path};
 use crate::core::control::{Command, Query, Reply};
+use crate::core::records::Records;
 
 /// A little more than the server takes to give up.
 const TIMEOUT: Duration = ANSWER_TIMEOUT.saturating_add(Duration::from_secs(10));
@@ -110,6 +111,15 @@ impl Client {
     /// As for [`command`](Self::command).
     pub fn query(&mut self, query: &Query) -> Result<Reply, ClientError> {
         self.ask(query)
+    }
+
+    /// Asks what is on record.
+    ///
+    /// # Errors
+    ///
+    /// As for [`command`](Self::command).
+    pub fn records(&mut self, records: &Records) -> Result<Reply, ClientError> {
+        self.ask(records)
     }
 
     /// Changes a log level.

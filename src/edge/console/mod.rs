@@ -1,13 +1,14 @@
 //! The control sockets, `control.sock` in the data directory and the users' one: one line of JSON asks, one line answers.
 //!
-//! A request is a [`Command`](crate::core::control::Command) (`{"command":"sign-in","tenant":..,"agent":..}`), a [`Query`](crate::core::control::Query) (`{"query":"status"}`), or a
-//! change of a log level (`{"log":{"module":"net","level":"debug"}}`); the answer is a
+//! A request is a [`Command`](crate::core::control::Command) (`{"command":"sign-in","tenant":..,"agent":..}`), a [`Query`](crate::core::control::Query) (`{"query":"status"}`), a
+//! question about [`Records`] (`{"records":"calls"}`), or a change of a log level (`{"log":{"module":"net","level":"debug"}}`); the answer is a
 //! [`Reply`](crate::core::control::Reply). The socket in the data directory is for the user that runs the appliance alone: it
 //! is made with mode 0600. The users' socket is for whoever has an account of the machine that `[[user]]` names; what they may
 //! do the core knows.
 
 mod client;
 pub mod metrics;
+mod records;
 pub mod render;
 pub mod serial;
 mod server;
@@ -34,6 +35,7 @@ pub use users::{UserSocket, UserSocketError};
 pub use watcher::{WatchError, Watcher};
 
 pub use crate::core::control::Request;
+use crate::core::records::Records;
 
 /// Longest line of a user, in octets.
 pub const USER_LINE_MAX: usize = 1 << 20;
@@ -74,6 +76,8 @@ pub struct LogLevel {
 pub enum Line {
     /// For the appliance.
     Request(Box<Request>),
+    /// For the store.
+    Records(Records),
     /// For the log.
     Log(LogLevel),
 }
@@ -84,6 +88,7 @@ struct Kind {
     command: Option<IgnoredAny>,
     query: Option<IgnoredAny>,
     log: Option<IgnoredAny>,
+    records: Option<IgnoredAny>,
 }
 
 /// Reads a line, with or without its line feed. Its length is for the caller to bound: see [`LINE_MAX`].
@@ -96,10 +101,11 @@ pub fn read_line(line: &[u8]) -> Result<Line, LineError> {
         log: LogLevel,
     }
     let kind: Kind = serde_json::from_slice(line)?;
-    match (kind.command, kind.query, kind.log) {
-        (Some(_), None, None) => Ok(Line::Request(Box::new(Request::Command(serde_json::from_slice(line)?)))),
-        (None, Some(_), None) => Ok(Line::Request(Box::new(Request::Query(serde_json::from_slice(line)?)))),
-        (None, None, Some(_)) => Ok(Line::Log(serde_json::from_slice::<Log>(line)?.log)),
+    match (kind.command, kind.query, kind.log, kind.records) {
+        (Some(_), None, None, None) => Ok(Line::Request(Box::new(Request::Command(serde_json::from_slice(line)?)))),
+        (None, Some(_), None, None) => Ok(Line::Request(Box::new(Request::Query(serde_json::from_slice(line)?)))),
+        (None, None, None, Some(_)) => Ok(Line::Records(serde_json::from_slice(line)?)),
+        (None, None, Some(_), None) => Ok(Line::Log(serde_json::from_slice::<Log>(line)?.log)),
         _ => Err(LineError::Kind),
     }
 }
@@ -123,7 +129,7 @@ impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(error) => write!(f, "not understood: {error}"),
-            Self::Kind => f.write_str("not understood: expected exactly one of `command`, `query`, `log`"),
+            Self::Kind => f.write_str("not understood: expected exactly one of `command`, `query`, `records`, `log`"),
         }
     }
 }

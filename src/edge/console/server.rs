@@ -14,12 +14,15 @@ use smol::channel::{Receiver, Sender};
 use smol::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use smol::{Async, Executor, Task, Timer, future};
 
+use super::records::Shelf;
 use super::{
     ANSWER_TIMEOUT, Address, CLIENT_TIMEOUT, CLIENTS_MAX, ConsoleError, LINE_MAX, Line, REQUESTS_MAX, Request,
     read_line, socket_path,
 };
 use crate::base::Bound;
-use crate::core::control::{Asker, Reply};
+use crate::core::control::{Asker, Query, Reply};
+use crate::core::records::Records;
+use crate::core::tenant::access::{self, Deed, Principal};
 use crate::edge::logging::Logging;
 
 /// Connections that the kernel may hold until they are accepted.
@@ -117,8 +120,14 @@ impl Console {
         };
         let (requests, asked) = smol::channel::bounded(REQUESTS_MAX);
         let load = Arc::new(Load::default());
-        let (load_of_clients, line_max) = (Arc::clone(&load), LINE_MAX);
-        let client = ClientTask { requests, logging, load: load_of_clients, line_max, pause: Duration::ZERO };
+        let client = ClientTask {
+            requests,
+            logging,
+            load: Arc::clone(&load),
+            store: Arc::new(Shelf::new(data_dir)),
+            line_max: LINE_MAX,
+            pause: Duration::ZERO,
+        };
         let acceptor = executor.spawn(accept(listener, Arc::clone(executor), client));
         Ok((Console { path, load, _acceptor: acceptor }, asked))
     }
@@ -215,6 +224,8 @@ pub(super) struct ClientTask {
     /// Where log levels are changed, for who may.
     pub logging: Option<Logging>,
     pub load: Arc<Load>,
+    /// Where records are read.
+    pub store: Arc<Shelf>,
     /// Longest line, in octets.
     pub line_max: usize,
     /// From an answer to the next request.
@@ -233,6 +244,7 @@ impl ClientTask {
             let reply = match read_line(&line) {
                 _ if overlong => refused(format!("line over {} octets", self.line_max)),
                 Ok(Line::Request(request)) => self.ask(&asker, *request).await,
+                Ok(Line::Records(records)) => self.on_record(&asker, records).await,
                 Ok(Line::Log(change)) => match &self.logging {
                     None if matches!(asker, Asker::Account(_)) => {
                         refused("log levels are changed by the socket in the data folder alone".into())
@@ -252,6 +264,19 @@ impl ClientTask {
             if !self.pause.is_zero() {
                 Timer::after(self.pause).await;
             }
+        }
+    }
+
+    /// What is on record, for whoever the core says the asker is.
+    async fn on_record(&self, asker: &Asker, records: Records) -> Reply {
+        let who = match self.ask(asker, Request::Query(Query::Whoami)).await {
+            Reply::Whoami { user, role, tenant, agent } => Principal { user, role, tenant, agent },
+            refused => return refused,
+        };
+        let deed = Deed::of_records(&records);
+        match access::narrow_records(&who, records) {
+            Ok(records) => access::narrow_reply(&who, deed, self.store.read(records).await),
+            Err(denied) => refused(denied.to_string()),
         }
     }
 
@@ -300,7 +325,7 @@ async fn write(stream: &mut Async<UnixStream>, reply: &Reply) -> io::Result<()> 
     stream.write_all(&line).await
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     future::or(work, async {
         Timer::after(limit).await;
         Err(ErrorKind::TimedOut.into())

@@ -16,6 +16,7 @@ use rustix::process::Uid;
 use smol::channel::Receiver;
 use smol::{Async, Executor, Task, Timer};
 
+use super::records::Shelf;
 use super::server::{ClientTask, Load, account_of, listen, next_client, peer, refuse};
 use super::{ACCOUNT_CLIENTS_MAX, Asked, USER_CLIENTS_MAX, USER_LINE_MAX};
 use crate::base::Bound;
@@ -100,12 +101,16 @@ pub struct UserSocket {
 }
 
 impl UserSocket {
-    /// Opens the socket at `path` and serves it on `executor`, which the caller runs. What users ask comes out of the
-    /// returned channel, with whom the system says they are.
+    /// Opens the socket at `path` and serves it on `executor`, which the caller runs; records are those of `data_dir`. What
+    /// users ask comes out of the returned channel, with whom the system says they are.
     ///
     /// # Errors
     /// Any [`UserSocketError`]; a socket that nobody answers is replaced.
-    pub fn open(path: &Path, executor: &Arc<Executor<'static>>) -> Result<(Self, Receiver<Asked>), UserSocketError> {
+    pub fn open(
+        path: &Path,
+        data_dir: &Path,
+        executor: &Arc<Executor<'static>>,
+    ) -> Result<(Self, Receiver<Asked>), UserSocketError> {
         let failed = |source| UserSocketError::Io { path: path.to_owned(), source };
         check_directory(path)?;
         match fs::symlink_metadata(path) {
@@ -122,8 +127,14 @@ impl UserSocket {
         // A client waits for its answer before it asks again, so that there is always room.
         let (requests, asked) = smol::channel::bounded(USER_CLIENTS_MAX);
         let load = Arc::new(Load::default());
-        let of_clients = Arc::clone(&load);
-        let client = ClientTask { requests, logging: None, load: of_clients, line_max: USER_LINE_MAX, pause: PAUSE };
+        let client = ClientTask {
+            requests,
+            logging: None,
+            load: Arc::clone(&load),
+            store: Arc::new(Shelf::new(data_dir)),
+            line_max: USER_LINE_MAX,
+            pause: PAUSE,
+        };
         let acceptor = executor.spawn(accept(listener, Arc::clone(executor), client));
         Ok((Self { path: path.to_owned(), load, _acceptor: acceptor }, asked))
     }

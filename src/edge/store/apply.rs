@@ -104,7 +104,7 @@ impl Applier {
         if prune {
             transaction.prepare_cached("DELETE FROM journal WHERE seq <= ?1")?.execute([to_sql(prune_to)])?;
             record::prune_last_agents(&transaction)?;
-            users::prune_audit(&transaction)?;
+            users::prune_audit(&transaction, self.pruned_to + JOURNAL_ROWS)?;
         }
         record::write_alive(&transaction, wall_clock())?;
         transaction.commit()?;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use crate::base::{CallId, Timestamp, Trace, WorkItemId};
 use crate::core::contact::Work;
-use crate::core::journal::{Audit, Cdr, Seq};
+use crate::core::journal::{Audit, Cdr};
 use crate::core::tenant::Provision;
 use crate::edge::store::pages::{PAGE, Pages};
 use crate::edge::store::record::{self, AgentState, CDR_COLUMNS, Registration, read_cdr};
@@ -33,6 +33,8 @@ pub struct CdrFilter {
     pub until: Option<Timestamp>,
     /// At most so many.
     pub limit: Option<u64>,
+    /// After the one that started then.
+    pub after: Option<(Timestamp, CallId)>,
     /// Known by this on every appliance.
     pub trace: Option<Trace>,
 }
@@ -87,17 +89,18 @@ impl Reader {
         work::read_work(&self.connection, id)
     }
 
-    /// What users have ordered, the newest first, at most `limit` entries: of one tenant, or all; older than `before`.
+    /// What users have ordered, the newest first, at most `limit` entries: of one tenant, or all. With `until` no later ones,
+    /// and of those of that very time not the so many newest.
     ///
     /// # Errors
     /// [`StoreError::Undecodable`], [`StoreError::Sql`].
     pub fn audit(
         &self,
         tenant: Option<&str>,
-        before: Option<Seq>,
+        until: Option<(Timestamp, u32)>,
         limit: u32,
-    ) -> Result<Vec<(Seq, Audit)>, StoreError> {
-        users::read_audit(&self.connection, tenant, before, limit)
+    ) -> Result<Vec<Audit>, StoreError> {
+        users::read_audit(&self.connection, tenant, until, limit)
     }
 
     /// The record of a call, whether it has ended or not.
@@ -119,7 +122,10 @@ impl Reader {
             tenant: filter.tenant.clone(),
             trace: filter.trace.map(|trace| trace.to_string()),
             until: filter.until.map_or(i64::MAX, Timestamp::as_millis),
-            after: (filter.since.map_or(i64::MIN, Timestamp::as_millis), String::new()),
+            after: {
+                let since = (filter.since.map_or(i64::MIN, Timestamp::as_millis), String::new());
+                filter.after.map_or(since.clone(), |(at, call)| since.max((at.as_millis(), call.to_string())))
+            },
         };
         Cdrs { ask, pages: Pages::new(filter.limit) }
     }

@@ -503,11 +503,15 @@ fn records_are_filtered_paged_and_in_order() {
         until: Some(Timestamp(1_003)),
         limit: Some(250),
         trace: None,
+        after: None,
     };
     let some = all_cdrs(folder.path(), &filter);
     assert_eq!(some.len(), 250);
     assert!(some.iter().all(|cdr| cdr.tenant == "acme" && (1_001..1_003).contains(&cdr.started_at.0)));
     assert_eq!(some[0].call_id, CallId(300));
+    let last = some.last().map(|cdr| (cdr.started_at, cdr.call_id));
+    let rest = all_cdrs(folder.path(), &CdrFilter { limit: None, after: last, ..filter.clone() });
+    assert_eq!((rest.len(), rest[0].call_id.0), (50, some[249].call_id.0 + 2), "from there on");
     assert_eq!(all_cdrs(folder.path(), &CdrFilter { limit: None, ..filter }).len(), 300);
 }
 

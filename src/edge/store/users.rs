@@ -9,7 +9,8 @@ use crate::core::journal::{Audit, Seq};
 use crate::core::tenant::provision::User;
 use crate::edge::store::StoreError;
 
-/// Entries of the trail that are kept; the oldest go.
+/// Entries of the trail that are kept of each tenant, and of the appliance; the oldest go. So no tenant's users can push out what
+/// others have ordered, nor see by theirs how much that is.
 pub const AUDIT_ROWS: u64 = 100_000;
 
 pub(super) fn write(connection: &Connection, users: &[User]) -> Result<(), StoreError> {
@@ -48,33 +49,97 @@ pub(super) fn write_audit(connection: &Connection, seq: Seq, audit: &Audit) -> R
     Ok(())
 }
 
-pub(super) fn prune_audit(connection: &Connection) -> Result<(), StoreError> {
-    let last = format!("SELECT seq FROM audit ORDER BY seq DESC LIMIT 1 OFFSET {}", AUDIT_ROWS - 1);
-    connection.prepare_cached(&format!("DELETE FROM audit WHERE seq < ({last})"))?.execute([])?;
+/// Leaves the last [`AUDIT_ROWS`] entries of each tenant of whom there are some after `since`.
+pub(super) fn prune_audit(connection: &Connection, since: Seq) -> Result<(), StoreError> {
+    let since = i64::try_from(since).unwrap_or(i64::MAX);
+    let mut grown = connection.prepare_cached("SELECT DISTINCT tenant FROM audit WHERE seq > ?1")?;
+    let tenants: Vec<Option<String>> = grown.query_map([since], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let oldest =
+        format!("SELECT seq FROM audit WHERE tenant IS ?1 ORDER BY seq DESC LIMIT 1 OFFSET {}", AUDIT_ROWS - 1);
+    let mut rest = connection.prepare_cached(&format!("DELETE FROM audit WHERE tenant IS ?1 AND seq < ({oldest})"))?;
+    for tenant in tenants {
+        rest.execute([tenant])?;
+    }
     Ok(())
 }
 
-/// The newest `limit` entries, the newest first: of a tenant, or all.
+/// The newest `limit` entries, the newest first: of a tenant, or all. With `until` no later ones, and of those of that very
+/// time not the so many newest.
 pub(super) fn read_audit(
     connection: &Connection,
     tenant: Option<&str>,
-    before: Option<Seq>,
+    until: Option<(Timestamp, u32)>,
     limit: u32,
-) -> Result<Vec<(Seq, Audit)>, StoreError> {
+) -> Result<Vec<Audit>, StoreError> {
     let of = if tenant.is_some() { "tenant = ?1" } else { "?1 IS NULL" };
     let select = format!(
-        "SELECT seq, at, user, account, role, tenant, did FROM audit WHERE {of} AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+        "SELECT at, user, account, role, tenant, did FROM audit WHERE {of} AND at <= ?2 ORDER BY seq DESC LIMIT ?3 OFFSET ?4"
     );
-    let before = before.and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
+    let (until, left_out) = until.map_or((i64::MAX, 0), |(at, count)| (at.as_millis(), count));
     let mut statement = connection.prepare_cached(&select)?;
-    let mut found = statement.query(params![tenant, before, limit])?;
+    let mut found = statement.query(params![tenant, until, limit, left_out])?;
     let mut entries = Vec::new();
     while let Some(row) = found.next()? {
-        let (seq, role): (i64, String) = (row.get(0)?, row.get(4)?);
-        let role = from_word(&role).ok_or_else(|| StoreError::Undecodable { what: format!("audit {seq}") })?;
-        let (at, user, account) = (Timestamp(row.get(1)?), row.get(2)?, row.get(3)?);
-        let (tenant, did) = (row.get(5)?, row.get(6)?);
-        entries.push((seq.unsigned_abs(), Audit { at, user, account, role, tenant, did }));
+        let (at, role): (i64, String) = (row.get(0)?, row.get(3)?);
+        let role = from_word(&role).ok_or_else(|| StoreError::Undecodable { what: format!("audit {at}") })?;
+        let (user, account, tenant, did) = (row.get(1)?, row.get(2)?, row.get(4)?, row.get(5)?);
+        entries.push(Audit { at: Timestamp(at), user, account, role, tenant, did });
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A trail: sequence number, time and tenant of each entry.
+    fn trail(entries: &[(i64, i64, &str)]) -> Connection {
+        let connection = Connection::open_in_memory().expect("a database");
+        connection
+            .execute_batch(
+                "CREATE TABLE audit (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, user TEXT NOT NULL, \
+                 account TEXT NOT NULL, role TEXT NOT NULL, tenant TEXT, did TEXT NOT NULL) STRICT; \
+                 CREATE INDEX audit_tenant ON audit (tenant, seq);",
+            )
+            .expect("its table");
+        for (seq, at, tenant) in entries {
+            connection
+                .execute("INSERT INTO audit VALUES (?1, ?2, 'u', 'u', 'supervisor', ?3, ?1)", params![seq, at, tenant])
+                .expect("a row");
+        }
+        connection
+    }
+
+    #[test]
+    fn one_tenant_cannot_push_out_what_others_have_ordered() {
+        let connection = trail(&[(1, 1, "blue"), (2, 2, "acme"), (3, 3, "acme")]);
+        let most = i64::try_from(AUDIT_ROWS).expect("a number");
+        let many = format!(
+            "INSERT INTO audit SELECT value, value, 'u', 'u', 'supervisor', 'acme', 'x' FROM (WITH RECURSIVE n (value) \
+             AS (SELECT 10 UNION ALL SELECT value + 1 FROM n LIMIT {AUDIT_ROWS}) SELECT value FROM n)"
+        );
+        connection.execute_batch(&many).expect("rows");
+        let of = |tenant: &str| -> (i64, i64) {
+            let count = "SELECT count(*), min(seq) FROM audit WHERE tenant = ?1";
+            connection.query_row(count, [tenant], |row| Ok((row.get(0)?, row.get(1)?))).expect("a count")
+        };
+        prune_audit(&connection, i64::MAX.unsigned_abs()).expect("done");
+        assert_eq!(of("acme"), (most + 2, 2), "nothing of it has grown");
+        prune_audit(&connection, 3).expect("done");
+        assert_eq!((of("acme"), of("blue")), ((most, 10), (1, 1)));
+    }
+
+    #[test]
+    fn the_trail_is_read_on_from_where_it_was_left() {
+        let connection =
+            trail(&[(1, 5, "acme"), (2, 7, "acme"), (3, 7, "blue"), (4, 7, "acme"), (5, 7, "acme"), (6, 9, "acme")]);
+        let read = |until, limit| -> Vec<String> {
+            let found = read_audit(&connection, Some("acme"), until, limit).expect("entries");
+            found.into_iter().map(|entry| entry.did).collect()
+        };
+        assert_eq!(read(None, 2), ["6", "5"]);
+        assert_eq!(read(Some((Timestamp(7), 1)), 2), ["4", "2"]);
+        assert_eq!(read(Some((Timestamp(7), 3)), 2), ["1"]);
+        assert_eq!(read_audit(&connection, None, None, 9).expect("entries").len(), 6);
+    }
 }

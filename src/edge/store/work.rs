@@ -19,6 +19,8 @@ pub struct WorkFilter {
     pub since: Option<Timestamp>,
     /// At most so many.
     pub limit: Option<u64>,
+    /// Before the one that ended then.
+    pub before: Option<(Timestamp, WorkItemId)>,
 }
 
 /// Writes a record as it is now. One that has ended stays as it ended.
@@ -97,7 +99,7 @@ impl<'a> EndedWorks<'a> {
             connection,
             tenant: filter.tenant.clone(),
             since: filter.since.map_or(i64::MIN, Timestamp::as_millis),
-            before: (i64::MAX, String::new()),
+            before: filter.before.map_or((i64::MAX, String::new()), |(at, id)| (at.as_millis(), id.to_string())),
         };
         Self { ask, pages: Pages::new(filter.limit) }
     }

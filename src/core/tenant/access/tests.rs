@@ -1,4 +1,5 @@
 use super::*;
+use crate::core::journal::Cdr;
 
 /// One tenant's work item 1 with agent ana, its call 2; another's 3 and 4.
 struct World;
@@ -128,4 +129,45 @@ fn who_should_have_a_tenant_and_has_none_is_nobody() {
     assert_eq!(provisioned(Role::Agent, Some("acme"), None), None);
     assert_eq!(provisioned(Role::Operator, Some("acme"), None), None);
     assert!(provisioned(Role::Auditor, None, None).is_some());
+}
+
+fn record(tenant: &str, events: &[(&str, &str)]) -> Cdr {
+    let event = |(what, detail): &(&str, &str)| serde_json::json!({ "at": 1, "what": what, "detail": detail });
+    let cdr = serde_json::json!({
+        "call_id": "0000000000000002", "tenant": tenant, "medium": "voice", "direction": "inbound", "from": "1", "to": "2",
+        "started_at": 1, "answered_at": null, "ended_at": null, "agent": null, "cause": null, "queued_ms": 0, "legs": [],
+        "events": events.iter().map(event).collect::<Vec<_>>(),
+    });
+    serde_json::from_value(cdr).expect("a record")
+}
+
+#[test]
+fn records_are_narrowed_to_the_tenant_and_to_what_it_may_know_of_trunks() {
+    let [operator, _, auditor, boss, lead, ana] = principals();
+    let works = |tenant: Option<&str>| Records::Works { tenant: tenant.map(String::from), before: None };
+    for who in [&auditor, &boss, &lead] {
+        assert_eq!(narrow_records(who, works(None)), Ok(works(Some("acme"))));
+        for other in ["blue", "nowhere"] {
+            assert_eq!(narrow_records(who, works(Some(other))), Err(Denied::Unknown(no_tenant(other))));
+        }
+    }
+    assert_eq!(narrow_records(&operator, works(None)), Ok(works(None)));
+    assert!(matches!(narrow_records(&ana, works(None)), Err(Denied::Role { .. })));
+    let trail = Records::Audit { tenant: None, until: None };
+    assert!(matches!(narrow_records(&lead, trail.clone()), Err(Denied::Role { .. })));
+    assert!(narrow_records(&auditor, trail).is_ok());
+
+    let told = [
+        (ADMITTED, "clause: call 1 of 2 permitted to 2 agents, trunk 7 of 24 in use, worth 1.000, price 0.500"),
+        (PREEMPTED, "call 0000000000000004, trunk carrier"),
+        (RESTARTED, "card0/1/7"),
+        ("flow", "help"),
+    ];
+    let calls = || vec![record("acme", &told), record("blue", &told), record("", &[])];
+    let reply = |who| narrow_reply(who, Deed::ReadRecords, Reply::CallRecords { calls: calls(), more: false });
+    let own =
+        [(ADMITTED, "clause: call 1 of 2 permitted to 2 agents"), (PREEMPTED, ""), (RESTARTED, ""), ("flow", "help")];
+    assert_eq!(reply(&boss), Reply::CallRecords { calls: vec![record("acme", &own)], more: false });
+    assert_eq!(reply(&operator), Reply::CallRecords { calls: calls(), more: false });
+    assert_eq!(reply(&ana), Reply::CallRecords { calls: vec![], more: false }, "whatever the store gave");
 }

@@ -212,6 +212,9 @@ impl Session {
                 | Reply::Routes(_)
                 | Reply::Restarted { .. }
                 | Reply::Whoami { .. }
+                | Reply::CallRecords { .. }
+                | Reply::WorkRecords { .. }
+                | Reply::Audit { .. }
                 | Reply::TenantStatus(_)
                 | Reply::Explained(_),
             ) => String::new(),
