@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
 
 use super::{CliError, files, output};
 use crate::base::Codec;
@@ -180,73 +181,93 @@ fn bench_sdp(count: u32) -> Result<(), CliError> {
     output::line(&format!("sdp: {each_us:.2} us per offer answered, {:.0} per second on one core", 1e6 / each_us))
 }
 
-/// What so many items and agents take. Times of decisions: median, 99th percentile and greatest, in microseconds.
+/// Times of decisions in microseconds.
+#[derive(Serialize, Deserialize)]
+struct Spread {
+    p50: f64,
+    p99: f64,
+    max: f64,
+}
+
+impl Spread {
+    fn of(times_us: Vec<f64>) -> Self {
+        let [p50, p99, max] = quantiles(times_us);
+        Self { p50, p99, max }
+    }
+}
+
+/// What a change of provisioning takes, in milliseconds: of each the change itself and the longest piece of what follows.
+#[derive(Serialize, Deserialize)]
+struct Provisioned {
+    none_skilled: [f64; 2],
+    all_meet: [f64; 2],
+}
+
+/// What so many items and agents take.
+#[derive(Serialize, Deserialize)]
 struct Row {
     items: usize,
     agents: u32,
-    freed: [f64; 3],
-    came: [f64; 3],
-    octets: u64,
-    filled: f64,
-    /// A change of provisioning, and the longest piece of what follows, in milliseconds: with nobody who could take anything,
-    /// and with everybody.
-    provisioned: [[f64; 2]; 2],
+    octets_an_item: u64,
+    fill_us: f64,
+    freed_us: Spread,
+    came_us: Spread,
+    provisioned_ms: Provisioned,
 }
 
-/// Builds each centre and prints what its decisions take. Memory is what the process has more than before the items came.
-fn bench_routing(items: &[u32], agents: &[u32], count: u32, json: bool) -> Result<(), CliError> {
-    let mut rows = Vec::new();
-    for &agents in agents {
-        let mut centre = routing::Centre::new(agents);
-        let before = (resident_kib("self"), centre.waiting());
-        let mut items = items.to_vec();
-        items.sort_unstable();
-        for items in items {
-            let began = Instant::now();
-            let came = centre.fill(items as usize);
-            let filled = began.elapsed().as_secs_f64() * 1e6 / came.max(1) as f64;
-            let items = centre.waiting();
-            let more = items.saturating_sub(before.1).max(1);
-            let octets = resident_kib("self").saturating_sub(before.0) * 1_024 / more as u64;
-            let mut times = [vec![], vec![]];
-            for _ in 0..count {
-                let turn = centre.turn();
-                times.iter_mut().zip(turn).for_each(|(list, time)| list.push(time.as_secs_f64() * 1e6));
-            }
-            let [freed, came] = times.map(quantiles);
-            let provisioned = routing::Centre::provisioned(agents, items);
-            let provisioned = provisioned.map(|of| of.map(|took| took.as_secs_f64() * 1e3));
-            rows.push(Row { items, agents, freed, came, octets, filled, provisioned });
-        }
+/// A centre with so many items and agents. Memory is what the process has more than before the items came.
+fn routing_row(items: u32, agents: u32, count: u32) -> Row {
+    let mut centre = routing::Centre::new(agents);
+    let before = (resident_kib("self"), centre.waiting());
+    let began = Instant::now();
+    let came = centre.fill(items as usize);
+    let fill_us = began.elapsed().as_secs_f64() * 1e6 / came.max(1) as f64;
+    let items = centre.waiting();
+    let more = items.saturating_sub(before.1).max(1);
+    let octets_an_item = resident_kib("self").saturating_sub(before.0) * 1_024 / more as u64;
+    let mut times = [vec![], vec![]];
+    for _ in 0..count {
+        times.iter_mut().zip(centre.turn()).for_each(|(list, time)| list.push(time.as_secs_f64() * 1e6));
     }
+    let [freed_us, came_us] = times.map(Spread::of);
+    let provisioned = routing::Centre::provisioned(agents, items);
+    let [none_skilled, all_meet] = provisioned.map(|of| of.map(|took| took.as_secs_f64() * 1e3));
+    let provisioned_ms = Provisioned { none_skilled, all_meet };
+    Row { items, agents, octets_an_item, fill_us, freed_us, came_us, provisioned_ms }
+}
+
+/// The same in a process of its own, whose memory no centre before has used.
+fn routing_row_apart(items: u32, agents: u32, count: u32) -> Result<Row, CliError> {
+    let refused = |e: std::io::Error| CliError::Refused(e.to_string());
+    let program = std::env::current_exe().map_err(refused)?;
+    let numbers = [("--items", items), ("--agents", agents), ("--count", count)];
+    let numbers = numbers.into_iter().flat_map(|(name, number)| [name.to_owned(), number.to_string()]);
+    let done = Command::new(program).args(["bench", "routing", "--json"]).args(numbers).output().map_err(refused)?;
+    let rows: Result<[Row; 1], _> = serde_json::from_slice(&done.stdout);
+    let said = || String::from_utf8_lossy(&done.stderr).into_owned();
+    rows.map(|[row]| row).map_err(|error| CliError::Refused(format!("{items} x {agents}: {error}\n{}", said())))
+}
+
+/// Builds each centre and prints what its decisions take.
+fn bench_routing(items: &[u32], agents: &[u32], count: u32, json: bool) -> Result<(), CliError> {
+    let pairs: Vec<(u32, u32)> = agents.iter().flat_map(|&agents| items.iter().map(move |&i| (i, agents))).collect();
+    let rows: Vec<Row> = match pairs.as_slice() {
+        &[(items, agents)] => vec![routing_row(items, agents, count)],
+        many => many.iter().map(|&(i, a)| routing_row_apart(i, a, count)).collect::<Result<_, _>>()?,
+    };
     if json {
-        let row = |row: &Row| {
-            let Row { items, agents, freed, came, octets, filled, provisioned } = row;
-            serde_json::json!({
-                "items": items, "agents": agents, "octets_an_item": octets, "fill_us": filled,
-                "freed_us": { "p50": freed[0], "p99": freed[1], "max": freed[2] },
-                "came_us": { "p50": came[0], "p99": came[1], "max": came[2] },
-                "provisioned_ms": { "none_skilled": provisioned[0], "all_meet": provisioned[1] },
-            })
-        };
-        return output::json(&rows.iter().map(row).collect::<Vec<_>>());
+        return output::json(&rows);
     }
     output::line(
         "waiting   agents   agent gets free, us: p50    p99    max   item comes, us: p50    p99    max   octets an item   \
          provisioned anew, ms: none skilled   all meet, longest piece",
     )?;
-    for Row { items, agents, freed, came, octets, provisioned, .. } in rows {
+    for Row { items, agents, freed_us, came_us, octets_an_item, provisioned_ms, .. } in rows {
+        let Provisioned { none_skilled: [none, _], all_meet: [all, piece] } = provisioned_ms;
         output::line(&format!(
-            "{items:>7} {agents:>8} {:>27.1} {:>6.1} {:>6.0} {:>21.1} {:>6.1} {:>6.0} {octets:>16} {:>37.0} {:>10.0} {:>14.1}",
-            freed[0],
-            freed[1],
-            freed[2],
-            came[0],
-            came[1],
-            came[2],
-            provisioned[0][0],
-            provisioned[1][0],
-            provisioned[1][1]
+            "{items:>7} {agents:>8} {:>27.1} {:>6.1} {:>6.0} {:>21.1} {:>6.1} {:>6.0} {octets_an_item:>16} {none:>37.0} \
+             {all:>10.0} {piece:>14.1}",
+            freed_us.p50, freed_us.p99, freed_us.max, came_us.p50, came_us.p99, came_us.max,
         ))?;
     }
     Ok(())

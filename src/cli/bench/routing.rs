@@ -40,15 +40,18 @@ pub struct Centre {
 }
 
 impl Centre {
-    /// A centre with so many agents at work and nothing waiting.
+    /// A centre with so many agents, nearly all of whom talk: of a hundred items that come, ninety wait.
     pub fn new(agents: u32) -> Self {
         let mut centre = Self::empty();
         let profiles = (0..agents).map(|id| centre.agent(id)).collect();
         centre.open(profiles);
-        while centre.engine.counters().waiting == 0 {
+        loop {
+            let before = centre.waiting();
             (0..100).for_each(|_| centre.come());
+            if centre.waiting() >= before + 90 {
+                return centre;
+            }
         }
-        centre
     }
 
     /// What a change of provisioning takes with so many items waiting: where nobody is free, and where all agents are

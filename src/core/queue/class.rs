@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::{AgentId, Instant, QueueId, TenantId, TraitId};
 use crate::core::contact::{Level, Mind, Slots};
 
-use super::gate::GateId;
+use super::need::NeedId;
 use super::posture::Posture;
 use super::profile::AgentProfile;
 
@@ -96,12 +96,12 @@ pub(super) struct Use {
     pub(super) level: Level,
 }
 
-/// A gate in which somebody waits, as a class remembers it.
+/// A need of somebody who waits, as a class remembers it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stamp {
-    /// The gate.
-    pub(super) gate: GateId,
-    /// How often any gate had been filled by then: an old stamp is void.
+    /// The need.
+    pub(super) need: NeedId,
+    /// How often any need had come up by then: an old stamp is void.
     pub(super) epoch: u32,
 }
 
@@ -118,7 +118,7 @@ pub(super) struct Class {
     pub(super) uses: Vec<Use>,
     /// How many work: ready, busy or in wrap-up.
     pub(super) staff: u32,
-    /// Gates that its agents fit and where somebody waits; some stamps are void.
+    /// Needs that its agents meet and of whom somebody waits; some stamps are void.
     pub(super) waiting: Vec<Stamp>,
     /// Length of `waiting` at which void stamps are swept.
     pub(super) sweep_at: usize,
@@ -153,7 +153,7 @@ impl Class {
         }
     }
 
-    /// Remembers a gate.
+    /// Remembers a need.
     pub(super) fn stamp(&mut self, stamp: Stamp, holds: impl Fn(Stamp) -> bool) {
         if self.waiting.len() >= self.sweep_at {
             self.waiting.retain(|&old| holds(old));
@@ -187,7 +187,7 @@ mod tests {
         };
         let mut class = Class::new(kind);
         for epoch in 0..1_000 {
-            class.stamp(Stamp { gate: GateId(epoch), epoch }, |old| old.epoch % 100 == 0);
+            class.stamp(Stamp { need: NeedId(epoch), epoch }, |old| old.epoch % 100 == 0);
         }
         assert!(class.waiting.len() <= 64, "{}", class.waiting.len());
     }

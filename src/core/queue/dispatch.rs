@@ -10,7 +10,6 @@ use super::agent::Agent;
 use super::class::ClassId;
 use super::engine::{Engine, Output};
 use super::explain::Reason;
-use super::gate::Fit;
 use super::item::{Exit, IN_TIME_MEMORY, Item, Stage};
 use super::line::Place;
 use super::matching::Pair;
@@ -140,7 +139,8 @@ impl Engine {
         self.timers.cancel(item.turn_at.take(), Timer::Turn(id));
         let Some(gate) = self.fits.gate(item.gate) else { return };
         let waited = item.rank().waited(now.mono);
-        let next = turns(&gate.ask.gates).into_iter().chain(turns(&item.prefers)).filter(|&turn| turn > waited).min();
+        let next =
+            turns(&gate.ask.needs.gates).into_iter().chain(turns(&item.prefers)).filter(|&turn| turn > waited).min();
         item.turn_at = next.map(|turn| now.mono + turn.saturating_sub(waited));
         self.timers.start(item.turn_at, Timer::Turn(id));
     }
@@ -154,8 +154,7 @@ impl Engine {
     /// Tells when it turns out that nobody there is could take an item, or that somebody could again.
     pub(super) fn set_servable(&mut self, id: WorkItemId) {
         let Some(item) = self.items.get_mut(&id) else { return };
-        let gate = self.fits.gate(item.gate);
-        let unservable = gate.is_some_and(|gate| matches!(&gate.fit, Fit::Few(few) if few.is_empty()));
+        let unservable = self.fits.gate(item.gate).is_some_and(|gate| self.fits.is_unservable(gate));
         if item.unservable != unservable {
             item.unservable = unservable;
             self.outputs.push_back(Output::Unservable { item: id, unservable });

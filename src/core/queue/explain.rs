@@ -1,6 +1,7 @@
 //! Why an item went to an agent, and why not to the others.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,10 +14,11 @@ use crate::core::journal::AgentStatus;
 use super::agent::Agent;
 use super::class::Kind;
 use super::engine::Engine;
-use super::gate::{Ask, Fit, Gate, part};
+use super::gate::{Ask, Gate, part};
 use super::item::{Queue, Stage};
 use super::line::Place;
 use super::matching::{Head, Pair, Prospect, Seat, look_in};
+use super::need::Needs;
 use super::posture::Posture;
 use super::profile::{EnqueueError, Entry};
 use super::score::{Terms, Unfit, judge, skill};
@@ -211,7 +213,7 @@ impl Engine {
         let queue = self.queues.get(&entry.queue).ok_or(EnqueueError::UnknownQueue)?;
         let (ask, prefers) = self.ask(queue, entry);
         let target = queue.target(entry.medium);
-        let gate = Gate::new(ask, queue.profile.importance, target, Fit::Many);
+        let gate = Gate::new(ask, queue.profile.importance, target, None);
         let place = Place::new(now.mono, entry.waited).with_credit(entry.credit);
         let head = Head::new(now.mono, place, WorkItemId(0), &gate, &prefers);
         Ok(self.appraise(now, head, Some))
@@ -230,12 +232,12 @@ impl Engine {
         let traits = entry.traits.iter().copied().chain(needed);
         let traits = self.fits.minded(queue.tenant(), traits);
         let (gates, prefers) = part(wants.cloned());
-        let (tenant, queue, credit) = (queue.tenant(), queue.profile.id, entry.credit);
-        (Ask { tenant, queue, medium: entry.medium, credit, gates, traits }, prefers)
+        let needs = Arc::new(Needs { tenant: queue.tenant(), medium: entry.medium, gates, traits });
+        (Ask { needs, queue: queue.profile.id, credit: entry.credit }, prefers)
     }
 
     fn appraise(&self, now: Now, head: Head<'_>, held: impl FnOnce(Hold) -> Option<Hold>) -> Appraisal {
-        let tenant = head.gate.ask.tenant;
+        let tenant = head.gate.ask.needs.tenant;
         let routing = self.fits.routing(tenant);
         let serves = |agent: &Agent| self.fits.class(agent.class).is_some_and(|class| class.kind.is_of(tenant));
         let agents = self.agents.iter().filter(|(_, agent)| serves(agent));
@@ -258,7 +260,7 @@ impl Engine {
     ) -> Option<(Option<Pair>, Candidate)> {
         let class = self.fits.class(agent.class)?;
         let without = |verdict| Some((None, Candidate { agent: id, verdict, basis: None }));
-        if let Err(unfit) = judge(&class.kind, Some(id), &head.gate.ask, head.prefers, head.waited) {
+        if let Err(unfit) = judge(&class.kind, Some(id), &head.gate.ask.needs, head.prefers, head.waited) {
             return without(Verdict::Unfit(unfit));
         }
         let footing = agent.footing();
@@ -299,7 +301,7 @@ impl Engine {
 /// Whether more than the missing phone keeps the agent from it.
 fn held_by_more(posture: Posture, head: Head<'_>, kind: &Kind) -> bool {
     let hearing = Posture { deaf: false, ..posture };
-    !hearing.takes(head.gate.ask.medium, kind.slots)
+    !hearing.takes(head.gate.ask.needs.medium, kind.slots)
 }
 
 fn order(verdict: &Verdict) -> u8 {

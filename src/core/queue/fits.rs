@@ -1,8 +1,9 @@
 //! Who fits what, kept as indices so that a match costs what the plausible candidates cost.
 //!
-//! Agents alike form a [class](super::class), items that ask the same wait behind one [gate](super::gate). A gate that few
-//! classes fit is remembered by those while somebody waits behind it; a gate that many fit is known to its tenant. So an
-//! agent who gets free looks at the gates that are plausible, and an item that comes at the classes that are.
+//! Agents alike form a [class](super::class), items that ask the same wait behind one [gate](super::gate), and gates that
+//! differ in their queue only have one [need](super::need). A need that few classes meet is remembered by those while
+//! somebody waits who has it; a need that many meet is known to its tenant. So an agent who gets free looks at the gates
+//! that are plausible, and an item that comes at the classes that are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use crate::core::contact::routing::Routing;
 use crate::core::contact::{Level, Mode, Want};
 
 use super::class::{Class, ClassId, Kind, Stamp};
-use super::gate::{Ask, FEW, Fit, Front, Gate, GateId};
+use super::gate::{Ask, Front, Gate, GateId};
 use super::item::{IN_TIME_FIRST, IN_TIME_MEMORY};
 use super::line::Place;
+use super::need::{FEW, Fit, Need, NeedId, Needs};
 use super::posture::Posture;
 use super::score::could_ever;
 
@@ -31,7 +33,7 @@ struct Tenant {
     open: BTreeSet<ClassId>,
     holders: BTreeMap<TraitId, Vec<ClassId>>,
     minded: BTreeSet<TraitId>,
-    wide: BTreeSet<GateId>,
+    wide: BTreeSet<NeedId>,
     /// Agents who have nothing in hand and could take a chat.
     idle: usize,
     /// Share of items taken in time, of late.
@@ -49,6 +51,9 @@ pub(super) struct Fits {
     fronts: Vec<Front>,
     vacant: Vec<GateId>,
     gate_ids: HashMap<Ask, GateId>,
+    needs: Vec<Option<Need>>,
+    met: Vec<NeedId>,
+    need_ids: HashMap<Arc<Needs>, NeedId>,
     unused: usize,
     class_of: BTreeMap<AgentId, ClassId>,
     tenants: BTreeMap<TenantId, Tenant>,
@@ -155,7 +160,7 @@ impl Fits {
     }
 
     /// The gate of such items, for one more of them.
-    pub(super) fn enter(&mut self, ask: Ask, importance: f64, target: Duration) -> GateId {
+    pub(super) fn enter(&mut self, mut ask: Ask, importance: f64, target: Duration) -> GateId {
         if let Some(&id) = self.gate_ids.get(&ask) {
             if let Some(gate) = self.gate_mut(id) {
                 gate.present += 1;
@@ -165,8 +170,8 @@ impl Fits {
             }
             return id;
         }
-        let fit = self.fit(&ask);
-        let mut gate = Gate::new(ask.clone(), importance, target, fit);
+        let need = self.need_of(&mut ask);
+        let mut gate = Gate::new(ask.clone(), importance, target, Some(need));
         gate.present = 1;
         let front = gate.front();
         let id = self.vacant.pop().unwrap_or(GateId(u32::try_from(self.gates.len()).unwrap_or(u32::MAX)));
@@ -184,6 +189,48 @@ impl Fits {
         id
     }
 
+    /// The need of a new gate, which is to share what it asks with the others that have it.
+    fn need_of(&mut self, ask: &mut Ask) -> NeedId {
+        if let Some(&id) = self.need_ids.get(&ask.needs)
+            && let Some(Some(need)) = self.needs.get_mut(id.0 as usize)
+        {
+            need.gates += 1;
+            ask.needs = Arc::clone(&need.needs);
+            return id;
+        }
+        let mut need = Need::new(Arc::clone(&ask.needs), self.fit(&ask.needs));
+        need.gates = 1;
+        let id = self.met.pop().unwrap_or(NeedId(u32::try_from(self.needs.len()).unwrap_or(u32::MAX)));
+        match self.needs.get_mut(id.0 as usize) {
+            Some(place) => *place = Some(need),
+            None => self.needs.push(Some(need)),
+        }
+        self.need_ids.insert(Arc::clone(&ask.needs), id);
+        id
+    }
+
+    /// A gate that has it is no more.
+    fn meet(&mut self, id: NeedId) {
+        let Some(place) = self.needs.get_mut(id.0 as usize) else { return };
+        if let Some(need) = place {
+            need.gates = need.gates.saturating_sub(1);
+        }
+        if let Some(need) = place.take_if(|need| need.gates == 0) {
+            self.need_ids.remove(&need.needs);
+            self.met.push(id);
+        }
+    }
+
+    fn need(&self, id: NeedId) -> Option<&Need> {
+        self.needs.get(id.0 as usize)?.as_ref()
+    }
+
+    /// Whether no agent there is could ever take what waits behind the gate.
+    pub(super) fn is_unservable(&self, gate: &Gate) -> bool {
+        let need = gate.need.and_then(|id| self.need(id));
+        need.is_some_and(|need| matches!(&need.fit, Fit::Few(few) if few.is_empty()))
+    }
+
     /// One item less.
     pub(super) fn exit(&mut self, id: GateId) {
         let Some(gate) = self.gate_mut(id) else { return };
@@ -197,18 +244,21 @@ impl Fits {
     }
 
     fn sweep(&mut self) {
+        let mut unused = vec![];
         for (n, place) in self.gates.iter_mut().enumerate() {
             if let Some(gate) = place.take_if(|gate| gate.present == 0) {
                 self.gate_ids.remove(&gate.ask);
                 self.vacant.push(GateId(n as u32));
+                unused.extend(gate.need);
             }
         }
+        unused.into_iter().for_each(|need| self.meet(need));
         self.unused = 0;
     }
 
     /// Which classes fit: looked for among those that have everything that is required whatever the wait.
-    fn fit(&self, ask: &Ask) -> Fit {
-        let Some(tenant) = self.tenants.get(&ask.tenant) else { return Fit::Few(Box::default()) };
+    fn fit(&self, needs: &Needs) -> Fit {
+        let Some(tenant) = self.tenants.get(&needs.tenant) else { return Fit::Few(Box::default()) };
         let always = |want: &&Want| {
             want.mode == Mode::Required && want.schedule.steps().iter().all(|step| step.level > Level::NONE)
         };
@@ -216,7 +266,7 @@ impl Fits {
             Some(agent) => self.class_of.get(&agent).map_or(&[][..], std::slice::from_ref),
             None => tenant.holders.get(&what).map_or(&[][..], Vec::as_slice),
         };
-        let holders = ask.gates.iter().filter(always).map(|want| holders_of(want.what));
+        let holders = needs.gates.iter().filter(always).map(|want| holders_of(want.what));
         let mut holders: Vec<&[ClassId]> = holders.collect();
         holders.sort_unstable_by_key(|classes| classes.len());
         let (first, others) =
@@ -229,7 +279,7 @@ impl Fits {
                 *list = list.get(passed..).unwrap_or_default();
                 list.first() == Some(&id)
             });
-            if in_all && self.class(id).is_some_and(|class| could_ever(&class.kind, ask)) {
+            if in_all && self.class(id).is_some_and(|class| could_ever(&class.kind, needs)) {
                 if few.len() == FEW {
                     return Fit::Many;
                 }
@@ -240,26 +290,28 @@ impl Fits {
     }
 
     /// Whether whoever is required in person is of the class: for checks.
-    pub(super) fn has_those_wanted(&self, class: ClassId, ask: &Ask) -> bool {
-        let wanted = ask.gates.iter().filter(|want| want.mode == Mode::Required).filter_map(|want| want.what.agent());
+    pub(super) fn has_those_wanted(&self, class: ClassId, needs: &Needs) -> bool {
+        let wanted = needs.gates.iter().filter(|want| want.mode == Mode::Required).filter_map(|want| want.what.agent());
         wanted.into_iter().all(|agent| self.class_of.get(&agent) == Some(&class))
     }
 
-    /// Classes whose agents may fit the gate.
-    pub(super) fn classes_for<'a>(&'a self, gate: &'a Gate) -> &'a [ClassId] {
-        match &gate.fit {
-            Fit::Few(few) => few,
-            Fit::Many => self.tenants.get(&gate.ask.tenant).map_or(&[], |t| &t.classes),
+    /// Those who fit a gate, if they are few.
+    fn few(&self, gate: &Gate) -> Option<&[ClassId]> {
+        match &self.need(gate.need?)?.fit {
+            Fit::Few(few) => Some(few),
+            Fit::Many => None,
         }
     }
 
+    /// Classes whose agents may fit the gate.
+    pub(super) fn classes_for(&self, gate: &Gate) -> &[ClassId] {
+        self.few(gate).unwrap_or_else(|| self.classes_of(gate.ask.needs.tenant))
+    }
+
     /// Those of them with agents who can take something.
-    pub(super) fn open_for<'a>(&'a self, gate: &'a Gate) -> impl Iterator<Item = (ClassId, &'a Class)> {
-        let open = self.tenants.get(&gate.ask.tenant).map(|t| &t.open);
-        let (few, many) = match &gate.fit {
-            Fit::Few(few) => (Some(few), None),
-            Fit::Many => (None, open),
-        };
+    pub(super) fn open_for<'a>(&'a self, gate: &Gate) -> impl Iterator<Item = (ClassId, &'a Class)> {
+        let few = self.few(gate);
+        let many = self.tenants.get(&gate.ask.needs.tenant).map(|t| &t.open).filter(|_| few.is_none());
         let ids = few.into_iter().flatten().chain(many.into_iter().flatten()).copied();
         ids.filter_map(|id| Some((id, self.class(id)?))).filter(|(_, class)| !class.open.is_empty())
     }
@@ -292,14 +344,11 @@ impl Fits {
     pub(super) fn gates_for(&self, class: ClassId) -> impl Iterator<Item = (GateId, &Front)> {
         let class = self.class(class);
         let stamps = class.into_iter().flat_map(|class| &class.waiting);
-        let few = stamps.filter_map(|stamp| {
-            let front = self.fronts.get(stamp.gate.0 as usize)?;
-            (front.epoch == stamp.epoch).then_some((stamp.gate, front))
-        });
+        let few = stamps.filter_map(|stamp| self.need(stamp.need).filter(|need| need.epoch == stamp.epoch));
         let tenants = class.into_iter().flat_map(|class| class.kind.tenants());
         let wide = tenants.filter_map(|tenant| self.tenants.get(&tenant)).flat_map(|t| &t.wide);
-        let wide = wide.filter_map(|&id| Some((id, self.fronts.get(id.0 as usize)?)));
-        few.chain(wide).filter(|(_, front)| front.waits.is_some())
+        let gates = few.chain(wide.filter_map(|&id| self.need(id))).flat_map(Need::waited);
+        gates.filter_map(|&id| Some((id, self.fronts.get(id.0 as usize)?)))
     }
 
     /// All gates where somebody waits.
@@ -314,21 +363,29 @@ impl Fits {
         let (Some(Some(gate)), Some(front)) = (self.gates.get_mut(at), self.fronts.get_mut(at)) else { return };
         let first = !gate.is_waited_at();
         gate.add(front, (place, item), prefers);
-        if !first {
+        if let (true, Some(need)) = (first, gate.need) {
+            self.fill(need, id);
+        }
+    }
+
+    /// Somebody waits behind a gate that has the need.
+    fn fill(&mut self, id: NeedId, gate: GateId) {
+        let Some(Some(need)) = self.needs.get_mut(id.0 as usize) else { return };
+        if !need.fill(gate) {
             return;
         }
         self.epoch = self.epoch.wrapping_add(1);
-        front.epoch = self.epoch;
-        match &gate.fit {
+        need.epoch = self.epoch;
+        let stamp = Stamp { need: id, epoch: self.epoch };
+        let Some(Some(need)) = self.needs.get(id.0 as usize) else { return };
+        match &need.fit {
             Fit::Many => {
-                self.tenants.entry(gate.ask.tenant).or_default().wide.insert(id);
+                self.tenants.entry(need.needs.tenant).or_default().wide.insert(id);
             }
             Fit::Few(few) => {
-                let stamp = Stamp { gate: id, epoch: self.epoch };
-                let fronts = &self.fronts;
                 let holds = |old: Stamp| {
-                    let front = fronts.get(old.gate.0 as usize);
-                    front.is_some_and(|front| front.epoch == old.epoch && front.waits.is_some())
+                    let need = self.needs.get(old.need.0 as usize).and_then(Option::as_ref);
+                    need.is_some_and(|need| need.epoch == old.epoch && !need.waited().is_empty())
                 };
                 for class in few {
                     if let Some(class) = self.classes.get_mut(class.0 as usize) {
@@ -345,9 +402,12 @@ impl Fits {
         let (Some(Some(gate)), Some(front)) = (self.gates.get_mut(at), self.fronts.get_mut(at)) else { return };
         gate.remove(front, (place, item), prefers);
         if !gate.is_waited_at()
-            && let Some(tenant) = self.tenants.get_mut(&gate.ask.tenant)
+            && let Some(need_id) = gate.need
+            && let Some(Some(need)) = self.needs.get_mut(need_id.0 as usize)
+            && need.empty(id)
+            && let Some(tenant) = self.tenants.get_mut(&need.needs.tenant)
         {
-            tenant.wide.remove(&id);
+            tenant.wide.remove(&need_id);
         }
     }
 

@@ -8,11 +8,11 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Instant, Medium, QueueId, TenantId, TraitId, WorkItemId};
+use crate::base::{Instant, Medium, QueueId, WorkItemId};
 use crate::core::contact::{Mode, Want};
 
-use super::class::ClassId;
 use super::line::Place;
+use super::need::{NeedId, Needs};
 use super::row::{Lead, Rows, turns};
 
 /// A gate.
@@ -22,31 +22,13 @@ pub(super) struct GateId(pub(super) u32);
 /// What makes items ask the same.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Ask {
-    /// Their tenant.
-    pub(super) tenant: TenantId,
-    /// Their queue.
+    /// What is asked of agents.
+    pub(super) needs: Arc<Needs>,
+    /// The queue.
     pub(super) queue: QueueId,
-    /// Their medium.
-    pub(super) medium: Medium,
     /// By how much they count as having waited longer.
     pub(super) credit: Duration,
-    /// What is required and forbidden.
-    pub(super) gates: Box<[Want]>,
-    /// What agents may mind.
-    pub(super) traits: Box<[TraitId]>,
 }
-
-/// Which classes fit a gate.
-#[derive(Clone, Debug)]
-pub(super) enum Fit {
-    /// These; they remember the gate while somebody waits behind it.
-    Few(Box<[ClassId]>),
-    /// More than are worth remembering: each class of the tenant looks for itself.
-    Many,
-}
-
-/// More classes than these are many.
-pub(super) const FEW: usize = 256;
 
 /// More rows than these are not looked through one by one, but the longest waits of all.
 const ROWS_MAX: usize = 64;
@@ -59,8 +41,6 @@ const WAITS_MAX: usize = 256;
 pub(super) struct Front {
     /// The longest wait and the shortest; none while nobody waits.
     pub(super) waits: Option<(Place, Place)>,
-    /// Which filling this is: stamps of earlier ones are void.
-    pub(super) epoch: u32,
     /// The queue.
     pub(super) queue: QueueId,
     /// The medium.
@@ -134,8 +114,8 @@ pub(super) struct Gate {
     pub(super) importance: f64,
     /// Taken within this time.
     pub(super) target: Duration,
-    /// Who fits, at some step of the schedules at least.
-    pub(super) fit: Fit,
+    /// The need that it has, with who fits; of a gate that is only thought of, any class of the tenant may.
+    pub(super) need: Option<NeedId>,
     /// When the steps of what is required and forbidden turn.
     turns: Box<[Duration]>,
     /// Number of items, free or rung for.
@@ -145,20 +125,19 @@ pub(super) struct Gate {
 
 impl Gate {
     /// A gate behind which nobody waits.
-    pub(super) fn new(ask: Ask, importance: f64, target: Duration, fit: Fit) -> Self {
-        let turns = turns(&ask.gates).into();
-        Self { ask, importance, target, fit, turns, present: 0, all: BTreeSet::new() }
+    pub(super) fn new(ask: Ask, importance: f64, target: Duration, need: Option<NeedId>) -> Self {
+        let turns = turns(&ask.needs.gates).into();
+        Self { ask, importance, target, need, turns, present: 0, all: BTreeSet::new() }
     }
 
     /// Its front.
     pub(super) fn front(&self) -> Front {
-        let required = self.ask.gates.iter().filter(|want| want.mode == Mode::Required);
+        let required = self.ask.needs.gates.iter().filter(|want| want.mode == Mode::Required);
         let required = required.map(|want| f64::from(want.schedule.at(Duration::ZERO).importance)).sum();
         Front {
             waits: None,
-            epoch: 0,
             queue: self.ask.queue,
-            medium: self.ask.medium,
+            medium: self.ask.needs.medium,
             importance: self.importance,
             target_s: self.target.as_secs_f64().max(1e-6),
             credit_s: self.ask.credit.as_secs_f64(),
@@ -225,18 +204,13 @@ pub(super) fn part(wants: impl Iterator<Item = Want>) -> (Box<[Want]>, Vec<Want>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{TenantId, TraitId};
     use crate::core::contact::{Level, Schedule, Step};
 
     fn gate(gates: Vec<Want>) -> (Gate, Front) {
-        let ask = Ask {
-            tenant: TenantId(1),
-            queue: QueueId(1),
-            medium: Medium::Voice,
-            credit: Duration::ZERO,
-            gates: gates.into(),
-            traits: Box::default(),
-        };
-        let gate = Gate::new(ask, 1.0, Duration::from_secs(20), Fit::Many);
+        let needs = Needs { tenant: TenantId(1), medium: Medium::Voice, gates: gates.into(), traits: Box::default() };
+        let ask = Ask { needs: Arc::new(needs), queue: QueueId(1), credit: Duration::ZERO };
+        let gate = Gate::new(ask, 1.0, Duration::from_secs(20), None);
         let front = gate.front();
         (gate, front)
     }

@@ -120,18 +120,18 @@ impl Engine {
         let open = |(&id, agent): (&_, &Agent)| Some((id, agent.class, agent.footing().open?.0));
         let open: Vec<_> = self.agents.iter().filter_map(open).collect();
         for (_, gate) in self.fits.waited_at() {
-            for id in self.fits.classes_of(gate.ask.tenant) {
-                let fits = self.fits.class(*id).is_some_and(|class| could_ever(&class.kind, &gate.ask))
-                    && self.fits.has_those_wanted(*id, &gate.ask);
+            for id in self.fits.classes_of(gate.ask.needs.tenant) {
+                let fits = self.fits.class(*id).is_some_and(|class| could_ever(&class.kind, &gate.ask.needs))
+                    && self.fits.has_those_wanted(*id, &gate.ask.needs);
                 let known = self.fits.gates_for(*id).filter_map(|(known, _)| self.fits.gate(known));
                 let knows = known.filter(|known| std::ptr::eq(*known, gate)).count();
                 assert!(!fits || knows == 1, "{id:?} fits a gate and knows it {knows} times");
             }
             // After a mass event it takes a while until all have been looked at.
-            let settled = !self.is_mass(gate.ask.tenant);
+            let settled = !self.is_mass(gate.ask.needs.tenant);
             for &(agent, class, posture) in open.iter().filter(|_| settled) {
                 let Some(of) = self.fits.class(class) else { continue };
-                if posture.takes(gate.ask.medium, of.kind.slots) {
+                if posture.takes(gate.ask.needs.medium, of.kind.slots) {
                     self.check_nobody_waits_for(gate, &of.kind, agent);
                 }
             }
@@ -143,7 +143,7 @@ impl Engine {
             let Some(item) = self.items.get(&id) else { unreachable!("{id} is behind a gate and nowhere else") };
             // What has turned at this very moment is matched when its timer is due.
             let waited = item.rank().waited(self.seen);
-            let fits = judge(kind, Some(agent), &gate.ask, &item.prefers, waited).is_ok();
+            let fits = judge(kind, Some(agent), &gate.ask.needs, &item.prefers, waited).is_ok();
             let turns = item.turn_at.is_some_and(|at| at <= self.seen);
             assert!(
                 !fits || item.hold_at.is_some() || turns || self.is_behind_held(gate, id),

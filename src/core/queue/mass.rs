@@ -119,7 +119,7 @@ impl Engine {
     pub(super) fn match_all(&mut self, now: Now) {
         let mut gates: BTreeMap<TenantId, Vec<GateId>> = BTreeMap::new();
         for (id, gate) in self.fits.waited_at() {
-            gates.entry(gate.ask.tenant).or_default().push(id);
+            gates.entry(gate.ask.needs.tenant).or_default().push(id);
         }
         let open: Vec<TenantId> = self.fits.tenants_open().collect();
         self.mass = open.into_iter().filter_map(|tenant| Some(Mass::new(tenant, gates.remove(&tenant)?))).collect();
@@ -192,10 +192,10 @@ impl Engine {
     fn urgent(&self, now: Now, mass: &Mass) -> VecDeque<WorkItemId> {
         let mut urgent: Vec<(Urgency, WorkItemId)> = vec![];
         let gates = mass.gates.iter().filter_map(|&id| self.fits.gate(id));
-        for gate in gates.filter(|gate| gate.ask.tenant == mass.tenant) {
+        for gate in gates.filter(|gate| gate.ask.needs.tenant == mass.tenant) {
             let mut open = self.fits.open_for(gate);
             let takes =
-                |class: &Class| class.open.keys().any(|posture| posture.takes(gate.ask.medium, class.kind.slots));
+                |class: &Class| class.open.keys().any(|posture| posture.takes(gate.ask.needs.medium, class.kind.slots));
             if open.any(|(_, class)| takes(class)) {
                 let of = |(rank, item): (Place, _)| (Urgency::new(item, rank.waited(now.mono), gate.target), item);
                 urgent.extend(gate.items().map(of));

@@ -102,11 +102,11 @@ impl<'a> Head<'a> {
     /// Whether the item has a ban on this very agent; it may have been lifted.
     fn bars(&self, agent: AgentId) -> bool {
         let own = TraitId::of_agent(agent);
-        self.gate.ask.gates.iter().any(|want| want.mode == Mode::Forbidden && want.what == own)
+        self.gate.ask.needs.gates.iter().any(|want| want.mode == Mode::Forbidden && want.what == own)
     }
 
     pub(super) fn wants(&self) -> impl Iterator<Item = &'a Want> {
-        self.gate.ask.gates.iter().chain(self.prefers)
+        self.gate.ask.needs.gates.iter().chain(self.prefers)
     }
 }
 
@@ -124,7 +124,8 @@ impl Engine {
     /// What of the score does not depend on the agent.
     fn standing_of(&self, routing: &Routing, gate: &Gate, waited: Duration) -> Terms {
         let weights = &routing.weights;
-        let (waited_s, target_s, live) = (waited.as_secs_f64(), gate.target.as_secs_f64(), gate.ask.medium.is_live());
+        let (waited_s, target_s, live) =
+            (waited.as_secs_f64(), gate.target.as_secs_f64(), gate.ask.needs.medium.is_live());
         let in_time = is_in_time(waited_s, gate.ask.credit.as_secs_f64(), target_s, live, weights);
         Terms {
             urgency: weights.urgency * gate.importance * urgency(waited_s, target_s, weights),
@@ -137,7 +138,7 @@ impl Engine {
     /// How much other work of the agent's steps aside for the item.
     pub(super) fn put_aside(&self, head: Head<'_>, seat: Seat<'_>) -> u8 {
         let ask = &head.gate.ask;
-        seat.posture.burden(ask.medium, seat.class.kind.slots, self.fits.idle(ask.tenant) > PLENTY_IDLE)
+        seat.posture.burden(ask.needs.medium, seat.class.kind.slots, self.fits.idle(ask.needs.tenant) > PLENTY_IDLE)
     }
 
     /// The score of a pair and its key; none when the agent does not fit the item or cannot take it now.
@@ -150,10 +151,10 @@ impl Engine {
         seat: Seat<'_>,
     ) -> Option<Pair> {
         let (ask, weights) = (&head.gate.ask, &routing.weights);
-        if !seat.posture.takes(ask.medium, seat.class.kind.slots) {
+        if !seat.posture.takes(ask.needs.medium, seat.class.kind.slots) {
             return None;
         }
-        let fit = judge(&seat.class.kind, Some(seat.agent), ask, head.prefers, head.waited).ok()?;
+        let fit = judge(&seat.class.kind, Some(seat.agent), &ask.needs, head.prefers, head.waited).ok()?;
         // What an agent puts aside matters to which agent gets an item, and not to which item an agent takes.
         let burden = if trigger == Trigger::Item { self.put_aside(head, seat) } else { 0 };
         let flex = weights.flex
@@ -253,7 +254,7 @@ impl Engine {
     fn match_alone(&mut self, now: Now, id: WorkItemId) {
         let Some(item) = self.items.get(&id).filter(|item| item.stage == Stage::Waiting) else { return };
         let Some(gate) = self.fits.gate(item.gate) else { return };
-        let routing = self.fits.routing(gate.ask.tenant);
+        let routing = self.fits.routing(gate.ask.needs.tenant);
         let head = Head::new(now.mono, item.rank(), id, gate, &item.prefers);
         let mut choice = Choice::new(Trigger::Item);
         for (class_id, class) in self.fits.open_for(gate) {
@@ -305,7 +306,7 @@ impl Engine {
     fn hold_for_better(&mut self, now: Now, pair: Pair) -> bool {
         let Some(item) = self.items.get(&pair.item) else { return false };
         let Some(gate) = self.fits.gate(item.gate) else { return false };
-        let routing = self.fits.routing(gate.ask.tenant);
+        let routing = self.fits.routing(gate.ask.needs.tenant);
         let head = Head::new(now.mono, item.rank(), pair.item, gate, &item.prefers);
         let held = self.worth_waiting(now.mono, &routing, head, pair, |_, _| {}).is_some();
         if held {
@@ -392,7 +393,7 @@ impl Engine {
     ) -> Option<Prospect> {
         let (weights, target) = (&routing.weights, head.gate.target);
         let margin = hold_margin(weights);
-        let spoken = head.gate.ask.medium.is_spoken();
+        let spoken = head.gate.ask.needs.medium.is_spoken();
         if routing.policy != Policy::ScoreHold || !spoken || head.waited + margin >= target {
             return None;
         }
@@ -427,7 +428,7 @@ impl Engine {
             let Some(&any) = class.busy.keys().next() else { continue };
             let is_better = |agent| {
                 let more = skill(&class.kind, Some(agent), head.wants()) > own_skill && worth(class, agent) > own;
-                more && judge(&class.kind, Some(agent), &head.gate.ask, head.prefers, head.waited).is_ok()
+                more && judge(&class.kind, Some(agent), &head.gate.ask.needs, head.prefers, head.waited).is_ok()
             };
             // Where nobody is wanted in person, all of a class are alike.
             if !in_person && !is_better(any) {

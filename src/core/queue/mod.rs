@@ -50,6 +50,7 @@ mod item;
 mod line;
 mod mass;
 mod matching;
+mod need;
 mod offer;
 mod posture;
 mod predict;

@@ -13,7 +13,7 @@ use crate::core::contact::routing::Weights;
 use crate::core::contact::{Level, Mode, Step, Want};
 
 use super::class::Kind;
-use super::gate::Ask;
+use super::need::Needs;
 
 /// A score, term by term, in points. What speaks against a pair is below zero.
 #[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
@@ -158,15 +158,15 @@ fn meets(have: Level, want: &Want, step: Step) -> Result<(), Unfit> {
 }
 
 /// What does not change as an item waits: tenant, slots, and what the agents themselves insist on.
-fn suits(kind: &Kind, ask: &Ask) -> Result<(), Unfit> {
-    if !kind.is_of(ask.tenant) {
+fn suits(kind: &Kind, needs: &Needs) -> Result<(), Unfit> {
+    if !kind.is_of(needs.tenant) {
         return Err(Unfit::Tenant);
     }
-    if kind.slots.of(ask.medium) == 0 {
+    if kind.slots.of(needs.medium) == 0 {
         return Err(Unfit::Medium);
     }
     for mind in &kind.minds {
-        let has = ask.traits.binary_search(&mind.what).is_ok();
+        let has = needs.traits.binary_search(&mind.what).is_ok();
         match mind.mode {
             Mode::Required if !has => return Err(Unfit::Wants { what: mind.what }),
             Mode::Forbidden if has => return Err(Unfit::Refuses { what: mind.what }),
@@ -177,26 +177,26 @@ fn suits(kind: &Kind, ask: &Ask) -> Result<(), Unfit> {
 }
 
 /// Whether agents of the class can be offered items of the gate at some step of the schedules at least.
-pub(super) fn could_ever(kind: &Kind, ask: &Ask) -> bool {
+pub(super) fn could_ever(kind: &Kind, needs: &Needs) -> bool {
     let met = |want: &Want| {
         let have = kind.traits.level(want.what);
         // Any of them may be the one agent, or be another.
         want.what.agent().is_some() || want.schedule.steps().iter().any(|&step| meets(have, want, step).is_ok())
     };
-    suits(kind, ask).is_ok() && ask.gates.iter().all(met)
+    suits(kind, needs).is_ok() && needs.gates.iter().all(met)
 }
 
 /// How an item and an agent of the class match after this wait.
 pub(super) fn judge(
     kind: &Kind,
     own: Option<AgentId>,
-    ask: &Ask,
+    needs: &Needs,
     prefers: &[Want],
     waited: Duration,
 ) -> Result<Match, Unfit> {
-    suits(kind, ask)?;
+    suits(kind, needs)?;
     let (mut sum, mut weight) = (0.0, 0.0);
-    for want in &ask.gates {
+    for want in &needs.gates {
         let step = want.schedule.at(waited);
         meets(level(kind, own, want.what), want, step)?;
         if want.mode == Mode::Required {
@@ -214,7 +214,7 @@ pub(super) fn judge(
     }
     let mut cost = 0.0;
     for mind in &kind.minds {
-        let has = ask.traits.binary_search(&mind.what).is_ok();
+        let has = needs.traits.binary_search(&mind.what).is_ok();
         if mind.mode == Mode::Preferred {
             sum += if has { f64::from(mind.importance) } else { 0.0 };
             weight += f64::from(mind.importance);
@@ -245,7 +245,7 @@ pub(super) fn is_in_time(waited_s: f64, credit_s: f64, target_s: f64, live: bool
 mod tests {
     use super::super::class::Traits;
     use super::*;
-    use crate::base::{Medium, QueueId, TenantId};
+    use crate::base::{Medium, TenantId};
     use crate::core::contact::{Mind, Schedule, Slots};
 
     fn kind(traits: &[(u32, f64)], minds: &[Mind]) -> Kind {
@@ -265,19 +265,17 @@ mod tests {
         Want { what: TraitId(what), mode, schedule: Schedule::new(steps.collect()).unwrap() }
     }
 
-    fn ask(gates: &[Want], traits: &[u32]) -> Ask {
-        Ask {
+    fn ask(gates: &[Want], traits: &[u32]) -> Needs {
+        Needs {
             tenant: TenantId(1),
-            queue: QueueId(1),
             medium: Medium::Voice,
-            credit: Duration::ZERO,
             gates: gates.into(),
             traits: traits.iter().map(|&t| TraitId(t)).collect(),
         }
     }
 
-    fn share(kind: &Kind, ask: &Ask, prefers: &[Want], waited_s: u64) -> Result<f64, Unfit> {
-        judge(kind, None, ask, prefers, Duration::from_secs(waited_s)).map(|m| m.share)
+    fn share(kind: &Kind, needs: &Needs, prefers: &[Want], waited_s: u64) -> Result<f64, Unfit> {
+        judge(kind, None, needs, prefers, Duration::from_secs(waited_s)).map(|m| m.share)
     }
 
     #[test]

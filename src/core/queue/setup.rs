@@ -10,8 +10,9 @@ use super::agent::Agent;
 use super::class::{ClassId, Kind, Use};
 use super::engine::{Engine, Output};
 use super::fits::Fits;
-use super::gate::{Ask, part};
+use super::gate::part;
 use super::item::{Exit, Queue, Stage};
+use super::need::Needs;
 use super::offer::OfferEnd;
 use super::profile::{AgentProfile, QueueProfile, TenantProfile};
 use super::score::{could_ever, skill};
@@ -105,23 +106,21 @@ impl Engine {
             queue.burden = burden;
             self.fits.add_queue(queue.profile.tenant);
             let (gates, _) = part(queue.profile.wants.iter().cloned());
-            let ask = Ask {
+            let needs = Needs {
                 tenant: queue.profile.tenant,
-                queue: id,
                 medium: Medium::Voice,
-                credit: Duration::ZERO,
                 gates,
                 // What agents insist on is of single items.
                 traits: Box::default(),
             };
             queue.classes.clear();
-            for class_id in self.fits.classes_of(ask.tenant).to_vec() {
+            for class_id in self.fits.classes_of(needs.tenant).to_vec() {
                 let Some(class) = self.fits.class_mut(class_id) else { continue };
                 let mut kind = class.kind.clone();
                 kind.minds = kind.minds.iter().copied().filter(|mind| mind.mode == Mode::Preferred).collect();
                 // Whoever takes any medium counts: queues have no medium of their own.
                 kind.slots = Slots::default();
-                if could_ever(&kind, &ask) {
+                if could_ever(&kind, &needs) {
                     let level = skill(&kind, None, queue.profile.wants.iter());
                     class.uses.push(Use { burden, level });
                     queue.classes.push(class_id);
