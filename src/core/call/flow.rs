@@ -23,6 +23,12 @@ impl Switch {
 
     /// (Re-)starts the call's flow: at its begin, or when it is handed over to a number of the tenant.
     pub(crate) fn enter_flow(&mut self, now: Now, call: CallId, flow: FlowId) {
+        self.begin_flow(now, call, flow);
+        self.drain_flow(now, call);
+    }
+
+    /// The same; the caller drains the run.
+    pub(super) fn begin_flow(&mut self, now: Now, call: CallId, flow: FlowId) {
         let Some(program) = self.flows.get(&flow).cloned() else {
             return self.end_call(now, call, Cause::OutOfOrder);
         };
@@ -45,7 +51,7 @@ impl Switch {
         };
         c.run = Some(Run::new(Arc::clone(&program), context));
         c.state = CallState::Flow;
-        self.run_flow(now, call, FlowInput::Start);
+        self.feed_flow(now, call, FlowInput::Start);
     }
 
     /// Gives the run an input and does what it asks.

@@ -102,6 +102,8 @@ pub(crate) struct Call {
     pub state: CallState,
     /// The flow's run; `None` for calls that need none (an agent dials out).
     pub run: Option<Run>,
+    /// Numbers of its tenant to which flows have transferred it.
+    pub flows_entered: u32,
     /// The flow's playback that its run waits for.
     pub flow_play: Option<PlayId>,
     /// The earliest timer set for the run; a later one is set when it fires.
@@ -209,6 +211,7 @@ impl Call {
             work: None,
             state: CallState::Flow,
             run: None,
+            flows_entered: 0,
             flow_play: None,
             flow_wake: None,
             queue: None,

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::base::{CallId, Cause, Codec, LegId, Now, PortId};
+use crate::base::{CallId, Cause, Codec, FlowId, LegId, Now, PortId, Timestamp};
 use crate::core::call::attended::Joined;
 use crate::core::call::teardown::is_final_word;
-use crate::core::call::{CallState, LEGS_PER_CALL_MAX, Role, RouteStep, Signal, SipLeg};
+use crate::core::call::{Call, CallState, LEGS_PER_CALL_MAX, Role, RouteStep, Signal, SipLeg};
 use crate::core::media::{MediaCommand, ToneKind};
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::Host;
@@ -18,15 +18,18 @@ use crate::core::trunk::preempt::Freed;
 use crate::proto::sdp;
 use crate::proto::sip::{Invite, Path, SessionId, UriParts, referred_attributes};
 
+/// Numbers of its own tenant to which flows may transfer one call; beyond that it goes round in a circle.
+const FLOWS_ENTERED_MAX: u32 = 10;
+
 /// How long a server that is no trunk's may send nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
 
 impl Switch {
     pub(super) fn transfer_from_flow(&mut self, now: Now, call: CallId, to: &str, ring_s: u32, examine: bool) {
-        if NodeNumber::parse(to).is_some()
+        if (NodeNumber::parse(to).is_some() || self.next_flow(call, to).is_some())
             && let Some(c) = self.calls.get_mut(&call)
         {
-            // The next appliance learns what the flow has found out, but for what it finds by itself.
+            // The next appliance, or flow, learns what the flow has found out, but for what it finds by itself.
             let known = |name: &str| !["ani", "dnis", "medium"].contains(&name);
             let found = c.run.iter().flat_map(|run| run.attributes()).filter(|(name, _)| known(name));
             c.origin.attributes = found.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -39,6 +42,9 @@ impl Switch {
 
     /// The same by a way of our own.
     pub(super) fn transfer_on(&mut self, now: Now, call: CallId, to: &str, ring_s: u32, examine: bool) {
+        if let Some(flow) = self.next_flow(call, to) {
+            return self.enter_next_flow(now, call, flow);
+        }
         let Some(tenant) = self.calls.get(&call).and_then(|c| c.tenant) else { return };
         let route = self.routes_to(now, tenant, to, ring_s);
         let no_way = route.is_empty().then(|| self.no_way_out(now, to));
@@ -50,6 +56,34 @@ impl Switch {
         if let Err(cause) = self.try_next_route(now, call) {
             self.transfer_over(now, call, no_way.unwrap_or(cause));
         }
+    }
+
+    /// The flow of a number, if that is one of the call's tenant.
+    fn own_flow(&self, call: CallId, number: &str) -> Option<FlowId> {
+        let tenant = self.calls.get(&call)?.tenant?;
+        self.directory.number(number).filter(|(of, _)| *of == tenant).map(|(_, flow)| flow)
+    }
+
+    /// The same for a flow's transfer. The number as it was dialled goes out by the trunk that leads there, if one does: the flow
+    /// passes it on to a switch behind this one.
+    fn next_flow(&self, call: CallId, number: &str) -> Option<FlowId> {
+        let passes = |c: &Call| c.flows_entered == 0 && c.cdr.to.as_str() == number;
+        let passes =
+            self.calls.get(&call).is_some_and(passes) && !self.directory.leads(number, Timestamp::default()).is_empty();
+        self.own_flow(call, number).filter(|_| !passes)
+    }
+
+    /// A flow's transfer leads to a number of its own tenant: the call goes on in that number's flow. The caller drains the run.
+    fn enter_next_flow(&mut self, now: Now, call: CallId, flow: FlowId) {
+        let Some(c) = self.calls.get_mut(&call) else { return };
+        c.note(now, "transfer", "");
+        c.drop_run();
+        c.flows_entered += 1;
+        if c.flows_entered > FLOWS_ENTERED_MAX {
+            c.note(now, "goes-round", format!("transferred to {FLOWS_ENTERED_MAX} numbers of the tenant already"));
+            return self.end_call(now, call, Cause::ExchangeRouting);
+        }
+        self.begin_flow(now, call, flow);
     }
 
     /// An agent's phone dialled a number that is not ours.
@@ -317,8 +351,7 @@ impl Switch {
         c.note(now, "referred", "");
         c.examines = false;
         let tenant = c.tenant;
-        let local = self.directory.number(number).filter(|(t, _)| Some(*t) == tenant);
-        if let Some((_, flow)) = local {
+        if let Some(flow) = self.own_flow(call, number) {
             self.notify_referrer(now, from, 200);
             self.release_referrer(now, call, from);
             self.stop_recording(call);

@@ -126,6 +126,38 @@ impl Flow {
         self.nodes.iter().all(says_nothing)
     }
 
+    /// The numbers to which it transfers every call, where they stand in its text and it does nothing else that could end a call or
+    /// let the caller choose; `None` where it does.
+    pub fn only_to_numbers(&self) -> Option<Vec<Reference>> {
+        if self.on_fax.is_some() {
+            return None;
+        }
+        let mut numbers = Vec::new();
+        let mut reached = BTreeSet::from([self.start]);
+        let mut open = vec![self.start];
+        while let Some(node) = open.pop().and_then(|id| self.nodes.get(id)) {
+            match &node.action {
+                Action::Transfer(transfer) => {
+                    let to = transfer.to.literal().filter(|to| is_number(to))?;
+                    let stands = |of: &&Reference| of.kind == ReferenceKind::Number && of.name == to;
+                    numbers.push(self.references.iter().find(stands)?.clone());
+                }
+                Action::Answer { .. }
+                | Action::Play { .. }
+                | Action::Branch { .. }
+                | Action::Hours { .. }
+                | Action::Set { .. }
+                | Action::Goto { .. } => {
+                    open.extend(node.action.exits().into_iter().map(|(_, to)| to).filter(|to| reached.insert(*to)));
+                }
+                _ => return None,
+            }
+        }
+        numbers.sort_by_key(|reference| (reference.line, reference.column));
+        numbers.dedup();
+        Some(numbers)
+    }
+
     /// The queues, prompts and numbers that the flow names, in the order of the text; a name that stands twice is there
     /// twice.
     pub fn references(&self) -> Vec<Reference> {

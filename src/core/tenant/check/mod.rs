@@ -1,6 +1,7 @@
 //! Whether a provisioning makes sense: references, duplicates, ranges, forms. Every problem, not only the first.
 
 mod appliance;
+mod circles;
 mod contracts;
 mod nodes;
 mod routing;

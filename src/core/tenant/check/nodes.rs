@@ -1,7 +1,7 @@
 //! Checks of this appliance's part among those that trunks join it to.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Checker;
 use crate::core::ivr;
@@ -90,13 +90,30 @@ impl Checker<'_> {
 
     /// A peer that calls go out to, and that is this appliance itself.
     pub(super) fn comes_back(&mut self, position: usize, peer: &Peer) {
-        let Host::Address(address) = Host::new(&peer.address) else { return };
-        let listeners = self.provision.sip.listen.iter().filter_map(|listen| address::listener(listen));
-        let is_ours = |(transport, local): (Transport, SocketAddr)| {
-            let port = peer.port.unwrap_or(if transport == Transport::Tls { 5061 } else { 5060 });
-            local.ip() == address.to_canonical() && local.port() == port
+        let addresses: Vec<IpAddr> = match Host::new(&peer.address) {
+            Host::Address(address) => vec![address.to_canonical()],
+            // RFC 6761 section 6.3: it is this host for everybody.
+            Host::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            Host::Name(_) => return,
         };
-        if listeners.into_iter().any(is_ours) {
+        let sip = &self.provision.sip.listen;
+        let listeners: Vec<(Transport, SocketAddr)> = sip.iter().filter_map(|text| address::listener(text)).collect();
+        let media = &self.provision.media;
+        let media = [Some(&media.address), media.address6.as_ref()].into_iter().flatten();
+        let own: HashSet<IpAddr> =
+            media.filter_map(|text| text.parse().ok()).chain(listeners.iter().map(|(_, local)| local.ip())).collect();
+        // What listens at all addresses of the host does so at those of it that are known here.
+        let is_at = |local: IpAddr, address: IpAddr| {
+            let everywhere = local.is_unspecified() && local.is_ipv4() == address.is_ipv4();
+            local == address || everywhere && (address.is_loopback() || own.contains(&address))
+        };
+        let is_ours = |(transport, local): &(Transport, SocketAddr)| {
+            let port = peer.port.unwrap_or(if *transport == Transport::Tls { 5061 } else { 5060 });
+            local.port() == port && addresses.iter().any(|address| is_at(local.ip(), *address))
+        };
+        if listeners.iter().any(is_ours) {
             let what = format!("peer {} is this appliance, so calls would go round in a circle", peer.address);
             self.problem(&format!("peer[{position}].address"), what, "another host's address or port");
         }

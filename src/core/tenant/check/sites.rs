@@ -77,7 +77,8 @@ impl Checker<'_> {
         }
     }
 
-    fn leads_out(&self, number: &str) -> bool {
+    /// Whether a trunk leads to the number.
+    pub(super) fn leads_out(&self, number: &str) -> bool {
         let longest = number.len().min(PREFIX_LENGTH_MAX);
         (0..=longest).filter_map(|length| number.get(..length)).any(|start| self.names.prefixes.contains(start))
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Checker, Problem};
 use crate::base::DialString;
-use crate::core::ivr::{self, ReferenceKind};
+use crate::core::ivr::{self, Reference, ReferenceKind};
 use crate::core::tenant::address;
 use crate::core::tenant::expand::{self, AGENTS_MAX};
 use crate::core::tenant::provision::{Agent, Flow, Queue};
@@ -237,6 +237,7 @@ impl<'p> Checker<'p> {
 
     fn flows(&mut self) {
         let mut names = HashSet::new();
+        let mut onward = HashMap::new();
         for (index, flow) in self.provision.flow.iter().enumerate() {
             self.enter(index, flow);
             self.tenant_exists(&flow.tenant);
@@ -246,12 +247,14 @@ impl<'p> Checker<'p> {
                 (0, Some(_)) => {}
                 (0, None) => self.problem("text", "the flow has no text", "`text` or `file`"),
                 (_, Some(_)) => self.problem("file", "the flow has both `text` and `file`", "one of them"),
-                (_, None) => self.flow(index, flow),
+                (_, None) => onward.extend(self.flow(index, flow).map(|numbers| (index, numbers))),
             }
         }
+        self.transfer_circles(&onward);
     }
 
-    fn flow(&mut self, index: usize, flow: &'p Flow) {
+    /// The numbers to which it passes every call on, where it does nothing else.
+    fn flow(&mut self, index: usize, flow: &'p Flow) -> Option<Vec<Reference>> {
         self.at.flow = Some(index);
         match ivr::check(&flow.text, "") {
             Err(faults) => {
@@ -259,6 +262,7 @@ impl<'p> Checker<'p> {
                     self.problem("text", fault.what, fault.expected);
                     self.lies_at(fault.line, fault.column);
                 }
+                None
             }
             Ok(checked) => {
                 let references = checked.references();
@@ -282,12 +286,13 @@ impl<'p> Checker<'p> {
                     self.refers_within("text", "queue", (&flow.tenant, &queue.name), known);
                     self.lies_at(queue.line, queue.column);
                 }
+                checked.only_to_numbers()
             }
         }
     }
 
     /// Gives the last problem its place in the flow's text.
-    fn lies_at(&mut self, line: u32, column: u32) {
+    pub(super) fn lies_at(&mut self, line: u32, column: u32) {
         if let Some(Problem { inner, .. }) = self.problems.last_mut() {
             *inner = Some((line, column));
         }

@@ -10,6 +10,7 @@ use crate::core::tenant::testing;
 use crate::core::tls::ClientTls;
 use crate::core::trunk::admission::Decimal;
 
+mod circles;
 mod users;
 
 const GOOD: &str = r#"
@@ -722,22 +723,6 @@ fn transfers_to_other_appliances() {
     let only_passes = |p: &mut Provision| p.node.roles = vec!["switch".into(), "workflow".into()];
     let first = |text: &str| flow_says(text, only_passes).into_iter().any(|said| said.starts_with("flow[0].name"));
     assert!(!first(&to("ivr")) && first("do = 'answer'\nnext = 'b'\n[step.b]\ndo = 'hangup'\n"));
-}
-
-#[test]
-fn a_trunk_to_the_appliance_itself() {
-    let itself = |p: &mut Provision| {
-        p.sip.listen = vec!["udp:192.0.2.1:5062".into()];
-        (p.trunk[1].peer[0].address, p.trunk[1].peer[0].port) = ("192.0.2.1".into(), Some(5062));
-        p.trunk[1].prefix = vec!["8".into()];
-    };
-    breaks("trunk[1].peer[0].address", itself);
-    // By a trunk that nothing leads to, it may be called from its own host.
-    let found = after(|p| {
-        itself(p);
-        p.trunk[1].prefix.clear();
-    });
-    assert_eq!(found, []);
 }
 
 #[test]
