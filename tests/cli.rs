@@ -476,7 +476,16 @@ fn trunks_tell_how_they_were_used_and_when_they_will_be_too_small() {
     let row = &rows[0];
     assert_eq!((&row["kind"], &row["name"]), (&"trunk".into(), &"city".into()), "{last}");
     assert!(row["erlangs"].as_f64().unwrap() > 7.0 && row["peak"].as_u64().unwrap() <= 8, "{last}");
-    assert_eq!(dir.ok(&["trunk", "usage", "--since", "48h", "--tenant", "nobody", "--json"]), "[]\n");
+    // Nothing is known of it: that is no empty table.
+    let said = dir.fails(1, &["trunk", "usage", "--since", "48h", "--tenant", "nobody", "--json"]);
+    assert!(said.contains("there is no tenant `nobody`"), "{said}");
+    let said = dir.fails(1, &["trunk", "usage", "--since", "48h", "--trunk", "ctiy"]);
+    assert!(said.contains("there is no trunk `ctiy`; did you mean `city`?"), "{said}");
+    assert_eq!(dir.ok(&["trunk", "usage", "--since", "48h", "--trunk", "net", "--json"]), "[]\n", "it had no calls");
+    let ended = ["work", "list", "--state", "ended"];
+    let said = dir.fails(1, &[ended.as_slice(), &["--tenant", "nobody"]].concat());
+    assert!(said.contains("there is no tenant `nobody`"), "{said}");
+    assert!(dir.fails(1, &[ended.as_slice(), &["--queue", "mail"]].concat()).contains("there is no queue `mail`"));
     dir.fails(2, &["trunk", "usage", "--every", "often"]);
     assert!(dir.fails(2, &["trunk", "usage", "--since", "365d", "--every", "1s"]).contains("with --every 15m"));
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use crate::appliance::RunError;
-use crate::core::fault::Fault;
+use crate::core::fault::{Fault, did_you_mean};
 use crate::demo::DemoError;
 use crate::edge::console::ClientError;
 use crate::edge::console::serial::SerialError;
@@ -88,6 +88,21 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// That something is not there, and which of those that are may be meant.
+    pub(super) fn missing<'k>(kind: &'static str, name: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
+        Self::Missing { kind, name: name.to_owned(), nearest: did_you_mean(name, known).map(str::to_owned) }
+    }
+
+    /// The same of what was asked for, where it is not among those that are known.
+    pub(super) fn unless_there<'k>(
+        kind: &'static str,
+        name: Option<&str>,
+        known: impl IntoIterator<Item = &'k str>,
+    ) -> Result<(), Self> {
+        let known: Vec<&str> = known.into_iter().collect();
+        name.filter(|name| !known.contains(name)).map_or(Ok(()), |name| Err(Self::missing(kind, name, known)))
+    }
+
     /// 1, or 2 for wrong usage.
     pub const fn exit_code(&self) -> u8 {
         if matches!(self, Self::Usage(_)) { 2 } else { 1 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::PlanArgs;
 use super::cdr::{reader, time};
-use super::trunk::{DAY_MS, HOUR_MS, LONGEST_CALL_MS, no_trunk};
+use super::trunk::{DAY_MS, HOUR_MS, LONGEST_CALL_MS};
 use super::{CliError, live};
 use crate::base::Timestamp;
 use crate::core::tenant::provision::{Contract, Provision};
@@ -49,9 +49,9 @@ pub(super) fn scenario(dir: &Path, args: &PlanArgs) -> Result<String, CliError> 
 
 /// The trunk asked for, or the only one that tenants share.
 fn the_trunk(provision: &Provision, name: Option<&str>) -> Result<String, CliError> {
-    let all = || provision.trunk.iter().map(|trunk| trunk.name.as_str());
+    CliError::unless_there("trunk", name, provision.trunk.iter().map(|trunk| trunk.name.as_str()))?;
     if let Some(name) = name {
-        return if all().any(|known| known == name) { Ok(name.into()) } else { Err(no_trunk(name, all())) };
+        return Ok(name.into());
     }
     let contracts = provision.tenant.iter().filter_map(|tenant| tenant.contract.as_ref());
     let mut shared: Vec<&str> = contracts.flat_map(|of| of.trunks.iter().map(String::as_str)).collect();

@@ -17,8 +17,7 @@ pub fn export(dir: &Path, day: &str, tenant: &str, mix: bool, to: Option<&Path>)
     let provision = reader.provision()?;
     let Some(zone) = provision.tenant.iter().find(|t| t.name == tenant).map(|t| t.timezone.as_str()) else {
         let names = provision.tenant.iter().map(|t| t.name.as_str());
-        let nearest = crate::core::fault::did_you_mean(tenant, names).map(str::to_owned);
-        return Err(CliError::Missing { kind: "tenant", name: tenant.to_owned(), nearest });
+        return Err(CliError::missing("tenant", tenant, names));
     };
     let (since, until) = bounds(day, zone)?;
     let filter =

@@ -11,7 +11,6 @@ use super::entity::Kind;
 use super::{CliError, Place, entity, live, output, records};
 use crate::base::{CallId, Timestamp};
 use crate::core::control::{Query, Reply};
-use crate::core::fault::did_you_mean;
 use crate::core::journal::CallEvent;
 use crate::core::tenant::Provision;
 use crate::core::tenant::directory::capacity;
@@ -84,8 +83,16 @@ pub fn usage(dir: &Path, args: &UsageArgs) -> Result<(), CliError> {
         Whose::Trunk(name) => args.tenant.is_none() && args.trunk.as_ref().is_none_or(|wanted| wanted == name),
         Whose::Tenant(name) => args.trunk.is_none() && args.tenant.as_ref().is_none_or(|wanted| wanted == name),
     };
-    let rows = reader.map_or(Ok(Vec::new()), |reader| rows(&reader, since, until, every))?;
-    let rows: Vec<Row> = rows.into_iter().filter(|row| wanted(&row.whose)).collect();
+    let found = reader.as_ref().map_or(Ok(Vec::new()), |reader| rows(reader, since, until, every))?;
+    let rows: Vec<Row> = found.into_iter().filter(|row| wanted(&row.whose)).collect();
+    // What is no longer provisioned has its records still.
+    if let Some(reader) = reader.as_ref().filter(|_| rows.is_empty()) {
+        let provision = reader.provision()?;
+        let trunks = provision.trunk.iter().map(|trunk| trunk.name.as_str());
+        let tenants = provision.tenant.iter().map(|tenant| tenant.name.as_str());
+        CliError::unless_there("trunk", args.trunk.as_deref(), trunks)?;
+        CliError::unless_there("tenant", args.tenant.as_deref(), tenants)?;
+    }
     if args.json {
         return output::json(&rows);
     }
@@ -164,7 +171,7 @@ pub fn forecast(dir: &Path, args: &ForecastArgs) -> Result<(), CliError> {
     let mut circuits = circuits(&reader.provision()?);
     if let Some(name) = &args.trunk {
         if !circuits.contains_key(name) {
-            return Err(no_trunk(name, circuits.keys().map(String::as_str)));
+            return Err(CliError::missing("trunk", name, circuits.keys().map(String::as_str)));
         }
         circuits.retain(|trunk, _| trunk == name);
         if let Some(n) = args.circuits {
@@ -188,12 +195,6 @@ pub fn forecast(dir: &Path, args: &ForecastArgs) -> Result<(), CliError> {
         return output::json(&foretold);
     }
     foretold.iter().try_for_each(|trunk| tell(trunk, args.blocking))
-}
-
-/// That a trunk is not there, and which is meant.
-pub(super) fn no_trunk<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> CliError {
-    let nearest = did_you_mean(name, known).map(str::to_owned);
-    CliError::Missing { kind: "trunk", name: name.to_owned(), nearest }
 }
 
 /// How many circuits each trunk has; of one by SIP that may carry any number of calls it is not known.

@@ -8,7 +8,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::Scoped;
-use super::cdr::{age_ms, time};
+use super::cdr::{age_ms, reader, time};
 use super::{CliError, Place, files, live, output, records};
 use crate::base::{Medium, Redacted, Timestamp, WorkItemId};
 use crate::core::contact::{Modifier, Origin, Work, WorkState};
@@ -317,7 +317,20 @@ fn list_ended(place: &Place, args: &ListArgs) -> Result<(), CliError> {
         }
         has_room
     })?;
+    if let (Place::Dir(dir), true) = (place, ended.is_empty()) {
+        of_somebody(dir, args)?;
+    }
     if args.json { output::json(&ended) } else { live::text(&works::ended(&ended, live::now())) }
+}
+
+/// That the tenant and queue asked for are there.
+fn of_somebody(dir: &Path, args: &ListArgs) -> Result<(), CliError> {
+    let Some(reader) = reader(dir)? else { return Ok(()) };
+    let provision = reader.provision()?;
+    let tenant = args.tenant.as_deref();
+    CliError::unless_there("tenant", tenant, provision.tenant.iter().map(|tenant| tenant.name.as_str()))?;
+    let own = provision.queue.iter().filter(|queue| tenant.is_none_or(|tenant| queue.tenant == tenant));
+    CliError::unless_there("queue", args.queue.as_deref(), own.map(|queue| queue.name.as_str()))
 }
 
 /// What the running appliance says of an open item, else what the store has.

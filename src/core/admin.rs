@@ -317,7 +317,8 @@ impl Switch {
             Query::Works { tenant, queue, state, after, agent } => {
                 let wanted = (tenant.as_deref(), queue.as_deref(), state, agent.as_deref());
                 let (works, more) = self.work_views(now, wanted, after);
-                Reply::Works { works, more }
+                let unknown = works.is_empty().then(|| self.works_of_nobody(wanted)).flatten();
+                unknown.map_or(Reply::Works { works, more }, |reason| Reply::Refused { reason })
             }
             Query::Work { work } => answer(self.work_record(work).map(|work| Reply::Work(Box::new(work)))),
             Query::Explain { work } => answer(self.explain_work(now, work).map(|e| Reply::Explained(Box::new(e)))),
@@ -499,7 +500,7 @@ impl Switch {
         if !circuits.is_empty() {
             let blocked = circuits.iter().filter(|c| c.blocked()).count();
             let idle = circuits.iter().filter(|c| c.available()).count();
-            let held = circuits.iter().filter(|c| c.is_blocked_by_far_end(now)).count();
+            let held = circuits.iter().filter(|c| c.is_blocked_by_far_end()).count();
             let held = if held > 0 { format!(", {held} blocked by the far end") } else { String::new() };
             lines.push(format!("{} circuits, {idle} idle, {blocked} blocked{held}", circuits.len()));
         }

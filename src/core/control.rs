@@ -665,7 +665,7 @@ pub struct ContractView {
     pub accepts: Option<bool>,
     /// What it would be worth; of admission by price.
     pub worth: Option<f64>,
-    /// What a circuit costs now.
+    /// What a circuit costs now; none while none is free.
     pub price: Option<f64>,
     /// Calls that came since the start.
     pub offered: u64,
@@ -684,7 +684,7 @@ pub struct CircuitView {
     pub service: CircuitService,
     /// The call on it, the peer's calls.
     pub calls: Vec<CallId>,
-    /// Whether a call could be put on it this moment.
+    /// Whether nothing is on it; whether it takes calls says `service`.
     pub idle: bool,
     /// Calls that it has carried since the start; not of a peer.
     pub carried: Option<u64>,
@@ -768,6 +768,8 @@ pub enum Service {
     BusiedOut,
     /// None: all its circuits are in alarm, or all its peers are down.
     Blocked,
+    /// None: the far end keeps its circuits off-hook without a call, all that are not in alarm.
+    BlockedByFarEnd,
 }
 
 /// A server that requests go to.

@@ -246,6 +246,8 @@ pub(crate) enum Timer {
     Flow(CallId),
     /// When a circuit's signalling machine wants to be called.
     Circuit(Circuit),
+    /// When a far end that keeps a circuit off-hook blocks it.
+    FarEnd(Circuit),
     /// When an emergency call that waits for a circuit looks again.
     Preempt(CallId),
     /// When an offer that found no resources is tried again.
@@ -590,6 +592,7 @@ impl Switch {
         match timer {
             Timer::Flow(call) => self.flow_timeout(now, call),
             Timer::Circuit(circuit) => self.circuit_timeout(now, circuit),
+            Timer::FarEnd(circuit) => self.look_at_far_end(now, circuit),
             Timer::Redial(offer) => self.redial(now, offer),
             Timer::RingEnd(leg) => self.ring_ended(now, leg),
             Timer::ExamineEnd(leg) => self.examine_ended(now, leg),

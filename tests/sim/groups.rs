@@ -327,8 +327,11 @@ fn each_circuit_shows_whether_it_takes_calls_and_who_keeps_it_from_that() {
     trunk(&mut changed, "central-office").out_of_service = true;
     desk.command(Command::Provision { provision: Box::new(changed) });
     assert_eq!(states(&mut desk), [BusyingOut, BusiedOut, BusiedOut]);
+    let idle = |desk: &mut Desk| circuits(desk, "central-office").iter().filter(|circuit| circuit.idle).count();
+    assert_eq!(idle(&mut desk), 23, "all but the one with the call");
     desk.card(CardInput::Span { span: 1, alarm: Some("red") });
     assert_eq!(states(&mut desk), [OutOfService; 3]);
+    assert_eq!(idle(&mut desk), 24, "the line is cut: nothing is on any");
 
     let peers = circuits(&mut desk, "carrier");
     let told: Vec<_> = peers.iter().map(|peer| (peer.circuit.as_str(), peer.service, peer.calls.len())).collect();
@@ -362,4 +365,44 @@ fn a_circuit_that_is_restarted_is_idle_and_its_call_is_over() {
         matches!(desk.command(order), Reply::Refused { .. })
     };
     assert!(refused(&mut desk, "central-office", Some("t1/1/25")) && refused(&mut desk, "carrier", None));
+}
+
+#[test]
+fn a_trunk_whose_circuits_the_far_end_blocks_is_not_in_service_and_an_alarm_says_so() {
+    const ALARM: &str = "trunk-blocked-by-far-end";
+    let mut desk = with(|_| ());
+    let standing = |desk: &mut Desk| {
+        let Reply::Trunks { trunks } = desk.query(Query::Trunks) else { panic!("trunks") };
+        let service = trunks.iter().find(|t| t.name == "central-office").map(|t| t.service).expect("it is there");
+        let alarms = desk.switch.status().alarms;
+        (service, alarms.iter().filter(|a| a.name == ALARM && a.subject == "central-office").count())
+    };
+    let bits = |timeslot, bits| CardInput::Cas { span: 1, timeslot, bits };
+    for timeslot in 1..=24 {
+        desk.no_far_end(timeslot);
+        desk.card(bits(timeslot, 0x0f));
+    }
+    desk.seconds(15);
+    assert_eq!(standing(&mut desk), (Service::InService, 0), "they may be calls, or callers who hang up");
+    desk.seconds(15);
+    assert_eq!(standing(&mut desk), (Service::BlockedByFarEnd, 1));
+    // An alarm on the line says more.
+    desk.card(CardInput::Span { span: 1, alarm: Some("red") });
+    assert_eq!(standing(&mut desk), (Service::Blocked, 0));
+    desk.card(CardInput::Span { span: 1, alarm: None });
+    (1..=24).for_each(|timeslot| desk.card(bits(timeslot, 0x0f)));
+    desk.seconds(30);
+    assert_eq!(standing(&mut desk), (Service::BlockedByFarEnd, 1));
+    desk.card(bits(7, 0));
+    desk.seconds(2);
+    assert_eq!(standing(&mut desk), (Service::InService, 0), "one circuit is back");
+    // A trunk that is gone has no alarm.
+    desk.card(bits(7, 0x0f));
+    desk.seconds(30);
+    assert_eq!(standing(&mut desk).1, 1);
+    let mut changed = provision(PROVISION);
+    changed.span.clear();
+    changed.trunk.retain(|trunk| trunk.name != "central-office");
+    desk.command(Command::Provision { provision: Box::new(changed) });
+    assert!(desk.switch.status().alarms.iter().all(|alarm| alarm.name != ALARM));
 }

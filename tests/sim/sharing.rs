@@ -266,3 +266,41 @@ fn an_agent_of_two_tenants_takes_the_calls_of_both_and_permits_calls_of_both() {
     desk.hangup(Party::Carrier, client);
     desk.seconds(2);
 }
+
+#[test]
+fn a_trunk_without_a_free_circuit_has_no_price() {
+    let mut desk = desk(|p| {
+        p.admission.mode = SharingMode::Priced;
+        p.trunk.iter_mut().filter(|trunk| trunk.name == "carrier").for_each(|trunk| trunk.calls_max = 2);
+        p.tenant[0].contract.as_mut().expect("one").after_hours = 2;
+    });
+    let of = standing(&mut desk, "acme");
+    assert!(of.price.is_some() && of.worth.is_some(), "{of:?}");
+    assert_eq!((call(&mut desk, "701").1, call(&mut desk, "701").1), (None, None));
+    let of = standing(&mut desk, "acme");
+    assert_eq!((of.accepts, of.price, of.trunk_calls, of.trunk_circuits), (Some(false), None, Some(2), Some(2)));
+    assert!(call(&mut desk, "700").1.is_some());
+    let told = said(desk.cdrs.last().expect("of the refused"), NOT_ADMITTED).expect("why");
+    assert!(told.ends_with("trunk 2 of 2 in use, no circuit is free"), "{told}");
+    assert!(!told.contains("price"), "{told}");
+}
+
+#[test]
+fn work_items_of_a_tenant_or_queue_that_is_not_there_are_refused() {
+    let mut desk = desk(|_| {});
+    let mut asked = |tenant: Option<&str>, queue: Option<&str>, agent: Option<&str>| {
+        let (tenant, queue, agent) = (tenant.map(String::from), queue.map(String::from), agent.map(String::from));
+        match desk.query(Query::Works { tenant, queue, state: None, after: None, agent }) {
+            Reply::Works { works, .. } => works.len().to_string(),
+            Reply::Refused { reason } => reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(asked(Some("acme"), Some("sales"), None), "0");
+    assert_eq!(asked(None, Some("sales"), None), "0");
+    assert_eq!(asked(Some("amce"), None, None), "there is no tenant \"amce\"; did you mean \"acme\"?");
+    assert_eq!(asked(Some("acme"), Some("slaes"), None), "there is no queue \"slaes\"; did you mean \"sales\"?");
+    let none = "there is no queue \"sales\"; `cordboard queue list` shows what there is";
+    assert_eq!(asked(Some("calm"), Some("sales"), None), none, "it is another's");
+    assert_eq!(asked(None, Some("xyz"), Some("acme/ana")), "0", "an agent is not told which queues others have");
+}

@@ -7,6 +7,7 @@ use super::view::{BasisView, CallbackView, CandidateView, Explanation, HoldView,
 use super::work::{Work, WorkEvent, WorkState};
 use crate::base::{AgentId, CallId, Medium, Now, Redacted, TenantId, WorkItemId};
 use crate::core::call::{Call, CallState};
+use crate::core::fault::did_you_mean;
 use crate::core::journal::AgentStatus;
 use crate::core::queue::{Appraisal, Candidate, Hold, Unfit, Verdict};
 use crate::core::switch::Switch;
@@ -23,12 +24,38 @@ pub(crate) fn of_agent(work: &Work) -> Option<String> {
     work.agent.as_deref().map(|called| full_agent(&work.tenant, called))
 }
 
+/// That something is not there, and what may be meant instead.
+fn not_there<'k>(kind: &str, name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    let hint = did_you_mean(name, known).map_or_else(
+        || format!("`cordboard {kind} list` shows what there is"),
+        |nearest| format!("did you mean {nearest:?}?"),
+    );
+    format!("there is no {kind} {name:?}; {hint}")
+}
+
+/// Whose items are wanted: of a tenant, in a queue, in a state, of an agent.
+pub(crate) type WantedWorks<'a> = (Option<&'a str>, Option<&'a str>, Option<WorkState>, Option<&'a str>);
+
 impl Switch {
+    /// That there are no items as there is no such tenant, or queue.
+    pub(crate) fn works_of_nobody(&self, (tenant, queue, _, agent): WantedWorks<'_>) -> Option<String> {
+        let owner = tenant.map(|name| (name, self.directory.tenant_by_name(name)));
+        if let Some((name, None)) = owner {
+            return Some(not_there("tenant", name, self.directory.tenants().map(|tenant| tenant.name.as_str())));
+        }
+        let owner = owner.and_then(|(_, entry)| entry).map(|entry| entry.id);
+        // An agent may serve several tenants, and is told nothing of others.
+        let name = queue.filter(|_| owner.is_some() || agent.is_none())?;
+        let own = self.directory.queues().filter(|entry| owner.is_none_or(|owner| entry.tenant == owner));
+        let names: Vec<&str> = own.map(|entry| entry.name.as_str()).collect();
+        (!names.contains(&name)).then(|| not_there("queue", name, names))
+    }
+
     /// Open items by id, calls in queues and in the hands of agents among them; and whether there are more.
     pub(crate) fn work_views(
         &self,
         now: Now,
-        (tenant, queue, state, agent): (Option<&str>, Option<&str>, Option<WorkState>, Option<&str>),
+        (tenant, queue, state, agent): WantedWorks<'_>,
         after: Option<WorkItemId>,
     ) -> (Vec<WorkView>, bool) {
         let after = after.unwrap_or(WorkItemId(0));

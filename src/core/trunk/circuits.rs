@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use crate::base::{CallId, Cause, Circuit, Now, TrunkId};
+use crate::base::{CallId, Cause, Circuit, Instant, Now, TrunkId};
 use crate::core::control::{CircuitService, CircuitView, RestartedCircuit};
 use crate::core::fault::did_you_mean;
-use crate::core::switch::Switch;
-use crate::core::tenant::directory::TrunkEntry;
+use crate::core::switch::{Switch, Timer};
+use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
 use crate::core::trunk::tdm::CircuitEntry;
 
 /// A far end that keeps a circuit off-hook for so long though there is no call blocks it: there is no other signal for that in
 /// E&M. Callers take a moment to hang up.
 const FAR_END_BLOCKS_AFTER: Duration = Duration::from_secs(10);
+
+/// Alarm: the far end blocks all circuits of a trunk that are not in alarm.
+pub(super) const BLOCKED_BY_FAR_END: &str = "trunk-blocked-by-far-end";
 
 /// What tells in a call's record that its circuit was restarted.
 pub const RESTARTED: &str = "circuit-restarted";
@@ -36,7 +39,7 @@ impl Switch {
         let call = state.leg().and_then(|leg| self.legs.get(&leg)).map(|leg| leg.call);
         let service = if state.blocked() {
             CircuitService::OutOfService
-        } else if state.is_blocked_by_far_end(now) {
+        } else if state.is_blocked_by_far_end() {
             CircuitService::BlockedByFarEnd
         } else {
             with_trunk(entry, call.is_some())
@@ -46,7 +49,7 @@ impl Switch {
             circuit: self.circuit_name(circuit),
             service,
             calls: call.into_iter().collect(),
-            idle: state.available(),
+            idle: state.is_clear(),
             carried: Some(state.carried),
             held_s: state.held_for(now).map(|held| held.as_secs()),
         }
@@ -140,12 +143,56 @@ impl Switch {
         self.reset_circuit(now, circuit);
         call
     }
+
+    /// A circuit's signals have changed, or the far end has held it for long enough to block it.
+    pub(crate) fn look_at_far_end(&mut self, now: Now, circuit: Circuit) {
+        let Some(entry) = self.circuits.get_mut(&circuit) else { return };
+        let due = entry.held_since().map(|since| since + FAR_END_BLOCKS_AFTER);
+        let blocks = due.is_some_and(|due| due <= now.mono);
+        let watched = std::mem::replace(&mut entry.far_end.due, due);
+        let changed = std::mem::replace(&mut entry.far_end.blocks, blocks) != blocks;
+        let trunk = entry.trunk;
+        if let Some(due) = due.filter(|due| !blocks && watched != Some(*due)) {
+            self.arm(due, Timer::FarEnd(circuit));
+        }
+        if changed {
+            self.look_at_far_end_of(now, trunk);
+            self.look_at_door(now, trunk);
+        }
+    }
+
+    /// Circuits went into alarm or out of it, or belong to other trunks now.
+    pub(super) fn look_at_far_ends(&mut self, now: Now) {
+        let trunks: Vec<TrunkId> =
+            self.directory.trunks().filter(|entry| entry.kind == TrunkKind::Tdm).map(|entry| entry.id).collect();
+        trunks.into_iter().for_each(|trunk| self.look_at_far_end_of(now, trunk));
+    }
+
+    fn look_at_far_end_of(&mut self, now: Now, trunk: TrunkId) {
+        let Some(entry) = self.directory.trunk(trunk) else { return };
+        let (stands, name) = (self.is_blocked_by_far_end(entry), entry.name.clone());
+        self.alarms.set(now, BLOCKED_BY_FAR_END, name, stands);
+    }
+
+    /// Whether the trunk takes no calls as the far end blocks its circuits, all that are not in alarm.
+    pub(super) fn is_blocked_by_far_end(&self, entry: &TrunkEntry) -> bool {
+        let by_far_end = |c: &CircuitEntry| c.trunk == entry.id && c.is_blocked_by_far_end();
+        self.is_silent(entry) && self.circuits.values().any(by_far_end)
+    }
+}
+
+/// Whether the far end blocks a circuit: it keeps it off-hook though there is no call.
+#[derive(Default, Debug)]
+pub(super) struct FarEnd {
+    blocks: bool,
+    /// When it does, if it goes on so.
+    due: Option<Instant>,
 }
 
 impl CircuitEntry {
     /// Whether the far end has kept it off-hook without a call for longer than it takes to hang up.
-    pub fn is_blocked_by_far_end(&self, now: Now) -> bool {
-        self.held_for(now).is_some_and(|held| held >= FAR_END_BLOCKS_AFTER)
+    pub fn is_blocked_by_far_end(&self) -> bool {
+        self.far_end.blocks
     }
 }
 

@@ -85,16 +85,17 @@ impl Switch {
         match (entry.group.out_of_service, health.is_some_and(|h| h.calls > 0)) {
             (true, true) => Service::BusyingOut,
             (true, false) => Service::BusiedOut,
+            (false, _) if self.is_blocked_by_far_end(entry) => Service::BlockedByFarEnd,
             (false, _) if silent => Service::Blocked,
             (false, _) => Service::InService,
         }
     }
 
-    /// Whether all its circuits are in alarm, or all its peers down.
+    /// Whether all its circuits are in alarm or blocked by the far end, or all its peers down.
     pub(crate) fn is_silent(&self, entry: &TrunkEntry) -> bool {
         let mut circuits = self.circuits.values().filter(|c| c.trunk == entry.id).peekable();
         match entry.kind {
-            TrunkKind::Tdm => circuits.peek().is_some() && circuits.all(|c| c.blocked()),
+            TrunkKind::Tdm => circuits.peek().is_some() && circuits.all(|c| c.blocked() || c.is_blocked_by_far_end()),
             TrunkKind::Sip => self
                 .trunks
                 .get(&entry.id)

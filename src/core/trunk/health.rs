@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::{Circuit, Instant, Now, TrunkId};
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::{Host, PeerEntry, TrunkEntry};
+use crate::core::trunk::circuits::BLOCKED_BY_FAR_END;
 use crate::core::trunk::credentials_of;
 use crate::core::trunk::locator::{Located, Nowhere, Server};
 use crate::proto::sip::{ClientRegistration, ProbeId, RegistrationId};
@@ -69,6 +70,7 @@ impl Switch {
         }
         for gone in old.values() {
             self.stop_trunk(now, gone);
+            self.alarms.set(now, BLOCKED_BY_FAR_END, gone.entry.name.clone(), false);
         }
     }
 

@@ -174,7 +174,7 @@ impl Switch {
     fn door(&self, trunk: TrunkId) -> Door {
         let Some(entry) = self.directory.trunk(trunk) else { return Door::Shut };
         match self.service(entry, self.trunks.get(&trunk)) {
-            Service::BusyingOut | Service::BusiedOut | Service::Blocked => Door::Shut,
+            Service::BusyingOut | Service::BusiedOut | Service::Blocked | Service::BlockedByFarEnd => Door::Shut,
             Service::InService if entry.kind == TrunkKind::Tdm && !self.has_idle_circuit(trunk) => Door::Full,
             Service::InService if !self.takes_another(trunk) => Door::Full,
             Service::InService => Door::Open,

@@ -254,6 +254,8 @@ impl Switch {
                 let Asked { offered, refused, .. } =
                     self.sharers.asked.get(&(tenant.id, *trunk)).copied().unwrap_or_default();
                 let (worth, price) = verdict.priced.unzip();
+                // What there is none of has no price.
+                let price = price.filter(|_| verdict.ruling.clause != Clause::Hard);
                 views.push(ContractView {
                     tenant: tenant.name.clone(),
                     trunk: name,
@@ -301,8 +303,12 @@ pub(crate) fn told(verdict: &Verdict) -> String {
         facts.pool.trunks.unwrap_or(0)
     );
     // Writing to a text does not fail.
-    if let Some((worth, price)) = verdict.priced {
+    let full = ruling.clause == Clause::Hard;
+    if let Some((worth, price)) = verdict.priced.filter(|_| !full) {
         let _ = write!(text, ", worth {worth:.3}, price {price:.3}");
+    }
+    if full {
+        text += ", no circuit is free";
     }
     if let Some(chance) = verdict.p_end {
         let _ = write!(text, ", {} to end with chance {chance:.3}", ruling.need);

@@ -9,6 +9,7 @@ use crate::core::journal::Direction;
 use crate::core::media::MediaCommand;
 use crate::core::switch::{Output, PortOwner, Switch, Timer};
 use crate::core::tenant::Directory;
+use crate::core::trunk::circuits::FarEnd;
 use crate::proto::cas::Bits;
 use crate::proto::cas::em_wink::{self, Config, EmWink, Event as CasEvent, Input as CasInput, Output as CasOutput};
 
@@ -59,6 +60,7 @@ pub(crate) struct CircuitEntry {
     /// Port that listens for address digits before there is a leg.
     port: Option<PortId>,
     blocked: bool,
+    pub(super) far_end: FarEnd,
     /// The emergency call that it is kept for.
     pub kept: Option<CallId>,
     /// Calls that it has carried.
@@ -78,9 +80,19 @@ impl CircuitEntry {
         !self.blocked && self.leg.is_none() && self.port.is_none() && self.em.is_idle()
     }
 
-    /// For how long the far end has held it without a call.
+    /// Whether nothing is on it, whether it is in service or not.
+    pub fn is_clear(&self) -> bool {
+        self.leg.is_none() && self.port.is_none() && self.kept.is_none() && self.em.is_clear()
+    }
+
+    /// Since when the far end has held it without a call.
+    pub fn held_since(&self) -> Option<Instant> {
+        self.em.held_since()
+    }
+
+    /// For how long that is.
     pub fn held_for(&self, now: Now) -> Option<Duration> {
-        self.em.held_since().map(|since| now.mono.since(since))
+        self.held_since().map(|since| now.mono.since(since))
     }
 
     /// The leg that it carries.
@@ -106,6 +118,7 @@ impl Switch {
                 leg: None,
                 port: None,
                 blocked: false,
+                far_end: FarEnd::default(),
                 kept: None,
                 carried: 0,
                 wake: None,
@@ -123,6 +136,7 @@ impl Switch {
             self.cas(now, circuit, CasInput::Alarm(true));
             self.circuits.remove(&circuit);
         }
+        self.look_at_far_ends(now);
     }
 
     pub(crate) fn on_card(&mut self, now: Now, card: CardId, event: CardInput) {
@@ -165,6 +179,7 @@ impl Switch {
             }
             self.cas(now, circuit, CasInput::Alarm(blocked));
         }
+        self.look_at_far_ends(now);
         self.look_at_doors(now);
     }
 
@@ -215,6 +230,7 @@ impl Switch {
             entry.wake = Some(due);
             self.arm(due, Timer::Circuit(circuit));
         }
+        self.look_at_far_end(now, circuit);
         self.look_at_door(now, trunk);
     }
 

@@ -332,6 +332,7 @@ pub fn contracts(contracts: Vec<ContractView>) -> Table {
     let count = |calls: Option<u64>| calls.map_or("-".into(), |calls| calls.to_string());
     let money = |worth: Option<f64>| worth.map_or("-".into(), |worth| format!("{worth:.3}"));
     for of in contracts {
+        let full = of.worth.is_some() && of.price.is_none();
         table.row([
             of.tenant,
             of.trunk,
@@ -341,7 +342,7 @@ pub fn contracts(contracts: Vec<ContractView>) -> Table {
             count(of.trunk_calls),
             count(of.trunk_circuits),
             money(of.worth),
-            money(of.price),
+            if full { "full".into() } else { money(of.price) },
             of.accepts.map_or("-", |accepts| if accepts { "admitted" } else { "refused" }).into(),
             of.offered.to_string(),
             of.refused.to_string(),
@@ -416,6 +417,7 @@ fn service_word(service: Service) -> &'static str {
         Service::BusyingOut => "busying out",
         Service::BusiedOut => "busied out",
         Service::Blocked => "blocked",
+        Service::BlockedByFarEnd => "blocked by far end",
     }
 }
 

@@ -352,6 +352,11 @@ impl EmWink {
         self.state == State::Idle
     }
 
+    /// Whether neither end has it: it is idle, was so just now, or is in alarm.
+    pub fn is_clear(&self) -> bool {
+        matches!(self.state, State::Idle | State::Guard | State::Blocked)
+    }
+
     /// Since when the far end has kept the circuit off-hook without a call: it is about to hang up, or blocks the circuit.
     pub fn held_since(&self) -> Option<Instant> {
         (self.state == State::Releasing).then_some(self.held_since)
