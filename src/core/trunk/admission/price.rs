@@ -28,10 +28,11 @@ const STATES_A_STEP: usize = 20_000;
 const SWEEPS_MAX: usize = 5_000;
 /// A tenant that floods a pool yields, at equal worth, to those who keep to their contracts: its calls count for less than
 /// they are worth, by up to this part. That begins where it offers twice what it is permitted, and is complete at 2.8 times that.
-/// Where nobody keeps to a contract, nobody is to be yielded to.
+/// Where nobody keeps to a contract, nobody is to be yielded to; and calls that are worth more, from 1.25 times on, need not yield.
 const FLOOD_DISCOUNT: f64 = 0.4;
 const FLOOD_FROM: f64 = 2.0;
 const FLOOD_TO: f64 = 2.8;
+const EQUAL_MAX: f64 = 1.25;
 /// Most calls of one tenant that tell how long those of the others may be.
 const GUESS_CALLS_MAX: f64 = 100.0;
 /// Talk time and permitted number that a first guess of a rate assumes: calls for 70 % of it.
@@ -123,19 +124,41 @@ impl Share {
     }
 }
 
-/// What a call counts for, as a part of its worth, of a tenant with this demand in a pool where those who keep to their contracts
-/// talk for `usual_s`. A flood of shorter calls earns more by the second, and none of that counts.
-fn flood_factor(demand: &Demand, usual_s: f64) -> f64 {
-    let times = demand.load() / (demand.permitted as f64).max(1e-9);
-    let flood = ((times - FLOOD_FROM) / (FLOOD_TO - FLOOD_FROM)).clamp(0.0, 1.0);
-    1.0 - flood * (1.0 - (1.0 - FLOOD_DISCOUNT) * (demand.mean_s / usual_s).min(1.0))
+/// Those of a pool who keep to their contracts.
+#[derive(Default)]
+struct Kept {
+    /// What a first call of each is worth.
+    worths: Vec<f64>,
+    calls: f64,
+    busy: f64,
 }
 
-/// How long those talk who keep to their contracts.
-fn usual_talk_s(shares: &[(TenantId, &mut Share)]) -> f64 {
-    let kept = shares.iter().map(|(_, share)| &share.demand).filter(|demand| demand.load() <= demand.permitted as f64);
-    let (calls, busy) = kept.fold((0.0, 0.0), |(calls, busy), demand| (calls + demand.rate, busy + demand.load()));
-    if calls > 0.0 { busy / calls } else { f64::MIN_POSITIVE }
+impl Kept {
+    fn of(shares: &[(TenantId, &mut Share)]) -> Self {
+        let mut kept = Self::default();
+        for (_, Share { demand, .. }) in shares {
+            if demand.load() <= demand.permitted as f64 && demand.load() > 0.0 {
+                kept.worths.push(demand.within);
+                kept.calls += demand.rate;
+                kept.busy += demand.load();
+            }
+        }
+        kept
+    }
+
+    /// What a call of a tenant with this demand counts for, as a part of its worth. A flood of shorter calls than theirs earns
+    /// more by the second, and none of that counts.
+    fn flood_factor(&self, demand: &Demand) -> f64 {
+        let times = demand.load() / (demand.permitted as f64).max(1e-9);
+        let flood = ((times - FLOOD_FROM) / (FLOOD_TO - FLOOD_FROM)).clamp(0.0, 1.0);
+        let short = (demand.mean_s * self.calls / self.busy).min(1.0);
+        let yields = |worth: &f64| {
+            let worth = demand.within / worth.max(1e-9);
+            let left = ((1.0 - FLOOD_DISCOUNT) * short / worth.min(1.0)).min(1.0);
+            1.0 - flood * ((EQUAL_MAX - worth) / (EQUAL_MAX - 1.0)).clamp(0.0, 1.0) * (1.0 - left)
+        };
+        self.worths.iter().map(yields).fold(1.0, f64::min)
+    }
 }
 
 /// Who is not known yet is taken to talk as the others do.
@@ -253,15 +276,13 @@ impl Work {
         self.looked = now.mono;
         guess_talk(shares);
         if moved {
-            let mut kept = false;
             for (_, share) in shares.iter_mut() {
                 share.demand = share.estimated();
                 share.changed = false;
-                kept |= share.demand.load() <= share.permitted as f64;
             }
-            let usual_s = usual_talk_s(shares);
-            for (_, share) in shares.iter_mut().filter(|_| kept) {
-                let counts = flood_factor(&share.demand, usual_s);
+            let kept = Kept::of(shares);
+            for (_, share) in shares.iter_mut() {
+                let counts = kept.flood_factor(&share.demand);
                 share.demand.within *= counts;
                 share.demand.beyond *= counts;
             }
@@ -340,4 +361,26 @@ fn rest_of(own: usize, shares: &[(TenantId, &mut Share)]) -> Rest {
     let ends: f64 = others().map(|share| share.gains.carried / share.demand.mean_s).sum();
     let classes = others().flat_map(|share| share.gains.classes.iter().copied()).collect();
     Rest::Many { classes, mean_s: if ends > 0.0 { carried / ends } else { 1.0 } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demand(times: f64, within: f64, mean_s: f64) -> Demand {
+        Demand { rate: times * 10.0 / mean_s, mean_s, permitted: 10, within, beyond: within / 5.0 }
+    }
+
+    #[test]
+    fn a_flood_yields_at_equal_worth_to_whoever_keeps_to_the_contract() {
+        let kept = Kept { worths: vec![1.0], calls: 1.0, busy: 180.0 };
+        let counts = |times, within, mean_s| kept.flood_factor(&demand(times, within, mean_s));
+        assert_eq!(counts(2.0, 1.0, 180.0), 1.0);
+        assert!((counts(2.4, 1.0, 180.0) - 0.8).abs() < 1e-9 && (counts(3.0, 1.0, 180.0) - 0.6).abs() < 1e-9);
+        assert!((counts(3.0, 1.0, 30.0) - 0.1).abs() < 1e-9, "short calls earn no more by the second");
+        assert_eq!(counts(3.0, 1.25, 180.0), 1.0, "what is worth more need not yield");
+        assert!((counts(3.0, 0.8, 180.0) - 0.75).abs() < 1e-9, "what is worth less yields as it is, for the most part");
+        assert_eq!(counts(3.0, 0.5, 180.0), 1.0);
+        assert_eq!(Kept::default().flood_factor(&demand(3.0, 1.0, 180.0)), 1.0, "nobody to yield to");
+    }
 }
