@@ -101,6 +101,9 @@ pub struct Cdr {
     pub events: Vec<CallEvent>,
 }
 
+/// What the event of a call that is offered to an agent is named.
+pub const OFFERED: &str = "offered";
+
 /// What the event of a call that comes into a queue is named.
 pub const ENQUEUED: &str = "enqueued";
 

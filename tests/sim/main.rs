@@ -12,6 +12,7 @@ mod emergency;
 mod groups;
 mod identity;
 mod names;
+mod neighbours;
 mod onward;
 mod overload;
 mod protected;

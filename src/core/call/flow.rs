@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{AgentId, CallId, Cause, FlowId, Now};
 use crate::core::call::CallState;
 use crate::core::ivr::{AT_CALLER, AgentAction, Context, Input as FlowInput, Run, Step, TransferResult};
-use crate::core::media::MediaCommand;
+use crate::core::media::{MediaCommand, PlayItem};
 use crate::core::switch::{Switch, Timer};
 use crate::core::trunk::seat::{Place, Seat};
 
@@ -102,6 +102,13 @@ impl Switch {
                 self.open_client_audio(now, call);
                 let play = self.fresh_play();
                 let Some(c) = self.calls.get_mut(&call) else { return };
+                let of_tenant = |item| match (item, c.tenant) {
+                    (PlayItem::Prompt(name), Some(tenant)) => {
+                        PlayItem::Prompt(self.directory.prompt_of(tenant, &name).into())
+                    }
+                    (item, _) => item,
+                };
+                let items = items.into_iter().map(of_tenant).collect();
                 c.flow_play = Some(play);
                 if let Some(port) = self.client_port(call) {
                     self.media(MediaCommand::Play { port, play, items });

@@ -3,7 +3,7 @@
 use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, WorkItemId};
 use crate::core::call::{CallState, NewLeg, Redial, Role, RouteStep, Wait};
 use crate::core::ivr::{Input as FlowInput, QueueExit, say};
-use crate::core::journal::{AgentStatus, Change, Direction, ENQUEUED};
+use crate::core::journal::{AgentStatus, Change, Direction, ENQUEUED, OFFERED};
 use crate::core::media::{MediaCommand, ToneKind};
 use crate::core::queue::{EnqueueError, Entry, OfferEnd, Output as QueueOutput};
 use crate::core::switch::Switch;
@@ -113,7 +113,7 @@ impl Switch {
         let name = self.agent_name(agent).unwrap_or_default();
         let why = self.queue.reason(offer).map_or(String::new(), |reason| reason.to_string());
         if let Some(c) = self.calls.get_mut(&call) {
-            c.note(now, "offered", format!("{name}: {why}"));
+            c.note(now, OFFERED, format!("{name}: {why}"));
         }
         self.ring_agent(now, Redial::first(offer, item, agent));
     }

@@ -58,6 +58,7 @@ impl Switch {
             terms: reason.terms.rounded(),
             compared: reason.compared,
             others: others.collect(),
+            across: reason.across,
         })
     }
 

@@ -109,11 +109,21 @@ pub struct Match {
     pub waited_s: f64,
     /// The score.
     pub terms: Terms,
-    /// How many pairs were compared; agents alike and items alike count as one.
+    /// How many pairs were compared; agents alike and items alike count as one. 0 where that is not for one tenant to know.
     pub compared: usize,
     /// The best of the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Rival>,
+    /// Items of several tenants were compared, or would have been: the agent serves them all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub across: bool,
+}
+
+impl Match {
+    /// Without what the agent's other tenants had waiting.
+    pub fn own(self) -> Self {
+        if self.across { Self { compared: 0, others: vec![], ..self } } else { self }
+    }
 }
 
 /// Something that happened to a work item.
@@ -292,7 +302,8 @@ mod tests {
         let (trigger, terms) = (Trigger::Item, Terms::default());
         for n in 0..=MATCHES_MAX {
             let policy = Policy::Score;
-            let reason = Match { trigger, policy, waited_s: n as f64, terms, compared: 1, others: vec![] };
+            let reason =
+                Match { trigger, policy, waited_s: n as f64, terms, compared: 1, others: vec![], across: false };
             work.record_offer(Timestamp(0), "ana", Some(reason));
             work.record(Timestamp(0), "no-answer", "ana");
         }

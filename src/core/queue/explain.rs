@@ -53,6 +53,16 @@ pub struct Reason {
     pub compared: usize,
     /// The best of the others: another agent for the item, or another item for the agent.
     pub others: Vec<(AgentId, WorkItemId, Terms)>,
+    /// Items of several tenants were compared, or would have been: the agent serves them all.
+    pub across: bool,
+}
+
+/// What in a reason's line says how many items were compared, where that is not for one tenant to know.
+const ACROSS: &str = ", of all tenants served ";
+
+/// A reason's line without what the agent's other tenants had waiting.
+pub(crate) fn own_reason(told: &str) -> &str {
+    told.split_once(ACROSS).map_or(told, |(own, _)| own)
 }
 
 impl Reason {
@@ -60,7 +70,8 @@ impl Reason {
         let (of, waited, terms) = ((pair.agent, pair.item), pair.waited, pair.terms);
         let others = choice.best.iter().filter(|other| (other.agent, other.item) != of);
         let others = others.map(|pair| (pair.agent, pair.item, pair.terms)).collect();
-        Self { at, trigger: choice.trigger, policy, waited, terms, compared: choice.compared, others }
+        let Choice { trigger, compared, across, .. } = choice;
+        Self { at, trigger, policy, waited, terms, compared, others, across }
     }
 }
 
@@ -68,10 +79,11 @@ impl fmt::Display for Reason {
     /// One line: the score and its terms that are not zero, or the policy that does not go by it, and how many were compared.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.policy.goes_by_score() {
-            write!(f, "score {:.1} ({}), ", self.terms.total(), self.terms)?;
+            write!(f, "score {:.1} ({})", self.terms.total(), self.terms)?;
         } else {
-            write!(f, "{}, ", self.policy)?;
+            write!(f, "{}", self.policy)?;
         }
+        f.write_str(if self.across { ACROSS } else { ", " })?;
         match (self.trigger, self.compared) {
             (Trigger::Item, 1) => f.write_str("the only one free"),
             (Trigger::Item, n) => write!(f, "best of {n} that were free"),
@@ -87,12 +99,18 @@ pub(super) struct Choice {
     trigger: Trigger,
     best: Vec<Pair>,
     compared: usize,
+    across: bool,
 }
 
 impl Choice {
     /// Nothing compared yet.
     pub(super) fn new(trigger: Trigger) -> Self {
-        Self { trigger, best: Vec::with_capacity(OTHERS_MAX + 1), compared: 0 }
+        Self { trigger, best: Vec::with_capacity(OTHERS_MAX + 1), compared: 0, across: false }
+    }
+
+    /// Nothing compared yet, of what there is for agents of a kind.
+    pub(super) fn for_agent(kind: &Kind) -> Self {
+        Self { across: !kind.serves.is_empty(), ..Self::new(Trigger::Agent) }
     }
 
     /// Takes in a pair.

@@ -328,7 +328,7 @@ impl Engine {
         let class = self.fits.class(agent.class)?;
         let routing = self.fits.routing(class.kind.tenant);
         let seat = Seat { agent: id, id: agent.class, class, posture, idle_since };
-        let mut choice = Choice::new(Trigger::Agent);
+        let mut choice = Choice::for_agent(&class.kind);
         let (idle, fit) = (idle_points(now.mono, &routing, idle_since), routing.weights.fit);
         // What agents of a class prefer in items is weighed in the score alone.
         let by_score = routing.policy.goes_by_score() && class.kind.minds.is_empty();

@@ -8,6 +8,8 @@ use std::fmt;
 use crate::base::{CallId, WorkItemId};
 use crate::core::contact::Work;
 use crate::core::control::{Command, ContractView, Query, Reply};
+use crate::core::journal::OFFERED;
+use crate::core::queue::own_reason;
 use crate::core::records::Records;
 use crate::core::tenant::provision::{Role, User};
 use crate::core::trunk::circuits::RESTARTED;
@@ -448,13 +450,13 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
         Reply::CallRecords { mut calls, more } => {
             calls.retain(|cdr| theirs(&cdr.tenant));
             for event in calls.iter_mut().flat_map(|cdr| &mut cdr.events) {
-                without_trunk(&event.what, &mut event.detail);
+                without_others_calls(&event.what, &mut event.detail);
             }
             Reply::CallRecords { calls, more }
         }
         Reply::WorkRecords { mut works, more } => {
             works.retain(|work| seen(&work.tenant, work.agent.as_deref()));
-            works.iter_mut().for_each(without_trunks);
+            works.iter_mut().for_each(without_others_works);
             Reply::WorkRecords { works, more }
         }
         Reply::Audit { mut entries, more } => {
@@ -470,11 +472,11 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
             Reply::Works { works, more }
         }
         Reply::Work(mut work) if seen(&work.tenant, work.agent.as_deref()) => {
-            without_trunks(&mut work);
+            without_others_works(&mut work);
             Reply::Work(work)
         }
         Reply::Explained(mut said) if theirs(&said.work.tenant) => {
-            without_trunks(&mut said.work);
+            without_others_works(&mut said.work);
             Reply::Explained(said)
         }
         Reply::TenantStatus(status) if theirs(&status.tenant) => Reply::TenantStatus(status),
@@ -492,17 +494,19 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
     }
 }
 
-/// A record without what other tenants' calls on its trunk show in.
-fn without_trunks(work: &mut Work) {
+/// A record without what shows how others fared.
+fn without_others_works(work: &mut Work) {
     for event in &mut work.events {
-        without_trunk(&event.what, &mut event.detail);
+        without_others_calls(&event.what, &mut event.detail);
+        event.reason = event.reason.take().map(|reason| Box::new(reason.own()));
     }
 }
 
-/// What happened, without what other tenants' calls on the trunk show in.
-fn without_trunk(what: &str, detail: &mut String) {
+/// What happened, without what other tenants' calls and work items show in.
+fn without_others_calls(what: &str, detail: &mut String) {
     match what {
         ADMITTED | NOT_ADMITTED => *detail = own_part(detail).to_owned(),
+        OFFERED => *detail = own_reason(detail).to_owned(),
         // The other call, and which of the circuits was the first that was idle.
         PREEMPTED | PREEMPTS | RESTARTED => detail.clear(),
         _ => {}
@@ -512,6 +516,12 @@ fn without_trunk(what: &str, detail: &mut String) {
 /// A contract without what other tenants' calls make of it.
 fn without_others(contract: ContractView) -> ContractView {
     ContractView { trunk_calls: None, trunk_circuits: None, accepts: None, worth: None, price: None, ..contract }
+}
+
+/// The other tenant whose prompt a tenant's flow or queue names: the first folder of its name.
+pub fn foreign_prompt<'n>(own: &str, prompt: &'n str, is_tenant: impl FnOnce(&str) -> bool) -> Option<&'n str> {
+    let (folder, _) = prompt.split_once('/')?;
+    Some(folder).filter(|folder| *folder != own && is_tenant(folder))
 }
 
 /// The tenant that an order concerns; none where it is the appliance.

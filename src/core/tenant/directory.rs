@@ -24,7 +24,7 @@ pub use self::traits::OwnModifier;
 use self::traits::Traits;
 use crate::base::{AgentId, AttributeId, CardId, FlowId, Medium, QueueId, SiteId, TenantId, TrunkId};
 use crate::core::contact::Slots;
-use crate::core::tenant::access::Principal;
+use crate::core::tenant::access::{self, Principal};
 use crate::core::tenant::expand;
 use crate::core::tenant::provision::{self, CallerId, Provision, Unservable};
 use crate::proto::sip::Transport;
@@ -109,6 +109,16 @@ impl Directory {
     /// A tenant by name.
     pub fn tenant_by_name(&self, name: &str) -> Option<&TenantEntry> {
         self.tenants.find(None, name)
+    }
+
+    /// A prompt as those who call a tenant hear it. Another tenant's is looked for below the tenant's own folder, where it is
+    /// missing like any other that is not there.
+    pub fn prompt_of(&self, tenant: TenantId, name: &str) -> String {
+        let own = self.tenant(tenant).map_or("", |entry| &entry.name);
+        match access::foreign_prompt(own, name, |folder| self.tenant_by_name(folder).is_some()) {
+            Some(_) => format!("{own}/{name}"),
+            None => name.to_owned(),
+        }
     }
 
     /// All tenants, in the order provisioned.
@@ -416,7 +426,7 @@ impl Directory {
                 importance: queue.importance,
                 sticky: queue.sticky,
                 treatment: if queue.treatment == "ringback" { Treatment::Ringback } else { Treatment::Music },
-                music: queue.music.clone(),
+                music: queue.music.as_deref().map(|music| self.prompt_of(tenant, music)),
                 announce_every_s: queue.announce_every_s,
                 target_s: queue.target_s,
                 targets: targets(queue),

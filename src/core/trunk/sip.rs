@@ -76,7 +76,7 @@ impl Switch {
             // RFC 3261 21.5.4: say when to come back.
             return self.sip.reject(now, session, 503, Some(Cause::Congestion), Some(RETRY_AFTER_S));
         }
-        let incoming = self.to_emergency_number(incoming);
+        let incoming = self.to_emergency_number(source, incoming);
         match source {
             Source::Trunk(trunk) => self.call_from_trunk(now, trunk, incoming),
             Source::Phone(agent) => {
@@ -98,12 +98,21 @@ impl Switch {
         }
     }
 
-    /// Who asks for `urn:service:sos` (RFC 5031) gets the first emergency number that leads to a flow, else the first one.
-    fn to_emergency_number(&self, mut incoming: Incoming) -> Incoming {
+    /// Who asks for `urn:service:sos` (RFC 5031) gets the first emergency number that leads to a flow, else the first one. A
+    /// phone has the flows of its own tenant alone.
+    fn to_emergency_number(&self, source: Source, mut incoming: Incoming) -> Incoming {
         let dialled = &incoming.request_user;
-        if is_sos(dialled.as_bytes()) && self.directory.number(dialled).is_none() {
+        let own = match source {
+            Source::Phone(agent) => self.directory.agent(agent).map(|agent| agent.tenant),
+            Source::Trunk(_) | Source::Challenge | Source::Misnamed | Source::Stranger => None,
+        };
+        let flow = |number: &str| {
+            let found = self.directory.number(number);
+            found.filter(|(tenant, _)| own.is_none_or(|own| own == *tenant))
+        };
+        if is_sos(dialled.as_bytes()) && flow(dialled).is_none() {
             let emergency = &self.provision.sip.emergency;
-            let leads = emergency.iter().find(|number| self.directory.number(number).is_some());
+            let leads = emergency.iter().find(|number| flow(number).is_some());
             if let Some(number) = leads.or(emergency.first()) {
                 incoming.request_user.clone_from(number);
             }

@@ -261,7 +261,8 @@ fn why(reason: &Match) -> String {
         Trigger::Item => "the best of the agents who could take it",
         Trigger::Agent => "the best of the items that the agent could take",
     };
-    format!("{of}; {} compared, waited {}", reason.compared, span(reason.waited_s as u64))
+    let compared = if reason.compared > 0 { format!("{} compared, ", reason.compared) } else { String::new() };
+    format!("{of}; {compared}waited {}", span(reason.waited_s as u64))
 }
 
 /// The pair that was chosen and the best of the others; with their scores where these decided.

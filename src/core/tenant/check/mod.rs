@@ -14,7 +14,9 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use crate::core::fault::{Fault, did_you_mean};
+use crate::core::ivr::{self, ReferenceKind};
 use crate::core::tenant::Directory;
+use crate::core::tenant::access;
 use crate::core::tenant::address;
 use crate::core::tenant::diff::{Entry, full_name};
 use crate::core::tenant::provision::{Attribute, Provision, Site};
@@ -238,7 +240,28 @@ pub fn warnings(provision: &Provision) -> Vec<String> {
     });
     let left_out = queues.len().saturating_sub(WARNINGS_MAX);
     let more = (left_out > 0).then(|| format!("{left_out} more queues that no agent could ever serve"));
-    told.chain(more).chain(unasked(provision).take(WARNINGS_MAX)).collect()
+    let few = |told: &mut dyn Iterator<Item = String>| told.take(WARNINGS_MAX).collect::<Vec<_>>();
+    told.chain(more).chain(few(&mut unasked(provision))).chain(few(&mut foreign_prompts(provision))).collect()
+}
+
+/// Prompts in the folder of another tenant, where they are missing. No fault: who provisions one tenant must not learn by one
+/// that there is another.
+fn foreign_prompts(provision: &Provision) -> impl Iterator<Item = String> {
+    let tenants: HashSet<&str> = provision.tenant.iter().map(|tenant| tenant.name.as_str()).collect();
+    let music = provision.queue.iter().filter_map(|queue| {
+        let prompt = queue.music.clone()?;
+        Some((format!("queue {}/{}", queue.tenant, queue.name), queue.tenant.as_str(), prompt))
+    });
+    let flows = provision.flow.iter().flat_map(|flow| {
+        let references = ivr::check(&flow.text, "").map(|checked| checked.references().to_vec()).unwrap_or_default();
+        let prompts = references.into_iter().filter(|reference| reference.kind == ReferenceKind::Prompt);
+        prompts.map(|prompt| (format!("flow {}/{}", flow.tenant, flow.name), flow.tenant.as_str(), prompt.name))
+    });
+    let named: Vec<_> = music.chain(flows).collect();
+    named.into_iter().filter_map(move |(entry, own, prompt)| {
+        let owner = access::foreign_prompt(own, &prompt, |folder| tenants.contains(folder))?;
+        Some(format!("{entry}: prompt {prompt} is tenant {owner}'s, and nobody else hears it"))
+    })
 }
 
 /// Ways to sites of which nobody would know that they are dead until a call fails there.

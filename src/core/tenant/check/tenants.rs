@@ -12,6 +12,9 @@ use crate::core::tenant::provision::{Agent, Flow, Queue};
 /// Most digits of a code or PIN.
 const DIGITS_MAX: usize = 16;
 
+/// Folder of the prompts that every appliance has.
+const BUILT_IN_PROMPTS: &str = "en";
+
 /// A day in seconds: longer times are slips.
 pub(super) const DAY_S: u32 = 86_400;
 
@@ -23,6 +26,14 @@ impl<'p> Checker<'p> {
             self.enter(index, tenant);
             self.name("name", &tenant.name);
             self.unique(&mut names, "name", tenant.name.as_str(), &tenant.name);
+            // A folder of prompts with a tenant's name is that tenant's alone.
+            if tenant.name == BUILT_IN_PROMPTS {
+                self.problem(
+                    "name",
+                    format!("{:?} is the folder of the built-in prompts", tenant.name),
+                    "another name",
+                );
+            }
             if let Some(country) = &tenant.country {
                 self.country(country);
             }

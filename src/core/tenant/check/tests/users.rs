@@ -68,3 +68,30 @@ fn quotas() {
         p.agent[1] = Agent { name: "bob{n}".into(), range: Some([0, 99]), user: phone, code: None, pin: None, ..bob };
     });
 }
+
+#[test]
+fn prompts_in_the_folder_of_another_tenant_are_warned_of() {
+    let flow = |prompt: &str| {
+        let text = format!(
+            "[flow]\nstart = 'a'\n[step.a]\ndo = 'play'\nprompt = '{prompt}'\nnext = 'b'\n[step.b]\ndo = 'hangup'\n"
+        );
+        move |p: &mut Provision| p.flow[0].text.clone_from(&text)
+    };
+    let told = |change: &dyn Fn(&mut Provision)| {
+        let mut p = good();
+        change(&mut p);
+        assert_eq!(problems(&p), [], "nobody learns by a fault that there is the other");
+        warnings(&p).into_iter().filter(|told| told.contains("nobody else hears it")).count()
+    };
+    for own in
+        ["acme/welcome", "welcome", "blue", "common/welcome", "en/digits/1", "acme/blue/welcome", "{dnis}/welcome"]
+    {
+        assert_eq!(told(&flow(own)), 0, "{own}");
+    }
+    for foreign in ["blue/welcome", "blue/deep/welcome"] {
+        assert_eq!(told(&flow(foreign)), 1, "{foreign}");
+    }
+    assert_eq!(told(&|p| p.queue[0].music = Some("acme/waiting".into())), 0);
+    assert_eq!(told(&|p| p.queue[0].music = Some("blue/waiting".into())), 1);
+    breaks("tenant[1].name", |p| p.tenant[1].name = "en".into());
+}
