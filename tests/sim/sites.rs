@@ -3,7 +3,7 @@
 use cordboard::base::{Cause, DialString};
 use cordboard::core::control::{Command, Query, Reply, SiteView};
 use cordboard::core::journal::{AgentStatus, Direction};
-use cordboard::core::tenant::provision::{Agent, Contract, Flow, Number, Refusal, Site, Trunk};
+use cordboard::core::tenant::provision::{Agent, Contract, Flow, Number, Refusal, Site, Tenant, Trunk};
 use cordboard::core::tenant::{Provision, check};
 use cordboard::core::trunk::CardInput;
 use cordboard::proto::cas::em_wink;
@@ -543,6 +543,27 @@ fn where_nobody_can_be_reached_nobody_signs_in() {
         assert!(reason.contains(why), "{reason}");
         assert_eq!(desk.agent("ana"), AgentStatus::Null);
     }
+}
+
+#[test]
+fn no_prefix_hides_where_a_telephone_is_and_numbers_of_other_tenants_are_like_any() {
+    let mut desk = berlin(|p| {
+        let carrier = p.trunk.iter_mut().find(|trunk| trunk.name == "carrier").expect("provisioned");
+        carrier.strip = 1;
+        p.tenant.push(Tenant { name: "blue".into(), ..p.tenant[0].clone() });
+        let text = "[flow]\nstart = 'bye'\n[step.bye]\ndo = 'hangup'\ncause = 'rejected'\n";
+        p.flow.push(Flow { tenant: "blue".into(), name: "no".into(), text: text.into(), file: None });
+        p.number.push(Number { number: "750".into(), tenant: "blue".into(), flow: "no".into() });
+    });
+    let mut refusal = |phone| match sign_in_at(&mut desk, None, None, Some(phone)) {
+        Reply::Refused { reason } => reason.replace(phone, "IT"),
+        _ => "none".to_owned(),
+    };
+    assert_eq!(refusal("8112"), "\"IT\" is an emergency number");
+    assert_eq!(refusal("8100"), "\"IT\" is one of our own numbers: a call would come back");
+    assert_eq!(refusal("750"), "\"IT\" is a number that no trunk leads to");
+    assert_eq!(refusal("750"), refusal("751"));
+    assert_eq!((refusal("8750"), refusal("8751")), ("none".to_owned(), "none".to_owned()));
 }
 
 #[test]

@@ -230,7 +230,7 @@ impl Switch {
         if !DIGITS.contains(&dialled.len()) || !dialled.bytes().all(|c| c.is_ascii_digit()) {
             return Err(Unwanted::NoNumber);
         }
-        self.check_callable(number)?;
+        self.check_callable(Some(tenant), number)?;
         let name = self.directory.tenant(tenant).map_or("", |entry| entry.name.as_str());
         let of_number: Vec<_> = self.wishes_for(name, number).collect();
         let is_same = |work: &Work| work.queue == queue && !work.was_reached();
@@ -244,8 +244,9 @@ impl Switch {
         }
     }
 
-    /// Whether a number is one that clients have, and that a trunk leads to.
-    fn check_callable(&self, number: &str) -> Result<(), Unwanted> {
+    /// Whether a tenant's call may go to this number outside: no emergency number and none of its own, by whatever prefix, and
+    /// one that a trunk leads to. Numbers of other tenants are like any outside.
+    pub(crate) fn check_callable(&self, tenant: Option<TenantId>, number: &str) -> Result<(), Unwanted> {
         // A prefix must not hide where it leads.
         let numbers = self.dialled_and_sent(number);
         if numbers.iter().any(|number| self.is_emergency_number(number)) {
@@ -254,9 +255,9 @@ impl Switch {
         let ours = |number: &&str| {
             let plain = number.strip_prefix('+').unwrap_or(number);
             let directory = &self.directory;
-            directory.number(plain).is_some()
-                || directory.number(&format!("+{plain}")).is_some()
-                || directory.agent_by_user(number).is_some()
+            let is_own = |number: &str| directory.number(number).is_some_and(|(owner, _)| Some(owner) == tenant);
+            let own_user = directory.agent_by_user(number).is_some_and(|agent| Some(agent.tenant) == tenant);
+            is_own(plain) || is_own(&format!("+{plain}")) || own_user
         };
         if numbers.iter().any(ours) {
             return Err(Unwanted::Ours);
@@ -407,7 +408,8 @@ impl Switch {
     pub(crate) fn wish_stands(&mut self, now: Now, id: WorkItemId) -> bool {
         let Some(work) = self.works.get(id).map(|item| &item.work) else { return false };
         let Some(callback) = &work.callback else { return false };
-        let Err(unwanted) = self.check_callable(callback.number.expose()) else { return true };
+        let tenant = self.directory.tenant_by_name(&work.tenant).map(|entry| entry.id);
+        let Err(unwanted) = self.check_callable(tenant, callback.number.expose()) else { return true };
         if unwanted == Unwanted::NoRoute && work.state == WorkState::Handled {
             // Dialling finds that out, and counts no try.
             return true;

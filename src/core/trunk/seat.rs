@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AgentId, CallId, Now, Redacted, SiteId};
+use crate::base::{AgentId, CallId, Now, Redacted, SiteId, TenantId};
+use crate::core::contact::callback::Unwanted;
 use crate::core::journal::Change;
 use crate::core::switch::Switch;
 use crate::core::tenant::directory::SiteEntry;
@@ -118,7 +119,8 @@ impl Switch {
             let site = seat.site.as_deref().map(|site| self.directory.site_by_name(site));
             let site = site.unwrap_or_else(|| entry.site.and_then(|site| self.directory.site(site)));
             let extension = seat.extension.is_none() || site.is_some_and(|site| !site.trunks.is_empty());
-            let phone = seat.phone.as_ref().is_none_or(|phone| self.directory.check_phone(phone.expose()).is_ok());
+            let phone =
+                seat.phone.as_ref().is_none_or(|phone| self.check_phone(Some(entry.tenant), phone.expose()).is_ok());
             if extension && phone && (seat.site.is_none() || site.is_some()) {
                 self.seats.insert(agent, seat);
                 continue;
@@ -146,7 +148,8 @@ impl Switch {
         let own = || self.directory.agent(agent).and_then(|entry| self.directory.site(entry.site?));
         let extension = extension.map(|digits| dialled_at(named.or_else(own), &digits)).transpose()?;
         if let Some(phone) = &phone {
-            self.directory.check_phone(phone).map_err(|why| format!("{phone:?} {why}"))?;
+            let tenant = self.directory.agent(agent).map(|entry| entry.tenant);
+            self.check_phone(tenant, phone).map_err(|why| format!("{phone:?} {why}"))?;
         }
         if site.is_none() && extension.is_none() && phone.is_none() {
             return Err("no place is named; give a site, an extension or a phone".into());
@@ -172,8 +175,23 @@ impl Switch {
             let extension = Some(dialled_as_shown(&number)?);
             return Ok(Some(Seat { site: Some(site.name.clone()), extension, phone: None }));
         }
-        self.directory.check_phone(&number).map_err(str::to_owned)?;
+        self.check_phone(call.tenant, &number).map_err(str::to_owned)?;
         Ok(Some(Seat { phone: Some(Redacted::new(number)), ..Seat::default() }))
+    }
+
+    /// Whether an agent of the tenant can be reached at a number outside.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check_phone(&self, tenant: Option<TenantId>, number: &str) -> Result<(), &'static str> {
+        if !SiteEntry::is_dialled(number.strip_prefix('+').unwrap_or(number)) {
+            return Err("is no number that can be dialled");
+        }
+        self.check_callable(tenant, number).map_err(|unwanted| match unwanted {
+            Unwanted::Emergency => "is an emergency number",
+            Unwanted::Ours => "is one of our own numbers: a call would come back",
+            _ => "is a number that no trunk leads to",
+        })
     }
 
     /// The agent signs in by a call, and talks there until it is over.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Checker;
 use crate::core::tenant::directory::{PREFIX_LENGTH_MAX, SiteEntry};
-use crate::core::tenant::provision::{Agent, Site};
+use crate::core::tenant::provision::{Agent, Site, Trunk};
 
 /// Most trunks to one site's switch.
 const TRUNKS_MAX: usize = 16;
@@ -67,7 +67,7 @@ impl Checker<'_> {
         if !SiteEntry::is_dialled(digits) {
             let expected = format!("a plus sign perhaps, then 1 to {DIGITS_MAX} of 0-9 * #");
             self.problem("phone", format!("`phone` is {phone:?}"), expected);
-        } else if self.provision.sip.emergency.contains(phone) {
+        } else if self.goes_to_emergency(phone) {
             self.problem("phone", format!("{phone:?} is an emergency number"), "the number of a telephone");
         } else if self.names.numbers.contains(phone.as_str()) {
             let what = format!("{phone:?} is one of our own numbers: a call would come back");
@@ -75,6 +75,14 @@ impl Checker<'_> {
         } else if !self.leads_out(phone) {
             self.problem("phone", format!("no trunk leads to {phone:?}"), "a number with the `prefix` of a trunk");
         }
+    }
+
+    /// Whether an emergency service is dialled by the number, with or without what a trunk strips.
+    fn goes_to_emergency(&self, number: &str) -> bool {
+        let is_emergency = |number: &str| self.provision.sip.emergency.iter().any(|emergency| emergency == number);
+        let sends = |trunk: &&Trunk| trunk.prefix.iter().any(|prefix| number.starts_with(prefix.as_str()));
+        let sent = |trunk: &Trunk| number.char_indices().nth(trunk.strip.into()).and_then(|(at, _)| number.get(at..));
+        is_emergency(number) || self.provision.trunk.iter().filter(sends).filter_map(sent).any(is_emergency)
     }
 
     /// Whether a trunk leads to the number.

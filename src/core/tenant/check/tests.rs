@@ -345,6 +345,11 @@ fn ways_to_agents() {
         let found = after(|p| p.agent[1].phone = Some(phone.into()));
         assert_eq!(found, [("agent acme/bob".to_owned(), "agent[1].phone".to_owned(), what.to_owned())]);
     }
+    let found = after(|p| {
+        (p.trunk[1].prefix, p.trunk[1].strip) = (vec!["91".into()], 1);
+        p.agent[1].phone = Some("9112".into());
+    });
+    assert_eq!(found[0].2, "\"9112\" is an emergency number");
 }
 
 #[test]

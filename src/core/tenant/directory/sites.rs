@@ -22,22 +22,4 @@ impl Directory {
     pub fn site_by_name(&self, name: &str) -> Option<&SiteEntry> {
         self.sites.find(None, name)
     }
-
-    /// Whether an agent can be reached at a number outside.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn check_phone(&self, number: &str) -> Result<(), &'static str> {
-        if !SiteEntry::is_dialled(number.strip_prefix('+').unwrap_or(number)) {
-            Err("is no number that can be dialled")
-        } else if self.sip.emergency.iter().any(|emergency| emergency == number) {
-            Err("is an emergency number")
-        } else if self.number(number).is_some() {
-            Err("is one of our own numbers: a call would come back")
-        } else if !self.leads_to(number) {
-            Err("is a number that no trunk leads to")
-        } else {
-            Ok(())
-        }
-    }
 }
