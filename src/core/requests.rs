@@ -1,5 +1,7 @@
 //! Requests of users: whose they are, whether they may be, and the trail that they leave.
 
+use std::time::Duration;
+
 use crate::base::{Bound, CallId, Now, WorkItemId};
 use crate::core::call::Call;
 use crate::core::contact::callback;
@@ -9,8 +11,15 @@ use crate::core::switch::{Output, Switch};
 use crate::core::tenant::access::{self, Deed, Owner, Owners, Principal};
 use crate::core::tenant::directory::TenantEntry;
 
-/// Most characters of an entry of the trail.
+/// Most characters of an entry of the trail, and of a refusal.
 const TOLD_CHARS_MAX: usize = 300;
+
+/// How long what is denied to users is only counted after a line of the log told of it.
+const DENIED_TOLD_AGAIN: Duration = Duration::from_secs(1);
+
+fn brief(text: &str) -> String {
+    text.chars().take(TOLD_CHARS_MAX).collect()
+}
 
 impl Owners for Switch {
     fn of_work(&self, work: WorkItemId) -> Option<Owner> {
@@ -35,13 +44,15 @@ impl Switch {
         match request {
             Request::Command(command) => {
                 if let Err(denied) = access::permits(&who, &command, self) {
-                    self.emit(Output::Warning(format!("user {}: {denied}", who.user)));
-                    return self.reply(token, Reply::Refused { reason: denied.to_string() }, None);
+                    let reason = brief(&denied.to_string());
+                    self.warn_of_denied(now, &who.user, &reason);
+                    return self.reply(token, Reply::Refused { reason }, None);
                 }
+                let command = access::in_own_name(&who, command);
                 let (tenant, did) = (access::concerned(&command, self), access::told(&command));
                 let (reply, mut after) = self.carry_out(now, command);
                 if !matches!(reply, Reply::Refused { .. }) {
-                    let did = did.chars().take(TOLD_CHARS_MAX).collect();
+                    let did = brief(&did);
                     let Principal { user, role, .. } = who;
                     let audit = Audit { at: now.wall, user, account, role, tenant, did };
                     after = Some(self.journal(Change::Audited { audit: Box::new(audit) }));
@@ -55,13 +66,28 @@ impl Switch {
             Request::Query(query) => {
                 let deed = Deed::of_query(&query);
                 match access::narrow_query(&who, query, self) {
-                    Err(denied) => self.reply(token, Reply::Refused { reason: denied.to_string() }, None),
+                    Err(denied) => self.reply(token, Reply::Refused { reason: brief(&denied.to_string()) }, None),
                     Ok(query) => {
                         if let Some(reply) = self.answer(now, token, query) {
                             self.reply(token, access::narrow_reply(&who, deed, reply), self.last_seq());
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Tells of an order that was not permitted, and soon after of more by their number only.
+    fn warn_of_denied(&mut self, now: Now, user: &str, reason: &str) {
+        match self.denied {
+            Some((told, _)) if now.mono.since(told) < DENIED_TOLD_AGAIN => {
+                self.denied = self.denied.map(|(told, more)| (told, more + 1));
+            }
+            before => {
+                let more = before.map_or(0, |(_, more)| more);
+                let more = if more == 0 { String::new() } else { format!("; {more} more since the last one told") };
+                self.emit(Output::Warning(format!("user {user}: {reason}{more}")));
+                self.denied = Some((now.mono, 0));
             }
         }
     }

@@ -394,6 +394,8 @@ pub struct Switch {
     pub(crate) engaged: HashMap<AgentId, u32>,
     /// Sessions with agents' phones that we ended and that are not confirmed.
     pub(crate) releasing: HashMap<SessionId, AgentId>,
+    /// When the log last told of an order that was denied to a user, and how many were since.
+    pub(crate) denied: Option<(Instant, u64)>,
     pub(crate) started: Now,
     pub(crate) stopping: bool,
     /// New recordings are refused: there is no room for them.
@@ -480,6 +482,7 @@ impl Switch {
             guessing: BTreeSet::new(),
             locked: BTreeSet::new(),
             pin_failures: HashMap::new(),
+            denied: None,
             engaged: HashMap::new(),
             releasing: HashMap::new(),
             started: now,

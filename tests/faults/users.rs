@@ -347,6 +347,12 @@ fn a_dead_socket_is_replaced_and_what_must_not_be_is_left_with_an_alarm() {
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
     shut_out("others may change its directory");
     assert!(!socket.exists());
+    // Or a directory of their own.
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let above = directory.parent().unwrap();
+    fs::set_permissions(above, fs::Permissions::from_mode(0o775)).unwrap();
+    shut_out("others may change its directory");
+    fs::set_permissions(above, fs::Permissions::from_mode(0o1777)).unwrap();
     fs::remove_dir_all(&directory).unwrap();
     shut_out("No such file");
 }

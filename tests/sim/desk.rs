@@ -87,6 +87,8 @@ pub struct Desk {
     pub started: usize,
     pub agents: HashMap<String, (AgentStatus, String)>,
     pub replies: Vec<Reply>,
+    /// Lines for the log.
+    pub warnings: Vec<String>,
     pub stopped: bool,
     /// Starts after the first.
     lives: u64,
@@ -196,6 +198,7 @@ impl Desk {
             started: 0,
             agents: HashMap::new(),
             replies: Vec::new(),
+            warnings: Vec::new(),
             stopped: false,
             lives: 0,
             asked: Vec::new(),
@@ -679,11 +682,8 @@ impl Desk {
             Output::Commit(call) if self.disk.refuses => self.disk.uncommitted.push(call),
             Output::Commit(call) => self.switch.handle(self.now, Input::Committed(call)),
             Output::Stopped => self.stopped = true,
-            Output::CloseConnection(_)
-            | Output::ServeTls(_)
-            | Output::TlsProfile(_)
-            | Output::DnsServers(_)
-            | Output::Warning(_) => {}
+            Output::CloseConnection(_) | Output::ServeTls(_) | Output::TlsProfile(_) | Output::DnsServers(_) => {}
+            Output::Warning(text) => self.warnings.push(text),
             Output::Dns(question) => self.asked.push(question),
         }
     }

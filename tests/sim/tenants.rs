@@ -489,3 +489,36 @@ fn a_quota_of_work_items_holds_where_they_come() {
     desk.command(Command::WorkCancel { work, reason: String::new() });
     assert!(matches!(add(&mut desk, "acme", "sales"), Reply::Added { .. }));
 }
+
+#[test]
+fn what_is_denied_is_told_in_brief_and_once_a_second() {
+    let mut desk = desk(1, Blue::Idle);
+    let agent = "x".repeat(9_000);
+    for n in 0..60_u32 {
+        let pause = Command::Pause { tenant: "blue".into(), agent: agent.clone(), reason: String::new() };
+        let Reply::Refused { reason } = ask(&mut desk, "ana", Request::Command(pause)) else {
+            panic!("it is not hers")
+        };
+        assert!(reason.len() <= 300, "{}", reason.len());
+        desk.seconds(u64::from(n == 50));
+    }
+    let [first, second] = &desk.warnings[..] else { panic!("{:?}", desk.warnings) };
+    assert!(first.starts_with("user u-ana: ") && first.len() < 400, "{first}");
+    assert!(second.ends_with("more since the last one told"), "{second}");
+}
+
+#[test]
+fn what_a_user_tells_of_an_item_comes_from_the_user() {
+    let mut desk = desk(1, Blue::Idle);
+    let Reply::Added { work, .. } = desk.command(Command::WorkAdd { item: item("acme", "sales", "kim@example.org") })
+    else {
+        panic!("room for one")
+    };
+    for (account, origin) in [("boss", Origin::Operator), ("root", Origin::WebForm)] {
+        let (attribute, value) = ("sales".to_owned(), "0.5".to_owned());
+        let discover = Command::WorkDiscover { work, attribute, value, origin: Origin::WebForm };
+        assert_eq!(ask(&mut desk, account, Request::Command(discover)), Reply::Done);
+        let Reply::Work(record) = desk.query(Query::Work { work }) else { panic!("the item") };
+        assert_eq!(record.discoveries.last().map(|last| last.origin), Some(origin), "{account}");
+    }
+}

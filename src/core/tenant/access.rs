@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::base::{CallId, WorkItemId};
-use crate::core::contact::Work;
+use crate::core::contact::{Origin, Work};
 use crate::core::control::{Command, ContractView, Query, Reply};
 use crate::core::journal::OFFERED;
 use crate::core::queue::own_reason;
@@ -532,6 +532,18 @@ pub fn concerned(command: &Command, owners: &impl Owners) -> Option<String> {
         Subject::Work(work) => owners.of_work(*work).map(|(tenant, _)| tenant),
         Subject::Call(call) => owners.of_call(*call).map(|(tenant, _)| tenant),
     })
+}
+
+/// The order as a user may give it: what it tells of an item comes from the user.
+pub fn in_own_name(who: &Principal, command: Command) -> Command {
+    match (who.role, command) {
+        (Role::Operator, command) => command,
+        (role, Command::WorkDiscover { work, attribute, value, .. }) => {
+            let origin = if role == Role::Agent { Origin::Agent } else { Origin::Operator };
+            Command::WorkDiscover { work, attribute, value, origin }
+        }
+        (_, command) => command,
+    }
 }
 
 /// An order in a line for the records: no notes, and nothing of clients.

@@ -152,17 +152,25 @@ impl Drop for UserSocket {
     }
 }
 
-/// Whoever may change the directory could put a socket of their own there, and hear what users say.
+/// Whoever may change the directory, or one above it, could put a socket of their own there, and hear what users say.
 fn check_directory(path: &Path) -> Result<(), UserSocketError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let found = fs::metadata(directory).map_err(|source| UserSocketError::Io { path: directory.to_owned(), source })?;
-    let owner = Uid::from_raw(found.uid());
-    let is_ours = owner.is_root() || owner == rustix::process::geteuid();
-    if is_ours && found.mode() & 0o022 == 0 {
-        Ok(())
-    } else {
-        Err(UserSocketError::Directory { path: directory.to_owned() })
+    let failed = |at: &Path| {
+        let path = at.to_owned();
+        move |source| UserSocketError::Io { path, source }
+    };
+    let real = fs::canonicalize(directory).map_err(failed(directory))?;
+    for (above, at) in real.ancestors().enumerate() {
+        let found = fs::metadata(at).map_err(failed(at))?;
+        let owner = Uid::from_raw(found.uid());
+        let is_ours = owner.is_root() || owner == rustix::process::geteuid();
+        // In a sticky directory nobody moves what is another's.
+        let is_kept = found.mode() & 0o022 == 0 || (above > 0 && found.mode() & 0o1000 != 0);
+        if !(is_ours && is_kept) {
+            return Err(UserSocketError::Directory { path: at.to_owned() });
+        }
     }
+    Ok(())
 }
 
 async fn accept(listener: Async<UnixListener>, executor: Arc<Executor<'static>>, client: ClientTask) {

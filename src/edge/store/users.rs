@@ -13,6 +13,9 @@ use crate::edge::store::StoreError;
 /// others have ordered, nor see by theirs how much that is.
 pub const AUDIT_ROWS: u64 = 100_000;
 
+/// Of these the entries that are kept of one user who is an agent, so that none pushes out what supervisors have ordered.
+pub const AUDIT_ROWS_OF_AGENT: u64 = 10_000;
+
 pub(super) fn write(connection: &Connection, users: &[User]) -> Result<(), StoreError> {
     let mut row = connection.prepare_cached("INSERT INTO user VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for (position, user) in (0i64..).zip(users) {
@@ -49,9 +52,21 @@ pub(super) fn write_audit(connection: &Connection, seq: Seq, audit: &Audit) -> R
     Ok(())
 }
 
-/// Leaves the last [`AUDIT_ROWS`] entries of each tenant of whom there are some after `since`.
+/// Leaves the last [`AUDIT_ROWS`] entries of each tenant of whom there are some after `since`, and of these the last
+/// [`AUDIT_ROWS_OF_AGENT`] of each agent.
 pub(super) fn prune_audit(connection: &Connection, since: Seq) -> Result<(), StoreError> {
     let since = i64::try_from(since).unwrap_or(i64::MAX);
+    let mut busy =
+        connection.prepare_cached("SELECT DISTINCT tenant, user FROM audit WHERE seq > ?1 AND role = 'agent'")?;
+    let busy = busy.query_map([since], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let agents: Vec<(Option<String>, String)> = busy.collect::<Result<_, _>>()?;
+    let theirs = "tenant IS ?1 AND user = ?2 AND role = 'agent'";
+    let oldest =
+        format!("SELECT seq FROM audit WHERE {theirs} ORDER BY seq DESC LIMIT 1 OFFSET {}", AUDIT_ROWS_OF_AGENT - 1);
+    let mut rest = connection.prepare_cached(&format!("DELETE FROM audit WHERE {theirs} AND seq < ({oldest})"))?;
+    for (tenant, user) in agents {
+        rest.execute(params![tenant, user])?;
+    }
     let mut grown = connection.prepare_cached("SELECT DISTINCT tenant FROM audit WHERE seq > ?1")?;
     let tenants: Vec<Option<String>> = grown.query_map([since], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let oldest =
@@ -127,6 +142,20 @@ mod tests {
         assert_eq!(of("acme"), (most + 2, 2), "nothing of it has grown");
         prune_audit(&connection, 3).expect("done");
         assert_eq!((of("acme"), of("blue")), ((most, 10), (1, 1)));
+    }
+
+    #[test]
+    fn an_agent_cannot_push_out_what_the_supervisor_has_ordered() {
+        let connection = trail(&[(1, 1, "acme")]);
+        let many = format!(
+            "INSERT INTO audit SELECT value, value, 'ana', 'ana', 'agent', 'acme', 'x' FROM (WITH RECURSIVE n (value) \
+             AS (SELECT 10 UNION ALL SELECT value + 1 FROM n LIMIT {AUDIT_ROWS}) SELECT value FROM n)"
+        );
+        connection.execute_batch(&many).expect("rows");
+        prune_audit(&connection, 3).expect("done");
+        let count = "SELECT user, count(*) FROM audit GROUP BY user ORDER BY user";
+        let left = rows(&connection, count, |row| Ok((row.get(0)?, row.get(1)?))).expect("counts");
+        assert_eq!(left, [("ana".to_owned(), AUDIT_ROWS_OF_AGENT.cast_signed()), ("u".to_owned(), 1)]);
     }
 
     #[test]
