@@ -136,6 +136,7 @@ fn who_is_beyond_its_number_goes_first_then_who_is_worth_less_then_the_youngest(
             worth_beyond: worth / 4.0,
             refused: Refusal::Busy,
             refused_flow: None,
+            refused_to: None,
         })
     };
     let mut desk = with(|p| {

@@ -14,6 +14,7 @@ mod identity;
 mod names;
 mod neighbours;
 mod onward;
+mod overflow;
 mod overload;
 mod protected;
 mod scripts;

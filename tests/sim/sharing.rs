@@ -13,14 +13,14 @@ use cordboard::proto::sip::{Event, SessionId};
 use crate::desk::{Desk, PROVISION, Party};
 use crate::provision;
 
-const STAY: &str = "[flow]\nstart = 'a'\n[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'menu'\nkeys = { 1 = 'c' }\n\
+pub const STAY: &str = "[flow]\nstart = 'a'\n[step.a]\ndo = 'answer'\nnext = 'b'\n[step.b]\ndo = 'menu'\nkeys = { 1 = 'c' }\n\
                     prompt = [{ silence_ms = 100 }]\ntimeout_s = 60\nretries = 0\non_timeout = 'c'\n[step.c]\ndo = 'hangup'\n";
 const SORRY: &str = "[flow]\nstart = 'a'\n[step.a]\ndo = 'menu'\nkeys = { 1 = 'b' }\n\
                      prompt = [{ silence_ms = 5000 }]\ntimeout_s = 5\nretries = 0\non_timeout = 'b'\n\
                      [step.b]\ndo = 'hangup'\ncause = 'busy'\n";
 
 /// Two tenants share the carrier's six circuits: `acme`, and `calm` with number 700.
-fn shared(change: impl FnOnce(&mut Provision)) -> Provision {
+pub fn shared(change: impl FnOnce(&mut Provision)) -> Provision {
     let mut p = provision(PROVISION);
     let carrier: &mut Trunk = p.trunk.iter_mut().find(|trunk| trunk.name == "carrier").expect("provisioned");
     carrier.calls_max = 6;
@@ -34,6 +34,7 @@ fn shared(change: impl FnOnce(&mut Provision)) -> Provision {
             worth_beyond: 0.25,
             refused: Refusal::NoCircuit,
             refused_flow: None,
+            refused_to: None,
         })
     };
     let mut calm: Tenant = p.tenant[0].clone();
@@ -57,7 +58,7 @@ fn desk(change: impl FnOnce(&mut Provision)) -> Desk {
 }
 
 /// A caller from outside: its session, and how it was refused, if it was.
-fn call(desk: &mut Desk, number: &str) -> (SessionId, Option<(u16, Cause)>) {
+pub fn call(desk: &mut Desk, number: &str) -> (SessionId, Option<(u16, Cause)>) {
     let session = desk.client(number);
     desk.seconds(1);
     let refused = desk.events.iter().find_map(|(_, event)| match event {
@@ -72,7 +73,7 @@ fn standing(desk: &mut Desk, tenant: &str) -> ContractView {
     contracts.into_iter().find(|of| of.tenant == tenant).expect("a contract")
 }
 
-fn said(cdr: &Cdr, what: &str) -> Option<String> {
+pub fn said(cdr: &Cdr, what: &str) -> Option<String> {
     cdr.events.iter().find(|event| event.what == what).map(|event| event.detail.clone())
 }
 

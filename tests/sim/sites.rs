@@ -433,6 +433,7 @@ fn agents_out_of_reach_permit_their_tenant_no_calls() {
             worth_beyond: 0.25,
             refused: Refusal::NoCircuit,
             refused_flow: None,
+            refused_to: None,
         });
     });
     let agents = |desk: &mut Desk| {

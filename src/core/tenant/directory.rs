@@ -15,8 +15,8 @@ use std::time::Duration;
 pub use self::contracts::capacity;
 pub use self::entries::{
     AgentEntry, AttributeEntry, Callback, CardEntry, ContractEntry, Escalation, FlowEntry, Group, Holdings, Host,
-    PeerEntry, Presents, QueueEntry, RefusalEntry, SiteEntry, SpanEntry, SrtpPolicy, TenantEntry, Treatment,
-    TrunkEntry, TrunkKind,
+    OverflowEntry, PeerEntry, Presents, QueueEntry, RefusalEntry, SiteEntry, SpanEntry, SrtpPolicy, TenantEntry,
+    Treatment, TrunkEntry, TrunkKind,
 };
 pub use self::rates::{Lead, Rates, foremost};
 pub use self::resolve::{ResolveError, ResolveFault, Resolved, WANTS_MAX};

@@ -167,8 +167,9 @@ const CONTRACT: &[Field] = &[
     may("after_hours", U32),
     may("worth_within", Form::Number),
     may("worth_beyond", Form::Number),
-    may("refused", Form::Word(&["no-circuit", "congestion", "busy", "flow"])),
+    may("refused", Form::Word(&["no-circuit", "congestion", "busy", "flow", "overflow"])),
     may("refused_flow", TEXT),
+    may("refused_to", TEXT),
 ];
 
 const CLIENT_TLS: &[Field] = &[

@@ -251,6 +251,10 @@ pub struct Contract {
     /// With `refused = "flow"`: the tenant's flow that treats it, with an announcement or a transfer elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_flow: Option<String>,
+    /// With `refused = "overflow"`: where it goes, once. A number of the tenant; another trunk, `trunk:NAME` or `trunk:NAME/NUMBER`;
+    /// another appliance, `node:NAME` or `node:NAME/NUMBER`. Without a number it is the one that was dialled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_to: Option<String>,
 }
 
 /// What becomes of a call that is not admitted.
@@ -266,11 +270,14 @@ pub enum Refusal {
     Busy,
     /// A flow goes on with it.
     Flow,
+    /// It goes to another number, trunk or appliance.
+    Overflow,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 4] = [Refusal::NoCircuit, Refusal::Congestion, Refusal::Busy, Refusal::Flow];
+    pub const ALL: [Refusal; 5] =
+        [Refusal::NoCircuit, Refusal::Congestion, Refusal::Busy, Refusal::Flow, Refusal::Overflow];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
@@ -279,6 +286,7 @@ impl Refusal {
             Self::Congestion => "congestion",
             Self::Busy => "busy",
             Self::Flow => "flow",
+            Self::Overflow => "overflow",
         }
     }
 }

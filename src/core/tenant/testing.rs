@@ -111,14 +111,21 @@ fn contracts(r: &mut Random, p: &mut Provision) {
     let shared: Vec<String> = p.trunk.iter().filter(|t| capacity(p, t) > 0).map(|trunk| trunk.name.clone()).collect();
     for tenant in p.tenant.iter_mut().filter(|_| !shared.is_empty()) {
         let flow = p.flow.iter().find(|flow| flow.tenant == tenant.name).map(|flow| flow.name.clone());
+        let other = p.trunk.iter().find(|trunk| shared != [trunk.name.as_str()]).filter(|_| flow.is_none());
+        let to = other.and_then(|trunk| r.maybe(|_| format!("trunk:{}/0555", trunk.name)));
         tenant.contract = r.maybe(|r| Contract {
             trunks: shared.clone(),
             ratio: r.pick(&["0", "1.25", "1.150"]).parse().expect("decimal"),
             after_hours: r.below(3) as u32,
             worth_within: 2.5,
             worth_beyond: r.below(3) as f64,
-            refused: if flow.is_some() { Refusal::Flow } else { r.pick(&Refusal::ALL[..3]) },
+            refused: match (&flow, &to) {
+                (Some(_), _) => Refusal::Flow,
+                (None, Some(_)) => Refusal::Overflow,
+                (None, None) => r.pick(&Refusal::ALL[..3]),
+            },
             refused_flow: flow,
+            refused_to: to,
         });
     }
 }

@@ -7,6 +7,8 @@
 //! what may be dialled, `locate` finds its servers (RFC 3263: `locator` walks through DNS, `names` remembers what it said,
 //! `servers` how they fare), and `sockets` keeps local RTP ports ready. [`admission`] decides who may take a trunk that tenants share.
 //!
+//! `overflow` takes those elsewhere whom it refuses, where their tenant wants that.
+//!
 //! `reach` knows how agents can be called, `seat` where they have signed in, `pulse` whether their SIP phones answer, `nodes` the appliances that trunks join to
 //! this one.
 //!
@@ -23,6 +25,7 @@ mod locate;
 pub(crate) mod locator;
 pub(crate) mod names;
 pub(crate) mod nodes;
+pub mod overflow;
 pub mod preempt;
 pub(crate) mod pulse;
 pub(crate) mod reach;

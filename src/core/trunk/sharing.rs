@@ -155,6 +155,10 @@ impl Switch {
         let flow = match (takes_in, admitted, self.refusal(call)) {
             (Ok(()), true, _) => flow,
             (Ok(()), false, RefusalEntry::Flow(flow)) => flow,
+            (Ok(()) | Err(Cause::NoCircuit), _, RefusalEntry::Overflow(to)) => {
+                self.counters.calls_refused += u64::from(admitted);
+                return self.overflow(now, call, trunk, takes_in.is_ok(), &to);
+            }
             // Where there is no circuit nothing can be announced.
             (Ok(()) | Err(Cause::NoCircuit), _, RefusalEntry::End(cause)) | (Err(cause), _, _) => {
                 self.counters.calls_refused += u64::from(admitted);
@@ -200,7 +204,7 @@ impl Switch {
     fn refusal(&self, call: CallId) -> RefusalEntry {
         let tenant = self.calls.get(&call).and_then(|c| self.directory.tenant(c.tenant?));
         let contract = tenant.and_then(|tenant| tenant.contract.as_ref());
-        contract.map_or(RefusalEntry::End(Cause::NoCircuit), |contract| contract.refusal)
+        contract.map_or(RefusalEntry::End(Cause::NoCircuit), |contract| contract.refusal.clone())
     }
 
     /// A leg of a tenant's call has taken a circuit.

@@ -15,6 +15,7 @@ use super::glance::{Glance, Kind};
 use super::hanging::Hanging;
 use super::inbound::session_of_tag;
 use super::message::{contact, reason_line};
+use super::origin::deflected;
 use super::refuse;
 use super::registrar::Registrar;
 use super::registration::Registration;
@@ -390,6 +391,14 @@ impl Endpoint {
             extra.push_str(&format!("Retry-After: {seconds}\r\n"));
         }
         self.order(now, session, |session, io| session.refuse(io, status, &extra));
+    }
+
+    /// Sends the caller of an incoming INVITE to another URI instead (RFC 3261 section 21.3.3), where it is known by
+    /// [`Origin::deflected`](super::Origin::deflected). The session dies without event.
+    pub fn redirect(&mut self, now: Now, session: SessionId, uri: &str, cause: Cause) {
+        let mut extra = reason_line(cause);
+        extra.push_str(&format!("Contact: <{}>\r\n", deflected(uri)));
+        self.order(now, session, |session, io| session.refuse(io, 302, &extra));
     }
 
     /// Refuses an incoming INVITE for its session description, with a Warning header that says why (RFC 3261 section

@@ -420,7 +420,7 @@ fn incoming(id: SessionId, path: Path, head: &Head, request: &Request, sdp: Opti
         from_display: head.from.display_name.as_deref().map(text).unwrap_or_default(),
         from_uri: text(&head.from.uri.to_bytes()),
         to_user: user_of(&head.to.uri),
-        origin: Origin::read(&request.headers, &head.from.uri),
+        origin: Origin::read(&request.headers, &request.uri, &head.from.uri),
         authenticated: None,
         sdp,
         reliable: false,

@@ -41,7 +41,7 @@ pub use glance::{Glance, Kind};
 pub(crate) use message::escape_user;
 pub use message::is_sos;
 pub(crate) use origin::{Audience, DIVERSIONS_MAX};
-pub use origin::{Diversion, MAX_FORWARDS, Origin};
+pub use origin::{Diversion, MAX_FORWARDS, Origin, deflected};
 pub use stream::Framed;
 pub use types::{
     Binding, ClientRegistration, Credentials, EndpointConfig, Event, Incoming, Invite, ProbeId, RegistrationId, User,

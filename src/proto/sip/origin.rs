@@ -62,6 +62,8 @@ pub struct Origin {
     pub max_forwards: u8,
     /// What the session is known by from end to end (RFC 7989).
     pub trace: Option<Trace>,
+    /// Who sent it here did not take it himself: it is to go on to nobody else (RFC 4458 section 2).
+    pub deflected: bool,
     /// What an appliance of ours has found out of the call; to be believed of those, and to be said to those, alone.
     pub attributes: Vec<(String, String)>,
 }
@@ -76,14 +78,29 @@ impl Default for Origin {
             diversions: Vec::new(),
             max_forwards: MAX_FORWARDS,
             trace: None,
+            deflected: false,
             attributes: Vec::new(),
         }
     }
 }
 
+/// What tells, in a Request-URI, that a call was deflected at once by whom it was for: RFC 4458 section 2.2, "deflection during
+/// immediate response".
+const DEFLECTED: &str = "480";
+
+/// A URI for a call that was deflected.
+pub fn deflected(uri: &str) -> String {
+    format!("{uri};cause={DEFLECTED}")
+}
+
+/// Whether a Request-URI says so.
+fn is_deflected(uri: &Uri) -> bool {
+    uri.params().is_some_and(|params| params.value("cause").is_some_and(|cause| cause == DEFLECTED.as_bytes()))
+}
+
 impl Origin {
-    /// As an INVITE has it. `from` is its From URI.
-    pub(super) fn read(headers: &Headers, from: &Uri) -> Self {
+    /// As an INVITE has it: `to` is its Request-URI, `from` its From URI.
+    pub(super) fn read(headers: &Headers, to: &Uri, from: &Uri) -> Self {
         let hides = |token: &[u8]| lists_parts(headers, &HeaderName::Privacy, b';', token);
         let nobody = is_nowhere(from);
         let history_private = HISTORY.into_iter().any(|token| hides(token.as_bytes()));
@@ -98,6 +115,7 @@ impl Origin {
             max_forwards: number(headers, &HeaderName::MaxForwards)
                 .map_or(MAX_FORWARDS, |n| u8::try_from(n).unwrap_or(u8::MAX)),
             trace: trace(headers),
+            deflected: is_deflected(to),
             attributes: attributes(headers),
         }
     }
@@ -352,7 +370,18 @@ mod tests {
             let name = HeaderName::parse(&Bytes::copy_from_slice(name.as_bytes()));
             headers.push(Header::build(name, (*value).to_owned()).expect("a header"));
         }
-        Origin::read(&headers, &Uri::parse(Bytes::copy_from_slice(from.as_bytes())).expect("a URI"))
+        let uri = |text: &str| Uri::parse(Bytes::copy_from_slice(text.as_bytes())).expect("a URI");
+        Origin::read(&headers, &uri("sip:700@127.0.0.1"), &uri(from))
+    }
+
+    #[test]
+    fn a_call_that_was_deflected_is_known_by_its_request_uri_rfc_4458() {
+        let uri = |text: &str| Uri::parse(Bytes::copy_from_slice(text.as_bytes())).expect("a URI");
+        assert!(is_deflected(&uri(&deflected("sip:700@127.0.0.1:5070;transport=tcp"))));
+        for other in ["sip:700@127.0.0.1", "sip:700@127.0.0.1;cause=486", "sip:700@127.0.0.1;transport=tcp", "tel:700"]
+        {
+            assert!(!is_deflected(&uri(other)), "{other}");
+        }
     }
 
     fn number(origin: &Origin) -> &str {

@@ -154,7 +154,7 @@ fn lower(text: &mut String, picture: &Picture<'_>, rows: &[(&str, Estimate, Esti
     for quarter in 0..=4 {
         let pct = most * f64::from(quarter) / 4.0;
         line(text, (x(pct), top + 16.0), (x(pct), bottom), "stroke=\"#e4e4e4\"");
-        label(text, (x(pct), bottom + 16.0), "middle", "", &format!("{pct:.2}"));
+        label(text, (x(pct), bottom + 16.0), "middle", "", &format!("{pct:.3}"));
     }
     label(text, (f64::midpoint(NAMES, RIGHT), bottom + 36.0), "middle", "", "calls refused, %");
     let aim = x(picture.share_pct);

@@ -6,8 +6,9 @@ use super::Checker;
 use crate::core::hours::Hours;
 use crate::core::tenant::address;
 use crate::core::tenant::directory::capacity;
-use crate::core::tenant::provision::{CallerId, Hunt, Refusal, Tenant, Trunk};
+use crate::core::tenant::provision::{CallerId, Contract, Hunt, Refusal, Tenant, Trunk};
 use crate::core::trunk::admission::Decimal;
+use crate::core::trunk::overflow::Overflow;
 
 /// Most calls that a trunk may be allowed.
 pub(super) const CALLS_MAX: u32 = 100_000;
@@ -155,6 +156,57 @@ impl Checker<'_> {
                 let what = "`refused_flow` without `refused = \"flow\"`";
                 self.problem("contract.refused_flow", what, "both, or neither");
             }
+        }
+        match (contract.refused, &contract.refused_to) {
+            (Refusal::Overflow, None) => {
+                self.problem("contract.refused", "`refused` is \"overflow\" without a target", "`refused_to`");
+            }
+            (Refusal::Overflow, Some(to)) => self.overflow(tenant, contract, to),
+            (_, None) => {}
+            (_, Some(_)) => {
+                let what = "`refused_to` without `refused = \"overflow\"`";
+                self.problem("contract.refused_to", what, "both, or neither");
+            }
+        }
+    }
+
+    /// Where refused calls go is there, and is elsewhere.
+    fn overflow(&mut self, tenant: &Tenant, contract: &Contract, to: &str) {
+        const FIELD: &str = "contract.refused_to";
+        let provision = self.provision;
+        let itself = match Overflow::parse(to) {
+            None => {
+                let expected = "a number of the tenant, trunk:NAME, node:NAME, or one of these two with /NUMBER";
+                return self.problem(FIELD, format!("`refused_to` is {to:?}"), expected);
+            }
+            Some(Overflow::Number(number)) => {
+                let own = provision.number.iter().filter(|entry| entry.tenant == tenant.name);
+                let own: Vec<&str> = own.map(|entry| entry.number.as_str()).collect();
+                if !own.contains(&number) {
+                    let known = own.into_iter().map(|own| (tenant.name.as_str(), own));
+                    return self.refers_within(FIELD, "number", (&tenant.name, number), known);
+                }
+                own.len() == 1
+            }
+            Some(Overflow::Trunk(name, _)) => {
+                if !self.names.trunks.contains_key(name) {
+                    return self.refers(FIELD, "trunk", name, provision.trunk.iter().map(|trunk| trunk.name.as_str()));
+                }
+                contract.trunks.iter().all(|own| own == name)
+            }
+            Some(Overflow::Node(node, _)) => {
+                if self.leads_nowhere(FIELD, node) {
+                    return;
+                }
+                let leads_there = |own: &String| {
+                    provision.trunk.iter().any(|trunk| trunk.name == *own && trunk.node.as_deref() == Some(node))
+                };
+                contract.trunks.iter().all(leads_there)
+            }
+        };
+        if itself {
+            let what = format!("refused calls are at {to:?} already, so they would overflow to themselves");
+            self.problem(FIELD, what, "another number, trunk or appliance");
         }
     }
 }

@@ -73,17 +73,17 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether a flow's transfer to a number of another appliance has no way, or comes back here: that is told.
-    pub(super) fn leads_nowhere(&mut self, node: &str) -> bool {
+    /// Whether to a number of another appliance there is no way, or it comes back here: that is told.
+    pub(super) fn leads_nowhere(&mut self, field: &str, node: &str) -> bool {
         if self.provision.node.name == node {
             let what = format!("`node:{node}` is this appliance, so the call would go round in a circle");
-            self.problem("text", what, "the number itself, or another appliance's");
+            self.problem(field, what, "the number itself, or another appliance's");
             return true;
         }
         let known: Vec<&str> = self.provision.trunk.iter().filter_map(|trunk| trunk.node.as_deref()).collect();
         let missing = !known.contains(&node);
         if missing {
-            self.refers("text", "node", node, known);
+            self.refers(field, "node", node, known);
         }
         missing
     }

@@ -278,7 +278,7 @@ impl<'p> Checker<'p> {
             Ok(checked) => {
                 let references = checked.references();
                 for node in references.iter().filter(|reference| reference.kind == ReferenceKind::Node) {
-                    if self.leads_nowhere(&node.name) {
+                    if self.leads_nowhere("text", &node.name) {
                         self.lies_at(node.line, node.column);
                     }
                 }

@@ -11,6 +11,7 @@ use crate::core::tls::ClientTls;
 use crate::core::trunk::admission::Decimal;
 
 mod circles;
+mod overflow;
 mod users;
 
 const GOOD: &str = r#"
@@ -212,6 +213,7 @@ fn contracts() {
                 worth_beyond: 0.5,
                 refused: Refusal::Busy,
                 refused_flow: None,
+                refused_to: None,
             };
             change(&mut contract);
             p.tenant[0].contract = Some(contract);
@@ -234,6 +236,8 @@ fn contracts() {
         "tenant[0].contract.refused_flow",
         with(&|c| (c.refused, c.refused_flow) = (Refusal::Flow, Some("nothing".into()))),
     );
+    breaks("tenant[0].contract.refused", with(&|c| c.refused = Refusal::Overflow));
+    breaks("tenant[0].contract.refused_to", with(&|c| c.refused_to = Some("200".into())));
     breaks("admission.likely_end", |p| p.admission.likely_end = 1.5);
     breaks("admission.window_s", |p| p.admission.window_s = 0);
     breaks("trunk[0].permitted", |p| p.trunk[0].permitted = 49);

@@ -1,9 +1,10 @@
 //! What tenants may use of the trunks that they share.
 
-use super::{ContractEntry, Directory, RefusalEntry};
+use super::{ContractEntry, Directory, OverflowEntry, RefusalEntry};
 use crate::base::{Cause, TenantId};
 use crate::core::tenant::provision::{Contract, Provision, Refusal, Trunk};
 use crate::core::trunk::bearers;
+use crate::core::trunk::overflow::Overflow;
 
 /// Circuits of a trunk: by SIP as many as calls are allowed, on cards those of its spans, if not fewer are allowed; 0 where nothing
 /// says how many there are.
@@ -32,6 +33,19 @@ impl Directory {
         }
     }
 
+    fn overflow(&self, tenant: TenantId, to: &str) -> Option<OverflowEntry> {
+        Some(match Overflow::parse(to)? {
+            Overflow::Number(number) => {
+                let (_, flow) = self.number(number).filter(|(owner, _)| *owner == tenant)?;
+                OverflowEntry::Number(number.to_owned(), flow)
+            }
+            Overflow::Trunk(name, number) => {
+                OverflowEntry::Trunk(self.trunks.id_of(None, name)?, number.map(str::to_owned))
+            }
+            Overflow::Node(name, number) => OverflowEntry::Node(name.to_owned(), number.map(str::to_owned)),
+        })
+    }
+
     fn contract(&self, tenant: TenantId, contract: &Contract) -> ContractEntry {
         let flow = contract.refused_flow.as_ref().and_then(|name| self.flows.id_of(Some(tenant), name));
         let refusal = match contract.refused {
@@ -39,6 +53,10 @@ impl Directory {
             Refusal::Congestion => RefusalEntry::End(Cause::Congestion),
             Refusal::Busy => RefusalEntry::End(Cause::Busy),
             Refusal::Flow => flow.map_or(RefusalEntry::End(Cause::NoCircuit), RefusalEntry::Flow),
+            Refusal::Overflow => {
+                let to = contract.refused_to.as_deref().and_then(|to| self.overflow(tenant, to));
+                to.map_or(RefusalEntry::End(Cause::NoCircuit), RefusalEntry::Overflow)
+            }
         };
         ContractEntry {
             trunks: contract.trunks.iter().filter_map(|name| self.trunks.id_of(None, name)).collect(),

@@ -78,12 +78,25 @@ pub struct ContractEntry {
 }
 
 /// What becomes of a call that is not admitted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RefusalEntry {
     /// It ends with this cause.
     End(Cause),
     /// A flow goes on with it.
     Flow(FlowId),
+    /// It goes elsewhere.
+    Overflow(OverflowEntry),
+}
+
+/// Where a call goes that is not admitted; without a number to the one that was dialled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OverflowEntry {
+    /// A number of the tenant, with its flow.
+    Number(String, FlowId),
+    /// Another trunk, and the number there.
+    Trunk(TrunkId, Option<String>),
+    /// Another appliance, and the number there.
+    Node(String, Option<String>),
 }
 
 impl TenantEntry {

@@ -332,6 +332,7 @@ fn the_fields_are_those_of_the_contract() {
                 worth_beyond: 1.0,
                 refused: Refusal::Busy,
                 refused_flow: text(),
+                refused_to: text(),
             }),
             quota: Quota {
                 agents: Some(1),
