@@ -21,7 +21,7 @@ use crate::core::trunk::admission::Decimal;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
-    /// Replace the whole provisioning (already checked). Calls in progress go on.
+    /// Replace the whole provisioning, which the socket that it came by has checked. Calls in progress go on.
     Provision {
         /// What shall hold.
         provision: Box<Provision>,

@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
-use cordboard::core::control::{Query, Reply};
+use cordboard::core::control::{Command, Query, Reply};
+use cordboard::core::tenant::Provision;
+use cordboard::core::tenant::provision::{Flow, Number, Tenant};
 use cordboard::edge::console::{CLIENTS_MAX, Client, socket_path};
 
 use crate::peers::{have, is_root};
@@ -113,5 +115,37 @@ fn another_user_is_refused_even_where_the_file_lets_him_in() {
     };
     assert!(ask(65_534).contains("only root and the user"), "{}", ask(65_534));
     assert!(ask(0).contains("\"reply\":\"status\""), "{}", ask(0));
+    live.stop();
+}
+
+#[test]
+fn a_provisioning_with_faults_is_refused_by_the_socket_too_and_nothing_of_it_applied() {
+    let site = Site::new();
+    let live = site.start(&flow("200", "quiet", &quiet()));
+    let good = site.provision(&flow("200", "quiet", &quiet()));
+    let mut client = Client::connect(&site.data()).unwrap().unwrap();
+    let mut apply = |change: &dyn Fn(&mut Provision)| {
+        let mut provision = good.clone();
+        change(&mut provision);
+        match client.command(&Command::Provision { provision: Box::new(provision) }).unwrap() {
+            Reply::Refused { reason } => reason,
+            Reply::Done => "done".to_owned(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let other = |p: &mut Provision| {
+        p.tenant.push(Tenant { name: "blue".into(), ..p.tenant[0].clone() });
+        p.flow.push(Flow { tenant: "blue".into(), ..p.flow[0].clone() });
+    };
+    let claimed = apply(&|p| {
+        other(p);
+        p.number.push(Number { tenant: "blue".into(), ..p.number[0].clone() });
+    });
+    assert!(claimed.starts_with("nothing is applied:\nnumber 200: "), "{claimed}");
+    assert!(apply(&|p| p.number[0].tenant = "acne".into()).contains("\"acne\""));
+    assert!(apply(&|p| p.flow[0].text.clear()).starts_with("nothing is applied:"));
+    assert!(!ok(&site, &["tenant", "list"]).contains("blue"));
+    assert_eq!(apply(&other), "done");
+    assert!(ok(&site, &["tenant", "list"]).contains("blue"));
     live.stop();
 }

@@ -20,9 +20,12 @@ use super::{
     read_line, socket_path,
 };
 use crate::base::Bound;
-use crate::core::control::{Asker, Query, Reply};
+use crate::core::control::{Asker, Command, Query, Reply};
+use crate::core::fault::Fault;
 use crate::core::records::Records;
 use crate::core::tenant::access::{self, Deed, Principal};
+use crate::core::tenant::provision::Role;
+use crate::core::tenant::{Provision, check};
 use crate::edge::logging::Logging;
 
 /// Connections that the kernel may hold until they are accepted.
@@ -30,6 +33,9 @@ const BACKLOG: i32 = 16;
 
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// So many faults of a provisioning are told.
+const FAULTS_TOLD_MAX: usize = 20;
 
 /// A request on its way to the appliance.
 #[derive(Debug)]
@@ -281,6 +287,29 @@ impl ClientTask {
     }
 
     pub async fn ask(&self, asker: &Asker, request: Request) -> Reply {
+        match request {
+            // Whoever may not change it is refused whatever it is, so there is nothing to look for.
+            Request::Command(Command::Provision { provision }) if self.is_operator(asker).await => {
+                match checked(provision).await {
+                    Ok(provision) => self.pass_on(asker, Request::Command(Command::Provision { provision })).await,
+                    Err(reason) => refused(reason),
+                }
+            }
+            request => self.pass_on(asker, request).await,
+        }
+    }
+
+    async fn is_operator(&self, asker: &Asker) -> bool {
+        match asker {
+            Asker::Owner(_) => true,
+            Asker::Account(_) => {
+                let who = self.pass_on(asker, Request::Query(Query::Whoami)).await;
+                matches!(who, Reply::Whoami { role: Role::Operator, .. })
+            }
+        }
+    }
+
+    async fn pass_on(&self, asker: &Asker, request: Request) -> Reply {
         let (replier, reply) = smol::channel::bounded(1);
         let asked = Asked { asker: Some(asker.clone()), request, replier: Replier(replier) };
         if self.requests.try_send(asked).is_err() {
@@ -295,6 +324,36 @@ impl ClientTask {
             }
             Err(_) => refused("the appliance stops".into()),
         }
+    }
+}
+
+/// A provisioning without faults.
+///
+/// # Errors
+/// The first faults, as text.
+async fn checked(provision: Box<Provision>) -> Result<Box<Provision>, String> {
+    // A large one takes a tenth of a second, in which others are to be served.
+    let (provision, faults) = smol::unblock(move || {
+        let faults = check(&provision);
+        (provision, faults)
+    })
+    .await;
+    if faults.is_empty() {
+        return Ok(provision);
+    }
+    let told: Vec<String> = faults.iter().take(FAULTS_TOLD_MAX).map(told).collect();
+    let more = faults.len().saturating_sub(FAULTS_TOLD_MAX);
+    let more = if more == 0 { String::new() } else { format!("\n{more} more") };
+    Err(format!("nothing is applied:\n{}{more}", told.join("\n")))
+}
+
+/// What came as data has lines only inside the texts of flows.
+fn told(fault: &Fault) -> String {
+    let Fault { file, what, expected, .. } = fault;
+    match fault.line {
+        0 if expected.is_empty() => format!("{file}: {what}"),
+        0 => format!("{file}: {what}; expected {expected}"),
+        _ => fault.to_string(),
     }
 }
 
