@@ -29,6 +29,10 @@ pub fn done(reply: Reply) -> Result<(), CliError> {
     match reply {
         Reply::Done => Ok(()),
         Reply::Refused { reason } => Err(CliError::Refused(reason)),
+        Reply::TenantStatus(_) => {
+            let what = "that is of the whole appliance; a tenant's users see their own part by `cordboard status`";
+            Err(CliError::Refused(what.into()))
+        }
         _ => Err(CliError::Answer),
     }
 }
@@ -214,6 +218,10 @@ pub(super) fn try_connect(place: &Place) -> Result<Option<Client>, CliError> {
 pub(super) fn unexpected(reply: Reply) -> Result<(), CliError> {
     match reply {
         Reply::Refused { reason } => Err(CliError::Refused(reason)),
+        Reply::TenantStatus(_) => {
+            let what = "that is of the whole appliance; a tenant's users see their own part by `cordboard status`";
+            Err(CliError::Refused(what.into()))
+        }
         _ => Err(CliError::Answer),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::{AgentId, Now, Redacted, Timestamp};
 use crate::core::call::{Call, CallState};
+use crate::core::contact::is_control;
 use crate::core::control::{AgentView, Alarm, CallView, Command, Query, QueueView, Reply, Status, TrunkView};
 use crate::core::ivr;
 use crate::core::journal::{AgentStatus, Change, Seq};
@@ -166,6 +167,9 @@ impl Switch {
 
     /// Whether agents of the tenant may be not ready for this reason.
     fn takes_reason(&self, tenant: &str, reason: &str) -> Result<(), String> {
+        if reason.chars().any(is_control) {
+            return Err("the reason has control characters".into());
+        }
         match self.directory.tenant_by_name(tenant) {
             Some(tenant) if !tenant.takes_reason(reason) => {
                 let known = tenant.not_ready_reasons.join(", ");

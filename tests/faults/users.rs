@@ -149,6 +149,8 @@ fn two_accounts_of_the_machine_each_get_their_tenant_and_no_other_gets_anything(
     assert_eq!(foreign.replace("blue", "T"), missing.replace("nowhere", "T"));
 
     assert!(boss.fails(1, &["trunks"]).contains("not with the role administrator: see trunks"));
+    assert!(boss.fails(1, &["metrics"]).contains("that is of the whole appliance"));
+    assert!(boss.fails(1, &["agent", "pause", "acme/ana", "--reason", "t\u{202e}ea"]).contains("control characters"));
     assert!(boss.fails(1, &["log-level", "all", "trace"]).contains("data folder"));
     assert!(boss.fails(2, &["agent", "list"]).contains("leave out --socket"));
     let stranger = Account::new(&site, &socket, STRANGER);

@@ -195,10 +195,16 @@ pub(super) fn check_text(what: &str, text: &str, chars_max: usize) -> Result<(),
     if text.chars().count() > chars_max {
         return Err(format!("{what} has more than {chars_max} characters"));
     }
-    if text.chars().any(|c| c.is_control() && c != '\n') {
+    if text.chars().any(|c| c != '\n' && is_control(c)) {
         return Err(format!("{what} has control characters"));
     }
     Ok(())
+}
+
+/// Whether a character does something to a terminal instead of being shown: a control character, or one that turns the direction
+/// of writing (Unicode Standard Annex 9, section 2).
+pub(crate) fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl Switch {

@@ -25,6 +25,7 @@ pub mod work;
 
 pub use attribute::{AttributeError, Attributes, Kind, Level, Value};
 pub use callback::Callback;
+pub(crate) use desk::is_control;
 pub use discovery::{Discovery, Origin};
 pub use modifier::{Mode, Modifier, Schedule, ScheduleError, Step};
 pub use routing::{Policy, Routing, Weights};

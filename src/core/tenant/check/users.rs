@@ -49,10 +49,10 @@ impl<'p> Checker<'p> {
 
     fn account(&mut self, user: &User) {
         let account = user.account.as_str();
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '$');
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '$' | '@');
         if account.is_empty() || account.len() > ACCOUNT_LENGTH_MAX || !account.chars().all(fits) {
             let expected =
-                format!("an account of the operating system: 1 to {ACCOUNT_LENGTH_MAX} letters, digits, -, _, .");
+                format!("an account of the operating system: 1 to {ACCOUNT_LENGTH_MAX} letters, digits, -, _, ., @");
             self.problem("account", format!("`account` is {account:?}"), expected);
         }
     }
