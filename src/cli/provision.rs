@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::FlockOperation;
 
-use super::{CliError, files, live, output};
+use super::{CliError, cdr, files, live, output};
 use crate::core::control::{Command, Query, Reply};
 use crate::core::journal::Change;
 use crate::core::tenant::{self, Provision};
 use crate::edge::console::Client;
-use crate::edge::store::{Reader, Store, StoreAlarm, StoreError};
+use crate::edge::store::{CdrFilter, Reader, Store, StoreAlarm, StoreError, WorkFilter};
 
 /// What is provisioned in a data folder that is there; the default where nothing is yet.
 ///
@@ -67,6 +67,7 @@ pub fn replace(
     }
     output::warn(&tenant::warnings(&new));
     output::warn(&items_lost(dir, &old, &new)?);
+    output::warn(&records_inherited(dir, &old, &new)?);
     let differences = tenant::diff(&old, &new);
     let mut text: String = differences.iter().map(|difference| format!("{difference}\n")).collect();
     let running = !differences.is_empty() && !dry_run && put(dir, new)? == Done::Running;
@@ -108,6 +109,29 @@ fn items_lost(dir: &Path, old: &Provision, new: &Provision) -> Result<Vec<String
                 "{count} work items of the queue {tenant}/{name} have not ended, and end with it as unservable, calls in \
                  its overflow; hand them on first: `cordboard work transfer {} --queue NAME`",
                 first.id
+            ));
+        }
+    }
+    Ok(warnings)
+}
+
+/// What is on record of earlier tenants of the names of new ones, whose users are to see it.
+fn records_inherited(dir: &Path, old: &Provision, new: &Provision) -> Result<Vec<String>, CliError> {
+    let had: HashSet<_> = old.tenant.iter().map(|tenant| &tenant.name).collect();
+    let mut added = new.tenant.iter().filter(|tenant| !had.contains(&tenant.name)).peekable();
+    let mut warnings = Vec::new();
+    let Some(reader) = (if added.peek().is_none() { None } else { cdr::reader(dir)? }) else { return Ok(warnings) };
+    for tenant in added {
+        let name = &tenant.name;
+        let calls = CdrFilter { tenant: Some(name.clone()), limit: Some(1), ..CdrFilter::default() };
+        let works = WorkFilter { tenant: Some(name.clone()), limit: Some(1), ..WorkFilter::default() };
+        let is_known = reader.cdrs(&calls).next().is_some()
+            || reader.ended_works(&works).next().is_some()
+            || !reader.audit(Some(name), None, 1)?.is_empty();
+        if is_known {
+            warnings.push(format!(
+                "there are records of an earlier tenant {name}, which users of the new one will see; give it another name \
+                 where it is another company"
             ));
         }
     }

@@ -20,7 +20,7 @@ use nix::unistd::User;
 
 use crate::peers::is_root;
 use crate::phone::Phone;
-use crate::process::ok;
+use crate::process::{ok, run};
 use crate::site::{Live, PATIENCE, Site, agent, flow, queue, quiet, until};
 
 /// Accounts that every system has.
@@ -357,4 +357,23 @@ fn a_dead_socket_is_replaced_and_what_must_not_be_is_left_with_an_alarm() {
     fs::set_permissions(above, fs::Permissions::from_mode(0o1777)).unwrap();
     fs::remove_dir_all(&directory).unwrap();
     shut_out("No such file");
+}
+
+#[test]
+fn who_gives_a_tenants_name_again_is_told_of_what_is_on_record() {
+    let site = Site::new();
+    let more = queue("talk", "");
+    let live = site.start(&more);
+    let work = add(&live, "acme", "talk");
+    ok(&site, &["work", "cancel", &work, "--reason", "spam"]);
+    live.stop();
+    let (acme, other) =
+        (site.file("acme.toml", &site.text(1, &more)), site.file("other.toml", "[[tenant]]\nname = 'other'\n"));
+    let apply = |file: &Path| {
+        let output = run(&site, &["provision", "apply", file.to_str().unwrap()]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(apply(&other), "");
+    assert!(apply(&acme).contains("there are records of an earlier tenant acme"));
 }
