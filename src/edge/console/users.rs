@@ -197,6 +197,9 @@ async fn serve(client: ClientTask, stream: Async<UnixStream>, place: Place) -> i
     let asker = Asker::Account(account_of(place.uid).await);
     match client.ask(&asker, Request::Query(Query::Whoami)).await {
         Reply::Refused { reason } => {
+            // Strangers keep what is their account's alone, and take no places of users.
+            let mut place = place;
+            place.leave();
             refuse(stream, reason).await?;
             Timer::after(STRANGER_PAUSE).await;
             Ok(())
@@ -209,7 +212,8 @@ async fn serve(client: ClientTask, stream: Async<UnixStream>, place: Place) -> i
 struct Place {
     uid: Uid,
     accounts: Accounts,
-    load: Arc<Load>,
+    /// The place among all.
+    among_all: Option<Arc<Load>>,
 }
 
 impl Place {
@@ -230,7 +234,14 @@ impl Place {
         }
         of_accounts.insert(uid, count + 1);
         load.clients.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { uid, accounts: Arc::clone(accounts), load: Arc::clone(load) })
+        Ok(Self { uid, accounts: Arc::clone(accounts), among_all: Some(Arc::clone(load)) })
+    }
+
+    /// Gives back the place among all.
+    fn leave(&mut self) {
+        if let Some(load) = self.among_all.take() {
+            load.clients.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -241,6 +252,29 @@ impl Drop for Place {
             Some(count @ 2..) => drop(of_accounts.insert(self.uid, count - 1)),
             _ => drop(of_accounts.remove(&self.uid)),
         }
-        self.load.clients.fetch_sub(1, Ordering::Relaxed);
+        drop(of_accounts);
+        self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_give_back_the_place_among_all_and_keep_that_of_their_account() {
+        let (accounts, load) = (Accounts::default(), Arc::new(Load::default()));
+        let (ours, _theirs) = UnixStream::pair().expect("a pair");
+        let stream = Async::new(ours).expect("a socket");
+        let mut places: Vec<Place> =
+            (0..ACCOUNT_CLIENTS_MAX).map(|_| Place::take(&accounts, &load, &stream).expect("room")).collect();
+        assert_eq!(load.clients.load(Ordering::Relaxed), ACCOUNT_CLIENTS_MAX);
+        places.iter_mut().for_each(Place::leave);
+        assert_eq!(load.clients.load(Ordering::Relaxed), 0);
+        let refused = Place::take(&accounts, &load, &stream).map(|_| ());
+        assert!(refused.is_err_and(|reason| reason.contains("of your account")));
+        drop(places);
+        assert!(accounts.lock().expect("whole").is_empty());
+        assert_eq!(load.clients.load(Ordering::Relaxed), 0, "given back once");
     }
 }
