@@ -1,6 +1,7 @@
 //! Names of work items looked up in the provisioning: what the queue needs of one.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::attribute::Kind;
 use super::work::Work;
@@ -56,13 +57,14 @@ impl Switch {
             traits: resolved.traits,
             waited: work.waited(now.wall),
             credit: resolved.credit,
+            excused: Duration::ZERO,
             overflows: work.callback.is_none() && work.medium.is_live(),
         }
     }
 
     /// The same of an open item, which is never refused for what the provisioning does not know any more: that is left out,
     /// and noted. None when its queue is gone.
-    pub(super) fn entry_of(&mut self, now: Now, id: WorkItemId) -> Option<Entry> {
+    pub(crate) fn entry_of(&mut self, now: Now, id: WorkItemId) -> Option<Entry> {
         let work = &self.works.get(id)?.work;
         let tenant = self.directory.tenant_by_name(&work.tenant)?.id;
         let queue = self.directory.queue_by_name(tenant, &work.queue)?.id;
@@ -109,7 +111,7 @@ impl Switch {
     }
 
     /// What becomes of an item that nobody could take.
-    pub(super) fn unservable_rule(&self, queue: QueueId, medium: Medium) -> Unservable {
+    pub(crate) fn unservable_rule(&self, queue: QueueId, medium: Medium) -> Unservable {
         let rule = self.directory.queue(queue).and_then(|entry| entry.unservable.get(medium.index()));
         rule.copied().unwrap_or(Unservable::Hold)
     }

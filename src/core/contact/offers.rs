@@ -96,13 +96,13 @@ impl Switch {
         if self.works.get(id).is_some_and(|item| item.rests) {
             return;
         }
-        let in_queue = self.queue.waited(now, id);
+        let (in_queue, excused) = (self.queue.waited(now, id), self.queue.excused(id));
         self.works.end_offer(id);
         self.work_left(now, id);
         let Some(entry) = self.entry_of(now, id) else { return self.queue_gone(now, id) };
         let Some(work) = self.works.get(id).map(|item| &item.work) else { return };
         let waited = in_queue.unwrap_or_else(|| work.waited(now.wall));
-        if self.queue.bring_back(now, id, Entry { waited, ..entry }).is_err() {
+        if self.queue.bring_back(now, id, Entry { waited, excused, ..entry }).is_err() {
             self.queue_gone(now, id);
         }
     }

@@ -7,6 +7,7 @@ use crate::base::{AgentId, Instant, Medium, OfferId, QueueId, TenantId, Timestam
 use crate::core::journal::AgentStatus;
 
 use super::class::{Busy, ClassId};
+use super::line::Place;
 use super::offer::OfferEnd;
 use super::posture::Posture;
 use super::profile::{AgentProfile, Refusal};
@@ -43,6 +44,8 @@ pub(super) struct Task {
     pub(super) queue: QueueId,
     /// When it was offered.
     pub(super) since: Instant,
+    /// The place that it had, for when it comes back.
+    pub(super) place: Place,
 }
 
 /// Whether an agent wants work.
@@ -286,6 +289,13 @@ impl Agent {
         }
         self.settle();
         Some(task)
+    }
+
+    /// An item was cut off from the agent, who has nothing to wrap up.
+    pub(super) fn lose(&mut self, now: Instant, item: WorkItemId) {
+        self.tasks.retain(|task| task.item != item);
+        self.idle_since = now;
+        self.settle();
     }
 
     /// The wrap-up time is up.

@@ -1,14 +1,15 @@
 //! Agents to whom no way leads: they are out at once, and in again when a way is back.
 
-use crate::base::{AgentId, Now, OfferId};
+use crate::base::{AgentId, Now, OfferId, WorkItemId};
 
-use super::engine::{Engine, Output};
+use super::engine::{Came, Engine, Output};
 use super::offer::OfferEnd;
+use super::profile::Entry;
 
 impl Engine {
     /// Whether an agent is cut off: every way there is dead. Who is takes no work of any medium; a live offer is
     /// withdrawn ([`OfferEnd::Unreachable`]) and its item is free again, at its place, while the agent keeps state and idle time.
-    /// What is in hand stays there. Whoever was marked because no way led there is ready again with the first that does.
+    /// What is in hand stays there, until [`cut_off`](Self::cut_off). Whoever was marked because no way led there is ready again with the first that does.
     pub fn set_cut(&mut self, now: Now, agent: AgentId, cut: bool) {
         self.change(now, agent, None, |a| a.set_cut(now.mono, cut));
         let Some(id) = self.agents.get(&agent).and_then(|a| a.offer()).filter(|_| cut) else { return };
@@ -17,6 +18,23 @@ impl Engine {
         self.audit.ended(agent);
         self.change(now, agent, None, |a| a.give_back(offer.hand));
         self.requeue(now, offer.item);
+    }
+
+    /// The agent who has an item is cut off from it, and has nothing to wrap up. Where it is to come `back`, it does so as the item
+    /// that is named, at the place that its whole wait gives it and with the patience of a new one, whatever the entry says of
+    /// both; others are looked at before the agent. False when it does not wait now: nobody had it, or its queue is gone.
+    pub fn cut_off(&mut self, now: Now, item: WorkItemId, back: Option<(WorkItemId, Entry)>) -> bool {
+        let Some(agent) = self.handled.remove(&item) else { return false };
+        self.audit.finished(agent, item);
+        let task = self.agents.get(&agent).and_then(|a| a.tasks().iter().find(|task| task.item == item));
+        let waited = task.map(|task| task.place.waited(now.mono)).unwrap_or_default();
+        let back = back.filter(|(_, entry)| self.queues.contains_key(&entry.queue));
+        let waits = back.is_some();
+        if let Some((to, entry)) = back {
+            self.come(now, to, Entry { waited, excused: waited, ..entry }, Came::Back);
+        }
+        self.change(now, agent, None, |a| a.lose(now.mono, item));
+        waits
     }
 
     /// The offer came to nothing because no way leads to the agent now: as [`refused`](Self::refused), but where that is known
@@ -88,6 +106,42 @@ mod tests {
         assert_eq!(b.engine.handler(WorkItemId(1)), Some(AgentId(1)));
         cut(&mut b, 1, false);
         assert_eq!(b.outputs(), [offer(2, 2, 1)]);
+    }
+
+    #[test]
+    fn who_is_cut_off_from_an_agent_goes_before_those_who_came_since_and_has_all_its_patience() {
+        let mut wraps = agent(1, &[]);
+        wraps.wrap_up = std::time::Duration::from_secs(30);
+        let mut patient = queue(1, &[]);
+        patient.overflow_after = Some(std::time::Duration::from_secs(60));
+        let mut b = Bench::new(vec![wraps], vec![patient.clone()]);
+        b.enqueue(1, 1);
+        assert!(b.engine.accepted(b.now, OfferId(1)));
+        b.pass(300);
+        b.enqueue(2, 1);
+        b.pass(10);
+        cut(&mut b, 1, true);
+        b.outputs();
+        let entry = Entry::new(QueueId(1), Medium::Voice);
+        assert!(b.engine.cut_off(b.now, WorkItemId(1), Some((WorkItemId(1), entry.clone()))));
+        assert!(!b.engine.cut_off(b.now, WorkItemId(1), Some((WorkItemId(1), entry.clone()))), "nobody has it");
+        assert_eq!((b.outputs(), b.status(1)), (vec![], plain(AgentStatus::Ready)), "nothing to wrap up");
+        assert_eq!((b.engine.position(WorkItemId(1)), b.engine.position(WorkItemId(2))), (Some(1), Some(2)));
+        b.pass(49);
+        assert_eq!(b.outputs(), []);
+        cut(&mut b, 1, false);
+        assert_eq!(b.outputs(), [offer(2, 1, 1)], "in time, and before the other");
+        cut(&mut b, 1, true);
+        b.outputs();
+        b.pass(12);
+        assert_eq!(b.engine.position(WorkItemId(1)), None, "after a whole minute");
+        // Its queue is gone meanwhile.
+        let mut b = Bench::new(vec![agent(1, &[])], vec![patient]);
+        b.enqueue(1, 1);
+        assert!(b.engine.accepted(b.now, OfferId(1)));
+        b.engine.provision(b.now, vec![], vec![agent(1, &[])], vec![]);
+        assert!(!b.engine.cut_off(b.now, WorkItemId(1), Some((WorkItemId(1), entry))));
+        assert!(!b.engine.is_in_work(WorkItemId(1)));
     }
 
     #[test]

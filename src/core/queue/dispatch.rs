@@ -98,7 +98,7 @@ impl Engine {
         let (ask, prefers) = self.ask(queue, &entry);
         let target = queue.target(entry.medium);
         let place = Place::new(now.mono, entry.waited);
-        let left = |after: Duration| now.mono + after.saturating_sub(entry.waited);
+        let left = |after: Duration| now.mono + after.saturating_sub(entry.waited.saturating_sub(entry.excused));
         let profile = &queue.profile;
         let overflow_at = profile.overflow_after.filter(|_| entry.overflows).map(left);
         let escalate_at = profile.escalate_after.map(left);
@@ -260,7 +260,7 @@ impl Engine {
             self.fits.reserve(item.gate, item.rank(), id, &item.prefers);
         }
         self.fits.exit(item.gate);
-        let wait = item.place.waited(now.mono);
+        let wait = item.place.waited(now.mono).saturating_sub(item.entry.excused);
         if let Some(foretold_s) = item.foretold_s.filter(|_| exit == Exit::Answered) {
             self.accuracy.compare(foretold_s.into(), wait.as_secs_f64());
             if let Some(queue) = self.queues.get_mut(&item.entry.queue) {

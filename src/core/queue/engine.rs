@@ -11,6 +11,7 @@ use super::burden::Burdens;
 use super::explain::Reason;
 use super::fits::Fits;
 use super::item::{Exit, Item, Queue, Stage, Tally};
+use super::line::Place;
 use super::mass::Mass;
 use super::offer::{Audit, Offer, OfferEnd};
 use super::predict::Accuracy;
@@ -83,7 +84,7 @@ pub enum Output {
 
 /// From where an item comes into a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Came {
+pub(super) enum Came {
     /// Nobody has seen it before.
     New,
     /// It waited in another queue until now.
@@ -160,7 +161,8 @@ impl Engine {
         if !known || self.is_in_work(item) {
             return false;
         }
-        let task = Task { item, medium: entry.medium, queue: entry.queue, since: now.mono };
+        let place = Place::new(now.mono, entry.waited);
+        let task = Task { item, medium: entry.medium, queue: entry.queue, since: now.mono, place };
         self.handled.insert(item, agent);
         self.audit.took(agent, item, entry.medium);
         self.change(now, agent, None, |a| a.resume_task(task));
@@ -235,7 +237,7 @@ impl Engine {
         Ok(())
     }
 
-    fn come(&mut self, now: Now, item: WorkItemId, entry: Entry, came: Came) {
+    pub(super) fn come(&mut self, now: Now, item: WorkItemId, entry: Entry, came: Came) {
         let Some(to) = self.queues.get_mut(&entry.queue) else { return };
         self.seen = now.mono;
         if came != Came::Again {
@@ -283,7 +285,7 @@ impl Engine {
         let id = offer.item;
         let Some(item) = self.remove_item(now, id, Exit::Answered) else { return false };
         let (queue, medium) = (item.entry.queue, item.entry.medium);
-        let task = Task { item: id, medium, queue, since: offer.made };
+        let task = Task { item: id, medium, queue, since: offer.made, place: item.place };
         let agent = offer.hand.agent();
         self.audit.ended(agent);
         self.audit.took(agent, id, medium);
@@ -392,6 +394,11 @@ impl Engine {
     /// How long the item has waited, credit apart. None when it does not wait here.
     pub fn waited(&self, now: Now, item: WorkItemId) -> Option<Duration> {
         self.items.get(&item).map(|item| item.place.waited(now.mono))
+    }
+
+    /// How much of its wait makes nothing late, credit apart. Nothing when it does not wait here.
+    pub fn excused(&self, item: WorkItemId) -> Duration {
+        self.items.get(&item).map_or(Duration::ZERO, |item| item.entry.excused)
     }
 
     /// The same with its credit: the wait by which its wants and its urgency are judged.

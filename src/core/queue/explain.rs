@@ -251,7 +251,7 @@ impl Engine {
         let traits = self.fits.minded(queue.tenant(), traits);
         let (gates, prefers) = part(wants.cloned());
         let needs = Arc::new(Needs { tenant: queue.tenant(), medium: entry.medium, gates, traits });
-        (Ask { needs, queue: queue.profile.id, credit: entry.credit }, prefers)
+        (Ask { needs, queue: queue.profile.id, credit: entry.credit + entry.excused }, prefers)
     }
 
     fn appraise(&self, now: Now, head: Head<'_>, held: impl FnOnce(Hold) -> Option<Hold>) -> Appraisal {

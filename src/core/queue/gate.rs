@@ -26,7 +26,7 @@ pub(super) struct Ask {
     pub(super) needs: Arc<Needs>,
     /// The queue.
     pub(super) queue: QueueId,
-    /// By how much they count as having waited longer.
+    /// How much of what they count as having waited makes nothing late.
     pub(super) credit: Duration,
 }
 

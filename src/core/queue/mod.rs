@@ -18,10 +18,11 @@
 //! ```text
 //!            enqueue                offer                accepted               finished
 //!   (new) ------------> Waiting --------------> Offered -----------> handled ------------> (gone)
-//!                        |  ^  \                 |  |
-//!                        |  |   held             |  | leave: withdrawn
-//!                        |  +---- refused -------+  v
-//!                        |        rung out        (gone)
+//!                        |  ^  \                 |  |                   |
+//!                        |  |   held             |  | leave: withdrawn  |
+//!                        |  +---- refused -------+  v                   |
+//!                        |  |     rung out        (gone)                |
+//!                        |  +---- agent cut off ------------------------+
 //!                        +--> leave, overflow: (gone)
 //! ```
 //!
@@ -30,7 +31,8 @@
 //! ```text
 //!   Null <---- sign in, sign out ----> Ready ----- offer ----> Busy ---- last item over ----> WrapUp
 //!     ^                                ^   ^                    |                               |
-//!     |              pause, resume     |   +-- offer withdrawn -+                               |
+//!     |              pause, resume     |   +-- offer withdrawn, +                               |
+//!     |                                |   |   cut off          |                               |
 //!     +--> NotReady <------------------+   +-------------- wrap-up over, resume ----------------+
 //!              ^                                                |
 //!              +------- refused, not answered, pause or sign-out that was to follow ------------+

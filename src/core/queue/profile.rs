@@ -75,6 +75,9 @@ pub struct Entry {
     pub waited: Duration,
     /// By how much it counts as having waited longer than it has.
     pub credit: Duration,
+    /// So much of `waited` gives it its place, but makes nothing late, and neither overflow nor escalation count it: of who was with
+    /// an agent already, and was cut off.
+    pub excused: Duration,
     /// Whether it overflows where its queue says so. Who is to be called back has no patience to lose.
     pub overflows: bool,
 }
@@ -89,6 +92,7 @@ impl Entry {
             traits: vec![],
             waited: Duration::ZERO,
             credit: Duration::ZERO,
+            excused: Duration::ZERO,
             overflows: true,
         }
     }

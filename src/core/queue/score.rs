@@ -235,7 +235,7 @@ pub(super) fn urgency(waited_s: f64, target_s: f64, weights: &Weights) -> f64 {
 /// of its target on. Credit makes nothing late, but counts for what shall wait no longer.
 pub(super) fn is_in_time(waited_s: f64, credit_s: f64, target_s: f64, live: bool, weights: &Weights) -> bool {
     if live {
-        waited_s - credit_s <= target_s || waited_s >= weights.late_max * target_s
+        waited_s <= target_s + credit_s || waited_s >= weights.late_max * target_s
     } else {
         waited_s >= 0.75 * target_s
     }
