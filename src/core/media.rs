@@ -153,6 +153,11 @@ pub enum MediaCommand {
         /// The port.
         port: PortId,
     },
+    /// Tell when an RTP port hears nothing of its peer, from now on: [`MediaEvent::Unheard`]. Said again, it is told anew.
+    HeedSilence {
+        /// The port.
+        port: PortId,
+    },
     /// Play items to the port's party, once; ends whatever plays there. [`MediaEvent::PlayDone`] follows.
     Play {
         /// The port.
@@ -334,6 +339,11 @@ pub enum MediaEvent {
     },
     /// No packet for 30 s on a port that should receive.
     Silent {
+        /// The port.
+        port: PortId,
+    },
+    /// No packet for 2 s on a port that was to be heeded by [`MediaCommand::HeedSilence`], on hold or not. Once for each silence.
+    Unheard {
         /// The port.
         port: PortId,
     },

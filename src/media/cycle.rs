@@ -15,6 +15,8 @@ use crate::proto::rtp::telephone_event::TelephoneEvent;
 
 /// A port that should hear its peer and hears nothing for so long is reported.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// The same where the core heeds it.
+const UNHEARD_MAX: Duration = Duration::from_secs(2);
 /// How often RTCP and silence are looked after while there are ports.
 const CHECK_TIME: Duration = Duration::from_millis(250);
 /// A bridge on frames for the sake of another codec or comfort noise is relayed again when none came for so long: longer
@@ -215,6 +217,9 @@ impl Plane {
                 self.counters.srtp.unsent += end.take_unsent();
                 if end.fell_silent(now, SILENCE_MAX) {
                     self.events.push(MediaEvent::Silent { port: id });
+                }
+                if end.goes_unheard(now, UNHEARD_MAX) {
+                    self.events.push(MediaEvent::Unheard { port: id });
                 }
                 if end.irregular.take_if(|since| now - *since >= IRREGULAR_MAX).is_some() {
                     self.changed.extend(self.index.get(&id));

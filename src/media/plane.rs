@@ -117,6 +117,7 @@ impl Plane {
             MediaCommand::DetectDtmf { port, on } => self.alter(now, port, |port| port.detect = Some(on)),
             MediaCommand::DetectTones { port, country } => self.alter(now, port, |port| port.wanted.tones = country),
             MediaCommand::DetectAnswer { port } => self.alter(now, port, |port| port.wanted.answer = true),
+            MediaCommand::HeedSilence { port } => self.with_end(port, |end, _| end.heed_silence(now)),
             MediaCommand::Play { port, play, items } => {
                 if self.index.contains_key(&port) {
                     let pieces = self.pieces(port, &items);

@@ -62,6 +62,7 @@ pub struct RtpEnd {
     events: EventReceiver,
     heard: Instant,
     silence_told: bool,
+    heeded: Option<Heeded>,
     playout: Option<Box<Playout>>,
     /// What play-outs before it measured: each path that needs one has its own.
     played: Played,
@@ -103,6 +104,7 @@ impl RtpEnd {
             events: EventReceiver::default(),
             heard: now,
             silence_told: false,
+            heeded: None,
             playout: None,
             played: Played::default(),
             packer: None,
@@ -171,6 +173,9 @@ impl RtpEnd {
         }
         self.heard = now;
         self.silence_told = false;
+        if let Some(heeded) = &mut self.heeded {
+            *heeded = Heeded { heard: now, told: false };
+        }
         if !stream.receive {
             return Arrival::Nothing;
         }
@@ -414,6 +419,21 @@ impl RtpEnd {
         true
     }
 
+    /// Whether the peer is heard is asked from now on, or anew.
+    pub fn heed_silence(&mut self, now: Instant) {
+        let heard = self.heeded.as_ref().map_or(now, |heeded| heeded.heard);
+        self.heeded = Some(Heeded { heard, told: false });
+    }
+
+    /// Whether a peer that is heeded was not heard for `limit`, whatever was agreed; true once per silence.
+    pub fn goes_unheard(&mut self, now: Instant, limit: Duration) -> bool {
+        let Some(heeded) = self.heeded.as_mut().filter(|heeded| !heeded.told && now - heeded.heard >= limit) else {
+            return false;
+        };
+        heeded.told = true;
+        true
+    }
+
     /// Whether the peer should be heard but was not for `limit`; true once per silence.
     pub fn fell_silent(&mut self, now: Instant, limit: Duration) -> bool {
         let expected = self.stream.as_ref().is_some_and(|stream| stream.receive && stream.send);
@@ -426,6 +446,13 @@ impl RtpEnd {
         self.silence_told |= fell;
         fell
     }
+}
+
+/// When a peer was heard last that is heeded.
+#[derive(Clone, Copy, Debug)]
+struct Heeded {
+    heard: Instant,
+    told: bool,
 }
 
 /// Frames of 20 ms on their way into packets of another length.

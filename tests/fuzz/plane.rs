@@ -129,9 +129,10 @@ fn command(chance: &mut Chance<'_>) -> MediaCommand {
         2..=4 => MediaCommand::SetStream { port, stream: stream(chance) },
         5 => MediaCommand::OpenTdm { port, circuit: circuit(1 + chance.octet() % 3), detect_dtmf: chance.one_in(2) },
         6 => MediaCommand::Close { port },
-        7 => match chance.below(3) {
+        7 => match chance.below(4) {
             0 => MediaCommand::DetectDtmf { port, on: chance.one_in(2) },
             1 => MediaCommand::DetectTones { port, country: chance.one_in(2).then(|| [b'u', chance.octet()]) },
+            2 => MediaCommand::HeedSilence { port },
             _ => MediaCommand::DetectAnswer { port },
         },
         8 => {

@@ -217,6 +217,35 @@ fn reports_come_about_every_five_seconds_and_silence_is_told_once() {
 }
 
 #[test]
+fn who_is_heeded_is_told_of_after_two_seconds_of_silence_and_of_each_anew() {
+    let mut bench = plain();
+    bench.command(MediaCommand::HeedSilence { port: A });
+    let mut held = stream(Codec::Pcmu, peer(1));
+    (held.send, held.receive) = (false, false);
+    let talk = |bench: &mut Bench, from: u16| {
+        for n in from..from + 100 {
+            bench.receive(SOCKET_A, peer(1), &rtp(0, n, &[1; 160]));
+            bench.pass(1);
+        }
+    };
+    let unheard = |bench: &mut Bench| bench.events().contains(&MediaEvent::Unheard { port: A });
+    talk(&mut bench, 0);
+    bench.pass(95);
+    assert!(!unheard(&mut bench), "it is heard");
+    bench.pass(25);
+    assert!(unheard(&mut bench));
+    bench.pass(200);
+    assert!(!unheard(&mut bench), "once");
+    bench.command(MediaCommand::HeedSilence { port: A });
+    bench.pass(13);
+    assert!(unheard(&mut bench), "as it was asked again");
+    talk(&mut bench, 100);
+    bench.command(MediaCommand::SetStream { port: A, stream: held });
+    bench.pass(120);
+    assert!(unheard(&mut bench), "on hold, too");
+}
+
+#[test]
 fn a_held_stream_is_never_silent() {
     let mut bench = plain();
     for port in [A, B] {

@@ -22,9 +22,10 @@ fn random_command(random: &mut Random) -> MediaCommand {
         2 | 3 => MediaCommand::SetStream { port, stream: random_stream(random) },
         4 => MediaCommand::OpenTdm { port, circuit: circuit(1 + random.below(4) as u8), detect_dtmf: true },
         5 => MediaCommand::Close { port },
-        6 => match random.below(3) {
+        6 => match random.below(4) {
             0 => MediaCommand::DetectDtmf { port, on: random.below(2) == 0 },
             1 => MediaCommand::DetectTones { port, country: (random.below(2) == 0).then_some(*b"gb") },
+            2 => MediaCommand::HeedSilence { port },
             _ => MediaCommand::DetectAnswer { port },
         },
         7 => {
