@@ -106,6 +106,8 @@ pub struct Desk {
     pub keyed: Vec<(PortId, String)>,
     /// How long the plane listens to who answered, before it says a person; `None`: it never says.
     pub listens: Option<Duration>,
+    /// Whether the audio of parties goes on, whatever becomes of their signalling.
+    pub heard_on: bool,
     /// Whether parties ring before they answer.
     pub ring: bool,
     /// How often the core wanted to be called.
@@ -208,6 +210,7 @@ impl Desk {
             protected: Vec::new(),
             keyed: Vec::new(),
             listens: Some(Duration::from_secs(2)),
+            heard_on: false,
             ring: true,
             wakes: 0,
             hooks: BTreeMap::new(),
@@ -523,7 +526,7 @@ impl Desk {
                     let port = self.ports.get_mut(port).filter(|p| p.sound == Sound::Play(*play));
                     port.map(|p| p.sound = Sound::Nothing).is_none()
                 }
-                MediaEvent::DigitsSent { port } => !self.ports.contains_key(port),
+                MediaEvent::DigitsSent { port } | MediaEvent::Unheard { port } => !self.ports.contains_key(port),
                 _ => false,
             };
             if !stale {
@@ -730,6 +733,11 @@ impl Desk {
             MediaCommand::SetStream { port, stream } => self.port(port).remote = Some(stream.remote.port()),
             MediaCommand::DetectDtmf { port, .. } => drop(self.port(port)),
             MediaCommand::DetectTones { port, country } => self.port(port).tones = country,
+            MediaCommand::HeedSilence { port } => {
+                self.port(port);
+                let silence = (self.now.mono + Duration::from_secs(2), MediaEvent::Unheard { port });
+                self.later.extend((!self.heard_on).then_some(silence));
+            }
             MediaCommand::DetectAnswer { port } => {
                 self.port(port);
                 let event = MediaEvent::Answered { port, by: Answerer::Human };

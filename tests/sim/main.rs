@@ -4,6 +4,7 @@
 mod answered;
 mod attended;
 mod callbacks;
+mod cutoffs;
 mod cuts;
 mod days;
 mod desk;

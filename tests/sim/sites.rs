@@ -12,12 +12,12 @@ use cordboard::proto::sip::Event;
 use crate::desk::{Desk, PROVISION, Party};
 use crate::provision;
 
-const EXTENSION: &str = "84711";
-const PHONE: &str = "85550100";
+pub const EXTENSION: &str = "84711";
+pub const PHONE: &str = "85550100";
 
 /// Berlin's own switch is behind `pbx` and the circuits of `central-office`; `carrier` leads to telephones outside. Ana and
 /// Ben have no SIP phones.
-fn berlin(change: impl FnOnce(&mut Provision)) -> Desk {
+pub fn berlin(change: impl FnOnce(&mut Provision)) -> Desk {
     let mut p = provision(PROVISION);
     let at = p.trunk.iter().position(|trunk| trunk.name == "carrier").expect("provisioned");
     let peers = std::mem::take(&mut p.trunk[at].peer);
@@ -54,13 +54,13 @@ fn dialled(digits: &str) -> em_wink::Event {
     em_wink::Event::Address(DialString::new(digits).expect("digits"))
 }
 
-fn talks_to_ana(desk: &mut Desk) {
+pub fn talks_to_ana(desk: &mut Desk) {
     assert_eq!(desk.state(), "talking acme/ana");
     assert_eq!(desk.agent("ana"), AgentStatus::Busy);
 }
 
 /// Trunks of the legs to agents in the only record, and why each ended.
-fn legs(desk: &Desk) -> Vec<(String, Option<Cause>)> {
+pub fn legs(desk: &Desk) -> Vec<(String, Option<Cause>)> {
     let legs = desk.record().legs.iter().filter(|leg| leg.direction == Direction::Outbound);
     legs.map(|leg| (leg.trunk.clone(), leg.cause)).collect()
 }
@@ -234,7 +234,7 @@ fn site(desk: &mut Desk) -> SiteView {
     sites.into_iter().next().expect("berlin")
 }
 
-fn alarms(desk: &mut Desk) -> Vec<(String, String)> {
+pub fn alarms(desk: &mut Desk) -> Vec<(String, String)> {
     let Reply::Status(status) = desk.query(Query::Status) else { panic!("status") };
     status.alarms.into_iter().map(|alarm| (alarm.name, alarm.subject)).collect()
 }
@@ -244,7 +244,7 @@ fn site_down() -> (String, String) {
 }
 
 /// Ana is behind Berlin's circuits alone, and better than Ben, who has a SIP phone elsewhere.
-fn ana_on_circuits() -> Desk {
+pub fn ana_on_circuits() -> Desk {
     berlin(|p| {
         p.site[0].trunks.remove(0);
         p.agent[0].phone = None;
@@ -253,7 +253,7 @@ fn ana_on_circuits() -> Desk {
     })
 }
 
-fn cut(desk: &mut Desk, cut: bool) {
+pub fn cut(desk: &mut Desk, cut: bool) {
     desk.card(CardInput::Span { span: 1, alarm: cut.then_some("red") });
 }
 

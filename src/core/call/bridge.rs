@@ -276,6 +276,7 @@ impl Switch {
             MediaEvent::DigitsSent { port } => self.digits_sent(now, port),
             MediaEvent::PromptMissing { name, .. } => self.alarms.set(now, "prompt-missing", name.to_string(), true),
             MediaEvent::Silent { port } => self.silent(now, port),
+            MediaEvent::Unheard { port } => self.unheard(now, port),
             MediaEvent::Failed { port } => self.port_failed(now, port),
             MediaEvent::RecordFailed { port } => self.recording_failed(now, port),
             MediaEvent::Secured { port, suite } => self.secured(port, suite),

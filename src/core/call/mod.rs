@@ -4,6 +4,8 @@
 //! or talks. During a blind transfer there are two: the one that hands over and the one that takes over.
 //!
 //! ```text
+//!                                       ┌── agent cut off ──┐
+//!                                       v                   │
 //!  incoming ──> Flow ──enqueue──> Waiting ──offer accepted──> Talking ──> Ending ──> record complete
 //!                │ ^                 │ overflow                 │  ^
 //!                │ └─────────────────┘                   REFER  v  │ answered / failed
@@ -18,6 +20,7 @@
 mod attended;
 mod bridge;
 mod callback;
+mod cutoff;
 mod digits;
 mod flow;
 mod handback;
@@ -115,6 +118,8 @@ pub(crate) struct Call {
     /// When the recording began.
     /// The parties have yet to be told that nobody records them.
     untold: bool,
+    /// How often it lost its agent.
+    pub cut_offs: u8,
     /// Recordings begun; each has a name of its own.
     pub recordings: u32,
     /// Ports closed but not yet confirmed with their measures.
@@ -217,6 +222,7 @@ impl Call {
             queue: None,
             recording: false,
             untold: false,
+            cut_offs: 0,
             recordings: 0,
             ports_closing: 0,
             wish: None,

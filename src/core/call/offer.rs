@@ -255,7 +255,8 @@ impl Switch {
         let to = self.directory.queue(wait.queue).and_then(|queue| queue.escalation).map(|escalation| escalation.to);
         let (Some(to), Some(waited)) = (to, self.queue.waited(now, item)) else { return };
         let name = self.directory.queue(to).map_or(String::new(), |queue| queue.name.clone());
-        let entry = Entry { waited, ..self.voice_entry(now, call, to) };
+        let excused = self.queue.excused(item);
+        let entry = Entry { waited, excused, ..self.voice_entry(now, call, to) };
         self.queue.take_out(now, item);
         self.work_left(now, item);
         if self.queue.enqueue(now, item, entry).is_err() {
@@ -272,7 +273,7 @@ impl Switch {
     /// The caller left the queue without an agent; the flow goes on.
     pub(crate) fn dequeued(&mut self, now: Now, item: WorkItemId, what: &str, exit: QueueExit) {
         if let Some(call) = self.out_of_queue(now, item, what) {
-            self.run_flow(now, call, FlowInput::Dequeued(exit));
+            self.goes_on_from_queue(now, call, exit);
         }
     }
 

@@ -28,6 +28,7 @@ impl Switch {
             self.counters.answered += u64::from(c.cdr.direction == Direction::Inbound);
         }
         self.meet(call, leg);
+        self.heed_phone(leg);
         self.start_recording(now, call);
         self.tell_not_recorded(call);
         self.journal_progress(call);

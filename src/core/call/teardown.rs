@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::base::{CallId, Cause, LegId, Now, PortId};
+use crate::core::call::cutoff::is_loss;
 use crate::core::call::{CallState, Leg, Role, Signal, client_gone_cause};
 use crate::core::journal::Change;
 use crate::core::media::{MediaCommand, PortStats, ToneKind};
@@ -101,6 +102,9 @@ impl Switch {
         match (role, state) {
             (_, CallState::Ending) => {}
             (Role::Client, state) => self.end_call(now, call, client_gone_cause(state, cause)),
+            (Role::Agent { agent, .. }, CallState::Talking(party)) if party == leg && is_loss(cause) => {
+                self.agent_lost(now, call, agent, cause);
+            }
             (_, CallState::Talking(party)) if party == leg => self.end_call(now, call, cause),
             (Role::Agent { .. }, CallState::Referring { from, .. }) if from == leg => self.agent_finished(now, call),
             // The agent does not wait for the client who is called back.

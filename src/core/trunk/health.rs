@@ -148,6 +148,7 @@ impl Switch {
         if waiting && !peer.answered && !std::mem::replace(&mut peer.down, true) {
             self.alarms.set(now, PEER_DOWN, peer_name(&health.entry, index), true);
             self.look_at_door(now, trunk);
+            self.heed_agents(|leg| leg.trunk == Some((trunk, index)));
         }
         self.arm(next, Timer::Probe(trunk, index));
         let destination = self.directory.trunk(trunk).map(|t| t.destination(&entry)).filter(|_| !waiting);
@@ -178,6 +179,7 @@ impl Switch {
             return;
         }
         let lives = status.is_some_and(|status| status != 503);
+        let mut died = Vec::new();
         for health in self.trunks.values_mut() {
             for (index, peer) in health.peers.iter_mut().enumerate() {
                 let Some(place) = peer.probes.iter().position(|(id, _)| *id == probe) else { continue };
@@ -187,8 +189,8 @@ impl Switch {
                 if lives {
                     peer.down = false;
                     peer.answered = true;
-                } else if peer.probes.is_empty() && !peer.answered {
-                    peer.down = true;
+                } else if peer.probes.is_empty() && !peer.answered && !std::mem::replace(&mut peer.down, true) {
+                    died.push((health.entry.id, index));
                 }
                 if peer.probes.is_empty() {
                     peer.answered = false;
@@ -197,6 +199,9 @@ impl Switch {
             }
         }
         self.look_at_doors(now);
+        for peer in died {
+            self.heed_agents(|leg| leg.trunk == Some(peer));
+        }
     }
 
     /// A peer for people: whether it lives, and each of its servers where DNS was asked for them.

@@ -25,6 +25,8 @@ struct Pulse {
     /// When to ask next, or to stop waiting for an answer.
     due: Instant,
     asked: Option<ProbeId>,
+    /// When it answered last, or was first known.
+    answered: Instant,
     unanswered: u8,
     down: bool,
 }
@@ -107,14 +109,14 @@ impl Pulses {
     fn lives(&mut self, now: Instant, agent: AgentId, rings: bool) -> bool {
         let Some(pulse) = self.of.get_mut(&agent) else { return false };
         pulse.asked = None;
+        pulse.answered = now;
         let every = if rings { pulse.every.min(ANSWER_MAX) } else { pulse.every };
         self.put_off(agent, now + every);
         self.set_down(agent, false)
     }
 
-    /// The phone rings: it is asked soon.
-    fn hasten(&mut self, now: Instant, agent: AgentId) {
-        let soon = now + ANSWER_MAX;
+    /// It is asked soon: it rings, or is not heard.
+    fn hasten(&mut self, agent: AgentId, soon: Instant) {
         if self.of.get(&agent).is_some_and(|pulse| pulse.asked.is_none() && pulse.due > soon) {
             self.put_off(agent, soon);
         }
@@ -145,7 +147,8 @@ impl Switch {
             // Spread, so that many phones are not asked in one instant.
             let spread = Duration::from_millis(self.random() % (every.as_millis() as u64 + 1));
             let due = now.mono + spread;
-            self.pulses.add(agent, Pulse { site, every, due, asked: None, unanswered: 0, down: false });
+            self.pulses
+                .add(agent, Pulse { site, every, due, asked: None, answered: now.mono, unanswered: 0, down: false });
             self.arm_pulses();
             self.look_at_site(now, site);
         }
@@ -226,8 +229,16 @@ impl Switch {
 
     /// An agent's phone is rung: that it dies is noticed before nobody answers.
     pub(crate) fn phone_rings(&mut self, now: Now, agent: AgentId) {
-        self.pulses.hasten(now.mono, agent);
+        self.pulses.hasten(agent, now.mono + ANSWER_MAX);
         self.arm_pulses();
+    }
+
+    /// An agent who talks is not heard: whether the phone lives is asked at once, unless it has just said so.
+    pub(crate) fn phone_doubted(&mut self, now: Now, agent: AgentId) {
+        if let Some(answered) = self.pulses.of.get(&agent).map(|pulse| pulse.answered) {
+            self.pulses.hasten(agent, now.mono.max(answered + ANSWER_MAX));
+            self.arm_pulses();
+        }
     }
 
     /// A phone said nothing at all to a call: it is unreachable, and another way is tried. Without one the queue takes the offer back.
@@ -251,6 +262,9 @@ impl Switch {
         self.reachability(now, agent);
         if let Some(site) = self.pulses.of.get(&agent).map(|pulse| pulse.site) {
             self.look_at_site(now, site);
+        }
+        if self.pulses.is_down(agent) {
+            self.heed_agents(|leg| leg.trunk.is_none() && leg.phone == Some(agent));
         }
     }
 
