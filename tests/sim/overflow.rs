@@ -112,6 +112,23 @@ fn a_trunk_that_is_busied_out_takes_nothing_over() {
 }
 
 #[test]
+fn nobody_is_sent_to_a_peer_that_is_down() {
+    for to in ["trunk:pbx", "node:ivr/800"] {
+        let mut desk = desk(to, |p| {
+            p.node.name = "front".into();
+            let pbx = p.trunk.last_mut().expect("pbx");
+            (pbx.node, pbx.peer[0].options_s) = (Some("ivr".into()), 5);
+        });
+        assert_eq!(call(&mut desk, "701").1, None);
+        assert_eq!(call(&mut desk, "701").1, Some((302, Cause::NoCircuit)), "{to}: it is up");
+        desk.dead.insert(Party::Backup);
+        desk.seconds(20);
+        assert_eq!(call(&mut desk, "701").1, Some((503, Cause::NoCircuit)), "{to}");
+        assert_eq!(record(&desk, NOT_OVERFLOWED), Some("there is no way"));
+    }
+}
+
+#[test]
 fn another_number_of_the_tenant_takes_calls_over_but_not_its_own() {
     let mut desk = desk("702", |_| {});
     assert_eq!(call(&mut desk, "701").1, None);

@@ -38,11 +38,6 @@ impl Switch {
         !group.out_of_service && self.room(trunk, group).is_none_or(|room| room > 0)
     }
 
-    /// Whether the operator has busied it out.
-    pub(super) fn is_out_of_service(&self, trunk: TrunkId) -> bool {
-        self.group(trunk).out_of_service
-    }
-
     /// The number as it goes out by the trunk.
     pub(crate) fn sent<'n>(&self, trunk: TrunkId, dialled: &'n str) -> &'n str {
         let strip = self.directory.trunk(trunk).map_or(0, |entry| entry.strip);

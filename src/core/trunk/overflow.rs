@@ -7,8 +7,7 @@
 use crate::base::{CallId, Cause, DialString, Now, TrunkId};
 use crate::core::call::{RouteStep, Signal};
 use crate::core::switch::Switch;
-use crate::core::tenant::directory::{OverflowEntry, TrunkKind};
-use crate::core::trunk::nodes::NodeNumber;
+use crate::core::tenant::directory::{OverflowEntry, TrunkEntry, TrunkKind};
 use crate::proto::sip::{SessionId, deflected};
 
 /// What tells in a call's record that it went elsewhere as it was not admitted, and where.
@@ -100,21 +99,24 @@ impl Switch {
             OverflowEntry::Number(number, _) => (number.clone(), Vec::new()),
             OverflowEntry::Node(node, at) => {
                 let number = number(at);
-                let route = self.routes_to_node(now, NodeNumber { node, number: &number }, RING_S);
-                (format!("node:{node}/{number}"), route.into())
+                let trunks = self.directory.trunks_to_node(node).to_vec();
+                let route = trunks.into_iter().flat_map(|trunk| self.ways_over(now, trunk, &number)).collect();
+                (format!("node:{node}/{number}"), route)
             }
             OverflowEntry::Trunk(trunk, at) => {
                 let number = number(at);
-                let entry = self.directory.trunk(*trunk).filter(|entry| !self.is_silent(entry));
-                let Some((name, kind)) = entry.map(|entry| (entry.name.clone(), entry.kind)) else {
-                    return (String::new(), Vec::new());
-                };
-                // What goes to a peer without us is no call of ours.
-                let takes = self.takes_another(*trunk) || (kind == TrunkKind::Sip && !self.is_out_of_service(*trunk));
-                let route = if takes { self.trunk_steps(now, *trunk, &number, RING_S) } else { Vec::new() };
-                (format!("trunk:{name}/{number}"), route)
+                let name = self.directory.trunk(*trunk).map_or("", |entry| &entry.name);
+                (format!("trunk:{name}/{number}"), self.ways_over(now, *trunk, &number))
             }
         }
+    }
+
+    /// The ways over a trunk that is in service. One by SIP may be full of our calls: what goes to its peer without us is none.
+    fn ways_over(&mut self, now: Now, trunk: TrunkId, number: &str) -> Vec<RouteStep> {
+        let serves = |entry: &&TrunkEntry| !entry.group.out_of_service && !self.is_silent(entry);
+        let Some(kind) = self.directory.trunk(trunk).filter(serves).map(|entry| entry.kind) else { return Vec::new() };
+        let takes = kind == TrunkKind::Sip || self.takes_another(trunk);
+        if takes { self.trunk_steps(now, trunk, number, RING_S) } else { Vec::new() }
     }
 
     /// The caller's side is told where to call instead.
