@@ -271,6 +271,9 @@ impl Engine {
             let in_target = wait <= queue.target(item.entry.medium);
             if let Some(line) = queue.lines.of_mut(item.entry.medium) {
                 line.leave(item.place, id);
+                if let (Exit::Answered, Some(pace)) = (exit, queue.paces.get_mut(item.entry.medium.index())) {
+                    pace.taken(now.mono, line.len() > 0);
+                }
             }
             queue.tally.count(exit, in_target);
             self.tally.count(exit, in_target);

@@ -9,7 +9,7 @@ use crate::core::contact::Want;
 use super::class::ClassId;
 use super::gate::GateId;
 use super::line::{Lines, Place};
-use super::predict::Forecast;
+use super::predict::{Forecast, Pace};
 use super::profile::{Entry, QueueProfile};
 use super::view::QueueState;
 
@@ -134,6 +134,8 @@ pub(super) struct Queue {
     pub(super) tally: Tally,
     /// What was measured.
     pub(super) forecast: Forecast,
+    /// How fast the lines of media that can wait move on, by medium.
+    pub(super) paces: [Pace; Medium::ALL.len()],
     /// Share of its items taken in time, of late.
     pub(super) in_time: f64,
 }
@@ -153,6 +155,7 @@ impl Queue {
             lines: Lines::default(),
             tally: Tally::default(),
             forecast: Forecast::default(),
+            paces: Default::default(),
             in_time,
         };
         queue.tame();

@@ -37,6 +37,10 @@ const BIAS_MEMORY: f64 = 500.0;
 /// So many seconds that were foretold as they came to be.
 const BIAS_PRIOR: f64 = 20.0 * 30.0 * 30.0;
 
+/// Steps of a line that weigh in its pace, and the longest that counts: nights are no pace.
+const PACE_MEMORY: f64 = 50.0;
+const STEP_S_MAX: f64 = 3_600.0;
+
 /// By how much waits are longer than foretold: what the agents do that the queue knows nothing of. The factor is the one with
 /// the least squared error.
 #[derive(Clone, Copy, Debug)]
@@ -151,6 +155,32 @@ impl Forecast {
     }
 }
 
+/// How fast a line of a medium that can wait moves on: what agents do beside, and how often they put it aside, is in it.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Pace {
+    /// When the last item was taken, if others waited still.
+    last: Option<Instant>,
+    steps: f64,
+    step_s: f64,
+}
+
+impl Pace {
+    /// An item was taken, and others wait still or not.
+    pub(super) fn taken(&mut self, now: Instant, others_wait: bool) {
+        if let Some(last) = self.last {
+            let step_s = now.since(last).as_secs_f64().min(STEP_S_MAX);
+            self.steps = (self.steps + 1.0).min(PACE_MEMORY);
+            self.step_s += (step_s - self.step_s) / self.steps;
+        }
+        self.last = others_wait.then_some(now);
+    }
+
+    /// Expected wait with so many items before; none until one was seen to move up.
+    fn expected_wait(&self, ahead: f64) -> Option<Duration> {
+        (self.steps >= 1.0).then(|| Duration::from_secs_f64(((ahead + 1.0) * self.step_s).min(FORETOLD_S_MAX)))
+    }
+}
+
 /// How well waits were foretold.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Accuracy {
@@ -179,16 +209,19 @@ impl Accuracy {
 }
 
 impl Engine {
-    /// Expected time from now until an agent answers, at most a day; none until the queue measured one service, or
-    /// while nobody who fits works, or when the item does not wait here.
+    /// Expected time from now until an agent answers, at most a day; none until the queue measured one service (of a medium
+    /// that can wait: until an item moved up), or while nobody who fits works, or when the item does not wait here.
     pub fn expected_wait(&self, item: WorkItemId) -> Option<Duration> {
         let entry = self.items.get(&item)?;
         let queue = self.queues.get(&entry.entry.queue)?;
         let burden = self.burdens.get(queue.burden).filter(|burden| burden.staff > 0)?;
-        // Until it is worked out what else the agents do, they do nothing else.
-        let (staff, occupied_s) = (f64::from(burden.staff), burden.occupied_s.or(queue.forecast.service_s())?);
         let medium = entry.entry.medium;
         let own = queue.lines.of(medium)?.ahead(entry.place, item) as f64;
+        if !medium.is_live() {
+            return queue.paces.get(medium.index())?.expected_wait(own);
+        }
+        // Until it is worked out what else the agents do, they do nothing else.
+        let (staff, occupied_s) = (f64::from(burden.staff), burden.occupied_s.or(queue.forecast.service_s())?);
         let alone = queue.forecast.expected_wait(own, staff, occupied_s);
         let turn = Turn {
             now: self.seen,
@@ -290,6 +323,21 @@ mod tests {
         assert_eq!(seconds(&forecast, 3.0, 4.0), 120.0);
         assert_eq!(seconds(&forecast, 2.5, 4.0), 105.0, "half of one who may be before");
         assert_eq!(seconds(&forecast, 99.0, 4.0).round(), 3_000.0);
+    }
+
+    #[test]
+    fn the_pace_of_a_line_is_that_of_its_steps_while_others_wait() {
+        let mut pace = Pace::default();
+        let at = |s: u64| Instant::from_micros(s * 1_000_000);
+        pace.taken(at(0), true);
+        assert_eq!(pace.expected_wait(0.0), None);
+        (1..=10).for_each(|n| pace.taken(at(300 * n), true));
+        pace.taken(at(3_300), false);
+        assert_eq!(pace.expected_wait(2.0), Some(Duration::from_secs(900)));
+        pace.taken(at(9_000), true);
+        assert_eq!(pace.expected_wait(2.0), Some(Duration::from_secs(900)), "nobody waited before it");
+        pace.taken(at(90_000), true);
+        assert_eq!(pace.expected_wait(0.0), Some(Duration::from_secs(575)), "a night is an hour at most");
     }
 
     #[test]

@@ -70,3 +70,20 @@ fn a_caller_is_told_its_place_among_callers_and_emails_do_not_lengthen_its_wait(
     b.add(60, Entry::new(QueueId(1), Medium::Voicemail));
     assert_eq!(b.engine.expected_wait(WorkItemId(50)).map(|wait| wait.as_secs()), wait.map(|wait| 2 * wait));
 }
+
+#[test]
+fn emails_are_foretold_by_how_their_line_moves_on() {
+    let mut b = Bench::new(vec![agent(1, &[])], vec![queue(1, &[])]);
+    (1..=6).for_each(|item| b.add(item, of(Medium::Email)));
+    b.outputs();
+    assert_eq!(b.engine.expected_wait(WorkItemId(6)), None, "nobody moved up yet");
+    for item in 1..=3 {
+        b.engine.accepted(b.now, OfferId(item));
+        b.pass(200);
+        b.engine.finished(b.now, WorkItemId(item));
+        b.outputs();
+    }
+    // The fourth rings; the fifth and the sixth are behind it.
+    assert_eq!(b.engine.expected_wait(WorkItemId(6)), Some(s(600)));
+    assert_eq!(b.engine.counters().foretold, 0, "which is no figure of how well live waits are foretold");
+}
