@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Appliance, Place, have};
+use crate::harness::{Appliance, Capture, Place, have};
 
 const LONG: Duration = Duration::from_secs(120);
 /// How long a call lasts, in milliseconds, and how many the tenant that floods makes, a second; the other makes one.
@@ -76,4 +76,33 @@ fn a_flood_of_one_tenant_leaves_the_other_unharmed() {
     let flood = views.as_array().and_then(|all| all.iter().find(|of| of["tenant"] == "flood")).expect("its contract");
     assert_eq!((&flood["permitted"], &flood["trunk_circuits"]), (&4.into(), &14.into()));
     assert!(flood["refused"].as_u64() > Some(100), "{flood}");
+}
+
+#[test]
+fn who_is_refused_is_sent_to_another_trunk_once() {
+    if !have(&["sipp"]) {
+        return;
+    }
+    let place = Place::new("moved");
+    let text = "\n[admission]\nmode = 'literal'\n[[trunk]]\nname = 'shared'\nkind = 'sip'\ncalls_max = 4\n[[trunk.peer]]\n\
+                address = 'NET.2'\n[[trunk]]\nname = 'backup'\nkind = 'sip'\n[[trunk.peer]]\naddress = 'NET.3'\nport = 5070\n\
+                [[tenant]]\nname = 'calm'\ncontract = { trunks = ['shared'], ratio = 1, refused = 'overflow', \
+                refused_to = 'trunk:backup' }\n[[flow]]\ntenant = 'calm'\nname = 'main'\ntext = \"\"\"\n[flow]\nstart = 'a'\n\
+                [step.a]\ndo = 'hangup'\n\"\"\"\n[[number]]\nnumber = '200'\ntenant = 'calm'\nflow = 'main'\n";
+    let mut capture = Capture::start(&place);
+    let appliance = Appliance::start(&place, text);
+    place.sipp(2, "moved", &["-s", "200", "-m", "1"]).succeeds(LONG);
+    let records = appliance.cdrs();
+    appliance.stop();
+    if let Some(capture) = &mut capture {
+        capture.finish(&["sip.Status-Code == 302", "sip.Status-Code == 503"]);
+    }
+    let says = |what: &str| {
+        let events = records.iter().flat_map(|cdr| cdr["events"].as_array().into_iter().flatten());
+        events.filter(|event| event["what"] == what).map(|event| event["detail"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (says("overflowed"), says("not-overflowed")),
+        (vec![Value::from("sent to trunk:backup/200")], vec![Value::from("it overflowed before")],)
+    );
 }
