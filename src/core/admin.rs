@@ -432,6 +432,7 @@ impl Switch {
                     reason: state.reason.to_owned(),
                     since: state.since,
                     answered: state.answered,
+                    answered_for_others: state.answered_for_others,
                     reachable: self.is_reached(state.id),
                     cut: state.cut,
                     site: site.map_or(String::new(), |site| site.name.clone()),

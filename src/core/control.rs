@@ -574,8 +574,11 @@ pub struct AgentView {
     pub reason: String,
     /// In this state since.
     pub since: Timestamp,
-    /// Calls answered since start.
+    /// Items answered since start.
     pub answered: u64,
+    /// Of these, the ones of other tenants that it serves; of them its own tenant's users see none.
+    #[serde(default)]
+    pub answered_for_others: u64,
     /// Whether some way to the agent is sound: a phone with a fixed contact or a live registration that is not known to be silent, or
     /// a trunk.
     pub reachable: bool,

@@ -80,6 +80,31 @@ tenant = "blue"
 account = "blueboss"
 "#;
 
+/// An agent of acme's who serves blue as well, at least where there is one, and what she does for acme. What she is needed for
+/// at blue's counts for nothing in acme's scores.
+const CAT: &str = r#"
+[[skill]]
+tenant = "acme"
+name = "cats"
+[[queue]]
+tenant = "acme"
+name = "cats"
+skills = { cats = 0.3 }
+importance = 3
+[[user]]
+name = "u-cat"
+role = "agent"
+tenant = "acme"
+agent = "cat"
+account = "cat"
+[[agent]]
+tenant = "acme"
+name = "cat"
+contact = "sip:cat@127.0.0.3:5080"
+slots = { voice = 0 }
+skills = { cats = 0.9 }
+"#;
+
 /// What blue does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Blue {
@@ -90,7 +115,7 @@ enum Blue {
 }
 
 /// Accounts of acme's users.
-const ACCOUNTS: [&str; 5] = ["boss", "lead", "ana", "ben", "checker"];
+const ACCOUNTS: [&str; 6] = ["boss", "lead", "ana", "ben", "cat", "checker"];
 
 fn users(p: &mut Provision) {
     let user = |name: &str, role, agent: Option<&str>| User {
@@ -112,9 +137,12 @@ fn users(p: &mut Provision) {
 }
 
 fn desk(seed: u64, blue: Blue) -> Desk {
-    let acme = PROVISION.replace("name = \"acme\"\n[[skill]]", &format!("name = \"acme\"\n{CONTRACT}\n[[skill]]"));
-    let more = if blue == Blue::Absent { String::new() } else { BLUE.replace("CONTRACT", CONTRACT) };
-    let mut p = provision(&format!("{acme}{more}"));
+    let own = format!("name = \"acme\"\nrouting.weights.flex = 0\n{CONTRACT}\n[[skill]]");
+    let acme = PROVISION.replace("name = \"acme\"\n[[skill]]", &own);
+    let serves = "serves = [{ tenant = \"blue\", skills = { sales = 0.6 } }]\n";
+    let more =
+        if blue == Blue::Absent { String::new() } else { format!("{serves}{}", BLUE.replace("CONTRACT", CONTRACT)) };
+    let mut p = provision(&format!("{acme}{CAT}{more}"));
     p.trunk.iter_mut().filter(|trunk| trunk.name == "carrier").for_each(|trunk| trunk.calls_max = 40);
     p.tenant[0].quota = Quota { agents: Some(5), works: Some(50), ..Quota::default() };
     users(&mut p);
@@ -162,6 +190,7 @@ fn queries(ids: &BTreeSet<u64>) -> Vec<Query> {
         all.push(Query::TenantStatus { tenant: tenant.into() });
         all.push(Query::WhatIf { item: item(tenant, "sales", "x@example.org") });
         all.push(Query::WhatIf { item: item(tenant, "support", "x@example.org") });
+        all.push(Query::WhatIf { item: item(tenant, "cats", "x@example.org") });
     }
     for tenant in [None, Some("acme"), Some("blue"), Some("nowhere")] {
         for (queue, state, agent) in [
@@ -191,7 +220,8 @@ fn orders(theirs: &BTreeSet<u64>) -> Vec<Command> {
         Command::Stop,
         Command::ReadCertificates,
     ];
-    for (tenant, agent) in [("blue", "bruno"), ("blue", "ana"), ("nowhere", "ana"), ("acme", "bruno")] {
+    for (tenant, agent) in [("blue", "bruno"), ("blue", "ana"), ("blue", "cat"), ("nowhere", "ana"), ("acme", "bruno")]
+    {
         let (tenant, agent) = (tenant.to_owned(), agent.to_owned());
         all.push(Command::SignIn { tenant: tenant.clone(), agent: agent.clone() });
         let (site, extension, phone) = (None, None, Some("85551111".to_owned().into()));
@@ -266,7 +296,7 @@ fn acme_acts(desk: &mut Desk, dice: &mut Dice, said: &mut Vec<String>) {
         said.push(format!("{command:?} {}", json(&ask(desk, account, Request::Command(command.clone())))));
     };
     let (tenant, ben) = ("acme".to_owned(), "ben".to_owned());
-    match dice.next() % 6 {
+    match dice.next() % 8 {
         0 => dial(desk, "5550001", "100"),
         1 => order(desk, "boss", Command::WorkAdd { item: item("acme", "sales", "kim@example.org") }),
         2 => order(desk, "ben", Command::SignIn { tenant, agent: ben }),
@@ -277,6 +307,18 @@ fn acme_acts(desk: &mut Desk, dice: &mut Dice, said: &mut Vec<String>) {
                     desk.accept(Party::Phones, session);
                 }
             }
+        }
+        // She takes one of acme's, whatever waits of blue's beside it, and has gone before she could take one of those.
+        5 | 6 => {
+            let cat = "cat".to_owned();
+            for client in ["kim@example.org", "kai@example.org"] {
+                order(desk, "boss", Command::WorkAdd { item: item("acme", "cats", client) });
+            }
+            order(desk, "lead", Command::SignIn { tenant: tenant.clone(), agent: cat.clone() });
+            let work = in_hand(desk, "cat", "acme/cat");
+            order(desk, "cat", Command::WorkAccept { tenant: tenant.clone(), agent: cat.clone(), work });
+            order(desk, "lead", Command::Pause { tenant, agent: cat, reason: "tea".into() });
+            order(desk, "cat", Command::WorkComplete { work, disposition: None, note: None });
         }
         _ => {
             let all = Query::Works { tenant: None, queue: None, state: None, after: None, agent: None };
@@ -290,6 +332,14 @@ fn acme_acts(desk: &mut Desk, dice: &mut Dice, said: &mut Vec<String>) {
         }
     }
     desk.seconds(1);
+}
+
+/// The one item that an agent is offered or has, as an account sees it.
+fn in_hand(desk: &mut Desk, account: &str, agent: &str) -> WorkItemId {
+    let of = Query::Works { tenant: None, queue: None, state: None, after: None, agent: Some(agent.into()) };
+    let Reply::Works { works, .. } = ask(desk, account, Request::Query(of)) else { panic!("works") };
+    let [work] = &works[..] else { panic!("{agent}: {works:?}") };
+    work.id
 }
 
 /// Questions about what is on record: of all, of each tenant, of each id, and of what is nowhere.
@@ -410,10 +460,10 @@ fn what_users_of_a_tenant_hear_does_not_depend_on_another() {
         seen += foreign.last().map_or(0, BTreeSet::len);
         for other in [Blue::Absent, Blue::Idle] {
             let quiet = live(seed, other, &mut foreign.clone());
-            assert_eq!(busy.len(), quiet.len());
             for (busy, quiet) in busy.iter().zip(&quiet) {
                 assert_eq!(busy, quiet, "seed {seed}, {other:?}");
             }
+            assert_eq!(busy.len(), quiet.len());
         }
         // What is told of acme is told of acme: nothing of blue's is in an answer, but what the asker said of it.
         for line in &busy {
@@ -521,4 +571,93 @@ fn what_a_user_tells_of_an_item_comes_from_the_user() {
         let Reply::Work(record) = desk.query(Query::Work { work }) else { panic!("the item") };
         assert_eq!(record.discoveries.last().map(|last| last.origin), Some(origin), "{account}");
     }
+}
+
+fn add(desk: &mut Desk, tenant: &str, queue: &str) -> WorkItemId {
+    let Reply::Added { work, .. } = desk.command(Command::WorkAdd { item: item(tenant, queue, "kim@example.org") })
+    else {
+        panic!("{tenant}/{queue} takes it")
+    };
+    work
+}
+
+fn record_of(desk: &mut Desk, account: &str, work: WorkItemId) -> Work {
+    match ask(desk, account, Request::Query(Query::Work { work })) {
+        Reply::Work(work) => *work,
+        other => panic!("{account}: {other:?}"),
+    }
+}
+
+fn trail(desk: &mut Desk, account: &str) -> Vec<(String, String)> {
+    match read(desk, account, Records::Audit { tenant: None, until: None }) {
+        Reply::Audit { entries, .. } => entries.into_iter().map(|entry| (entry.user, entry.did)).collect(),
+        other => panic!("{account}: {other:?}"),
+    }
+}
+
+/// An agent of acme's takes an item of blue's, while others of blue's and of acme's wait for her as well.
+#[test]
+fn what_an_agent_does_for_another_tenant_is_that_tenants() {
+    let mut desk = desk(3, Blue::Idle);
+    let mut p = desk.disk.provision.clone();
+    let skills = p.agent.iter_mut().flat_map(|agent| &mut agent.serves).flat_map(|of| of.skills.values_mut());
+    skills.for_each(|level| *level = 1.0);
+    assert_eq!(desk.command(Command::Provision { provision: Box::new(p) }), Reply::Done);
+    let (acme, cat) = ("acme".to_owned(), "cat".to_owned());
+    for agent in ["bruno", "ana"] {
+        desk.command(Command::Pause { tenant: "blue".into(), agent: agent.into(), reason: "tea".into() });
+    }
+    let theirs = add(&mut desk, "blue", "support");
+    desk.seconds(10);
+    let beside = add(&mut desk, "blue", "sales");
+    desk.seconds(600);
+    let own = [add(&mut desk, "acme", "cats"), add(&mut desk, "acme", "cats")];
+    desk.command(Command::SignIn { tenant: acme.clone(), agent: cat.clone() });
+    assert_eq!(in_hand(&mut desk, "cat", "acme/cat"), theirs, "of all the one that has waited longest");
+
+    // What it was compared with is of its tenant alone.
+    let reason =
+        record_of(&mut desk, "blueboss", theirs).events.pop().and_then(|event| event.reason).expect("a reason");
+    assert_eq!(reason.compared, 2, "{reason:?}");
+    assert_eq!(reason.others.iter().map(|rival| rival.work).collect::<Vec<_>>(), [beside], "{own:?}");
+    // She herself hears what she is to do, and nothing of who else might have.
+    let seen = record_of(&mut desk, "cat", theirs);
+    assert_eq!(seen.agent.as_deref(), Some("acme/cat"));
+    assert!(seen.events.iter().all(|event| event.reason.is_none()), "{seen:?}");
+
+    let accept = Command::WorkAccept { tenant: acme.clone(), agent: cat.clone(), work: theirs };
+    assert_eq!(ask(&mut desk, "cat", Request::Command(accept)), Reply::Done);
+    assert_eq!(record_of(&mut desk, "blueboss", theirs).events.pop().map(|e| e.detail), Some("acme/cat".into()));
+    let complete = Command::WorkComplete { work: theirs, disposition: None, note: None };
+    assert_eq!(ask(&mut desk, "cat", Request::Command(complete)), Reply::Done);
+
+    // The trail is of the tenant whose item it is.
+    assert_eq!(trail(&mut desk, "boss"), []);
+    let done = [format!("work complete {theirs}"), format!("work accept {theirs} for acme/cat")];
+    assert_eq!(trail(&mut desk, "blueboss"), done.map(|did| ("u-cat".to_owned(), did)));
+
+    // And her own tenant is told of its own items only.
+    let answered = |desk: &mut Desk, account: &str| {
+        let Reply::Agents { agents } = ask(desk, account, Request::Query(Query::Agents)) else { panic!("agents") };
+        let agent = agents.into_iter().find(|agent| agent.name == "cat").expect("her");
+        (agent.answered, agent.answered_for_others)
+    };
+    assert_eq!((answered(&mut desk, "boss"), answered(&mut desk, "root")), ((0, 0), (1, 1)));
+}
+
+/// Whoever was asked before is no matter of an agent of another tenant.
+#[test]
+fn an_agent_hears_nothing_of_the_agents_of_a_tenant_that_it_serves() {
+    let mut desk = desk(3, Blue::Idle);
+    desk.command(Command::Pause { tenant: "blue".into(), agent: "ana".into(), reason: "tea".into() });
+    let work = add(&mut desk, "blue", "support");
+    assert_eq!(in_hand(&mut desk, "blueboss", "blue/bruno"), work);
+    desk.command(Command::SignIn { tenant: "acme".into(), agent: "cat".into() });
+    let decline = Command::WorkDecline { tenant: "blue".into(), agent: "bruno".into(), work };
+    assert_eq!(desk.command(decline), Reply::Done);
+    assert_eq!(in_hand(&mut desk, "cat", "acme/cat"), work);
+    let whole = json(&ask(&mut desk, "blueboss", Request::Query(Query::Work { work })));
+    assert!(whole.contains("bruno") && whole.contains("compared"), "{whole}");
+    let told = json(&ask(&mut desk, "cat", Request::Query(Query::Work { work })));
+    assert!(!told.contains("bruno") && !told.contains("compared"), "{told}");
 }

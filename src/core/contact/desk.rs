@@ -328,7 +328,9 @@ impl Switch {
         self.change_work(id, |work| {
             work.state = WorkState::Handled;
             work.accepted_at.get_or_insert(now.wall);
-            work.record(now.wall, "accepted", agent);
+            // As the item's tenant calls the agent.
+            let called = work.agent.clone().unwrap_or_default();
+            work.record(now.wall, "accepted", called);
         });
         Ok(())
     }

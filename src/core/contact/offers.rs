@@ -58,7 +58,6 @@ impl Switch {
             terms: reason.terms.rounded(),
             compared: reason.compared,
             others: others.collect(),
-            across: reason.across,
         })
     }
 

@@ -109,21 +109,12 @@ pub struct Match {
     pub waited_s: f64,
     /// The score.
     pub terms: Terms,
-    /// How many pairs were compared; agents alike and items alike count as one. 0 where that is not for one tenant to know.
+    /// How many pairs were compared; agents alike and items alike count as one. Only those with items
+    /// of the item's tenant are: an agent may serve others.
     pub compared: usize,
     /// The best of the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Rival>,
-    /// Items of several tenants were compared, or would have been: the agent serves them all.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub across: bool,
-}
-
-impl Match {
-    /// Without what the agent's other tenants had waiting.
-    pub fn own(self) -> Self {
-        if self.across { Self { compared: 0, others: vec![], ..self } } else { self }
-    }
 }
 
 /// Something that happened to a work item.
@@ -302,8 +293,7 @@ mod tests {
         let (trigger, terms) = (Trigger::Item, Terms::default());
         for n in 0..=MATCHES_MAX {
             let policy = Policy::Score;
-            let reason =
-                Match { trigger, policy, waited_s: n as f64, terms, compared: 1, others: vec![], across: false };
+            let reason = Match { trigger, policy, waited_s: n as f64, terms, compared: 1, others: vec![] };
             work.record_offer(Timestamp(0), "ana", Some(reason));
             work.record(Timestamp(0), "no-answer", "ana");
         }

@@ -106,6 +106,7 @@ pub(super) struct Agent {
     /// Every way to it is dead.
     cut: bool,
     answered: u64,
+    answered_for_others: u64,
 }
 
 impl Agent {
@@ -127,6 +128,7 @@ impl Agent {
             reachable: false,
             cut: false,
             answered: 0,
+            answered_for_others: 0,
         };
         agent.update(profile, class);
         agent
@@ -193,6 +195,7 @@ impl Agent {
             reason,
             since: self.since,
             answered: self.answered,
+            answered_for_others: self.answered_for_others,
             reachable: self.reachable,
             cut: self.cut,
             offer: self.offer,
@@ -247,10 +250,11 @@ impl Agent {
         self.offer = None;
     }
 
-    /// The offer was answered.
-    pub(super) fn accept(&mut self, hand: Hand, task: Task) {
+    /// The offer was answered, of an item of the tenant.
+    pub(super) fn accept(&mut self, hand: Hand, task: Task, tenant: Option<TenantId>) {
         self.take_back(hand);
         self.answered += 1;
+        self.answered_for_others += u64::from(tenant.is_some_and(|tenant| tenant != self.tenant));
         self.tasks.push(task);
     }
 

@@ -290,7 +290,8 @@ impl Engine {
         self.audit.ended(agent);
         self.audit.took(agent, id, medium);
         self.handled.insert(id, agent);
-        self.change(now, agent, None, |a| a.accept(offer.hand, task));
+        let tenant = self.queues.get(&queue).map(Queue::tenant);
+        self.change(now, agent, None, |a| a.accept(offer.hand, task, tenant));
         true
     }
 

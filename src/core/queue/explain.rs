@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AgentId, Now, WorkItemId};
+use crate::base::{AgentId, Now, TenantId, WorkItemId};
 use crate::core::contact::routing::{Policy, Routing};
 use crate::core::contact::{Level, Mode, Want};
 use crate::core::journal::AgentStatus;
@@ -49,20 +49,11 @@ pub struct Reason {
     pub waited: Duration,
     /// The score; what decided only where the policy goes by it.
     pub terms: Terms,
-    /// How many pairs were compared: agents alike and items alike count as one.
+    /// How many pairs were compared: agents alike and items alike count as one. Of an agent who serves several tenants only
+    /// those with items of the tenant whose item it is: what waits of others is not told.
     pub compared: usize,
-    /// The best of the others: another agent for the item, or another item for the agent.
+    /// The best of the others: another agent for the item, or another item of the same tenant for the agent.
     pub others: Vec<(AgentId, WorkItemId, Terms)>,
-    /// Items of several tenants were compared, or would have been: the agent serves them all.
-    pub across: bool,
-}
-
-/// What in a reason's line says how many items were compared, where that is not for one tenant to know.
-const ACROSS: &str = ", of all tenants served ";
-
-/// A reason's line without what the agent's other tenants had waiting.
-pub(crate) fn own_reason(told: &str) -> &str {
-    told.split_once(ACROSS).map_or(told, |(own, _)| own)
 }
 
 impl Reason {
@@ -70,8 +61,7 @@ impl Reason {
         let (of, waited, terms) = ((pair.agent, pair.item), pair.waited, pair.terms);
         let others = choice.best.iter().filter(|other| (other.agent, other.item) != of);
         let others = others.map(|pair| (pair.agent, pair.item, pair.terms)).collect();
-        let Choice { trigger, compared, across, .. } = choice;
-        Self { at, trigger, policy, waited, terms, compared, others, across }
+        Self { at, trigger: choice.trigger, policy, waited, terms, compared: choice.compared, others }
     }
 }
 
@@ -79,11 +69,10 @@ impl fmt::Display for Reason {
     /// One line: the score and its terms that are not zero, or the policy that does not go by it, and how many were compared.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.policy.goes_by_score() {
-            write!(f, "score {:.1} ({})", self.terms.total(), self.terms)?;
+            write!(f, "score {:.1} ({}), ", self.terms.total(), self.terms)?;
         } else {
-            write!(f, "{}", self.policy)?;
+            write!(f, "{}, ", self.policy)?;
         }
-        f.write_str(if self.across { ACROSS } else { ", " })?;
         match (self.trigger, self.compared) {
             (Trigger::Item, 1) => f.write_str("the only one free"),
             (Trigger::Item, n) => write!(f, "best of {n} that were free"),
@@ -99,18 +88,12 @@ pub(super) struct Choice {
     trigger: Trigger,
     best: Vec<Pair>,
     compared: usize,
-    across: bool,
 }
 
 impl Choice {
     /// Nothing compared yet.
     pub(super) fn new(trigger: Trigger) -> Self {
-        Self { trigger, best: Vec::with_capacity(OTHERS_MAX + 1), compared: 0, across: false }
-    }
-
-    /// Nothing compared yet, of what there is for agents of a kind.
-    pub(super) fn for_agent(kind: &Kind) -> Self {
-        Self { across: !kind.serves.is_empty(), ..Self::new(Trigger::Agent) }
+        Self { trigger, best: Vec::with_capacity(OTHERS_MAX + 1), compared: 0 }
     }
 
     /// Takes in a pair.
@@ -138,6 +121,33 @@ impl Choice {
     /// The best.
     pub(super) fn best(&self) -> Option<Pair> {
         self.best.first().copied()
+    }
+}
+
+/// The best pairs of an agent with items of each tenant that it serves. Each tenant's are chosen without a look at the others',
+/// so that what is told of the one that is taken says nothing of what waits elsewhere.
+#[derive(Debug)]
+pub(super) struct Choices(Vec<(TenantId, Choice)>);
+
+impl Choices {
+    /// Nothing compared yet.
+    pub(super) fn new(tenants: impl Iterator<Item = TenantId>) -> Self {
+        Self(tenants.map(|tenant| (tenant, Choice::new(Trigger::Agent))).collect())
+    }
+
+    /// The tenant's; whose item it is, is looked up for agents of several tenants alone.
+    pub(super) fn of(&mut self, tenant: impl FnOnce() -> Option<TenantId>) -> Option<&mut Choice> {
+        let at = match self.0.len() {
+            1 => 0,
+            _ => tenant().and_then(|tenant| self.0.iter().position(|(of, _)| *of == tenant))?,
+        };
+        self.0.get_mut(at).map(|(_, choice)| choice)
+    }
+
+    /// The best of all, and what it was compared with.
+    pub(super) fn best(self) -> Option<(Pair, Choice)> {
+        let each = self.0.into_iter().filter_map(|(_, choice)| Some((choice.best()?, choice)));
+        each.max_by(|(a, _), (b, _)| a.cmp(b))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::core::contact::{Mode, Want};
 
 use super::class::{Class, ClassId};
 use super::engine::Engine;
-use super::explain::{Choice, Reason, Trigger};
+use super::explain::{Choice, Choices, Reason, Trigger};
 use super::gate::{Front, Gate};
 use super::item::Stage;
 use super::line::Place;
@@ -328,11 +328,13 @@ impl Engine {
         let class = self.fits.class(agent.class)?;
         let routing = self.fits.routing(class.kind.tenant);
         let seat = Seat { agent: id, id: agent.class, class, posture, idle_since };
-        let mut choice = Choice::for_agent(&class.kind);
+        let mut choices = Choices::new(class.kind.tenants());
         let (idle, fit) = (idle_points(now.mono, &routing, idle_since), routing.weights.fit);
         // What agents of a class prefer in items is weighed in the score alone.
         let by_score = routing.policy.goes_by_score() && class.kind.minds.is_empty();
         for (gate, front) in self.fits.gates_for(agent.class) {
+            let tenant = || self.fits.gate(gate).map(|gate| gate.ask.needs.tenant);
+            let Some(choice) = choices.of(tenant) else { continue };
             // What cannot be among the best is not looked at more closely.
             let floor = choice.floor().unwrap_or(f64::NEG_INFINITY);
             if !posture.takes(front.medium, class.kind.slots) {
@@ -366,7 +368,7 @@ impl Engine {
                 },
             );
         }
-        let best = choice.best()?;
+        let (best, choice) = choices.best()?;
         Some((best, choice.reason(now, routing.policy, best)))
     }
 

@@ -68,7 +68,6 @@ mod view;
 mod walk;
 
 pub use engine::{Engine, Output};
-pub(crate) use explain::own_reason;
 pub use explain::{Appraisal, BETTER_MAX, Basis, Candidate, Hold, Reason, Trigger, Verdict};
 pub use offer::OfferEnd;
 pub use profile::{AgentProfile, EnqueueError, Entry, QueueProfile, Refusal, TenantProfile};

@@ -22,6 +22,8 @@ pub struct AgentState<'a> {
     pub since: Timestamp,
     /// Offers answered since start.
     pub answered: u64,
+    /// Of these, the ones of other tenants that it serves.
+    pub answered_for_others: u64,
     /// Whether offers can reach the agent's phone.
     pub reachable: bool,
     /// Whether every way to the agent is dead, so that no work of any medium is offered.

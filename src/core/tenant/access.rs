@@ -8,8 +8,6 @@ use std::fmt;
 use crate::base::{CallId, WorkItemId};
 use crate::core::contact::{Origin, Work};
 use crate::core::control::{Command, ContractView, Query, Reply};
-use crate::core::journal::OFFERED;
-use crate::core::queue::own_reason;
 use crate::core::records::Records;
 use crate::core::tenant::provision::{Role, User};
 use crate::core::trunk::circuits::RESTARTED;
@@ -441,6 +439,9 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
         }
         Reply::Agents { mut agents } => {
             agents.retain(|agent| seen(&agent.tenant, Some(&agent.name)));
+            for agent in &mut agents {
+                agent.answered -= std::mem::take(&mut agent.answered_for_others).min(agent.answered);
+            }
             Reply::Agents { agents }
         }
         Reply::Queues { mut queues } => {
@@ -450,13 +451,13 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
         Reply::CallRecords { mut calls, more } => {
             calls.retain(|cdr| theirs(&cdr.tenant));
             for event in calls.iter_mut().flat_map(|cdr| &mut cdr.events) {
-                without_others_calls(&event.what, &mut event.detail);
+                without_trunk(&event.what, &mut event.detail);
             }
             Reply::CallRecords { calls, more }
         }
         Reply::WorkRecords { mut works, more } => {
             works.retain(|work| seen(&work.tenant, work.agent.as_deref()));
-            works.iter_mut().for_each(without_others_works);
+            works.iter_mut().for_each(|work| narrow_work(who, work));
             Reply::WorkRecords { works, more }
         }
         Reply::Audit { mut entries, more } => {
@@ -472,11 +473,11 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
             Reply::Works { works, more }
         }
         Reply::Work(mut work) if seen(&work.tenant, work.agent.as_deref()) => {
-            without_others_works(&mut work);
+            narrow_work(who, &mut work);
             Reply::Work(work)
         }
         Reply::Explained(mut said) if theirs(&said.work.tenant) => {
-            without_others_works(&mut said.work);
+            narrow_work(who, &mut said.work);
             Reply::Explained(said)
         }
         Reply::TenantStatus(status) if theirs(&status.tenant) => Reply::TenantStatus(status),
@@ -494,19 +495,40 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
     }
 }
 
-/// A record without what shows how others fared.
-fn without_others_works(work: &mut Work) {
+/// What of an item's history an agent is told where the item is of another tenant: nothing that names other agents.
+const TOLD_TO_SERVANTS: [&str; 10] = [
+    "added",
+    "agreed",
+    "due",
+    "escalated",
+    "discovered",
+    "reached",
+    "not-reached",
+    "completed",
+    "cancelled",
+    "interrupted",
+];
+
+/// A record without what other tenants' calls on its trunk show in; of another tenant, without that tenant's agents.
+fn narrow_work(who: &Principal, work: &mut Work) {
+    let foreign = !who.is_tenant(&work.tenant);
+    let oneself = who.oneself();
     for event in &mut work.events {
-        without_others_calls(&event.what, &mut event.detail);
-        event.reason = event.reason.take().map(|reason| Box::new(reason.own()));
+        without_trunk(&event.what, &mut event.detail);
+        if foreign {
+            event.reason = None;
+            let told = TOLD_TO_SERVANTS.contains(&event.what.as_str()) || Some(&event.detail) == oneself.as_ref();
+            if !told {
+                event.detail.clear();
+            }
+        }
     }
 }
 
-/// What happened, without what other tenants' calls and work items show in.
-fn without_others_calls(what: &str, detail: &mut String) {
+/// What happened, without what other tenants' calls on the trunk show in.
+fn without_trunk(what: &str, detail: &mut String) {
     match what {
         ADMITTED | NOT_ADMITTED => *detail = own_part(detail).to_owned(),
-        OFFERED => *detail = own_reason(detail).to_owned(),
         // The other call, and which of the circuits was the first that was idle.
         PREEMPTED | PREEMPTS | RESTARTED => detail.clear(),
         _ => {}
@@ -524,9 +546,10 @@ pub fn foreign_prompt<'n>(own: &str, prompt: &'n str, is_tenant: impl FnOnce(&st
     Some(folder).filter(|folder| *folder != own && is_tenant(folder))
 }
 
-/// The tenant that an order concerns; none where it is the appliance.
+/// The tenant that an order concerns; none where it is the appliance. Whose work item it is counts, not whose agent: an agent
+/// may serve other tenants.
 pub fn concerned(command: &Command, owners: &impl Owners) -> Option<String> {
-    subjects(command).first().and_then(|subject| match subject {
+    subjects(command).last().and_then(|subject| match subject {
         Subject::Appliance => None,
         Subject::Tenant(tenant) | Subject::Agent(tenant, _) => Some((*tenant).to_owned()),
         Subject::Work(work) => owners.of_work(*work).map(|(tenant, _)| tenant),

@@ -285,10 +285,15 @@ fn counts(status: AgentStatus) -> bool {
     matches!(status, AgentStatus::Ready | AgentStatus::Busy | AgentStatus::WrapUp)
 }
 
-/// What a decision says of the call and its own tenant, without the trunk, on which other tenants' calls show.
+/// What a decision says of the call and its own tenant: calls, permitted number and agents. Neither the clause, which tells
+/// whether the pool was short and others were likely to call, nor the trunk, on which their calls show.
 pub(crate) fn own_part(told: &str) -> &str {
-    told.split_once(ON_TRUNK).map_or(told, |(own, _)| own)
+    let own = told.split_once(CLAUSE_ENDS).and_then(|(_, rest)| rest.split_once(ON_TRUNK));
+    own.map_or("", |(own, _)| own)
 }
+
+/// Where a decision's line has said the clause.
+const CLAUSE_ENDS: &str = ": ";
 
 /// Where a decision's line comes to the trunk.
 const ON_TRUNK: &str = ", trunk ";
@@ -298,7 +303,7 @@ pub(crate) fn told(verdict: &Verdict) -> String {
     use std::fmt::Write as _;
     let (ruling, facts) = (&verdict.ruling, &verdict.facts);
     let mut text = format!(
-        "{}: call {} of {} permitted to {} agents{ON_TRUNK}{} of {} in use",
+        "{}{CLAUSE_ENDS}call {} of {} permitted to {} agents{ON_TRUNK}{} of {} in use",
         ruling.clause,
         facts.calls + 1,
         ruling.permitted,

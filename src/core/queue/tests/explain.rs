@@ -105,3 +105,32 @@ fn an_item_that_is_or_would_be_held_says_for_whom_until_when_and_why() {
         assert_eq!(b.engine.explain(b.now, WorkItemId(2)).and_then(|told| told.hold).map(|h| h.look_in), Some(s(3)));
     }
 }
+
+/// An agent of two tenants: of each one's item it is told what waited of that tenant, as if nothing waited of the other.
+#[test]
+fn what_an_agent_of_two_tenants_is_offered_is_compared_within_the_items_tenant() {
+    let other = TenantId(2);
+    let setup = |foreign: u64| {
+        let shared = AgentProfile { serves: vec![other], ..agent(1, &[(1, 0.9), (2, 0.5)]) };
+        let theirs = QueueProfile { tenant: other, importance: 0.1, ..queue(2, &[(2, 0.1)]) };
+        let more = QueueProfile { importance: 0.5, ..queue(3, &[(1, 0.2)]) };
+        let mut b = Bench::new(vec![shared], vec![queue(1, &[(1, 0.4)]), theirs, more]);
+        assert_eq!(b.engine.pause(b.now, AgentId(1), "tea"), Ok(()));
+        for item in 0..foreign {
+            b.enqueue(100 + item, 2);
+        }
+        b.pass(1);
+        b.enqueue(1, 1);
+        b.enqueue(2, 3);
+        b.pass(1);
+        assert_eq!(b.engine.resume(b.now, AgentId(1)), Ok(()));
+        let reason = b.engine.reason(OfferId(1)).cloned().unwrap();
+        (b.engine.offered(OfferId(1)), reason)
+    };
+    let alone = setup(0);
+    assert_eq!((alone.0, alone.1.compared), (Some(WorkItemId(1)), 2));
+    assert_eq!(alone.1.others.iter().map(|other| other.1).collect::<Vec<_>>(), [WorkItemId(2)]);
+    for foreign in [1, 8] {
+        assert_eq!(setup(foreign), alone, "{foreign} of the other tenant's wait");
+    }
+}

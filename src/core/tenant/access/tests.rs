@@ -93,6 +93,24 @@ fn what_is_anothers_is_refused_as_what_is_not_there() {
 }
 
 #[test]
+fn an_order_concerns_the_tenant_whose_item_it_is() {
+    let accept =
+        |tenant: &str, work| Command::WorkAccept { tenant: tenant.into(), agent: "ana".into(), work: WorkItemId(work) };
+    let decline = |tenant: &str, work| Command::WorkDecline {
+        tenant: tenant.into(),
+        agent: "ana".into(),
+        work: WorkItemId(work),
+    };
+    for (tenant, work, of) in [("acme", 1, "acme"), ("acme", 3, "blue"), ("blue", 1, "acme")] {
+        assert_eq!(concerned(&accept(tenant, work), &World).as_deref(), Some(of));
+        assert_eq!(concerned(&decline(tenant, work), &World).as_deref(), Some(of));
+    }
+    let resume = Command::Resume { tenant: "acme".into(), agent: "ana".into() };
+    assert_eq!(concerned(&resume, &World).as_deref(), Some("acme"));
+    assert_eq!(concerned(&Command::Stop, &World), None);
+}
+
+#[test]
 fn an_agent_is_for_itself() {
     let ana = user(Role::Agent, Some("acme"), Some("ana"));
     let resume = |agent: &str| Command::Resume { tenant: "acme".into(), agent: agent.into() };
@@ -158,15 +176,14 @@ fn records_are_narrowed_to_the_tenant_and_to_what_it_may_know_of_trunks() {
     assert!(narrow_records(&auditor, trail).is_ok());
 
     let told = [
-        (ADMITTED, "clause: call 1 of 2 permitted to 2 agents, trunk 7 of 24 in use, worth 1.000, price 0.500"),
+        (ADMITTED, "34b: call 1 of 2 permitted to 2 agents, trunk 7 of 24 in use, worth 1.000, price 0.500"),
         (PREEMPTED, "call 0000000000000004, trunk carrier"),
         (RESTARTED, "card0/1/7"),
         ("flow", "help"),
     ];
     let calls = || vec![record("acme", &told), record("blue", &told), record("", &[])];
     let reply = |who| narrow_reply(who, Deed::ReadRecords, Reply::CallRecords { calls: calls(), more: false });
-    let own =
-        [(ADMITTED, "clause: call 1 of 2 permitted to 2 agents"), (PREEMPTED, ""), (RESTARTED, ""), ("flow", "help")];
+    let own = [(ADMITTED, "call 1 of 2 permitted to 2 agents"), (PREEMPTED, ""), (RESTARTED, ""), ("flow", "help")];
     assert_eq!(reply(&boss), Reply::CallRecords { calls: vec![record("acme", &own)], more: false });
     assert_eq!(reply(&operator), Reply::CallRecords { calls: calls(), more: false });
     assert_eq!(reply(&ana), Reply::CallRecords { calls: vec![], more: false }, "whatever the store gave");
