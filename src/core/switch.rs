@@ -280,6 +280,8 @@ pub(crate) enum Timer {
     Certificates,
     /// When what was learned of calls on shared trunks is to be stored.
     Learned,
+    /// When an agent has been cut off for so long that what is in its hand goes back.
+    CutOff(AgentId),
     /// When the clock is to be looked at: whether a work item's time has come.
     WorksDue,
     /// When calls still up after [`Command::Stop`] are released.
@@ -612,6 +614,7 @@ impl Switch {
             Timer::Certificates => self.watch_certificates(now),
             Timer::Preempt(call) => self.look_for_circuit(now, call),
             Timer::Learned => self.store_learned_and_go_on(now),
+            Timer::CutOff(agent) => self.stays_cut(now, agent),
             Timer::WorksDue => self.look_at_works(now),
             Timer::GraceOver => self.release_all(now),
         }

@@ -2,7 +2,7 @@
 
 use cordboard::base::{Cause, Medium};
 use cordboard::core::contact::WorkState;
-use cordboard::core::control::{Command, Query, Reply};
+use cordboard::core::control::{Command, Query, Reply, WorkSpec};
 use cordboard::core::journal::AgentStatus;
 use cordboard::core::tenant::provision::Agent;
 use cordboard::proto::cas::em_wink;
@@ -323,4 +323,46 @@ fn a_client_who_was_called_back_waits_like_a_caller() {
     cut(&mut desk, true);
     desk.seconds(70);
     assert_eq!(desk.cdrs.len(), 2, "it has overflowed, and is over");
+}
+
+#[test]
+fn a_chat_goes_to_another_agent_when_the_link_stays_lost() {
+    let mut desk = ana_on_circuits();
+    sign_out(&mut desk, "ben");
+    let spec = WorkSpec {
+        tenant: "acme".into(),
+        medium: Medium::Chat,
+        queue: "sales".into(),
+        client: None,
+        subject: None,
+        attributes: Default::default(),
+        modifiers: vec![],
+        callback: None,
+        due_at: None,
+    };
+    let Reply::Added { work, .. } = desk.command(Command::WorkAdd { item: Box::new(spec) }) else { panic!("a chat") };
+    let accept = |agent: &str| Command::WorkAccept { tenant: "acme".into(), agent: agent.into(), work };
+    assert_eq!(desk.command(accept("ana")), Reply::Done);
+    desk.command(Command::SignIn { tenant: "acme".into(), agent: "ben".into() });
+    let agent_of = |desk: &mut Desk| match desk.query(Query::Work { work }) {
+        Reply::Work(work) => (work.state, work.agent.unwrap_or_default()),
+        other => panic!("{other:?}"),
+    };
+    cut(&mut desk, true);
+    desk.seconds(20);
+    cut(&mut desk, false);
+    desk.seconds(5);
+    cut(&mut desk, true);
+    // Provisioning anew makes it neither longer nor shorter.
+    desk.seconds(15);
+    let provision = Box::new(desk.disk.provision.clone());
+    desk.command(Command::Provision { provision });
+    desk.seconds(14);
+    assert_eq!(agent_of(&mut desk), (WorkState::Handled, "ana".into()));
+    desk.seconds(2);
+    assert_eq!(agent_of(&mut desk), (WorkState::Offered, "ben".into()));
+    assert_eq!(desk.command(accept("ben")), Reply::Done);
+    cut(&mut desk, false);
+    desk.seconds(5);
+    assert_eq!((desk.agent("ana"), agent_of(&mut desk)), (AgentStatus::Ready, (WorkState::Handled, "ben".into())));
 }

@@ -1,7 +1,8 @@
 //! Agents at sites: reached by telephone number, behind the site's own switch, by one way after the other.
 
-use cordboard::base::{Cause, DialString};
-use cordboard::core::control::{Command, Query, Reply, SiteView};
+use cordboard::base::{Cause, DialString, Medium};
+use cordboard::core::contact::WorkState;
+use cordboard::core::control::{Command, Query, Reply, SiteView, WorkSpec};
 use cordboard::core::journal::{AgentStatus, Direction};
 use cordboard::core::tenant::provision::{Agent, Contract, Flow, Number, Refusal, Site, Tenant, Trunk};
 use cordboard::core::tenant::{Provision, check};
@@ -599,7 +600,34 @@ fn who_shows_no_number_that_can_be_called_signs_in_nowhere() {
     assert!(events.iter().any(|event| event.what == "no-seat" && !event.detail.contains("555")), "{events:?}");
 }
 
-/// Links come and go by chance while calls do; each step is held against the invariants.
+/// A chat that is offered is taken, else another comes.
+fn chat(desk: &mut Desk) {
+    let offered = Query::Works { tenant: None, queue: None, state: Some(WorkState::Offered), after: None, agent: None };
+    let Reply::Works { works, .. } = desk.query(offered) else { panic!("works") };
+    let command = match works.into_iter().find(|view| view.medium == Medium::Chat) {
+        Some(view) => Command::WorkAccept {
+            tenant: view.tenant,
+            agent: view.agent.expect("whom it is offered to"),
+            work: view.id,
+        },
+        None => Command::WorkAdd {
+            item: Box::new(WorkSpec {
+                tenant: "acme".into(),
+                medium: Medium::Chat,
+                queue: "sales".into(),
+                client: None,
+                subject: None,
+                attributes: Default::default(),
+                modifiers: vec![],
+                callback: None,
+                due_at: None,
+            }),
+        },
+    };
+    assert!(!matches!(desk.command(command), Reply::Refused { .. }));
+}
+
+/// Links come and go by chance while calls do, and chats; each step is held against the invariants.
 fn storm(seed: u64) {
     println!("seed {seed}");
     let mut dice = seed;
@@ -613,7 +641,7 @@ fn storm(seed: u64) {
     });
     let mut clients = Vec::new();
     for step in 0..120 {
-        match roll(9) {
+        match roll(12) {
             0 | 1 => clients.push(desk.client("100")),
             2 => cut(&mut desk, roll(2) == 0),
             3 => {
@@ -639,6 +667,7 @@ fn storm(seed: u64) {
                 let (tenant, agent) = ("acme".to_owned(), ["ana", "ben"][roll(2) as usize].to_owned());
                 desk.command(Command::SignIn { tenant, agent });
             }
+            8 | 9 => chat(&mut desk),
             _ if step == 60 && roll(2) == 0 => desk.restart(seed),
             _ => {}
         }

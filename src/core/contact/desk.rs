@@ -11,7 +11,7 @@
 //!                                             | |  declined, no answer, agent gone | |
 //!                                             | |                                | |
 //!                                             | +--> Ended: overflowed, unservable | |
-//!                                             +------ transfer, agent gone --------+ +--> Ended: cancelled (from anywhere)
+//!                                             +- transfer, agent gone or cut off --+ +--> Ended: cancelled (from anywhere)
 //! ```
 //!
 //! An offer that no longer lives when it is answered is refused. Each step is a fact in the journal, and whoever ordered

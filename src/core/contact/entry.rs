@@ -1,7 +1,6 @@
 //! Names of work items looked up in the provisioning: what the queue needs of one.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use super::attribute::Kind;
 use super::work::Work;
@@ -57,7 +56,7 @@ impl Switch {
             traits: resolved.traits,
             waited: work.waited(now.wall),
             credit: resolved.credit,
-            excused: Duration::ZERO,
+            excused: work.excused(),
             overflows: work.callback.is_none() && work.medium.is_live(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::work::{Match, Outcome, Rival, WorkState};
+use super::work::{CUT_OFF, Match, Outcome, Rival, WorkState};
 use crate::base::{AgentId, Medium, Now, OfferId, QueueId, WorkItemId};
 use crate::core::ivr::QueueExit;
 use crate::core::queue::{Entry, OfferEnd};
@@ -95,13 +95,13 @@ impl Switch {
         if self.works.get(id).is_some_and(|item| item.rests) {
             return;
         }
-        let (in_queue, excused) = (self.queue.waited(now, id), self.queue.excused(id));
+        let in_queue = self.queue.waited(now, id);
         self.works.end_offer(id);
         self.work_left(now, id);
         let Some(entry) = self.entry_of(now, id) else { return self.queue_gone(now, id) };
         let Some(work) = self.works.get(id).map(|item| &item.work) else { return };
         let waited = in_queue.unwrap_or_else(|| work.waited(now.wall));
-        if self.queue.bring_back(now, id, Entry { waited, excused, ..entry }).is_err() {
+        if self.queue.bring_back(now, id, Entry { waited, ..entry }).is_err() {
             self.queue_gone(now, id);
         }
     }
@@ -165,6 +165,14 @@ impl Switch {
             self.work_returns(now, id, "agent-gone");
             self.requeue_work(now, id);
         }
+    }
+
+    /// The agent who has an item is cut off from it, and not back in time: it waits at its place. Where its queue is gone nobody else
+    /// could have it.
+    pub(crate) fn work_cut_off(&mut self, now: Now, id: WorkItemId) {
+        let Some(entry) = self.entry_of(now, id) else { return };
+        self.work_returns(now, id, CUT_OFF);
+        self.queue.cut_off(now, id, Some((id, entry)));
     }
 
     /// No agent there is could take the item, a call's too; or one could again.

@@ -1,5 +1,7 @@
 //! Work items through the switch: orders and questions, what the queue says, time, and restarts.
 
+mod cut;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -752,6 +754,7 @@ fn whatever_is_ordered_items_go_only_where_they_may() {
                     crashes += 1;
                 }
                 2..8 => b.pass(1 + random.below(40) as u64),
+                8..10 => cut::cut(&mut b, ["ana", "ben"][random.below(2)], random.below(2) == 0),
                 _ => {}
             }
             model.follow(&mut b);

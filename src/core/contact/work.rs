@@ -16,6 +16,8 @@ use crate::core::queue::{Terms, Trigger};
 pub const WORK_EVENTS_MAX: usize = 200;
 /// Matches of one item that are kept term by term; of older ones the record says who and when.
 pub const MATCHES_MAX: usize = 20;
+/// What the event of an item is named that loses its agent.
+pub const CUT_OFF: &str = "cut-off";
 /// Most characters of the notes of one item.
 pub const NOTE_CHARS_MAX: usize = 4_000;
 
@@ -259,6 +261,12 @@ impl Work {
     /// From when on its waiting counts: the client's contact, or the time that was agreed on.
     pub fn waits_from(&self) -> Timestamp {
         self.due_at.map_or(self.arrived_at, |due| due.max(self.arrived_at))
+    }
+
+    /// How much of its wait was over when an agent was cut off from it last. That gives it its place, and makes nothing late.
+    pub fn excused(&self) -> Duration {
+        let last = self.events.iter().rev().find(|event| event.what == CUT_OFF);
+        last.map_or(Duration::ZERO, |event| self.waited(event.at))
     }
 
     /// How long it has waited by a wall clock; nothing where the clock was set back beyond its start.

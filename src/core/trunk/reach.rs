@@ -2,12 +2,13 @@
 //! of them are open, so that nobody is offered a call who cannot be reached.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
-use crate::base::{AgentId, Now, SiteId, Timestamp, TrunkId};
+use crate::base::{AgentId, Instant, Medium, Now, SiteId, Timestamp, TrunkId, WorkItemId};
 use crate::core::call::RouteStep;
 use crate::core::control::{Service, SiteView};
 use crate::core::journal::AgentStatus;
-use crate::core::switch::Switch;
+use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::{SiteEntry, TrunkKind, foremost};
 use crate::core::trunk::seat::Numbers;
 use crate::proto::sip::Path;
@@ -31,11 +32,19 @@ pub(crate) struct Reach {
     agents: HashMap<TrunkId, BTreeSet<AgentId>>,
     sites: HashMap<TrunkId, Vec<SiteId>>,
     doors: HashMap<TrunkId, Door>,
+    /// Since when agents are cut off.
+    cut: HashMap<AgentId, Instant>,
     /// Agents to whom some way is sound, though its circuits may be taken.
     reached: HashSet<AgentId>,
     /// Sites that no way leads to, with their names.
     down: BTreeMap<SiteId, String>,
 }
+
+/// How long chats stay with an agent who is cut off: links come and go.
+const CHAT_GRACE: Duration = Duration::from_secs(30);
+
+/// The same of what waits for no answer at once: it may be half done.
+const PATIENT_GRACE: Duration = Duration::from_secs(900);
 
 /// Alarm: no way leads to a site.
 const SITE_DOWN: &str = "site-down";
@@ -114,7 +123,9 @@ impl Switch {
     /// Looks up anew which trunks lead to which agents and sites, and whether they are open.
     pub(crate) fn provision_reach(&mut self, now: Now) {
         self.check_seats();
-        for name in std::mem::take(&mut self.reach).down.into_values() {
+        let Reach { down, cut, .. } = std::mem::take(&mut self.reach);
+        self.reach.cut = cut;
+        for name in down.into_values() {
             self.alarms.set(now, SITE_DOWN, name, false);
         }
         let agents: Vec<AgentId> = self.directory.agents().map(|agent| agent.id).collect();
@@ -227,10 +238,43 @@ impl Switch {
         let was_cut = self.queue.agent(agent).is_some_and(|state| state.cut);
         let cut = !sound && (silent || !doors.is_empty() || was_cut);
         self.queue.set_reachable(now, agent, !engaged && (phone || doors.contains(&Door::Open)));
-        self.queue.set_cut(now, agent, cut);
+        self.set_cut(now, agent, cut);
         let changed = if sound { self.reach.reached.insert(agent) } else { self.reach.reached.remove(&agent) };
         if changed {
             self.agent_counts(now, agent);
+        }
+    }
+
+    /// Says to the queue whether every way to an agent is dead. Calls are lost with their ways; what else is in hand stays a while.
+    pub(crate) fn set_cut(&mut self, now: Now, agent: AgentId, cut: bool) {
+        self.queue.set_cut(now, agent, cut);
+        if !cut {
+            self.reach.cut.remove(&agent);
+        } else if !self.reach.cut.contains_key(&agent) {
+            self.reach.cut.insert(agent, now.mono);
+            self.arm(now.mono + CHAT_GRACE, Timer::CutOff(agent));
+        }
+    }
+
+    /// Timer: an agent has been cut off for some time, or was in between. What is in hand for longer than that suits it goes to others.
+    pub(crate) fn stays_cut(&mut self, now: Now, agent: AgentId) {
+        let Some(since) = self.reach.cut.get(&agent).copied() else { return };
+        let Some(state) = self.queue.agent(agent) else {
+            self.reach.cut.remove(&agent);
+            return;
+        };
+        let gone = now.mono.since(since);
+        let grace = |medium: Medium| if medium.is_live() { CHAT_GRACE } else { PATIENT_GRACE };
+        let due: Vec<WorkItemId> =
+            state.items.iter().filter(|(_, medium)| gone >= grace(*medium)).map(|(item, _)| *item).collect();
+        // Of a call its own legs tell.
+        for item in due {
+            if self.works.get(item).is_some_and(|of| of.call.is_none()) {
+                self.work_cut_off(now, item);
+            }
+        }
+        if (CHAT_GRACE..PATIENT_GRACE).contains(&gone) {
+            self.arm(since + PATIENT_GRACE, Timer::CutOff(agent));
         }
     }
 
