@@ -1,6 +1,7 @@
 //! The ways to an agent: its SIP phone, its extension on the trunks to the site's own switch, its number outside. And which
 //! of them are open, so that nobody is offered a call who cannot be reached.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -250,8 +251,8 @@ impl Switch {
         self.queue.set_cut(now, agent, cut);
         if !cut {
             self.reach.cut.remove(&agent);
-        } else if !self.reach.cut.contains_key(&agent) {
-            self.reach.cut.insert(agent, now.mono);
+        } else if let Entry::Vacant(since) = self.reach.cut.entry(agent) {
+            since.insert(now.mono);
             self.arm(now.mono + CHAT_GRACE, Timer::CutOff(agent));
         }
     }
