@@ -84,7 +84,15 @@ impl Kind {
     const fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Tenant => &["country", "timezone", "language", "routing"],
-            Self::Site => &["timezone", "trunks", "extension_strip", "extension_prefix", "probe_s"],
+            Self::Site => &[
+                "timezone",
+                "trunks",
+                "extension_strip",
+                "extension_prefix",
+                "probe_s",
+                "chat_grace_s",
+                "work_grace_s",
+            ],
             Self::Skill => &[],
             Self::Attribute => &["kind", "values"],
             Self::Agent => &[

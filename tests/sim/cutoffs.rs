@@ -328,6 +328,9 @@ fn a_client_who_was_called_back_waits_like_a_caller() {
 #[test]
 fn a_chat_goes_to_another_agent_when_the_link_stays_lost() {
     let mut desk = ana_on_circuits();
+    let mut provision = desk.disk.provision.clone();
+    provision.site[0].chat_grace_s = 20;
+    desk.command(Command::Provision { provision: Box::new(provision) });
     sign_out(&mut desk, "ben");
     let spec = WorkSpec {
         tenant: "acme".into(),
@@ -349,15 +352,15 @@ fn a_chat_goes_to_another_agent_when_the_link_stays_lost() {
         other => panic!("{other:?}"),
     };
     cut(&mut desk, true);
-    desk.seconds(20);
+    desk.seconds(15);
     cut(&mut desk, false);
     desk.seconds(5);
     cut(&mut desk, true);
     // Provisioning anew makes it neither longer nor shorter.
-    desk.seconds(15);
+    desk.seconds(10);
     let provision = Box::new(desk.disk.provision.clone());
     desk.command(Command::Provision { provision });
-    desk.seconds(14);
+    desk.seconds(9);
     assert_eq!(agent_of(&mut desk), (WorkState::Handled, "ana".into()));
     desk.seconds(2);
     assert_eq!(agent_of(&mut desk), (WorkState::Offered, "ben".into()));

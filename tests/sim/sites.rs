@@ -32,6 +32,8 @@ pub fn berlin(change: impl FnOnce(&mut Provision)) -> Desk {
         extension_strip: 1,
         extension_prefix: "8".into(),
         probe_s: 10,
+        chat_grace_s: 30,
+        work_grace_s: 900,
     });
     for (agent, extension) in p.agent.iter_mut().zip(["94711", "94712"]) {
         let blank = Agent { user: None, password: None, contact: None, ..agent.clone() };
@@ -353,6 +355,8 @@ fn ana_by_internet(probe_s: u32) -> Desk {
         extension_strip: 0,
         extension_prefix: String::new(),
         probe_s,
+        chat_grace_s: 30,
+        work_grace_s: 900,
     });
     p.agent[0].site = Some("berlin".into());
     p.agent[0].signed_in = true;

@@ -322,6 +322,8 @@ impl Directory {
                 extension_strip: site.extension_strip,
                 extension_prefix: site.extension_prefix.clone(),
                 probe: time(site.probe_s),
+                chat_grace: time(site.chat_grace_s),
+                work_grace: time(site.work_grace_s),
             };
             self.sites.add(None, &site.name, id, entry);
         }

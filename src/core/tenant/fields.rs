@@ -285,6 +285,8 @@ pub(super) const ENTRIES: &[(&str, &[Field])] = &[
             may("extension_strip", U8),
             may("extension_prefix", TEXT),
             may("probe_s", U32),
+            may("chat_grace_s", U32),
+            may("work_grace_s", U32),
         ],
     ),
     ("skill", &[needs("tenant"), needs("name")]),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::agents::{Agent, AgentModifier, PROBE_S, Serves, Site};
+pub use self::agents::{Agent, AgentModifier, CHAT_GRACE_S, PROBE_S, Serves, Site, WORK_GRACE_S};
 pub use self::node::Node;
 pub use self::trunk::{CallerId, Hours, Hunt, Peer, Shown, Tariff, Trunk};
 pub use self::users::{Access, Quota, Role, User};

@@ -6,9 +6,9 @@ use crate::base::Medium;
 use crate::core::contact::{Kind, Level, Mode, Modifier, Policy, Routing, Step, Value, Weights};
 use crate::core::tenant::directory::capacity;
 use crate::core::tenant::provision::{
-    Agent, AgentModifier, Attribute, CallerId, Card, Contract, Flow, Hunt, Node, Number, PROBE_S, Peer, Provision,
-    Queue, Quota, Refusal, Role, Sharing, SharingMode, Shown, Site, Skill, Span, Sticky, Tariff, Tenant, Trunk,
-    Unservable, User,
+    Agent, AgentModifier, Attribute, CHAT_GRACE_S, CallerId, Card, Contract, Flow, Hunt, Node, Number, PROBE_S, Peer,
+    Provision, Queue, Quota, Refusal, Role, Sharing, SharingMode, Shown, Site, Skill, Span, Sticky, Tariff, Tenant,
+    Trunk, Unservable, User, WORK_GRACE_S,
 };
 use crate::core::trunk::admission::Decimal;
 
@@ -103,6 +103,8 @@ fn site(r: &mut Random, number: usize) -> Site {
         extension_strip: r.below(3) as u8,
         extension_prefix: r.pick(&["", "8", "*9"]).into(),
         probe_s: r.pick(&[0, PROBE_S, 30]),
+        chat_grace_s: r.pick(&[0, CHAT_GRACE_S, 60]),
+        work_grace_s: r.pick(&[0, WORK_GRACE_S, 60]),
     }
 }
 

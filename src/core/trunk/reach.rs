@@ -11,6 +11,7 @@ use crate::core::control::{Service, SiteView};
 use crate::core::journal::AgentStatus;
 use crate::core::switch::{Switch, Timer};
 use crate::core::tenant::directory::{SiteEntry, TrunkKind, foremost};
+use crate::core::tenant::provision::{CHAT_GRACE_S, WORK_GRACE_S};
 use crate::core::trunk::seat::Numbers;
 use crate::proto::sip::Path;
 
@@ -40,12 +41,6 @@ pub(crate) struct Reach {
     /// Sites that no way leads to, with their names.
     down: BTreeMap<SiteId, String>,
 }
-
-/// How long chats stay with an agent who is cut off: links come and go.
-const CHAT_GRACE: Duration = Duration::from_secs(30);
-
-/// The same of what waits for no answer at once: it may be half done.
-const PATIENT_GRACE: Duration = Duration::from_secs(900);
 
 /// Alarm: no way leads to a site.
 const SITE_DOWN: &str = "site-down";
@@ -253,7 +248,24 @@ impl Switch {
             self.reach.cut.remove(&agent);
         } else if let Entry::Vacant(since) = self.reach.cut.entry(agent) {
             since.insert(now.mono);
-            self.arm(now.mono + CHAT_GRACE, Timer::CutOff(agent));
+            self.arm_cut(agent, now.mono, Duration::ZERO);
+        }
+    }
+
+    /// How long an agent who is cut off keeps chats, and what else is no call; none: for good.
+    fn graces(&self, agent: AgentId) -> (Option<Duration>, Option<Duration>) {
+        let usual = |seconds: u32| Some(Duration::from_secs(seconds.into()));
+        match self.site_of(agent).and_then(|site| self.directory.site(site)) {
+            Some(site) => (site.chat_grace, site.work_grace),
+            None => (usual(CHAT_GRACE_S), usual(WORK_GRACE_S)),
+        }
+    }
+
+    /// Looks at an agent again when more of what is in hand has stayed there long enough.
+    fn arm_cut(&mut self, agent: AgentId, since: Instant, gone: Duration) {
+        let (chats, others) = self.graces(agent);
+        if let Some(next) = chats.into_iter().chain(others).filter(|grace| *grace > gone).min() {
+            self.arm(since + next, Timer::CutOff(agent));
         }
     }
 
@@ -265,17 +277,19 @@ impl Switch {
             return;
         };
         let gone = now.mono.since(since);
-        let grace = |medium: Medium| if medium.is_live() { CHAT_GRACE } else { PATIENT_GRACE };
+        let (chats, others) = self.graces(agent);
+        let is_due = |medium: Medium| if medium.is_live() { chats } else { others }.is_some_and(|grace| gone >= grace);
         let due: Vec<WorkItemId> =
-            state.items.iter().filter(|(_, medium)| gone >= grace(*medium)).map(|(item, _)| *item).collect();
+            state.items.iter().filter(|(_, medium)| is_due(*medium)).map(|(item, _)| *item).collect();
         // Of a call its own legs tell.
         for item in due {
             if self.works.get(item).is_some_and(|of| of.call.is_none()) {
                 self.work_cut_off(now, item);
             }
         }
-        if (CHAT_GRACE..PATIENT_GRACE).contains(&gone) {
-            self.arm(since + PATIENT_GRACE, Timer::CutOff(agent));
+        // A timer of an earlier cut is followed by that of this one.
+        if chats.into_iter().chain(others).any(|grace| gone >= grace) {
+            self.arm_cut(agent, since, gone);
         }
     }
 

@@ -11,8 +11,8 @@ use super::{routing, users};
 use crate::base::Redacted;
 use crate::core::contact::Routing;
 use crate::core::tenant::provision::{
-    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, Card, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue, Quota, Shown,
-    Site, Skill, Span, Tenant, Trunk,
+    Agent, CALLBACK_EVERY_S, CALLBACK_TRIES, CHAT_GRACE_S, Card, Flow, Hunt, Number, PROBE_S, Peer, Provision, Queue,
+    Quota, Shown, Site, Skill, Span, Tenant, Trunk, WORK_GRACE_S,
 };
 use crate::core::trunk::admission::Decimal;
 use crate::edge::store::StoreError;
@@ -133,6 +133,8 @@ pub fn read(connection: &Connection, key: Option<&SecretKey>) -> Result<Provisio
                 extension_strip: 0,
                 extension_prefix: String::new(),
                 probe_s: PROBE_S,
+                chat_grace_s: CHAT_GRACE_S,
+                work_grace_s: WORK_GRACE_S,
             })
         })?,
         skill: rows(connection, "SELECT tenant, name FROM skill ORDER BY position", |row| {

@@ -28,7 +28,7 @@ const TRUNK: &[&str] = &[
     "out_of_service",
     "emergency_preempts",
 ];
-const SITE: &[&str] = &["trunks", "extension_strip", "extension_prefix", "probe_s"];
+const SITE: &[&str] = &["trunks", "extension_strip", "extension_prefix", "probe_s", "chat_grace_s", "work_grace_s"];
 const AGENT: &[&str] = &["serves", "extension", "phone", "backup", "attributes", "modifier", "slots"];
 const QUEUE: &[&str] = &[
     "modifier",

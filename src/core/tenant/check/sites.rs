@@ -33,6 +33,8 @@ impl Checker<'_> {
             self.problem("extension_prefix", format!("`extension_prefix` is {prefix:?}"), expected);
         }
         self.never_or_in_range("probe_s", site.probe_s, 5..=3_600);
+        self.never_or_in_range("chat_grace_s", site.chat_grace_s, 1..=3_600);
+        self.never_or_in_range("work_grace_s", site.work_grace_s, 1..=604_800);
     }
 
     /// An extension needs a site with a switch.

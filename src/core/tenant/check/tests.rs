@@ -339,6 +339,8 @@ fn ways_to_agents() {
     breaks("site[0].extension_prefix", |p| p.site[0].extension_prefix = "+9".into());
     breaks("site[0].extension_strip", |p| p.site[0].extension_strip = 33);
     breaks("site[0].probe_s", |p| p.site[0].probe_s = 4);
+    breaks("site[0].chat_grace_s", |p| p.site[0].chat_grace_s = 3_601);
+    breaks("site[0].work_grace_s", |p| p.site[0].work_grace_s = 604_801);
     for (phone, what) in [
         ("", "`phone` is \"\""),
         ("0-30", "`phone` is \"0-30\""),

@@ -123,6 +123,10 @@ pub struct SiteEntry {
     pub extension_prefix: String,
     /// How often its agents' SIP phones are asked whether they answer; when absent never.
     pub probe: Option<Duration>,
+    /// How long chats stay with an agent who is cut off; none: for good.
+    pub chat_grace: Option<Duration>,
+    /// The same of other media, calls apart.
+    pub work_grace: Option<Duration>,
 }
 
 /// An attribute: one provisioned, a skill, or a tenant's `agent`.

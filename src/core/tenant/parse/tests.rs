@@ -351,6 +351,8 @@ fn the_fields_are_those_of_the_contract() {
             extension_strip: 1,
             extension_prefix: "x".into(),
             probe_s: 1,
+            chat_grace_s: 1,
+            work_grace_s: 1,
         }],
         skill: vec![Skill { tenant: "x".into(), name: "x".into() }],
         attribute: vec![Attribute { tenant: "x".into(), name: "x".into(), kind: Kind::Set, values: vec!["x".into()] }],

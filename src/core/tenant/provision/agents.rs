@@ -11,6 +11,12 @@ use crate::core::contact::{Mode, Value};
 /// Seconds from one question to the next where a site says nothing.
 pub const PROBE_S: u32 = 10;
 
+/// Seconds that chats stay with an agent to whom no way leads, where the site says nothing: links come and go.
+pub const CHAT_GRACE_S: u32 = 30;
+
+/// The same of what waits for no answer at once: it may be half done.
+pub const WORK_GRACE_S: u32 = 900;
+
 /// `[[site]]`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,8 +40,26 @@ pub struct Site {
     /// asked.
     #[serde(default = "probe_s", skip_serializing_if = "is_probe_s")]
     pub probe_s: u32,
+    /// Seconds that chats stay with an agent to whom no way leads; 0: for good.
+    #[serde(default = "chat_grace_s", skip_serializing_if = "is_chat_grace_s")]
+    pub chat_grace_s: u32,
+    /// The same of emails, voicemails and faxes.
+    #[serde(default = "work_grace_s", skip_serializing_if = "is_work_grace_s")]
+    pub work_grace_s: u32,
 }
 
+fn chat_grace_s() -> u32 {
+    CHAT_GRACE_S
+}
+fn is_chat_grace_s(seconds: &u32) -> bool {
+    *seconds == CHAT_GRACE_S
+}
+fn work_grace_s() -> u32 {
+    WORK_GRACE_S
+}
+fn is_work_grace_s(seconds: &u32) -> bool {
+    *seconds == WORK_GRACE_S
+}
 fn probe_s() -> u32 {
     PROBE_S
 }
