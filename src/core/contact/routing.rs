@@ -87,6 +87,8 @@ pub struct Weights {
     pub in_time: f64,
     /// Targets after which a live contact is that late.
     pub late_max: f64,
+    /// Mean waits of the tenant after which it is, if that is sooner; never before two targets.
+    pub late_waits: f64,
     /// Points of a contact whose queue was never taken in time of late, where all others always were.
     pub fairness: f64,
     /// Points lost for each unit of load that the agent is needed for elsewhere, when a contact chooses an agent.
@@ -116,6 +118,7 @@ impl Default for Weights {
             urgency: 11.0,
             in_time: 100.0,
             late_max: 10.0,
+            late_waits: 12.0,
             fairness: 100.0,
             flex: 300.0,
             scarcity: 0.6,
@@ -132,11 +135,12 @@ impl Default for Weights {
 
 impl Weights {
     /// Each weight as it is written, with its least and greatest value.
-    pub const BOUNDS: [(&'static str, f64, f64); 14] = [
+    pub const BOUNDS: [(&'static str, f64, f64); 15] = [
         ("match", 0.0, 10_000.0),
         ("urgency", 0.0, 10_000.0),
         ("in_time", 0.0, 10_000.0),
         ("late_max", 1.0, 10_000.0),
+        ("late_waits", 1.0, 10_000.0),
         ("fairness", 0.0, 10_000.0),
         ("flex", 0.0, 100_000.0),
         ("scarcity", 0.0, 1.0),
@@ -150,12 +154,13 @@ impl Weights {
     ];
 
     /// The values, in the order of [`BOUNDS`](Self::BOUNDS).
-    pub const fn values(&self) -> [f64; 14] {
+    pub const fn values(&self) -> [f64; 15] {
         [
             self.fit,
             self.urgency,
             self.in_time,
             self.late_max,
+            self.late_waits,
             self.fairness,
             self.flex,
             self.scarcity,

@@ -282,6 +282,7 @@ impl Engine {
             }
             if item.entry.medium.is_live() {
                 queue.forecast.waited(wait, exit == Exit::Abandoned);
+                self.fits.count_wait(queue.tenant(), wait);
             }
             // Who leaves while in time says nothing of how the queue fares.
             if exit != Exit::Abandoned || !in_target {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AgentId, Now, TenantId, WorkItemId};
-use crate::core::contact::routing::{Policy, Routing};
+use crate::core::contact::routing::Policy;
 use crate::core::contact::{Level, Mode, Want};
 use crate::core::journal::AgentStatus;
 
@@ -21,7 +21,7 @@ use super::matching::{Head, Pair, Prospect, Seat, look_in};
 use super::need::Needs;
 use super::posture::Posture;
 use super::profile::{EnqueueError, Entry};
-use super::score::{Terms, Unfit, judge, skill};
+use super::score::{Terms, Unfit, Weighing, judge, skill};
 
 /// How many other pairs a reason remembers.
 pub(super) const OTHERS_MAX: usize = 4;
@@ -281,7 +281,7 @@ impl Engine {
     fn candidate(
         &self,
         now: Now,
-        routing: &Routing,
+        routing: &Weighing,
         head: Head<'_>,
         id: AgentId,
         agent: &Agent,
@@ -314,7 +314,7 @@ impl Engine {
     }
 
     /// Why the best of those who could take an item is not offered it; none where it would be.
-    fn prospect(&self, now: Now, routing: &Routing, head: Head<'_>, best: Pair) -> Option<Hold> {
+    fn prospect(&self, now: Now, routing: &Weighing, head: Head<'_>, best: Pair) -> Option<Hold> {
         let mut better: Vec<(f64, AgentId)> = vec![];
         let each = |agent, rate| better.push((rate, agent));
         let Prospect { free_in, gain, loss } = self.worth_waiting(now.mono, routing, head, best, each)?;

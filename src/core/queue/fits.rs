@@ -19,10 +19,32 @@ use super::item::{IN_TIME_FIRST, IN_TIME_MEMORY};
 use super::line::Place;
 use super::need::{FEW, Fit, Need, NeedId, Needs};
 use super::posture::Posture;
-use super::score::could_ever;
+use super::score::{Weighing, could_ever};
 
 /// Gates without items that are kept for the next ones.
 const UNUSED_MAX: usize = 1_024;
+
+/// Waits that weigh in the average of a tenant: days rather than hours, so that a busy hour makes nobody wait longer.
+const WAITS_MEMORY: f64 = 5_000.0;
+/// As many as are taken for known at first, and how long these are, in seconds.
+const WAITS_FIRST: f64 = 100.0;
+const WAIT_S_FIRST: f64 = 20.0;
+
+/// How a tenant's items fared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    /// Share taken in time, of late.
+    in_time: Option<f64>,
+    /// Live items that weigh in how long they wait on the average, in seconds.
+    waits: f64,
+    wait_s: f64,
+}
+
+impl Default for Measured {
+    fn default() -> Self {
+        Self { in_time: None, waits: WAITS_FIRST, wait_s: WAIT_S_FIRST }
+    }
+}
 
 /// What is indexed of a tenant.
 #[derive(Default, Debug)]
@@ -36,8 +58,7 @@ struct Tenant {
     wide: BTreeSet<NeedId>,
     /// Agents who have nothing in hand and could take a chat.
     idle: usize,
-    /// Share of items taken in time, of late.
-    in_time: Option<f64>,
+    measured: Measured,
     queues: usize,
 }
 
@@ -67,23 +88,33 @@ impl Fits {
     }
 
     /// How a tenant's items are routed.
-    pub(super) fn routing(&self, tenant: TenantId) -> Routing {
-        self.tenants.get(&tenant).map(|t| t.routing).unwrap_or_default()
+    pub(super) fn routing(&self, tenant: TenantId) -> Weighing {
+        let tenant = self.tenants.get(&tenant);
+        let Routing { policy, weights } = tenant.map(|t| t.routing).unwrap_or_default();
+        let late_s = weights.late_waits * tenant.map(|t| t.measured).unwrap_or_default().wait_s;
+        Weighing { policy, weights, late_s }
     }
 
     /// Share of a tenant's items that was taken in time, of late.
     pub(super) fn in_time(&self, tenant: TenantId) -> f64 {
-        self.tenants.get(&tenant).and_then(|t| t.in_time).unwrap_or(IN_TIME_FIRST)
+        self.tenants.get(&tenant).and_then(|t| t.measured.in_time).unwrap_or(IN_TIME_FIRST)
     }
 
-    /// The same of all tenants, as far as it was measured.
-    pub(super) fn in_times(&self) -> impl Iterator<Item = (TenantId, f64)> {
-        self.tenants.iter().filter_map(|(&id, tenant)| Some((id, tenant.in_time?)))
+    /// What was measured of all tenants.
+    pub(super) fn measured(&self) -> Vec<(TenantId, Measured)> {
+        self.tenants.iter().map(|(&id, tenant)| (id, tenant.measured)).collect()
     }
 
     /// The same as of before.
-    pub(super) fn set_in_time(&mut self, tenant: TenantId, share: f64) {
-        self.tenants.entry(tenant).or_default().in_time = Some(share);
+    pub(super) fn set_measured(&mut self, tenant: TenantId, measured: Measured) {
+        self.tenants.entry(tenant).or_default().measured = measured;
+    }
+
+    /// A live item has waited so long.
+    pub(super) fn count_wait(&mut self, tenant: TenantId, wait: Duration) {
+        let own = &mut self.tenants.entry(tenant).or_default().measured;
+        own.waits = (own.waits + 1.0).min(WAITS_MEMORY);
+        own.wait_s += (wait.as_secs_f64() - own.wait_s) / own.waits;
     }
 
     /// One more queue has a say in that.
@@ -94,9 +125,9 @@ impl Fits {
     /// An item was taken in time, or was not.
     pub(super) fn count_in_time(&mut self, tenant: TenantId, in_time: bool) {
         let own = self.tenants.entry(tenant).or_default();
-        let before = own.in_time.unwrap_or(IN_TIME_FIRST);
+        let before = own.measured.in_time.unwrap_or(IN_TIME_FIRST);
         let memory = IN_TIME_MEMORY * own.queues.max(1) as f64;
-        own.in_time = Some(before + (f64::from(u8::from(in_time)) - before) / memory);
+        own.measured.in_time = Some(before + (f64::from(u8::from(in_time)) - before) / memory);
     }
 
     /// The class of an agent. Name all agents before the first gate.

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::base::{AgentId, Instant, Now, QueueId, TraitId, WorkItemId};
-use crate::core::contact::routing::{Policy, Routing, Weights};
+use crate::core::contact::routing::{Policy, Weights};
 use crate::core::contact::{Mode, Want};
 
 use super::class::{Class, ClassId};
@@ -18,7 +18,7 @@ use super::item::Stage;
 use super::line::Place;
 use super::posture::Posture;
 use super::row::{Lead, Levels};
-use super::score::{Terms, is_in_time, judge, skill, urgency};
+use super::score::{Terms, Weighing, is_in_time, judge, skill, urgency};
 use super::timer::Timer;
 
 /// With more idle agents than this a chat gets one of them to itself.
@@ -122,11 +122,11 @@ pub(super) struct Seat<'a> {
 
 impl Engine {
     /// What of the score does not depend on the agent.
-    fn standing_of(&self, routing: &Routing, gate: &Gate, waited: Duration) -> Terms {
+    fn standing_of(&self, routing: &Weighing, gate: &Gate, waited: Duration) -> Terms {
         let weights = &routing.weights;
         let (waited_s, target_s, live) =
             (waited.as_secs_f64(), gate.target.as_secs_f64(), gate.ask.needs.medium.is_live());
-        let in_time = is_in_time(waited_s, gate.ask.credit.as_secs_f64(), target_s, live, weights);
+        let in_time = is_in_time(waited_s, gate.ask.credit.as_secs_f64(), target_s, live, routing);
         Terms {
             urgency: weights.urgency * gate.importance * urgency(waited_s, target_s, weights),
             in_time: if in_time { weights.in_time } else { 0.0 },
@@ -145,7 +145,7 @@ impl Engine {
     pub(super) fn pair(
         &self,
         now: Instant,
-        routing: &Routing,
+        routing: &Weighing,
         trigger: Trigger,
         head: Head<'_>,
         seat: Seat<'_>,
@@ -188,7 +188,7 @@ impl Engine {
 
     /// What keys of items behind a gate can be at most, for an agent who got free and who counts so many points for being
     /// idle.
-    fn ceiling<'a>(&self, routing: &'a Routing, front: &Front, idle: f64) -> Ceiling<'a> {
+    fn ceiling<'a>(&self, routing: &'a Weighing, front: &Front, idle: f64) -> Ceiling<'a> {
         let weights = &routing.weights;
         let urgency_only = Ceiling {
             base: 0.0,
@@ -196,7 +196,7 @@ impl Engine {
             late_slope: 1.0,
             in_time: 0.0,
             live: true,
-            weights,
+            routing,
             credit_s: front.credit_s,
             target_s: front.target_s,
             per_target: 1.0 / front.target_s,
@@ -388,7 +388,7 @@ impl Engine {
     pub(super) fn worth_waiting(
         &self,
         now: Instant,
-        routing: &Routing,
+        routing: &Weighing,
         head: Head<'_>,
         pair: Pair,
         each: impl FnMut(AgentId, f64),
@@ -412,7 +412,7 @@ impl Engine {
     fn better(
         &self,
         now: Instant,
-        routing: &Routing,
+        routing: &Weighing,
         head: Head<'_>,
         pair: Pair,
         mut each: impl FnMut(AgentId, f64),
@@ -486,7 +486,7 @@ impl Engine {
 /// The most that keys of the items behind a gate can be, by wait.
 #[derive(Clone, Copy)]
 struct Ceiling<'a> {
-    weights: &'a Weights,
+    routing: &'a Weighing,
     base: f64,
     urgency: f64,
     late_slope: f64,
@@ -502,7 +502,7 @@ impl Ceiling<'_> {
     fn of(&self, waited_s: f64) -> f64 {
         let targets = waited_s * self.per_target;
         let urgency = if targets <= 1.0 { targets } else { 1.0 + self.late_slope * (targets - 1.0) };
-        let in_time = is_in_time(waited_s, self.credit_s, self.target_s, self.live, self.weights);
+        let in_time = is_in_time(waited_s, self.credit_s, self.target_s, self.live, self.routing);
         let in_time = if in_time { self.in_time } else { 0.0 };
         // A hair more than the score itself, which is added up in another order.
         self.base + self.urgency * urgency + in_time + 1e-9
@@ -528,7 +528,7 @@ fn hold_margin(weights: &Weights) -> Duration {
 }
 
 /// After what time a hold is looked at again: regularly, and when the item is not to be held any longer.
-pub(super) fn look_in(routing: &Routing, head: Head<'_>) -> Duration {
+pub(super) fn look_in(routing: &Weighing, head: Head<'_>) -> Duration {
     let every = Duration::from_secs_f64(routing.weights.hold_every_s.clamp(0.1, 3_600.0));
     every.min(head.gate.target.saturating_sub(hold_margin(&routing.weights)).saturating_sub(head.waited))
 }
@@ -539,7 +539,7 @@ fn targets(waited: Duration, target: Duration) -> f64 {
 }
 
 /// What it counts that the agent has been idle.
-fn idle_points(now: Instant, routing: &Routing, idle_since: Instant) -> f64 {
+fn idle_points(now: Instant, routing: &Weighing, idle_since: Instant) -> f64 {
     let (weights, idle_s) = (&routing.weights, now.since(idle_since).as_secs_f64());
     weights.idle * idle_s.min(weights.idle_full_s) / weights.idle_full_s.max(1.0)
 }

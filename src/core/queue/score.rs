@@ -9,11 +9,25 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AgentId, TraitId};
-use crate::core::contact::routing::Weights;
+use crate::core::contact::routing::{Policy, Weights};
 use crate::core::contact::{Level, Mode, Step, Want};
 
 use super::class::Kind;
 use super::need::Needs;
+
+/// Nothing is very late before so many targets.
+const LATE_LEAST: f64 = 2.0;
+
+/// How a tenant's items and agents are weighed now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weighing {
+    /// How an agent is chosen.
+    pub(super) policy: Policy,
+    /// What each reason weighs.
+    pub(super) weights: Weights,
+    /// After so many seconds live items are very late, by how long they wait on the average.
+    pub(super) late_s: f64,
+}
 
 /// A score, term by term, in points. What speaks against a pair is below zero.
 #[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
@@ -231,11 +245,12 @@ pub(super) fn urgency(waited_s: f64, target_s: f64, weights: &Weights) -> f64 {
     if targets <= 1.0 { targets } else { 1.0 + weights.late_slope * (targets - 1.0) }
 }
 
-/// Whether an item is best taken now: a live one while it is in time, or when it is very late; another from the last quarter
-/// of its target on. Credit makes nothing late, but counts for what shall wait no longer.
-pub(super) fn is_in_time(waited_s: f64, credit_s: f64, target_s: f64, live: bool, weights: &Weights) -> bool {
+/// Whether an item is best taken now: a live one while it is in time, or when it is very late; another from the last quarter of its target on. Credit makes nothing late, but counts for what
+/// shall wait no longer.
+pub(super) fn is_in_time(waited_s: f64, credit_s: f64, target_s: f64, live: bool, weighing: &Weighing) -> bool {
     if live {
-        waited_s <= target_s + credit_s || waited_s >= weights.late_max * target_s
+        let very_late_s = (weighing.weights.late_max * target_s).min(weighing.late_s.max(LATE_LEAST * target_s));
+        waited_s <= target_s + credit_s || waited_s >= very_late_s
     } else {
         waited_s >= 0.75 * target_s
     }
@@ -337,6 +352,18 @@ mod tests {
     }
 
     #[test]
+    fn very_late_is_what_waits_far_beyond_the_average_or_many_targets() {
+        let very_late = |late_s, waited_s| {
+            let weighing = Weighing { policy: Policy::Score, weights: Weights::default(), late_s };
+            is_in_time(waited_s, 0.0, 20.0, true, &weighing)
+        };
+        for (late_s, from) in [(f64::INFINITY, 200.0), (120.0, 120.0), (3.0, 40.0)] {
+            assert!(very_late(late_s, 20.0) && !very_late(late_s, 21.0), "the target");
+            assert!(very_late(late_s, from) && !very_late(late_s, from - 1.0), "{from}");
+        }
+    }
+
+    #[test]
     fn being_somebody_is_a_trait_of_one_agent_alone() {
         let want =
             |mode| Want { what: TraitId::of_agent(AgentId(7)), mode, schedule: Schedule::constant(Level::FULL, 100) };
@@ -352,7 +379,8 @@ mod tests {
 
     #[test]
     fn what_is_late_shall_not_wait_for_ever_and_credit_makes_nothing_late() {
-        let of = |waited, credit, live| is_in_time(waited, credit, 20.0, live, &Weights::default());
+        let weighing = Weighing { policy: Policy::Score, weights: Weights::default(), late_s: f64::INFINITY };
+        let of = |waited, credit, live| is_in_time(waited, credit, 20.0, live, &weighing);
         assert!(of(20.0, 0.0, true) && !of(21.0, 0.0, true) && !of(199.0, 0.0, true) && of(200.0, 0.0, true));
         assert!(of(50.0, 30.0, true) && !of(51.0, 30.0, true));
         assert!(!of(14.0, 0.0, false) && of(15.0, 0.0, false) && of(1_000.0, 0.0, false));

@@ -32,10 +32,10 @@ impl Engine {
         let agents: BTreeMap<AgentId, AgentProfile> = agents.into_iter().map(|a| (a.id, a)).collect();
         let queues: BTreeMap<QueueId, QueueProfile> = queues.into_iter().map(|q| (q.id, q)).collect();
         // Until the fits are worked out anew nothing is matched.
-        let in_time: Vec<_> = self.fits.in_times().collect();
+        let measured = self.fits.measured();
         self.fits = Fits::default();
-        for (tenant, share) in in_time {
-            self.fits.set_in_time(tenant, share);
+        for (tenant, measured) in measured {
+            self.fits.set_measured(tenant, measured);
         }
         self.drop_agents(|id| agents.contains_key(&id));
         self.drop_queues(now, |id| queues.contains_key(&id));
