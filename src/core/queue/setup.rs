@@ -1,9 +1,9 @@
 //! Provisioning: which tenants, agents and queues there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::base::{AgentId, Medium, Now, QueueId, WorkItemId};
+use crate::base::{AgentId, Medium, Now, QueueId, TenantId, WorkItemId};
 use crate::core::contact::{Mode, Slots};
 
 use super::agent::Agent;
@@ -34,7 +34,8 @@ impl Engine {
         // Until the fits are worked out anew nothing is matched.
         let measured = self.fits.measured();
         self.fits = Fits::default();
-        for (tenant, measured) in measured {
+        let stays: BTreeSet<TenantId> = queues.values().map(|queue| queue.tenant).collect();
+        for (tenant, measured) in measured.into_iter().filter(|(tenant, _)| stays.contains(tenant)) {
             self.fits.set_measured(tenant, measured);
         }
         self.drop_agents(|id| agents.contains_key(&id));
