@@ -1,14 +1,17 @@
 //! List, show, add, set and remove single entities of the provisioning.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use toml::{Table as Entry, Value};
 
 use super::args::EntityCommand;
-use super::{CliError, edit, output, provision};
+use super::{CliError, Place, edit, live, output, provision};
+use crate::core::control::{Command, Query, Reply};
 use crate::core::fault::did_you_mean;
+use crate::core::tenant::entity::{Entity, EntityKind, entries};
 use crate::core::tenant::provision as schema;
-use crate::core::tenant::{Provision, expand};
+use crate::core::tenant::{self, Provision, expand};
 use crate::edge::console::Table;
 
 /// A kind of entity: a table of the provisioning file.
@@ -68,6 +71,19 @@ impl Kind {
     /// Whether names are unique within a tenant only, and given as `TENANT/NAME`.
     const fn scoped(self) -> bool {
         matches!(self, Self::Skill | Self::Attribute | Self::Agent | Self::Queue | Self::Flow)
+    }
+
+    /// What it is to users, where the appliance serves it to them.
+    const fn served(self) -> Option<EntityKind> {
+        Some(match self {
+            Self::Skill => EntityKind::Skill,
+            Self::Attribute => EntityKind::Attribute,
+            Self::Agent => EntityKind::Agent,
+            Self::Queue => EntityKind::Queue,
+            Self::Flow => EntityKind::Flow,
+            Self::Number => EntityKind::Number,
+            Self::Tenant | Self::Site | Self::User | Self::Trunk | Self::Span | Self::Card => return None,
+        })
     }
 
     /// Whether entities belong to a tenant.
@@ -173,7 +189,11 @@ fn text<'e>(entry: &'e Entry, field: &str) -> &'e str {
 }
 
 /// Runs a command on the entities of a kind.
-pub fn run(dir: &Path, kind: Kind, command: EntityCommand) -> Result<(), CliError> {
+pub fn run(place: &Place, kind: Kind, command: EntityCommand) -> Result<(), CliError> {
+    let dir = match (place, kind.served()) {
+        (Place::Socket(_), Some(served)) => return by_socket(place, kind, served, command),
+        _ => place.dir()?,
+    };
     match command {
         EntityCommand::List { json, tenant } => list(&World::load(dir)?, kind, json, tenant.as_deref()),
         EntityCommand::Show { name, json } => show(&World::load(dir)?, kind, &name, json),
@@ -185,6 +205,66 @@ pub fn run(dir: &Path, kind: Kind, command: EntityCommand) -> Result<(), CliErro
         }
         EntityCommand::Remove { name, dry_run } => provision::replace(dir, dry_run, |old| remove(old, kind, &name)),
     }
+}
+
+/// The same with what the appliance tells a user of it.
+fn by_socket(place: &Place, kind: Kind, served: EntityKind, command: EntityCommand) -> Result<(), CliError> {
+    let mut client = live::connect(place)?;
+    let entities = match client.query(&Query::Entities { tenant: None, kind: served })? {
+        Reply::Entities { entities } => entities,
+        other => return live::unexpected(other),
+    };
+    let mut old = Provision::default();
+    for entity in entities {
+        match entity {
+            Entity::Skill(skill) => old.skill.push(skill),
+            Entity::Attribute(attribute) => old.attribute.push(attribute),
+            Entity::Agent(agent) => old.agent.push(*agent),
+            Entity::Queue(queue) => old.queue.push(*queue),
+            Entity::Flow(flow) => old.flow.push(flow),
+            Entity::Number(number) => old.number.push(number),
+        }
+    }
+    let (new, dry_run) = match command {
+        EntityCommand::List { json, tenant } => return list(&World::new(&old)?, kind, json, tenant.as_deref()),
+        EntityCommand::Show { name, json } => return show(&World::new(&old)?, kind, &name, json),
+        EntityCommand::Add { name, fields, dry_run } => (add(&old, kind, &name, &fields)?, dry_run),
+        EntityCommand::Set { name, fields, dry_run } => (set(&old, kind, &name, &fields)?, dry_run),
+        EntityCommand::Remove { name, dry_run } => (remove(&old, kind, &name)?, dry_run),
+    };
+    output::warn(&provision::items_lost(place, &old, &new)?);
+    let differences = tenant::diff(&old, &new);
+    let mut text: String = differences.iter().map(|difference| format!("{difference}\n")).collect();
+    if !dry_run {
+        for change in changes(&old, &new, served) {
+            live::done(client.command(&change)?)?;
+        }
+    }
+    text.push_str(&match (differences.len(), dry_run) {
+        (0, _) => "nothing to change\n".to_owned(),
+        (n, true) => format!("{n} to change, not applied\n"),
+        (n, false) => format!("{n} changed\n"),
+    });
+    output::write(text.as_bytes())
+}
+
+/// The orders that make the new entries of the old ones.
+fn changes(old: &Provision, new: &Provision, kind: EntityKind) -> Vec<Command> {
+    let named = |provision| entries(provision, kind).into_iter().map(|entity| (entity.full_name(), entity));
+    let (before, mut after): (Vec<_>, BTreeMap<_, _>) = (named(old).collect(), named(new).collect());
+    let mut orders = Vec::new();
+    for (full, entity) in before {
+        match after.remove(&full) {
+            Some(same) if same == entity => {}
+            Some(changed) => orders.push(Command::Put { entity: Box::new(changed) }),
+            None => {
+                let name = full.rsplit(['/', ' ']).next().unwrap_or_default().to_owned();
+                orders.push(Command::Remove { tenant: entity.tenant().to_owned(), kind, name });
+            }
+        }
+    }
+    orders.extend(after.into_values().map(|entity| Command::Put { entity: Box::new(entity) }));
+    orders
 }
 
 /// The provisioning as tables.

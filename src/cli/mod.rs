@@ -105,18 +105,18 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Provision(ProvisionCommand::Export { secrets, output }) => {
             provision::export(place.dir()?, secrets, output.as_deref())
         }
-        Command::Tenant(c) => entity::run(place.dir()?, Kind::Tenant, c),
-        Command::Site(c) => entity::run(place.dir()?, Kind::Site, c),
-        Command::Skill(c) => entity::run(place.dir()?, Kind::Skill, c),
-        Command::Attribute(c) => entity::run(place.dir()?, Kind::Attribute, c),
-        Command::User(c) => entity::run(place.dir()?, Kind::User, c),
-        Command::Queue(QueueCommand::Entity(c)) => entity::run(place.dir()?, Kind::Queue, c),
+        Command::Tenant(c) => entity::run(&place, Kind::Tenant, c),
+        Command::Site(c) => entity::run(&place, Kind::Site, c),
+        Command::Skill(c) => entity::run(&place, Kind::Skill, c),
+        Command::Attribute(c) => entity::run(&place, Kind::Attribute, c),
+        Command::User(c) => entity::run(&place, Kind::User, c),
+        Command::Queue(QueueCommand::Entity(c)) => entity::run(&place, Kind::Queue, c),
         Command::Queue(QueueCommand::WhatIf { file, json }) => work::what_if(&place, &file, json),
         Command::Work(c) => work::run(&place, c),
-        Command::Number(c) => entity::run(place.dir()?, Kind::Number, c),
-        Command::Trunk(TrunkCommand::Entity(c)) => entity::run(place.dir()?, Kind::Trunk, c),
-        Command::Trunk(TrunkCommand::BusyOut { trunk }) => trunk::set_in_service(place.dir()?, trunk, false),
-        Command::Trunk(TrunkCommand::Restore { trunk }) => trunk::set_in_service(place.dir()?, trunk, true),
+        Command::Number(c) => entity::run(&place, Kind::Number, c),
+        Command::Trunk(TrunkCommand::Entity(c)) => entity::run(&place, Kind::Trunk, c),
+        Command::Trunk(TrunkCommand::BusyOut { trunk }) => trunk::set_in_service(&place, trunk, false),
+        Command::Trunk(TrunkCommand::Restore { trunk }) => trunk::set_in_service(&place, trunk, true),
         Command::Trunk(TrunkCommand::Explain { call, json }) => trunk::explain(&place, call, json),
         Command::Trunk(TrunkCommand::Circuits { trunk, view }) => live::circuits(&place, trunk, &view),
         Command::Trunk(TrunkCommand::Restart { trunk, circuit, json }) => live::restart(&place, trunk, circuit, json),
@@ -124,12 +124,12 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Trunk(TrunkCommand::Routes(args)) => trunk::routes(&place, args),
         Command::Trunk(TrunkCommand::Usage(args)) => trunk::usage(place.dir()?, &args),
         Command::Trunk(TrunkCommand::Forecast(args)) => trunk::forecast(place.dir()?, &args),
-        Command::Span(c) => entity::run(place.dir()?, Kind::Span, c),
-        Command::Card(c) => entity::run(place.dir()?, Kind::Card, c),
+        Command::Span(c) => entity::run(&place, Kind::Span, c),
+        Command::Card(c) => entity::run(&place, Kind::Card, c),
         Command::Agent(c) => agent(&place, c),
         Command::Flow(FlowCommand::Check { file }) => files::check(&[file], false),
         Command::Flow(FlowCommand::Draw { file, svg, dot: _, output }) => files::draw(&file, svg, output.as_deref()),
-        Command::Flow(FlowCommand::Entity(c)) => entity::run(place.dir()?, Kind::Flow, c),
+        Command::Flow(FlowCommand::Entity(c)) => entity::run(&place, Kind::Flow, c),
         Command::Status(args) => live::status(&place, &args),
         Command::Whoami { json } => live::whoami(&place, json),
         Command::Audit(args) => records::audit(&place, &args),
@@ -162,7 +162,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
 
 fn agent(place: &Place, command: AgentCommand) -> Result<(), CliError> {
     let order = match command {
-        AgentCommand::Entity(c) => return entity::run(place.dir()?, Kind::Agent, c),
+        AgentCommand::Entity(c) => return entity::run(place, Kind::Agent, c),
         AgentCommand::SignIn { agent, site: None, extension: None, phone: None } => {
             Order::SignIn { tenant: agent.tenant, agent: agent.name }
         }

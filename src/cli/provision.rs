@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::FlockOperation;
 
-use super::{CliError, cdr, files, live, output};
+use super::{CliError, Place, cdr, files, live, output};
 use crate::core::control::{Command, Query, Reply};
 use crate::core::journal::Change;
 use crate::core::tenant::{self, Provision};
@@ -66,7 +66,7 @@ pub fn replace(
         return Err(CliError::Faults(faults));
     }
     output::warn(&tenant::warnings(&new));
-    output::warn(&items_lost(dir, &old, &new)?);
+    output::warn(&items_lost(&Place::Dir(dir.to_owned()), &old, &new)?);
     output::warn(&records_inherited(dir, &old, &new)?);
     let differences = tenant::diff(&old, &new);
     let mut text: String = differences.iter().map(|difference| format!("{difference}\n")).collect();
@@ -88,11 +88,13 @@ pub fn replace(
 }
 
 /// What waits in queues that are to go, in a running appliance.
-fn items_lost(dir: &Path, old: &Provision, new: &Provision) -> Result<Vec<String>, CliError> {
+pub(super) fn items_lost(place: &Place, old: &Provision, new: &Provision) -> Result<Vec<String>, CliError> {
     let stays: HashSet<_> = new.queue.iter().map(|queue| (&queue.tenant, &queue.name)).collect();
     let gone: Vec<_> = old.queue.iter().filter(|queue| !stays.contains(&(&queue.tenant, &queue.name))).collect();
     let mut warnings = Vec::new();
-    let Some(mut client) = (if gone.is_empty() { None } else { Client::connect(dir)? }) else { return Ok(warnings) };
+    let Some(mut client) = (if gone.is_empty() { None } else { live::try_connect(place)? }) else {
+        return Ok(warnings);
+    };
     for queue in gone {
         let (tenant, name) = (&queue.tenant, &queue.name);
         let query = Query::Works {

@@ -29,9 +29,9 @@ pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 const MONTHS_SHOWN: usize = 12;
 
 /// Runs `cordboard trunk busy-out` and `trunk restore`: it is part of the provisioning, so a restart keeps it.
-pub fn set_in_service(dir: &Path, name: String, in_service: bool) -> Result<(), CliError> {
+pub fn set_in_service(place: &Place, name: String, in_service: bool) -> Result<(), CliError> {
     let fields = vec![format!("out_of_service={}", !in_service)];
-    entity::run(dir, Kind::Trunk, EntityCommand::Set { name, fields, dry_run: false })
+    entity::run(place, Kind::Trunk, EntityCommand::Set { name, fields, dry_run: false })
 }
 
 /// Runs `cordboard trunk explain`: each decision with what it was made of, as the call's record has it.

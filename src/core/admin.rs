@@ -13,6 +13,7 @@ use crate::core::journal::{AgentStatus, Change, Seq};
 use crate::core::switch::{StoredAgent, Switch, Timer};
 use crate::core::tenant::access;
 use crate::core::tenant::directory::{TrunkEntry, TrunkKind};
+use crate::core::tenant::entity;
 use crate::core::tenant::provision::Role;
 use crate::core::tenant::{Directory, Provision};
 use crate::core::trunk::TrunkHealth;
@@ -96,6 +97,12 @@ impl Switch {
                 self.work_discover(now, work, (attribute, &value), origin).map(|()| None)
             }
             Command::Provision { provision } => Ok(Some(self.provision_now(now, *provision))),
+            Command::Put { entity } => {
+                entity::put(&self.provision, *entity).map(|new| Some(self.provision_now(now, new)))
+            }
+            Command::Remove { tenant, kind, name } => {
+                entity::remove(&self.provision, &tenant, kind, &name).map(|new| Some(self.provision_now(now, new)))
+            }
             Command::SignIn { tenant, agent } => self.sign_in_at(now, (&tenant, &agent), None),
             Command::SignInAt { tenant, agent, site, extension, phone } => {
                 let place = Place { site, extension, phone: phone.map(Redacted::into_inner) };
@@ -300,6 +307,9 @@ impl Switch {
                 answer(self.tenant_status(now, &tenant).map(|status| Reply::TenantStatus(Box::new(status))))
             }
             Query::Status => Reply::Status(Box::new(self.status())),
+            Query::Entities { tenant, kind } => {
+                Reply::Entities { entities: entity::shown(&self.provision, tenant.as_deref(), kind) }
+            }
             Query::Calls => Reply::Calls { calls: self.call_views() },
             Query::Agents => Reply::Agents { agents: self.agent_views() },
             Query::Queues => Reply::Queues { queues: self.queue_views(now) },

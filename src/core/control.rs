@@ -1,10 +1,12 @@
 //! The one language in and out: the CLI, the serial console, later the web API, and the tests all speak it.
 //! On the control socket each is one line of JSON.
 
+mod routes;
 mod tenant;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::routes::{RoutesView, WayView};
 pub use self::tenant::TenantStatus;
 pub use crate::base::Bound;
 use crate::base::{CallId, Redacted, Timestamp, WorkItemId};
@@ -14,8 +16,8 @@ pub use crate::core::contact::view::{
 use crate::core::contact::{Origin, Work, WorkState};
 use crate::core::journal::{AgentStatus, Audit, Cdr};
 use crate::core::tenant::Provision;
+use crate::core::tenant::entity::{Entity, EntityKind};
 use crate::core::tenant::provision::Role;
-use crate::core::trunk::admission::Decimal;
 
 /// An order. Answered by a [`Reply`] after its changes are durable.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -138,6 +140,20 @@ pub enum Command {
         /// Where it comes from.
         origin: Origin,
     },
+    /// Put an entry of a tenant in: in the place of the one of its name, or as a new one.
+    Put {
+        /// The entry.
+        entity: Box<Entity>,
+    },
+    /// Take an entry of a tenant away.
+    Remove {
+        /// Tenant's name.
+        tenant: String,
+        /// What it is.
+        kind: EntityKind,
+        /// Its name.
+        name: String,
+    },
     /// End a call.
     Hangup {
         /// Which.
@@ -192,6 +208,14 @@ pub enum Query {
     TenantStatus {
         /// Its name.
         tenant: String,
+    },
+    /// Entries of a kind as provisioned, without secrets.
+    Entities {
+        /// Of this tenant only.
+        #[serde(default)]
+        tenant: Option<String>,
+        /// What they are.
+        kind: EntityKind,
     },
     /// Calls in progress.
     Calls,
@@ -313,6 +337,11 @@ pub enum Reply {
         entries: Vec<Audit>,
         /// There are more, earlier ones.
         more: bool,
+    },
+    /// Answer to [`Query::Entities`].
+    Entities {
+        /// In the order provisioned.
+        entities: Vec<Entity>,
     },
     /// Answer to [`Query::Whoami`].
     Whoami {
@@ -722,41 +751,6 @@ pub struct RestartedCircuit {
     pub in_alarm: bool,
     /// It is idle when the far end has gone on-hook.
     pub held: bool,
-}
-
-/// How a number would be reached.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct RoutesView {
-    /// As it is dialled.
-    pub number: String,
-    /// At this hour.
-    pub at: Timestamp,
-    /// Whether it is an emergency number, which is never refused.
-    pub emergency: bool,
-    /// Who answers it without any trunk: `flow NAME`, `agent NAME`.
-    pub within: Option<String>,
-    /// The trunks that lead there: in the order in which they are tried, then the others.
-    pub ways: Vec<WayView>,
-}
-
-/// A trunk that leads to a number.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct WayView {
-    /// Which is tried when, from 1; none that is not.
-    pub order: Option<u32>,
-    /// Trunk's name.
-    pub trunk: String,
-    /// Its prefix.
-    pub prefix: String,
-    /// What a call costs by the minute at that hour.
-    pub cost: Decimal,
-    /// The number as it goes out.
-    pub sent: String,
-    /// Of a call by a phone of the tenant asked for: the number shown, `withheld`, `nobody` or `the caller's`. Empty where the
-    /// trunk's signalling carries none.
-    pub shown: String,
-    /// Why there, or why not.
-    pub why: String,
 }
 
 /// Whether a trunk takes calls.

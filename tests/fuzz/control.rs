@@ -6,7 +6,9 @@ use cordboard::base::{Medium, Redacted, Timestamp, WorkItemId};
 use cordboard::core::contact::{Origin, WorkState};
 use cordboard::core::control::{Command, Query, WorkSpec};
 use cordboard::core::records::Records;
-use cordboard::core::tenant::{check, parse};
+use cordboard::core::tenant::entity::{Entity, EntityKind};
+use cordboard::core::tenant::provision::{Number, Skill};
+use cordboard::core::tenant::{Provision, check, entity, parse};
 use cordboard::edge::console::{Line, Request, read_line};
 
 use crate::chance::Chance;
@@ -40,6 +42,11 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         Command::WorkComplete { work, disposition: Some("done".into()), note: note.clone() },
         Command::WorkTransfer { work, queue: Some("help".into()), agent: Some(agent.clone()), note },
         Command::WorkCancel { work, reason: "by mistake".into() },
+        Command::Put {
+            entity: Box::new(Entity::Number(Number { number: "1".into(), tenant: "acme".into(), flow: "main".into() })),
+        },
+        Command::Put { entity: Box::new(Entity::Skill(Skill { tenant: "acme".into(), name: "sales".into() })) },
+        Command::Remove { tenant: "acme".into(), kind: EntityKind::Flow, name: "main".into() },
         Command::WorkDiscover { work, attribute, value, origin: Origin::EmailHeader },
         Command::Provision { provision },
         Command::SignIn { tenant: tenant.clone(), agent: agent.clone() },
@@ -81,6 +88,7 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         [
             Query::Status,
             Query::Whoami,
+            Query::Entities { tenant: None, kind: EntityKind::Agent },
             Query::TenantStatus { tenant: "acme".into() },
             Query::Trunks,
             Query::Bans,
@@ -108,6 +116,17 @@ const WORDS: &[&[u8]] = &[
     b"\"command\":",
 ];
 
+/// What a tenant's administrator changes.
+static TENANT: LazyLock<Provision> = LazyLock::new(|| {
+    let flow = "[flow]\\nstart = 'a'\\n[step.a]\\ndo = 'hangup'\\n";
+    let text = format!(
+        "[[tenant]]\nname = 'acme'\n[[skill]]\ntenant = 'acme'\nname = 'sales'\n\
+         [[flow]]\ntenant = 'acme'\nname = 'main'\ntext = \"{flow}\"\n\
+         [[number]]\nnumber = '1'\ntenant = 'acme'\nflow = 'main'\n"
+    );
+    parse(&text, "tenant.toml").expect("no faults")
+});
+
 /// What was read is written and read to the same.
 fn check_again(request: &Request) {
     let line = match request {
@@ -132,6 +151,11 @@ fn target(mut chance: Chance<'_>) {
         },
         Ok(Line::Request(request)) => {
             check_again(&request);
+            if let Request::Command(Command::Put { entity }) = &*request
+                && let Ok(new) = entity::put(&TENANT, (**entity).clone())
+            {
+                assert_eq!(check(&new), [], "{entity:?}");
+            }
             if let Request::Command(Command::Provision { provision }) = *request
                 && check(&provision).is_empty()
             {

@@ -5,9 +5,11 @@ use std::time::Duration;
 use cordboard::base::{CallId, Medium, Redacted, WorkItemId};
 use cordboard::core::contact::Work;
 use cordboard::core::contact::view::WorkSpec;
-use cordboard::core::control::{Asker, Command, Reply, Request};
+use cordboard::core::control::{Asker, Command, Query, Reply, Request};
+use cordboard::core::journal::Change;
 use cordboard::core::switch::Input;
 use cordboard::core::tenant::Provision;
+use cordboard::core::tenant::entity::{Entity, EntityKind};
 use cordboard::core::tenant::provision::{Agent, Flow, Number, Queue, Role, Serves, Skill, Tenant, User};
 use cordboard::proto::sdp::Direction;
 use cordboard::proto::sip::{ClientRegistration, Credentials, Event};
@@ -18,6 +20,9 @@ use crate::provision;
 
 /// Names that only blue has, each with one of the same form that nobody has.
 const NAMES: [(&str, &str); 4] = [("750", "751"), ("bruno", "brunn"), ("blueuser", "blueusex"), ("support", "supporx")];
+
+/// A step that plays what nothing else plays.
+const ANEW: &str = "do = 'play'\nprompt = 'acme/anew'\nnext = 'c'";
 
 /// A flow with one step before it ends.
 fn flow(tenant: &str, name: &str, step: &str) -> Flow {
@@ -263,4 +268,50 @@ fn what_is_handed_on_stays_with_its_tenant() {
         ask(&mut desk, Request::Command(Command::Hangup { call: CallId(work.0) })),
         Reply::Refused { .. }
     ));
+}
+
+#[test]
+fn an_administrator_changes_the_own_tenant_and_the_appliance_goes_by_it_at_once() {
+    let mut desk = Desk::new(
+        1,
+        two(|p| {
+            let (role, tenant) = (Role::Supervisor, Some("acme".to_owned()));
+            p.user.push(User { name: "lead".into(), role, tenant, agent: None, account: "lead".into() });
+        }),
+    );
+    let put = |entity: Entity| Request::Command(Command::Put { entity: Box::new(entity) });
+    let to_nothing = || Entity::Flow(flow("acme", "sales", ANEW));
+    let before = desk.disk.provision.clone();
+    desk.switch.handle(
+        desk.now,
+        Input::Request { token: 9, asker: Asker::Account("lead".into()), request: put(to_nothing()) },
+    );
+    desk.settle();
+    assert!(json(&desk.replies.pop()).contains("not with the role supervisor: change agents"));
+    let mut broken = flow("acme", "sales", "do = 'enqueue'\nqueue = 'support'\non_overflow = 'c'\non_full = 'c'");
+    let refused = json(&ask(&mut desk, put(Entity::Flow(broken.clone()))));
+    assert!(refused.contains("queue \\\"support\\\" is not there"), "{refused}");
+    broken.tenant = "blue".into();
+    let foreign = json(&ask(&mut desk, put(Entity::Flow(broken))));
+    assert!(foreign.contains("no tenant"), "{foreign}");
+    assert_eq!(desk.disk.provision, before, "nothing is changed by what is refused");
+
+    assert_eq!(ask(&mut desk, put(to_nothing())), Reply::Done);
+    let Some(Change::Audited { audit }) = desk.journal.last() else { panic!("{:?}", desk.journal.last()) };
+    assert_eq!((audit.tenant.as_deref(), audit.did.as_str()), (Some("acme"), "set flow acme/sales"));
+    let mut expected = before;
+    expected.flow.iter_mut().filter(|one| one.name == "sales").for_each(|one| *one = flow("acme", "sales", ANEW));
+    assert_eq!(desk.disk.provision, expected, "and nothing else");
+    let client = desk.client("100");
+    desk.seconds(2);
+    assert!(desk.said.iter().any(|(_, prompt)| prompt == "acme/anew"), "calls go by the new flow: {:?}", desk.said);
+    desk.hangup(Party::Carrier, client);
+    let remove = Command::Remove { tenant: "acme".into(), kind: EntityKind::Agent, name: "ben".into() };
+    assert_eq!(ask(&mut desk, Request::Command(remove)), Reply::Done);
+    let agents = Query::Entities { tenant: None, kind: EntityKind::Agent };
+    let left = json(&ask(&mut desk, Request::Query(agents)));
+    assert!(
+        left.contains("ana") && !left.contains("ben") && !left.contains("bruno") && !left.contains("secret"),
+        "{left}"
+    );
 }

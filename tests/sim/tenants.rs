@@ -12,7 +12,8 @@ use cordboard::core::journal::{Cdr, Change};
 use cordboard::core::records::Records;
 use cordboard::core::switch::Input;
 use cordboard::core::tenant::access::{self, Deed, Principal};
-use cordboard::core::tenant::provision::{Quota, Role, User};
+use cordboard::core::tenant::entity::{Entity, EntityKind};
+use cordboard::core::tenant::provision::{Number, Quota, Role, Skill, User};
 use cordboard::core::tenant::{Provision, check};
 use cordboard::proto::sdp;
 
@@ -186,6 +187,12 @@ fn queries(ids: &BTreeSet<u64>) -> Vec<Query> {
         Query::Locate { uri: "sip:127.0.0.2".into() },
         Query::Bans,
     ];
+    for (tenant, kind) in [None, Some("acme"), Some("blue"), Some("nowhere")]
+        .into_iter()
+        .flat_map(|tenant| EntityKind::ALL.map(|kind| (tenant.map(String::from), kind)))
+    {
+        all.push(Query::Entities { tenant, kind });
+    }
     for tenant in ["acme", "blue", "nowhere"] {
         all.push(Query::TenantStatus { tenant: tenant.into() });
         all.push(Query::WhatIf { item: item(tenant, "sales", "x@example.org") });
@@ -230,6 +237,15 @@ fn orders(theirs: &BTreeSet<u64>) -> Vec<Command> {
         all.push(Command::Pause { tenant: tenant.clone(), agent: agent.clone(), reason: "tea".into() });
         all.push(Command::Resume { tenant, agent });
     }
+    for tenant in ["blue", "nowhere"] {
+        let skill = Skill { tenant: tenant.into(), name: "sales".into() };
+        all.push(Command::Put { entity: Box::new(Entity::Skill(skill)) });
+        for (kind, name) in [(EntityKind::Agent, "bruno"), (EntityKind::Queue, "support"), (EntityKind::Flow, "help")] {
+            all.push(Command::Remove { tenant: tenant.into(), kind, name: name.into() });
+        }
+    }
+    let number = Number { number: "750".into(), tenant: "acme".into(), flow: "sales".into() };
+    all.push(Command::Put { entity: Box::new(Entity::Number(number)) });
     for (tenant, queue) in [("blue", "support"), ("nowhere", "sales"), ("acme", "support")] {
         all.push(Command::WorkAdd { item: item(tenant, queue, "y@example.org") });
     }

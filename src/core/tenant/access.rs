@@ -46,6 +46,10 @@ pub enum Deed {
     ReadRecords,
     /// Read what users have ordered.
     ReadAudit,
+    /// See what is provisioned of tenants.
+    SeeEntities,
+    /// Change what is provisioned of a tenant.
+    Configure,
     /// Replace the provisioning.
     Provision,
     /// Sign agents in and out, pause and resume them.
@@ -93,7 +97,7 @@ const O: Extent = Extent::Own;
 const N: Extent = Extent::None;
 
 /// Every right, with its words. What is not here nobody has.
-pub const RIGHTS: [(Deed, &str, [Extent; 6]); 20] = [
+pub const RIGHTS: [(Deed, &str, [Extent; 6]); 22] = [
     (Deed::Whoami, "see one's own rights", [A, A, T, T, T, O]),
     (Deed::SeeQueues, "see queues", [A, A, T, T, T, T]),
     (Deed::SeeAgents, "see agents", [A, A, T, T, T, O]),
@@ -105,6 +109,8 @@ pub const RIGHTS: [(Deed, &str, [Extent; 6]); 20] = [
     (Deed::SeeTrunks, "see trunks, circuits, sites, routes, servers and bans", [A, A, N, N, N, N]),
     (Deed::ReadRecords, "read records of calls and work items", [A, A, T, T, T, N]),
     (Deed::ReadAudit, "read what users have ordered", [A, A, T, T, N, N]),
+    (Deed::SeeEntities, "see how agents, queues, flows and numbers are provisioned", [A, A, T, T, T, N]),
+    (Deed::Configure, "change agents, skills, attributes, queues, flows, and where numbers lead", [A, N, N, T, N, N]),
     (Deed::AgentState, "sign agents in and out, pause and resume them", [A, N, N, T, T, O]),
     (Deed::TakeWork, "accept and decline work items", [A, N, N, T, T, O]),
     (Deed::TreatWork, "complete, transfer and describe work items", [A, N, N, T, T, O]),
@@ -121,6 +127,7 @@ impl Deed {
     pub const fn of_command(command: &Command) -> Self {
         match command {
             Command::Provision { .. } => Self::Provision,
+            Command::Put { .. } | Command::Remove { .. } => Self::Configure,
             Command::SignIn { .. }
             | Command::SignInAt { .. }
             | Command::SignOut { .. }
@@ -143,6 +150,7 @@ impl Deed {
         match query {
             Query::Whoami => Self::Whoami,
             Query::Status | Query::TenantStatus { .. } => Self::SeeStatus,
+            Query::Entities { .. } => Self::SeeEntities,
             Query::Calls => Self::SeeCalls,
             Query::Agents => Self::SeeAgents,
             Query::Queues => Self::SeeQueues,
@@ -316,6 +324,8 @@ fn subjects(command: &Command) -> Vec<Subject<'_>> {
         | Command::Pause { tenant, agent, .. }
         | Command::Resume { tenant, agent } => vec![Subject::Agent(tenant, agent)],
         Command::WorkAdd { item } => vec![Subject::Tenant(&item.tenant)],
+        Command::Put { entity } => vec![Subject::Tenant(entity.tenant())],
+        Command::Remove { tenant, .. } => vec![Subject::Tenant(tenant)],
         Command::WorkAccept { tenant, agent, work } | Command::WorkDecline { tenant, agent, work } => {
             vec![Subject::Agent(tenant, agent), Subject::Work(*work)]
         }
@@ -381,7 +391,10 @@ pub fn narrow_query(who: &Principal, query: Query, owners: &impl Owners) -> Resu
                 within(Subject::Agent(tenant, name))?;
             }
         }
-        Query::TenantStatus { tenant } => within(Subject::Tenant(tenant))?,
+        Query::TenantStatus { tenant } | Query::Entities { tenant: Some(tenant), .. } => {
+            within(Subject::Tenant(tenant))?
+        }
+        Query::Entities { tenant: None, .. } => {}
         Query::Work { work } | Query::Explain { work } => within(Subject::Work(*work))?,
         Query::WhatIf { item } => within(Subject::Tenant(&item.tenant))?,
         Query::Whoami | Query::Calls | Query::Agents | Query::Queues | Query::Contracts => {}
@@ -398,6 +411,7 @@ pub fn narrow_query(who: &Principal, query: Query, owners: &impl Owners) -> Resu
             let (tenant, agent) = if extent == Extent::Own { (None, who.oneself()) } else { (Some(own), agent) };
             Query::Works { tenant, queue, state, after, agent }
         }
+        Query::Entities { kind, .. } => Query::Entities { tenant: Some(own), kind },
         other => other,
     })
 }
@@ -463,6 +477,10 @@ pub fn narrow_reply(who: &Principal, deed: Deed, reply: Reply) -> Reply {
         Reply::Audit { mut entries, more } => {
             entries.retain(|entry| entry.tenant.as_deref().is_some_and(theirs));
             Reply::Audit { entries, more }
+        }
+        Reply::Entities { mut entities } => {
+            entities.retain(|entity| theirs(entity.tenant()));
+            Reply::Entities { entities }
         }
         Reply::Contracts { mut contracts } => {
             contracts.retain(|contract| theirs(&contract.tenant));
@@ -573,6 +591,8 @@ pub fn in_own_name(who: &Principal, command: Command) -> Command {
 pub fn told(command: &Command) -> String {
     match command {
         Command::Provision { .. } => "provision apply".into(),
+        Command::Put { entity } => format!("set {}", entity.full_name()),
+        Command::Remove { tenant, kind, name } => format!("remove {} {tenant}/{name}", kind.as_str()),
         Command::SignIn { tenant, agent } => format!("agent sign-in {tenant}/{agent}"),
         Command::SignInAt { tenant, agent, site, .. } => match site {
             Some(site) => format!("agent sign-in {tenant}/{agent} at {site}"),

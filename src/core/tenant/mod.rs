@@ -8,6 +8,7 @@ mod address;
 pub mod check;
 pub mod diff;
 pub mod directory;
+pub mod entity;
 pub mod expand;
 pub mod export;
 mod fields;

@@ -12,6 +12,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::Uid;
 use smol::channel::{Receiver, Sender};
 use smol::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use smol::lock::{Semaphore, SemaphoreGuard};
 use smol::{Async, Executor, Task, Timer, future};
 
 use super::records::Shelf;
@@ -133,6 +134,7 @@ impl Console {
             store: Arc::new(Shelf::new(data_dir)),
             line_max: LINE_MAX,
             pause: Duration::ZERO,
+            changes: None,
         };
         let acceptor = executor.spawn(accept(listener, Arc::clone(executor), client));
         Ok((Console { path, load, _acceptor: acceptor }, asked))
@@ -236,6 +238,28 @@ pub(super) struct ClientTask {
     pub line_max: usize,
     /// From an answer to the next request.
     pub pause: Duration,
+    /// Where changes of what is provisioned wait for each other.
+    pub changes: Option<Changes>,
+}
+
+/// Changes of what is provisioned cost the appliance more than other orders: they come one after the other, each after a pause.
+#[derive(Clone)]
+pub(super) struct Changes {
+    turns: Arc<Semaphore>,
+    pause: Duration,
+}
+
+impl Changes {
+    pub fn new(pause: Duration) -> Self {
+        Self { turns: Arc::new(Semaphore::new(1)), pause }
+    }
+
+    /// Waits for the turn, which lasts as long as what is returned.
+    async fn turn(&self) -> SemaphoreGuard<'_> {
+        let turn = self.turns.acquire().await;
+        Timer::after(self.pause).await;
+        turn
+    }
 }
 
 impl ClientTask {
@@ -249,7 +273,13 @@ impl ClientTask {
             let overlong = line.len() > self.line_max;
             let reply = match read_line(&line) {
                 _ if overlong => refused(format!("line over {} octets", self.line_max)),
-                Ok(Line::Request(request)) => self.ask(&asker, *request).await,
+                Ok(Line::Request(request)) => {
+                    let _turn = match &self.changes {
+                        Some(changes) if is_change(&request) => Some(changes.turn().await),
+                        _ => None,
+                    };
+                    self.ask(&asker, *request).await
+                }
                 Ok(Line::Records(records)) => self.on_record(&asker, records).await,
                 Ok(Line::Log(change)) => match &self.logging {
                     None if matches!(asker, Asker::Account(_)) => {
@@ -355,6 +385,10 @@ fn told(fault: &Fault) -> String {
         0 => format!("{file}: {what}; expected {expected}"),
         _ => fault.to_string(),
     }
+}
+
+fn is_change(request: &Request) -> bool {
+    matches!(request, Request::Command(Command::Put { .. } | Command::Remove { .. } | Command::Provision { .. }))
 }
 
 fn refused(reason: String) -> Reply {

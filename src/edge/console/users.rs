@@ -17,13 +17,16 @@ use smol::channel::Receiver;
 use smol::{Async, Executor, Task, Timer};
 
 use super::records::Shelf;
-use super::server::{ClientTask, Load, account_of, listen, next_client, peer, refuse};
+use super::server::{Changes, ClientTask, Load, account_of, listen, next_client, peer, refuse};
 use super::{ACCOUNT_CLIENTS_MAX, Asked, USER_CLIENTS_MAX, USER_LINE_MAX};
 use crate::base::Bound;
 use crate::core::control::{Asker, Query, Reply, Request};
 
 /// From an answer to the client's next request: nobody keeps the appliance busy with questions.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Before a change of what is provisioned, of all users together: each makes the directory and the store anew.
+const CHANGE_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long who is no user keeps the place of another client of the same account.
 const STRANGER_PAUSE: Duration = Duration::from_secs(1);
@@ -134,6 +137,7 @@ impl UserSocket {
             store: Arc::new(Shelf::new(data_dir)),
             line_max: USER_LINE_MAX,
             pause: PAUSE,
+            changes: Some(Changes::new(CHANGE_PAUSE)),
         };
         let acceptor = executor.spawn(accept(listener, Arc::clone(executor), client));
         Ok((Self { path: path.to_owned(), load, _acceptor: acceptor }, asked))

@@ -60,6 +60,7 @@ fn auditors_change_nothing_and_no_tenant_reaches_beyond_itself() {
         Deed::CancelWork,
         Deed::HangUp,
         Deed::Repair,
+        Deed::Configure,
     ];
     for (deed, _, extents) in RIGHTS {
         if changes.contains(&deed) || matches!(deed, Deed::Provision | Deed::Run) {

@@ -212,6 +212,7 @@ impl Session {
                 | Reply::Routes(_)
                 | Reply::Restarted { .. }
                 | Reply::Whoami { .. }
+                | Reply::Entities { .. }
                 | Reply::CallRecords { .. }
                 | Reply::WorkRecords { .. }
                 | Reply::Audit { .. }
