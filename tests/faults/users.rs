@@ -1,7 +1,7 @@
 //! The socket for users: who may use it, what accounts of the machine get by it, and what keeps it from opening.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -79,7 +79,16 @@ impl Account {
     fn run(&self, args: &[&str]) -> Output {
         let mut command = Command::new(&self.binary);
         command.args(args).arg("--socket").arg(&self.socket).uid(self.uid).gid(self.uid).current_dir("/");
-        command.output().unwrap()
+        let mut output = None;
+        // A child that another test has just forked may hold the copy open for writing until it is another program.
+        until("the copy can be run", || match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => false,
+            done => {
+                output = Some(done.unwrap());
+                true
+            }
+        });
+        output.expect("it ran")
     }
 
     fn ok(&self, args: &[&str]) -> String {

@@ -107,12 +107,13 @@ pub fn entries(provision: &Provision, kind: EntityKind) -> Vec<Entity> {
     }
 }
 
-/// Entries of a kind, of a tenant or all, with [`KEPT`] in the place of secrets.
+/// Entries of a kind, of a tenant or all, with [`KEPT`] in the place of secrets, and without what other tenants agents serve.
 pub fn shown(provision: &Provision, tenant: Option<&str>, kind: EntityKind) -> Vec<Entity> {
     let mut all = entries(provision, kind);
     all.retain(|entity| tenant.is_none_or(|tenant| entity.tenant() == tenant));
     for entity in &mut all {
         if let Entity::Agent(agent) = entity {
+            agent.serves.clear();
             for secret in [&mut agent.password, &mut agent.pin].into_iter().flatten() {
                 *secret = Redacted::new(KEPT.to_owned());
             }
@@ -190,12 +191,13 @@ fn own_agent(before: Option<&Agent>, mut agent: Agent) -> Result<Agent, String> 
         ("contact", agent.contact != known.contact),
         ("site", agent.site != known.site),
         ("extension", agent.extension != known.extension),
-        ("serves", agent.serves != known.serves),
+        ("serves", !agent.serves.is_empty()),
         ("range", agent.range.is_some()),
     ];
     if let Some((field, _)) = operators.iter().find(|(_, changed)| *changed) {
         return Err(format!("`{field}` of an agent is for the operator to set"));
     }
+    agent.serves.clone_from(&known.serves);
     let begins = |user: &String| user.strip_prefix(&agent.tenant).is_some_and(|rest| rest.starts_with(['.', '-', '_']));
     if agent.user != known.user && !agent.user.as_ref().is_none_or(begins) {
         return Err(format!("`user` of an agent begins with the tenant's name, as {0}.{1}", agent.tenant, agent.name));

@@ -98,6 +98,10 @@ fn secrets_are_not_told_and_stay_where_nothing_is_said() {
     assert!(!text.contains("ana-secret") && !text.contains("1234") && !text.contains("bruno"), "{text}");
     let [Entity::Agent(ana)] = &told[..] else { panic!("{told:?}") };
     assert_eq!(put(&old, told[0].clone()), Ok(old.clone()), "nothing changes");
+    let mut serving = old.clone();
+    serving.agent[0].serves = vec![Serves { tenant: "blue".into(), skills: [("tea".into(), 0.5)].into() }];
+    assert_eq!(shown(&serving, Some("acme"), EntityKind::Agent), told, "whom else it serves is not said");
+    assert_eq!(put(&serving, told[0].clone()), Ok(serving), "and stays");
     let changed =
         put_agent(&old, Agent { ring_s: 9, password: Some(Redacted::new("new".into())), ..(**ana).clone() }).unwrap();
     let ana = agent(&changed, "ana");
