@@ -290,14 +290,15 @@ impl Switch {
     }
 
     pub(crate) fn on_query(&mut self, now: Now, token: u64, query: Query) {
-        if let Some(reply) = self.answer(now, token, query) {
+        if let Some(reply) = self.answer(now, token, query, None) {
             // What a console was shown is in the store for whoever looks there next.
             self.reply(token, reply, self.last_seq());
         }
     }
 
-    /// The answer to a question; none to one that is answered later.
-    pub(crate) fn answer(&mut self, now: Now, token: u64, query: Query) -> Option<Reply> {
+    /// The answer to a question; none to one that is answered later. Where only what is `of` a tenant will be told, nothing else
+    /// is looked at, so that the time that it takes tells of nothing else either.
+    pub(crate) fn answer(&mut self, now: Now, token: u64, query: Query, of: Option<&str>) -> Option<Reply> {
         Some(match query {
             Query::Whoami => {
                 let (user, role) = ("-".to_owned(), Role::Operator);
@@ -310,15 +311,15 @@ impl Switch {
             Query::Entities { tenant, kind } => {
                 Reply::Entities { entities: entity::shown(&self.provision, tenant.as_deref(), kind) }
             }
-            Query::Calls => Reply::Calls { calls: self.call_views() },
-            Query::Agents => Reply::Agents { agents: self.agent_views() },
-            Query::Queues => Reply::Queues { queues: self.queue_views(now) },
+            Query::Calls => Reply::Calls { calls: self.call_views(of) },
+            Query::Agents => Reply::Agents { agents: self.agent_views(of) },
+            Query::Queues => Reply::Queues { queues: self.queue_views(now, of) },
             Query::Trunks => Reply::Trunks { trunks: self.trunk_views(now) },
             Query::Sites => Reply::Sites { sites: self.site_views() },
             Query::Circuits { trunk } => {
                 answer(self.circuit_views(now, trunk.as_deref()).map(|circuits| Reply::Circuits { circuits }))
             }
-            Query::Contracts => Reply::Contracts { contracts: self.contract_views(now) },
+            Query::Contracts => Reply::Contracts { contracts: self.contract_views(now, of) },
             Query::Routes { number, at, tenant } => {
                 let view = self.routes_view(now, &number, at.unwrap_or(now.wall), tenant.as_deref());
                 answer(view.map(|view| Reply::Routes(Box::new(view))))
@@ -392,8 +393,11 @@ impl Switch {
         signed_in.filter(|state| !self.is_reached(state.id)).count()
     }
 
-    fn call_views(&self) -> Vec<CallView> {
-        let mut calls: Vec<&Call> = self.calls.values().collect();
+    fn call_views(&self, of: Option<&str>) -> Vec<CallView> {
+        let mut calls: Vec<&Call> = match of {
+            Some(tenant) => self.call_index.of_tenant(tenant).filter_map(|id| self.calls.get(&id)).collect(),
+            None => self.calls.values().collect(),
+        };
         calls.sort_unstable_by_key(|c| c.id);
         calls
             .into_iter()
@@ -428,12 +432,14 @@ impl Switch {
         }
     }
 
-    fn agent_views(&self) -> Vec<AgentView> {
+    fn agent_views(&self, of: Option<&str>) -> Vec<AgentView> {
+        let of = of.map(|name| self.directory.tenant_by_name(name).map(|tenant| tenant.id));
         let mut views: Vec<AgentView> = self
-            .queue
+            .directory
             .agents()
-            .filter_map(|state| {
-                let entry = self.directory.agent(state.id)?;
+            .filter(|entry| of.is_none_or(|of| of == Some(entry.tenant)))
+            .filter_map(|entry| {
+                let state = self.queue.agent(entry.id)?;
                 let site = self.site_of(state.id).and_then(|site| self.directory.site(site));
                 Some(AgentView {
                     tenant: self.directory.tenant(entry.tenant)?.name.clone(),
@@ -454,12 +460,14 @@ impl Switch {
         views
     }
 
-    fn queue_views(&self, now: Now) -> Vec<QueueView> {
+    fn queue_views(&self, now: Now, of: Option<&str>) -> Vec<QueueView> {
+        let of = of.map(|name| self.directory.tenant_by_name(name).map(|tenant| tenant.id));
         let mut views: Vec<QueueView> = self
-            .queue
-            .queues(now)
-            .filter_map(|state| {
-                let entry = self.directory.queue(state.id)?;
+            .directory
+            .queues()
+            .filter(|entry| of.is_none_or(|of| of == Some(entry.tenant)))
+            .filter_map(|entry| {
+                let state = self.queue.queue(now, entry.id)?;
                 Some(QueueView {
                     tenant: self.directory.tenant(entry.tenant)?.name.clone(),
                     name: entry.name.clone(),

@@ -8,7 +8,7 @@ use crate::core::contact::callback;
 use crate::core::control::{Asker, Query, Reply, Request, TenantStatus};
 use crate::core::journal::{AgentStatus, Audit, Change, Seq};
 use crate::core::switch::{Output, Switch};
-use crate::core::tenant::access::{self, Deed, Owner, Owners, Principal};
+use crate::core::tenant::access::{self, Deed, Extent, Owner, Owners, Principal};
 use crate::core::tenant::directory::TenantEntry;
 
 /// Most characters of an entry of the trail, and of a refusal.
@@ -68,7 +68,8 @@ impl Switch {
                 match access::narrow_query(&who, query, self) {
                     Err(denied) => self.reply(token, Reply::Refused { reason: brief(&denied.to_string()) }, None),
                     Ok(query) => {
-                        if let Some(reply) = self.answer(now, token, query) {
+                        let of = who.tenant.as_deref().filter(|_| who.extent(deed) != Extent::All);
+                        if let Some(reply) = self.answer(now, token, query, of) {
                             self.reply(token, access::narrow_reply(&who, deed, reply), self.last_seq());
                         }
                     }
@@ -118,23 +119,22 @@ impl Switch {
             version: self.config.version.clone(),
             started_at: self.started.wall,
             stopping: self.stopping,
-            calls: self.calls.values().filter(|call| call.cdr.tenant == tenant).count() as u64,
+            calls: self.call_index.count_of(tenant) as u64,
             works: self.works.of_tenant(tenant) as u64,
             callbacks: self.works.wishes_of(tenant) as u64,
             quotas: self.quotas_of(entry, ""),
             ..TenantStatus::default()
         };
-        for queue in self.queue.queues(now) {
-            if self.directory.queue(queue.id).is_some_and(|found| found.tenant == entry.id) {
-                status.waiting += queue.waiting as u64;
-                status.offered += queue.offered;
-                status.answered += queue.answered;
-                status.abandoned += queue.abandoned;
-                status.in_target += queue.in_target;
-            }
+        for queue in self.directory.queues().filter(|queue| queue.tenant == entry.id) {
+            let Some(queue) = self.queue.queue(now, queue.id) else { continue };
+            status.waiting += queue.waiting as u64;
+            status.offered += queue.offered;
+            status.answered += queue.answered;
+            status.abandoned += queue.abandoned;
+            status.in_target += queue.in_target;
         }
-        for agent in self.queue.agents() {
-            if self.directory.agent(agent.id).is_some_and(|found| found.tenant == entry.id) {
+        for agent in self.directory.agents().filter(|agent| agent.tenant == entry.id) {
+            if let Some(agent) = self.queue.agent(agent.id) {
                 match agent.status {
                     AgentStatus::Null => {}
                     AgentStatus::NotReady => status.agents_not_ready += 1,

@@ -17,7 +17,7 @@ use crate::base::{
 };
 use crate::core::admin::Alarms;
 use crate::core::bounds::Lost;
-use crate::core::call::{Call, Leg, Redial, Role};
+use crate::core::call::{Call, CallIndex, Leg, Redial, Role};
 use crate::core::contact::sticky::{LastAgent, LastAgents};
 use crate::core::contact::{Items, Work};
 use crate::core::control::{Asker, Command, Query, Reply, Request};
@@ -343,6 +343,7 @@ pub struct Switch {
     pub(crate) traced: HashMap<Trace, Vec<CallId>>,
     pub(crate) by_offer: HashMap<OfferId, LegId>,
     pub(crate) by_item: HashMap<WorkItemId, CallId>,
+    pub(crate) call_index: CallIndex,
     pub(crate) redials: HashMap<OfferId, Redial>,
     /// Work items that are no calls.
     pub(crate) works: Items,
@@ -453,6 +454,7 @@ impl Switch {
             traced: HashMap::new(),
             by_offer: HashMap::new(),
             by_item: HashMap::new(),
+            call_index: CallIndex::default(),
             redials: HashMap::new(),
             works: Items::default(),
             ports: HashMap::new(),
@@ -582,6 +584,7 @@ impl Switch {
         self.traced.give_back();
         self.by_offer.give_back();
         self.by_item.give_back();
+        self.call_index.give_back();
         self.ports.give_back();
         self.releasing.give_back();
         self.timers.give_back();
@@ -742,6 +745,7 @@ impl Switch {
         for call in self.preemptions.keys() {
             assert!(self.calls.contains_key(call), "others gave way to {call}, which is gone");
         }
+        self.call_index.check(&self.calls);
         for (item, call) in &self.by_item {
             assert!(self.calls.contains_key(call), "{item} waits for {call}, which is gone");
         }

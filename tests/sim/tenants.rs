@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cordboard::base::{CallId, Medium, WorkItemId};
-use cordboard::core::contact::view::WorkSpec;
+use cordboard::core::contact::view::{WorkSpec, WorkView};
 use cordboard::core::contact::{Origin, Work, WorkState};
 use cordboard::core::control::{Asker, Command, Query, Reply, Request};
 use cordboard::core::journal::{Cdr, Change};
@@ -676,4 +676,51 @@ fn an_agent_hears_nothing_of_the_agents_of_a_tenant_that_it_serves() {
     assert!(whole.contains("bruno") && whole.contains("compared"), "{whole}");
     let told = json(&ask(&mut desk, "cat", Request::Query(Query::Work { work })));
     assert!(!told.contains("bruno") && !told.contains("compared"), "{told}");
+}
+
+/// What a tenant's users are told is looked for among the tenant's own, and is all of it.
+#[test]
+fn an_answer_to_a_tenants_user_is_the_operators_without_what_is_others() {
+    let mut desk = desk(5, Blue::Busy);
+    let (mut dice, mut blues_dice) = (Dice::new(5), Dice::new(7));
+    let works = |agent: Option<&str>| Query::Works {
+        tenant: None,
+        queue: None,
+        state: None,
+        after: None,
+        agent: agent.map(String::from),
+    };
+    let mut most = (0, 0);
+    for step in 0..40 {
+        acme_acts(&mut desk, &mut dice, &mut vec![]);
+        blue_acts(&mut desk, &mut blues_dice, step);
+        let Reply::Works { works: all, more: false } = desk.query(works(None)) else { panic!("works") };
+        let Reply::Calls { calls } = desk.query(Query::Calls) else { panic!("calls") };
+        let Reply::Queues { queues } = desk.query(Query::Queues) else { panic!("queues") };
+        let Reply::Agents { agents } = desk.query(Query::Agents) else { panic!("agents") };
+        most = (most.0.max(all.len()), most.1.max(calls.len()));
+        for (account, tenant) in [("boss", "acme"), ("blueboss", "blue")] {
+            let mut told = |query| ask(&mut desk, account, Request::Query(query));
+            let own = all.iter().filter(|work| work.tenant == tenant).cloned().collect();
+            assert_eq!(told(works(None)), Reply::Works { works: own, more: false });
+            let own = calls.iter().filter(|call| call.tenant == tenant).cloned().collect();
+            assert_eq!(told(Query::Calls), Reply::Calls { calls: own });
+            let own = queues.iter().filter(|queue| queue.tenant == tenant).cloned().collect();
+            assert_eq!(told(Query::Queues), Reply::Queues { queues: own });
+            let Reply::Agents { agents: seen } = told(Query::Agents) else { panic!("agents") };
+            let own = agents.iter().filter(|agent| agent.tenant == tenant).map(|agent| &agent.name);
+            assert!(own.eq(seen.iter().map(|agent| &agent.name)));
+            let Reply::TenantStatus(status) = told(Query::Status) else { panic!("status") };
+            assert_eq!(status.calls, calls.iter().filter(|call| call.tenant == tenant).count() as u64);
+        }
+        for agent in &agents {
+            let name = format!("{}/{}", agent.tenant, agent.name);
+            let has = |work: &&WorkView| {
+                work.agent.as_ref().is_some_and(|called| access::full_agent(&work.tenant, called) == name)
+            };
+            let held = all.iter().filter(has).cloned().collect();
+            assert_eq!(desk.query(works(Some(&name))), Reply::Works { works: held, more: false }, "{name}");
+        }
+    }
+    assert!(most.0 > 5 && most.1 > 2, "{most:?}");
 }

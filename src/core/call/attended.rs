@@ -147,9 +147,13 @@ impl Switch {
         self.notify_referrer(now, goes, 200);
         self.end_transferred(now, other, call);
         self.release_referrer(now, call, stays);
-        if let (Some(c), Some((Some(work), queue))) = (self.calls.get_mut(&call), brought) {
-            c.work = Some(work);
-            c.queue = queue;
+        if let Some((Some(work), queue)) = brought {
+            self.call_index.left(work);
+            if let Some(c) = self.calls.get_mut(&call) {
+                c.work = Some(work);
+                self.call_index.took(work, call);
+                c.queue = queue;
+            }
         }
         self.connect(now, call, moves);
         Ok(Joined::Talking)

@@ -209,6 +209,7 @@ impl Switch {
         let Some(what) = self.wish_tried(now, item, &agent) else { return };
         if let Some(c) = self.calls.get_mut(&call) {
             c.work = Some(item);
+            self.call_index.took(item, call);
             c.cdr.agent = Some(agent);
             c.note(now, "try", what);
         }

@@ -39,6 +39,7 @@ impl Switch {
         let Some(c) = self.calls.get_mut(&call) else { return };
         c.note(now, CUT_OFF, format!("{name}: {cause}"));
         c.work = None;
+        self.call_index.left(item);
         c.cut_offs = c.cut_offs.saturating_add(1);
         let (often, wish) = (c.cut_offs > CUT_OFFS_MAX, c.wish);
         let back = if often { self.leads_on(queue) } else { Some(queue) };

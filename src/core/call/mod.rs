@@ -26,6 +26,7 @@ mod flow;
 mod handback;
 mod heard;
 mod identity;
+mod index;
 mod offer;
 mod ring;
 mod security;
@@ -36,6 +37,7 @@ mod transfer;
 mod wants;
 
 pub(crate) use digits::Digits;
+pub(crate) use index::CallIndex;
 pub(crate) use ring::Redial;
 pub(crate) use setup::{NewCall, NewLeg};
 

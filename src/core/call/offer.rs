@@ -229,6 +229,7 @@ impl Switch {
             return self.release_leg(now, leg, Cause::Normal);
         };
         c.work = Some(wait.item);
+        self.call_index.took(wait.item, call);
         self.by_item.remove(&wait.item);
         if let Some(agent) = self.queue.handler(wait.item) {
             self.met(now, call, wait.queue, agent);

@@ -149,6 +149,9 @@ impl Switch {
     pub(crate) fn journal_start(&mut self, call: CallId) {
         let Some(c) = self.calls.get_mut(&call) else { return };
         c.cdr.tenant = c.tenant.and_then(|t| self.directory.tenant(t)).map_or(String::new(), |t| t.name.clone());
+        if !c.cdr.tenant.is_empty() {
+            self.call_index.began(&c.cdr.tenant, call);
+        }
         let cdr = Box::new(c.cdr.clone());
         self.journal(Change::CallStarted { cdr });
     }

@@ -141,6 +141,7 @@ impl Switch {
         let Some(c) = self.calls.get_mut(&call) else { return };
         let Some(item) = c.work.take() else { return };
         let goes_on = c.state != CallState::Ending;
+        self.call_index.left(item);
         self.queue.finished(now, item);
         if goes_on {
             self.wish_done(now, call, Cause::Normal);
@@ -233,6 +234,7 @@ impl Switch {
             return;
         }
         let Some(mut c) = self.calls.remove(&call) else { return };
+        self.call_index.ended(&c);
         self.set_traced(call, c.cdr.trace, false);
         c.cdr.settle_answer();
         self.counters.calls_lost.add(c.lost());

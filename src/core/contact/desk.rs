@@ -79,8 +79,8 @@ pub(crate) struct Items {
     /// Items, calls among them, that no agent could ever take, and their queues, with how many of each.
     pub(super) unservable: BTreeMap<WorkItemId, Arc<str>>,
     pub(super) unservable_in: BTreeMap<Arc<str>, usize>,
-    /// How many each tenant has.
-    by_tenant: HashMap<String, usize>,
+    /// Those of each tenant.
+    by_tenant: HashMap<String, BTreeSet<WorkItemId>>,
     /// Refused for want of room.
     pub refused: u64,
     /// Refused because the tenant has as many as it may.
@@ -119,7 +119,7 @@ impl Items {
     pub(super) fn insert(&mut self, work: Work) {
         let id = work.id;
         self.wishes.set(&work, true);
-        *self.by_tenant.entry(work.tenant.clone()).or_default() += 1;
+        self.by_tenant.entry(work.tenant.clone()).or_default().insert(id);
         let item = Item { work, offer: None, stale: false, escalates: false, call: None, rests: false };
         self.all.insert(id, item);
         self.schedule(id);
@@ -141,7 +141,19 @@ impl Items {
 
     /// How many of a tenant have not ended.
     pub fn of_tenant(&self, tenant: &str) -> usize {
-        self.by_tenant.get(tenant).copied().unwrap_or(0)
+        self.by_tenant.get(tenant).map_or(0, BTreeSet::len)
+    }
+
+    /// Those of a tenant from an id on, by id.
+    pub(super) fn ids_of(&self, tenant: &str, from: WorkItemId) -> impl Iterator<Item = WorkItemId> {
+        self.by_tenant.get(tenant).into_iter().flat_map(move |ids| ids.range(from..)).copied()
+    }
+
+    /// Asserts that each item is among its tenant's.
+    pub(super) fn check_tenants(&self) {
+        let is_theirs = |(id, item): (&WorkItemId, &Item)| self.by_tenant.get(&item.work.tenant)?.get(id).copied();
+        assert_eq!(self.all.iter().filter_map(is_theirs).count(), self.all.len(), "items by their tenants");
+        assert_eq!(self.by_tenant.values().map(BTreeSet::len).sum::<usize>(), self.all.len(), "items of tenants");
     }
 
     /// How many wishes of a tenant are open.
@@ -176,10 +188,11 @@ impl Items {
     pub(super) fn remove(&mut self, id: WorkItemId) -> Option<Item> {
         self.end_offer(id);
         let item = self.all.remove(&id)?;
-        let left = self.by_tenant.get(&item.work.tenant).map_or(0, |count| count.saturating_sub(1));
-        match left {
-            0 => drop(self.by_tenant.remove(&item.work.tenant)),
-            left => drop(self.by_tenant.insert(item.work.tenant.clone(), left)),
+        if let Some(ids) = self.by_tenant.get_mut(&item.work.tenant) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_tenant.remove(&item.work.tenant);
+            }
         }
         self.wishes.set(&item.work, false);
         self.scheduled.remove(&(item.work.wakes_at(), id));

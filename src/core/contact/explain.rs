@@ -1,7 +1,8 @@
 //! Where work items are, why, and where one would go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::desk::Item;
 use super::routing::Policy;
 use super::view::{BasisView, CallbackView, CandidateView, Explanation, HoldView, WorkSpec, WorkView};
 use super::work::{Work, WorkEvent, WorkState};
@@ -59,6 +60,8 @@ impl Switch {
         after: Option<WorkItemId>,
     ) -> (Vec<WorkView>, bool) {
         let after = after.unwrap_or(WorkItemId(0));
+        // What somebody else has is not looked at.
+        let held = agent.map(|name| self.held_by(name));
         let passes = |work: &Work| {
             tenant.is_none_or(|name| work.tenant == name)
                 && queue.is_none_or(|name| work.queue == name)
@@ -72,10 +75,16 @@ impl Switch {
                 && state.is_none_or(|state| self.state_of_call(id, call).0 == state)
                 && agent.is_none_or(|name| of_agent(&self.outline_of_call(id, call)).as_deref() == Some(name))
         };
-        let calls: BTreeMap<WorkItemId, &Call> = self.works_of_calls().filter(wanted).collect();
+        let calls: BTreeMap<WorkItemId, &Call> = self.works_of_calls(tenant, held.as_ref()).filter(wanted).collect();
         let mut calls = calls.into_iter().map(|(id, call)| self.outline_of_call(id, call)).peekable();
         let mut views = Vec::new();
-        let others = self.works.all.range(after..).map(|(_, item)| &item.work);
+        let item = |id: WorkItemId| self.works.get(id);
+        let others: Box<dyn Iterator<Item = &Item>> = match (&held, tenant) {
+            (Some(held), _) => Box::new(held.iter().copied().filter_map(item)),
+            (None, Some(tenant)) => Box::new(self.works.ids_of(tenant, after).filter_map(item)),
+            (None, None) => Box::new(self.works.all.range(after..).map(|(_, item)| item)),
+        };
+        let others = others.map(|item| &item.work);
         let mut others = others.filter(|work| work.id > after && passes(work)).peekable();
         loop {
             let call_first = match (calls.peek(), others.peek()) {
@@ -233,9 +242,31 @@ impl Switch {
         }
     }
 
-    /// Calls that wait for an agent or that an agent has, by their items; not those that work items made.
-    fn works_of_calls(&self) -> impl Iterator<Item = (WorkItemId, &Call)> {
-        self.calls.values().filter_map(|call| {
+    /// Items that an agent, `TENANT/NAME`, is offered or has.
+    fn held_by(&self, agent: &str) -> BTreeSet<WorkItemId> {
+        let named = agent.split_once('/').and_then(|(tenant, name)| {
+            let tenant = self.directory.tenant_by_name(tenant)?;
+            self.directory.agent_by_name(tenant.id, name)
+        });
+        let Some(state) = named.and_then(|entry| self.queue.agent(entry.id)) else { return BTreeSet::new() };
+        let offered = state.offer.and_then(|offer| self.queue.offered(offer));
+        state.items.into_iter().map(|(item, _)| item).chain(offered).collect()
+    }
+
+    /// Calls that wait for an agent or that an agent has, by their items, of a tenant or of those that are held; not those that
+    /// work items made.
+    fn works_of_calls<'s>(
+        &'s self,
+        tenant: Option<&'s str>,
+        held: Option<&'s BTreeSet<WorkItemId>>,
+    ) -> impl Iterator<Item = (WorkItemId, &'s Call)> {
+        let call = |id: CallId| self.calls.get(&id);
+        let calls: Box<dyn Iterator<Item = &'s Call>> = match (held, tenant) {
+            (Some(held), _) => Box::new(held.iter().filter_map(|id| self.call_of_work(*id)).filter_map(call)),
+            (None, Some(tenant)) => Box::new(self.call_index.of_tenant(tenant).filter_map(call)),
+            (None, None) => Box::new(self.calls.values()),
+        };
+        calls.filter_map(|call| {
             let waits = match &call.state {
                 CallState::Waiting(wait) => Some(wait.item),
                 _ => None,
@@ -247,8 +278,7 @@ impl Switch {
 
     /// The call that an item is.
     pub(super) fn call_of_work(&self, id: WorkItemId) -> Option<CallId> {
-        let waits = self.by_item.get(&id).copied();
-        waits.or_else(|| self.calls.values().find(|call| call.work == Some(id)).map(|call| call.id))
+        self.by_item.get(&id).copied().or_else(|| self.call_index.with(id))
     }
 
     fn queue_of_call(&self, call: &Call) -> &str {
@@ -322,6 +352,7 @@ impl Switch {
         }
         let scheduled = self.works.all.values().filter(|item| item.work.state == WorkState::Scheduled).count();
         assert_eq!(scheduled, self.works.scheduled.len(), "scheduled items");
+        self.works.check_tenants();
         assert!(scheduled == 0 || self.works.look_at.is_some(), "the clock is looked at");
         let offered = self.works.all.values().filter(|item| item.offer.is_some()).count();
         assert_eq!(offered, self.works.by_offer.len(), "offers of items");

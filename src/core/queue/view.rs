@@ -115,6 +115,11 @@ impl Engine {
         self.queues.iter().map(move |(&id, queue)| queue.view(id, now.mono))
     }
 
+    /// One queue.
+    pub fn queue(&self, now: Now, queue: QueueId) -> Option<QueueState> {
+        self.queues.get(&queue).map(|of| of.view(queue, now.mono))
+    }
+
     /// Counts since start and totals now.
     pub fn counters(&self) -> Counters {
         let (mut held, mut unservable) = (0, 0);

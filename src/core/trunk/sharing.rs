@@ -248,10 +248,10 @@ impl Switch {
         self.arm(now.mono + STORED_EVERY, Timer::Learned);
     }
 
-    /// Each tenant's standing on each trunk that it shares.
-    pub(crate) fn contract_views(&self, now: Now) -> Vec<ContractView> {
+    /// Each tenant's standing on each trunk that it shares, or those `of` one.
+    pub(crate) fn contract_views(&self, now: Now, of: Option<&str>) -> Vec<ContractView> {
         let mut views = Vec::new();
-        for tenant in self.directory.tenants() {
+        for tenant in self.directory.tenants().filter(|tenant| of.is_none_or(|of| of == tenant.name)) {
             for trunk in tenant.contract.iter().flat_map(|contract| &contract.trunks) {
                 let Some(name) = self.directory.trunk(*trunk).map(|trunk| trunk.name.clone()) else { continue };
                 let Some(verdict) = self.admission.decide(now, tenant.id, *trunk) else { continue };

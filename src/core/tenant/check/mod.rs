@@ -260,7 +260,10 @@ fn foreign_prompts(provision: &Provision) -> impl Iterator<Item = String> {
     let named: Vec<_> = music.chain(flows).collect();
     named.into_iter().filter_map(move |(entry, own, prompt)| {
         let owner = access::foreign_prompt(own, &prompt, |folder| tenants.contains(folder))?;
-        Some(format!("{entry}: prompt {prompt} is tenant {owner}'s, and nobody else hears it"))
+        Some(format!(
+            "{entry}: prompt {prompt} is in the folder of tenant {owner}, as its name says, and nobody else hears it; what is for all \
+             goes in a folder that is named as no tenant"
+        ))
     })
 }
 
