@@ -366,6 +366,7 @@ impl Switch {
             gone_round: self.counters.gone_round,
             callbacks_reached: self.counters.callbacks_reached,
             preempted: self.counters.preempted,
+            cut_offs: self.counters.cut_offs,
             callbacks_unreached: self.counters.callbacks_unreached,
             waits_foretold: counters.foretold,
             wait_error: counters.foretold_error,

@@ -481,6 +481,9 @@ pub struct Status {
     /// Calls that were ended because emergency calls had no circuit.
     #[serde(default)]
     pub preempted: u64,
+    /// Calls and other work items that agents were cut off from, and that went back to their queues or on from there.
+    #[serde(default)]
+    pub cut_offs: u64,
     /// Waits that were foretold when the item came and have ended with an answer.
     #[serde(default)]
     pub waits_foretold: u64,

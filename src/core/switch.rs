@@ -319,6 +319,8 @@ pub(crate) struct Counters {
     /// Calls handed back to the appliance that they came from, and such as came round again.
     pub handed_back: u64,
     pub gone_round: u64,
+    /// Calls and other work items that agents were cut off from.
+    pub cut_offs: u64,
     /// Clients who were called back and answered, and who never did.
     pub callbacks_reached: u64,
     pub callbacks_unreached: u64,

@@ -78,7 +78,8 @@ fn met_both(desk: &mut Desk, client: SessionId, first: (&str, Cause), second: &s
     }
     let second = format!("acme/{}-2", record.call_id);
     assert!(desk.recordings.contains(&second), "each conversation has a recording of its own: {:?}", desk.recordings);
-    assert_eq!(desk.switch.status().double_offers, 0);
+    let status = desk.switch.status();
+    assert_eq!((status.double_offers, status.cut_offs), (0, 1));
 }
 
 #[test]

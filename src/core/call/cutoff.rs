@@ -35,6 +35,7 @@ impl Switch {
     pub(super) fn agent_lost(&mut self, now: Now, call: CallId, agent: AgentId, cause: Cause) {
         let Some((item, queue)) = self.goes_back(call) else { return self.end_call(now, call, cause) };
         let name = self.agent_name(agent).unwrap_or_default();
+        self.counters.cut_offs += 1;
         self.stop_recording(call);
         let Some(c) = self.calls.get_mut(&call) else { return };
         c.note(now, CUT_OFF, format!("{name}: {cause}"));

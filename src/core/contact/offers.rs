@@ -171,6 +171,7 @@ impl Switch {
     /// could have it.
     pub(crate) fn work_cut_off(&mut self, now: Now, id: WorkItemId) {
         let Some(entry) = self.entry_of(now, id) else { return };
+        self.counters.cut_offs += 1;
         self.work_returns(now, id, CUT_OFF);
         self.queue.cut_off(now, id, Some((id, entry)));
     }

@@ -98,6 +98,7 @@ impl Page {
             "Offers made to an agent who had one already; zero by construction.",
             status.double_offers,
         );
+        self.count("cut_offs_total", "Calls and work items that agents were cut off from.", status.cut_offs);
         self.count("callbacks_open", "Clients who are to be called back.", status.callbacks);
         self.count("callbacks_reached_total", "Clients who were called back and answered.", status.callbacks_reached);
         self.count("callbacks_unreached_total", "Clients who never answered.", status.callbacks_unreached);

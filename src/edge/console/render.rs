@@ -132,6 +132,12 @@ pub fn status(status: &Status, now: Timestamp) -> String {
     if status.preempted > 0 {
         text.push_str(&format!("{:<14}{} calls ended for emergency calls\n", "preempted", status.preempted));
     }
+    if status.cut_offs > 0 {
+        text.push_str(&format!(
+            "{:<14}{} calls and work items that agents were cut off from\n",
+            "cut off", status.cut_offs
+        ));
+    }
     if status.callbacks + status.callbacks_reached + status.callbacks_unreached > 0 {
         let (open, reached, not) = (status.callbacks, status.callbacks_reached, status.callbacks_unreached);
         text.push_str(&format!("{:<14}{open} open, {reached} reached, {not} never reached\n", "call-backs"));
