@@ -271,6 +271,8 @@ impl Capture {
 
     /// Ends it: the appliance must have sent something that each of the filters selects, and nothing malformed.
     pub fn finish(&mut self, sent: &[&str]) {
+        // The kernel hands over what was captured a quarter of a second later at most.
+        std::thread::sleep(Duration::from_secs(1));
         self.process.signal(rustix::process::Signal::INT);
         self.process.succeeds(STOP_MAX);
         for filter in sent {
