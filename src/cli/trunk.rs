@@ -16,6 +16,7 @@ use crate::core::tenant::Provision;
 use crate::core::tenant::directory::capacity;
 use crate::core::tenant::provision::Trunk;
 use crate::core::trunk::forecast::{self, DAYS_MIN, Measured, Month, PeakHour};
+use crate::core::trunk::overflow::{NOT_OVERFLOWED, OVERFLOWED};
 use crate::core::trunk::sharing::{ADMITTED, NOT_ADMITTED};
 use crate::core::trunk::usage::{PERIODS_MAX, Row, Usage, Whose};
 use crate::edge::console::{Table, render};
@@ -39,8 +40,8 @@ pub fn explain(place: &Place, call: CallId, json: bool) -> Result<(), CliError> 
     let found = records::call(place, call)?;
     let missing = || CliError::Missing { kind: "call", name: call.to_string(), nearest: None };
     let cdr = found.ok_or_else(missing)?;
-    let decisions: Vec<&CallEvent> =
-        cdr.events.iter().filter(|event| [ADMITTED, NOT_ADMITTED].contains(&event.what.as_str())).collect();
+    let told = [ADMITTED, NOT_ADMITTED, OVERFLOWED, NOT_OVERFLOWED];
+    let decisions: Vec<&CallEvent> = cdr.events.iter().filter(|event| told.contains(&event.what.as_str())).collect();
     if json {
         return output::json(&decisions);
     }

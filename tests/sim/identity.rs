@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use cordboard::base::{Cause, Redacted};
 use cordboard::core::journal::Change;
-use cordboard::core::tenant::provision::{CallerId, Shown};
+use cordboard::core::tenant::provision::{CallerId, Number, Shown};
 use cordboard::proto::sdp::Direction as Flow;
 use cordboard::proto::sip::{
     ClientRegistration, Credentials, Event, Incoming, Invite, MAX_FORWARDS, Path, SessionId, Transport,
@@ -490,4 +490,20 @@ fn an_emergency_call_is_never_withheld_by_policy() {
     desk.call(Party::Phones, "ana", "8112", Some(description(20_002, Flow::SendRecv)));
     desk.seconds(1);
     assert_eq!(shown(&desk, "8112").0, "200");
+}
+
+#[test]
+fn who_comes_to_help_is_shown_whom_to_call_back_and_never_the_emergency_number() {
+    for (others, number) in [(true, "100"), (false, "5550001")] {
+        let mut provision = provision(PROVISION);
+        provision.sip.emergency = vec!["8112".into()];
+        provision.number.retain(|_| others);
+        provision.number.push(Number { number: "8112".into(), tenant: "acme".into(), flow: "office".into() });
+        let flow = provision.flow.iter_mut().find(|f| f.name == "office").expect("a flow");
+        flow.text = "[flow]\nstart = \"a\"\n[step.a]\ndo = \"transfer\"\nto = \"8112\"\n".into();
+        let mut desk = Desk::new(1, provision);
+        call(&mut desk, "8112", MAX_FORWARDS, &[]);
+        desk.seconds(2);
+        assert_eq!(shown(&desk, "8112").0, number);
+    }
 }

@@ -61,7 +61,7 @@ fn invite(desk: &mut Desk, uri: &str, branch: &str) -> String {
 fn by_sip_the_callers_side_is_told_where_to_call_instead() {
     for (to, wanted) in [
         ("trunk:pbx", "sip:701@127.0.0.4:5070"),
-        ("trunk:pbx/999", "sip:999@127.0.0.4:5070"),
+        ("trunk:pbx/997", "sip:997@127.0.0.4:5070"),
         ("node:ivr", "sip:701@127.0.0.4:5070"),
         ("node:ivr/800", "sip:800@127.0.0.4:5070"),
     ] {
@@ -100,7 +100,7 @@ fn where_all_circuits_are_taken_the_callers_side_is_told_all_the_same() {
     let mut with = desk("702", full);
     assert_eq!([call(&mut with, "701").1, call(&mut with, "700").1], [None; 2]);
     assert_eq!(call(&mut with, "701").1, Some((503, Cause::NoCircuit)));
-    assert_eq!(record(&with, NOT_OVERFLOWED), Some("no circuit is free"));
+    assert_eq!(record(&with, NOT_OVERFLOWED), Some("no circuit is free, or others are likely to need it"));
 }
 
 #[test]
@@ -140,6 +140,27 @@ fn another_number_of_the_tenant_takes_calls_over_but_not_its_own() {
     desk.seconds(2);
     let cdr = desk.cdrs.last().expect("a record");
     assert_eq!((said(cdr, OVERFLOWED), said(cdr, "flow")), (Some("702".into()), Some("other".into())));
+}
+
+#[test]
+fn who_is_refused_holds_no_circuit_that_others_are_likely_to_need() {
+    let few = |p: &mut Provision| {
+        let carrier = p.trunk.iter_mut().find(|trunk| trunk.name == "carrier").expect("provisioned");
+        carrier.calls_max = 6;
+        p.tenant[1].contract.as_mut().expect("calm's").after_hours = 4;
+    };
+    let refused = Some((503, Cause::NoCircuit));
+    let announced = |p: &mut Provision| {
+        few(p);
+        let contract = p.tenant[0].contract.as_mut().expect("one");
+        (contract.refused, contract.refused_flow) = (Refusal::Flow, Some("other".into()));
+        contract.refused_to = None;
+    };
+    for mut desk in [desk("702", few), desk("702", announced)] {
+        let flood: Vec<_> = (0..4).map(|_| call(&mut desk, "701").1).collect();
+        assert_eq!(flood, [None, None, refused, refused], "one permitted, one led on");
+        assert_eq!([(); 4].map(|()| call(&mut desk, "700").1), [None; 4], "calm has all that it is permitted");
+    }
 }
 
 #[test]

@@ -183,10 +183,14 @@ impl Switch {
     ) -> Presented {
         let presents = self.directory.trunk(trunk).map_or(&Presents::Own, |entry| &entry.presents);
         let wanted = tenant.and_then(|tenant| self.directory.tenant(tenant)).map_or(Shown::Caller, |of| of.shown);
-        let main = || tenant.and_then(|tenant| self.directory.caller_id(tenant));
+        // Who comes to help calls back whoever called, by whatever number, but not themselves.
+        let to_help = |number: &&str| emergency && self.is_emergency_number(number);
+        let main = || tenant.and_then(|tenant| self.directory.caller_id(tenant)).filter(|number| !to_help(number));
         let own = || {
             let is_own = |number: &&str| tenant.is_some_and(|tenant| self.directory.owns(tenant, number));
-            known.into_iter().flatten().find(is_own).or_else(main)
+            let mut known = known.into_iter().flatten().filter(|number| !to_help(number));
+            let caller = known.clone().next().filter(|_| emergency);
+            known.find(is_own).or_else(main).or(caller)
         };
         let number = match (presents, wanted) {
             (Presents::Fixed(number), _) => Some(number.as_str()),

@@ -152,12 +152,16 @@ impl Switch {
     ) {
         // Asked of each call, so that rates are learned from those as well for which there is no circuit.
         let admitted = self.is_admitted(now, call, trunk, takes_in.is_ok());
+        // What is refused holds no circuit that others are likely to need.
+        let tenant = self.calls.get(&call).and_then(|c| c.tenant);
+        let spares = takes_in.is_ok() && tenant.is_none_or(|tenant| self.admission.spares(tenant, trunk));
         let flow = match (takes_in, admitted, self.refusal(call)) {
             (Ok(()), true, _) => flow,
-            (Ok(()), false, RefusalEntry::Flow(flow)) => flow,
+            (Ok(()), false, RefusalEntry::Flow(flow)) if spares => flow,
+            (Ok(()), false, RefusalEntry::Flow(_)) => return self.refuse(now, call, Cause::NoCircuit),
             (Ok(()) | Err(Cause::NoCircuit), _, RefusalEntry::Overflow(to)) => {
                 self.counters.calls_refused += u64::from(admitted);
-                return self.overflow(now, call, trunk, takes_in.is_ok(), &to);
+                return self.overflow(now, call, trunk, spares, &to);
             }
             // Where there is no circuit nothing can be announced.
             (Ok(()) | Err(Cause::NoCircuit), _, RefusalEntry::End(cause)) | (Err(cause), _, _) => {

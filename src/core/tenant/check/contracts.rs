@@ -174,6 +174,15 @@ impl Checker<'_> {
     fn overflow(&mut self, tenant: &Tenant, contract: &Contract, to: &str) {
         const FIELD: &str = "contract.refused_to";
         let provision = self.provision;
+        let there = match Overflow::parse(to) {
+            Some(Overflow::Number(number)) => Some(number),
+            Some(Overflow::Trunk(_, number) | Overflow::Node(_, number)) => number,
+            None => None,
+        };
+        if there.is_some_and(|number| self.goes_to_emergency(number)) {
+            let what = format!("refused calls would go to an emergency service by {to:?}");
+            return self.problem(FIELD, what, "another number");
+        }
         let itself = match Overflow::parse(to) {
             None => {
                 let expected = "a number of the tenant, trunk:NAME, node:NAME, or one of these two with /NUMBER";

@@ -80,7 +80,7 @@ impl Checker<'_> {
     }
 
     /// Whether an emergency service is dialled by the number, with or without what a trunk strips.
-    fn goes_to_emergency(&self, number: &str) -> bool {
+    pub(super) fn goes_to_emergency(&self, number: &str) -> bool {
         let is_emergency = |number: &str| self.provision.sip.emergency.iter().any(|emergency| emergency == number);
         let sends = |trunk: &&Trunk| trunk.prefix.iter().any(|prefix| number.starts_with(prefix.as_str()));
         let sent = |trunk: &Trunk| number.char_indices().nth(trunk.strip.into()).and_then(|(at, _)| number.get(at..));

@@ -14,6 +14,9 @@ use crate::base::{Instant, LegId, Now, TenantId, TrunkId};
 /// For how long ahead calls are foretold, by default.
 const WINDOW: Duration = Duration::from_secs(30);
 
+/// So many standard deviations of Poisson calls beyond their mean are kept for those who were not refused.
+const KEPT_DEVIATIONS: f64 = 3.0;
+
 /// How calls are admitted.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Mode {
@@ -322,6 +325,19 @@ impl Admission {
     /// Calls in progress of a pool.
     pub fn calls(&self, pool: TrunkId) -> u64 {
         self.pools.get(&pool).map_or(0, |of| of.calls)
+    }
+
+    /// Whether a trunk of the pool is left for a call of the tenant that was not admitted, to be told so or led on: what the
+    /// others are likely to need of what they are permitted is kept for them.
+    pub fn spares(&self, tenant: TenantId, pool: TrunkId) -> bool {
+        let Some(group) = self.pools.get(&pool) else { return true };
+        let others = self.shares.range(of_pool(pool)).filter(|((_, id), _)| *id != tenant);
+        let kept = others.map(|((_, id), share)| {
+            let load = share.rate.rate() * share.talk.mean_s();
+            let likely = (load + KEPT_DEVIATIONS * load.sqrt()).ceil().clamp(0.0, 1e9) as u64;
+            likely.min(self.tenants.get(id).map_or(0, |of| of.permitted)).saturating_sub(share.calls)
+        });
+        u64::from(group.terms.trunks).saturating_sub(group.calls) > kept.sum::<u64>()
     }
 
     /// The tenant's permitted number now, and its calls in progress on trunks of its contract.

@@ -98,7 +98,8 @@ impl Share {
         let worth = self.gains.of(calls).unwrap_or(first);
         let advantage = if self.paired { self.pair.of(self.calls, busy.saturating_sub(self.calls)) } else { None };
         match advantage {
-            Some(advantage) => (worth, worth - advantage),
+            // Off by rounding, it is not below nothing.
+            Some(advantage) => (worth, (worth - advantage).max(0.0)),
             None => (worth, pool.of(busy, self.demand.mean_s)),
         }
     }

@@ -44,6 +44,9 @@ fn what_is_not() {
     assert_eq!(says("node:iwr/800"), "node \"iwr\" is not there");
     assert_eq!(says("trunk:carrier/"), "`refused_to` is \"trunk:carrier/\"");
     assert!(says("node:front/800").contains("this appliance"));
+    for target in ["trunk:carrier/112", "node:ivr/112"] {
+        assert!(says(target).starts_with("refused calls would go to an emergency service"), "{target}");
+    }
 }
 
 #[test]
