@@ -528,3 +528,39 @@ fn metrics_are_whole(page: &str) {
         assert!(known.contains(name), "{name}");
     }
 }
+
+#[test]
+fn a_file_without_end_is_refused_before_it_fills_the_memory() {
+    let dir = Dir::new();
+    let commands: [&[&str]; 6] = [
+        &["admission", "decide", "/dev/zero"],
+        &["simulate", "/dev/zero"],
+        &["trunk", "plan", "/dev/zero"],
+        &["provision", "apply", "/dev/zero"],
+        &["check", "/dev/zero"],
+        &["queue", "what-if", "/dev/zero"],
+    ];
+    for args in commands {
+        // In kilobytes: what a file may take several times over, but not without end.
+        let limited = "ulimit -v 1000000; exec \"$0\" \"$@\"";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", limited, env!("CARGO_BIN_EXE_cordboard")]).args(args).arg("--data-dir").arg(dir.data());
+        let output = shell.env_remove("CORDBOARD_DATA").output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {errors}");
+        assert!(errors.contains("/dev/zero: more than 64 MiB"), "{args:?}: {errors}");
+    }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_refused_with_its_place() {
+    let dir = Dir::new();
+    let path = dir.0.join("latin.json");
+    fs::write(&path, b"{\n \"name\": \"Caf\xe9\"}").unwrap();
+    let path = path.display().to_string();
+    for args in [["simulate", &path].as_slice(), &["check", &path], &["provision", "apply", &path]] {
+        let errors = dir.fails(1, args);
+        let expected = format!("{path}:2:14: here is an octet that is not UTF-8; expected a file saved as UTF-8");
+        assert!(errors.contains(&expected), "{args:?}: {errors}");
+    }
+}

@@ -13,7 +13,7 @@ use crate::core::fault::Fault;
 use crate::core::ivr::{self, Flow};
 use crate::core::tenant::{self, LoadError, Loaded, Provision};
 
-/// Longest file that is read, in octets.
+/// Longest file that is read, in octets: 64 MiB.
 const FILE_MAX: u64 = 64 << 20;
 
 /// Reads a provisioning file with the flow files that it names, expands agent ranges and checks everything.
@@ -76,9 +76,8 @@ fn verdict(path: &Path) -> Result<&'static str, CliError> {
 }
 
 fn unreadable(path: &Path, source: &io::Error) -> Fault {
-    let expected =
-        if source.kind() == io::ErrorKind::InvalidData { "text in UTF-8" } else { "a file that can be read" };
-    Fault { file: path.display().to_string(), line: 0, column: 0, what: source.to_string(), expected: expected.into() }
+    let expected = "a file that can be read".into();
+    Fault { file: path.display().to_string(), line: 0, column: 0, what: source.to_string(), expected }
 }
 
 /// `cordboard flow draw`.
@@ -114,13 +113,21 @@ fn is_flow(text: &str) -> bool {
     flow || document.get_ref().contains_key("step")
 }
 
-/// Reads a text file of bounded size.
+/// Reads a text file of bounded size. Its size as the file system has it says nothing of devices and pipes: it is counted.
 pub fn read(path: &Path) -> Result<String, CliError> {
-    let size = fs::metadata(path).map_err(CliError::file(path))?.len();
-    if size > FILE_MAX {
-        return Err(CliError::Usage(format!("{}: {size} octets, at most {FILE_MAX} are read", path.display())));
+    let mut octets = Vec::new();
+    let file = fs::File::open(path).map_err(CliError::file(path))?;
+    file.take(FILE_MAX + 1).read_to_end(&mut octets).map_err(CliError::file(path))?;
+    if octets.len() as u64 > FILE_MAX {
+        let what = "more than 64 MiB, which is the most that is read; name the file that is meant, or divide it";
+        return Err(CliError::Usage(format!("{}: {what}", path.display())));
     }
-    fs::read_to_string(path).map_err(CliError::file(path))
+    String::from_utf8(octets).map_err(|error| {
+        let sound = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes().get(..sound).unwrap_or_default());
+        let what = "here is an octet that is not UTF-8";
+        CliError::Faults(vec![Fault::at(&path.display().to_string(), &text, sound, what, "a file saved as UTF-8")])
+    })
 }
 
 /// Writes a file that only its owner may read: it can hold secrets and personal data.
