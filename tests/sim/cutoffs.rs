@@ -1,9 +1,10 @@
 //! Callers whose agent is lost in the middle of the conversation: back to their queue, at their place, and to the next agent.
 
-use cordboard::base::{Cause, Medium};
+use cordboard::base::{Cause, Medium, WorkItemId};
 use cordboard::core::contact::WorkState;
 use cordboard::core::control::{Command, Query, Reply, WorkSpec};
 use cordboard::core::journal::AgentStatus;
+use cordboard::core::tenant::Provision;
 use cordboard::core::tenant::provision::Agent;
 use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp;
@@ -326,13 +327,8 @@ fn a_client_who_was_called_back_waits_like_a_caller() {
     assert_eq!(desk.cdrs.len(), 2, "it has overflowed, and is over");
 }
 
-#[test]
-fn a_chat_goes_to_another_agent_when_the_link_stays_lost() {
-    let mut desk = ana_on_circuits();
-    let mut provision = desk.disk.provision.clone();
-    provision.site[0].chat_grace_s = 20;
-    desk.command(Command::Provision { provision: Box::new(provision) });
-    sign_out(&mut desk, "ben");
+/// A chat that waits.
+fn chat(desk: &mut Desk) -> WorkItemId {
     let spec = WorkSpec {
         tenant: "acme".into(),
         medium: Medium::Chat,
@@ -345,13 +341,58 @@ fn a_chat_goes_to_another_agent_when_the_link_stays_lost() {
         due_at: None,
     };
     let Reply::Added { work, .. } = desk.command(Command::WorkAdd { item: Box::new(spec) }) else { panic!("a chat") };
+    work
+}
+
+fn agent_of(desk: &mut Desk, work: WorkItemId) -> (WorkState, String) {
+    match desk.query(Query::Work { work }) {
+        Reply::Work(work) => (work.state, work.agent.unwrap_or_default()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn provision_anew(desk: &mut Desk, change: impl FnOnce(&mut Provision)) {
+    let mut provision = Box::new(desk.disk.provision.clone());
+    change(&mut provision);
+    assert_eq!(desk.command(Command::Provision { provision }), Reply::Done);
+}
+
+#[test]
+fn busying_out_cuts_nobody_off_and_graces_may_change_meanwhile() {
+    let mut desk = ana_on_circuits();
+    sign_out(&mut desk, "ben");
+    let work = chat(&mut desk);
+    let accept = Command::WorkAccept { tenant: "acme".into(), agent: "ana".into(), work };
+    assert_eq!(desk.command(accept), Reply::Done);
+    let ana = (WorkState::Handled, "ana".to_owned());
+    let busied_out = |p: &mut Provision, out| p.trunk.iter_mut().for_each(|trunk| trunk.out_of_service = out);
+    provision_anew(&mut desk, |p| busied_out(p, true));
+    desk.seconds(100);
+    assert_eq!(agent_of(&mut desk, work), ana, "no link was lost");
+    provision_anew(&mut desk, |p| busied_out(p, false));
+    cut(&mut desk, true);
+    desk.seconds(10);
+    provision_anew(&mut desk, |p| p.site[0].chat_grace_s = 0);
+    desk.seconds(100);
+    assert_eq!(agent_of(&mut desk, work), ana, "for good");
+    provision_anew(&mut desk, |p| p.site[0].chat_grace_s = 120);
+    desk.seconds(5);
+    assert_eq!(agent_of(&mut desk, work), ana);
+    desk.seconds(10);
+    assert_eq!(agent_of(&mut desk, work).0, WorkState::Waiting, "two minutes after the cut");
+}
+
+#[test]
+fn a_chat_goes_to_another_agent_when_the_link_stays_lost() {
+    let mut desk = ana_on_circuits();
+    let mut provision = desk.disk.provision.clone();
+    provision.site[0].chat_grace_s = 20;
+    desk.command(Command::Provision { provision: Box::new(provision) });
+    sign_out(&mut desk, "ben");
+    let work = chat(&mut desk);
     let accept = |agent: &str| Command::WorkAccept { tenant: "acme".into(), agent: agent.into(), work };
     assert_eq!(desk.command(accept("ana")), Reply::Done);
     desk.command(Command::SignIn { tenant: "acme".into(), agent: "ben".into() });
-    let agent_of = |desk: &mut Desk| match desk.query(Query::Work { work }) {
-        Reply::Work(work) => (work.state, work.agent.unwrap_or_default()),
-        other => panic!("{other:?}"),
-    };
     cut(&mut desk, true);
     desk.seconds(15);
     cut(&mut desk, false);
@@ -362,11 +403,14 @@ fn a_chat_goes_to_another_agent_when_the_link_stays_lost() {
     let provision = Box::new(desk.disk.provision.clone());
     desk.command(Command::Provision { provision });
     desk.seconds(9);
-    assert_eq!(agent_of(&mut desk), (WorkState::Handled, "ana".into()));
+    assert_eq!(agent_of(&mut desk, work), (WorkState::Handled, "ana".into()));
     desk.seconds(2);
-    assert_eq!(agent_of(&mut desk), (WorkState::Offered, "ben".into()));
+    assert_eq!(agent_of(&mut desk, work), (WorkState::Offered, "ben".into()));
     assert_eq!(desk.command(accept("ben")), Reply::Done);
     cut(&mut desk, false);
     desk.seconds(5);
-    assert_eq!((desk.agent("ana"), agent_of(&mut desk)), (AgentStatus::Ready, (WorkState::Handled, "ben".into())));
+    assert_eq!(
+        (desk.agent("ana"), agent_of(&mut desk, work)),
+        (AgentStatus::Ready, (WorkState::Handled, "ben".into()))
+    );
 }

@@ -22,7 +22,9 @@ pub(crate) enum Door {
     Open,
     /// It is sound, and all its circuits are taken.
     Full,
-    /// It is in alarm, its peers are down, or it is out of service.
+    /// The operator busies it out: it is sound, and calls on it go on.
+    BusiedOut,
+    /// It is in alarm, its peers are down, or the far end blocks it.
     Shut,
 }
 
@@ -137,6 +139,12 @@ impl Switch {
         self.reach.doors = trunks.into_iter().map(|trunk| (trunk, self.door(trunk))).collect();
         agents.into_iter().for_each(|agent| self.reachability(now, agent));
         sites.into_iter().for_each(|site| self.look_at_site(now, site));
+        // How long things stay with who is cut off may have changed.
+        let cut: Vec<(AgentId, Instant)> = self.reach.cut.iter().map(|(agent, since)| (*agent, *since)).collect();
+        for (agent, since) in cut {
+            self.arm_cut(agent, since, now.mono.since(since));
+            self.stays_cut(now, agent);
+        }
     }
 
     /// A trunk's circuits or its health may have changed: whoever is reached by it is looked at.
@@ -181,7 +189,9 @@ impl Switch {
     fn door(&self, trunk: TrunkId) -> Door {
         let Some(entry) = self.directory.trunk(trunk) else { return Door::Shut };
         match self.service(entry, self.trunks.get(&trunk)) {
-            Service::BusyingOut | Service::BusiedOut | Service::Blocked | Service::BlockedByFarEnd => Door::Shut,
+            Service::Blocked | Service::BlockedByFarEnd => Door::Shut,
+            _ if self.is_silent(entry) => Door::Shut,
+            Service::BusyingOut | Service::BusiedOut => Door::BusiedOut,
             Service::InService if entry.kind == TrunkKind::Tdm && !self.has_idle_circuit(trunk) => Door::Full,
             Service::InService if !self.takes_another(trunk) => Door::Full,
             Service::InService => Door::Open,
@@ -324,6 +334,7 @@ impl Switch {
             let word = match self.reach.doors.get(trunk)? {
                 Door::Open => "open",
                 Door::Full => "full",
+                Door::BusiedOut => "busied out",
                 Door::Shut => "shut",
             };
             Some(format!("trunk {} {word}", self.directory.trunk(*trunk)?.name))
