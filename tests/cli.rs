@@ -564,3 +564,35 @@ fn text_that_is_not_utf8_is_refused_with_its_place() {
         assert!(errors.contains(&expected), "{args:?}: {errors}");
     }
 }
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let dir = Dir::new();
+    let trunks = dir.file("s3.json", include_str!("vectors/routing/s3.json"));
+    let routing = dir.file("r1.json", include_str!("vectors/routing/r1.json"));
+    for (args, said) in [
+        (["trunk", "plan", &trunks, "--since", "x"].as_slice(), "--since is for `live`"),
+        (&["trunk", "plan", &trunks, "--ahead", "3"], "--ahead is for `live`"),
+        (&["trunk", "plan", &trunks, "--trunk", "x"], "--trunk is for `live`"),
+        (&["simulate", &trunks, "--policy", "fifo"], "--policy, --agents and --chat-slots are for"),
+        (&["simulate", &routing, "--mode", "33"], "--mode and --rates are for"),
+        (&["trunk", "usage", "--since", "1h", "--until", "2h"], "--until 2h is not after --since 1h"),
+        (&["trunk", "usage", "--since", "2999-01-01"], "--until now is not after --since 2999-01-01"),
+    ] {
+        let errors = dir.fails(2, args);
+        assert!(errors.contains(said), "{args:?}: {errors}");
+    }
+}
+
+#[test]
+fn a_picture_that_cannot_be_drawn_is_refused_before_the_work() {
+    let dir = Dir::new();
+    let trunks = dir.file("s3.json", include_str!("vectors/routing/s3.json"));
+    // In seconds; the work takes minutes.
+    let mut limited = Command::new("timeout");
+    limited.args(["20", env!("CARGO_BIN_EXE_cordboard"), "trunk", "plan", &trunks, "--svg", "/nowhere/plan.svg"]);
+    let output = limited.output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("/nowhere/plan.svg"), "{errors}");
+}

@@ -497,12 +497,12 @@ pub(super) struct PlanArgs {
     /// Of `live`: this trunk
     #[arg(long, value_name = "NAME")]
     pub trunk: Option<String>,
-    /// Of `live`: from the records since this time
-    #[arg(long, value_name = "TIME", default_value = "90d")]
-    pub since: String,
-    /// Of `live`: so many months from now, if the trunk's calls go on growing as they did
-    #[arg(long, value_name = "MONTHS", default_value_t = 0)]
-    pub ahead: u32,
+    /// Of `live`: from the records since this time [default: 90d]
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Of `live`: so many months from now, if the trunk's calls go on growing as they did [default: 0]
+    #[arg(long, value_name = "MONTHS")]
+    pub ahead: Option<u32>,
     /// The first seed of the simulation
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -95,6 +95,12 @@ pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     fs::write(path, text).map_err(CliError::file(path))
 }
 
+/// Whether a file can be written; makes it where it is not there, and leaves what it has.
+pub fn writable(path: &Path) -> Result<(), CliError> {
+    let opened = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    opened.map(drop).map_err(CliError::file(path))
+}
+
 fn read_flow(path: &Path) -> Result<Flow, CliError> {
     ivr::check(&read(path)?, &path.display().to_string()).map_err(CliError::Faults)
 }

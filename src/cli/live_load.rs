@@ -18,6 +18,8 @@ use crate::edge::store::{CdrFilter, Reader};
 
 /// Variance over mean of calls in an hour up to which they count as coming by chance alone.
 const BY_CHANCE: f64 = 1.05;
+/// From which time on the records count where nothing else is asked for.
+const SINCE: &str = "90d";
 
 /// A `trunks` scenario of what the records have of the trunk.
 pub(super) fn scenario(dir: &Path, args: &PlanArgs) -> Result<String, CliError> {
@@ -26,7 +28,7 @@ pub(super) fn scenario(dir: &Path, args: &PlanArgs) -> Result<String, CliError> 
     let provision = reader.provision()?;
     let trunk = the_trunk(&provision, args.trunk.as_deref())?;
     let midnight = |at: Timestamp| Timestamp(at.0.div_euclid(DAY_MS) * DAY_MS);
-    let since = midnight(Timestamp(time(&args.since, now)?.0.saturating_add(DAY_MS - 1)));
+    let since = midnight(Timestamp(time(args.since.as_deref().unwrap_or(SINCE), now)?.0.saturating_add(DAY_MS - 1)));
     let rows = rows_of(&reader, &trunk, since, midnight(now))?;
     let days = busiest(&rows);
     let pool: Vec<PeakHour> = days.values().copied().collect();
@@ -34,7 +36,8 @@ pub(super) fn scenario(dir: &Path, args: &PlanArgs) -> Result<String, CliError> 
         let days = pool.iter().filter(|day| day.calls > 0).count();
         CliError::Usage(format!("trunk {trunk:?} has {days} days with calls; a plan wants {DAYS_MIN}"))
     })?;
-    let grown = measured.growth.powf(f64::from(args.ahead));
+    let ahead = args.ahead.unwrap_or(0);
+    let grown = measured.growth.powf(f64::from(ahead));
     let directory = Directory::new(&provision, None);
     let circuits = directory.trunk_by_name(&trunk).map_or(0, |entry| entry.group.circuits);
     let tenants: Vec<Value> = by_tenant(&rows, &days)
@@ -43,7 +46,7 @@ pub(super) fn scenario(dir: &Path, args: &PlanArgs) -> Result<String, CliError> 
         .collect();
     let most = tenants.iter().filter_map(|tenant| tenant["after_hours_trunks"].as_u64()).max().unwrap_or(0);
     let trunks = u64::from(circuits).max(most).max(1);
-    let name = if args.ahead == 0 { trunk } else { format!("{trunk}, {} months ahead", args.ahead) };
+    let name = if ahead == 0 { trunk } else { format!("{trunk}, {ahead} months ahead") };
     Ok(json!({ "kind": "trunks", "name": name, "trunks": trunks, "hours": 24, "tenants": tenants }).to_string())
 }
 

@@ -72,15 +72,22 @@ pub fn plan(dir: &Path, args: &PlanArgs) -> Result<(), CliError> {
     }
     let text = if args.input == Path::new(LIVE) {
         live_load::scenario(dir, args)?
-    } else if args.trunk.is_some() {
-        return Err(CliError::Usage("--trunk is for `live`".into()));
     } else {
+        let of_live =
+            [("--trunk", args.trunk.is_some()), ("--since", args.since.is_some()), ("--ahead", args.ahead.is_some())];
+        if let Some((option, _)) = of_live.into_iter().find(|(_, given)| *given) {
+            return Err(CliError::Usage(format!("{option} is for `live`; a file says itself what calls come")));
+        }
         files::read(&args.input)?
     };
     let scenario = Trunks::read(&args.input.display().to_string(), &text).map_err(CliError::Scenario)?;
     let load = Load::of_all(&scenario);
     if load.erlangs <= 0.0 {
         return Err(CliError::Usage("nobody calls: there is nothing to plan".into()));
+    }
+    // Before the work, which takes minutes.
+    if let Some(path) = &args.svg {
+        files::writable(path)?;
     }
     let needs = (0..scenario.tenants.len()).map(|n| need(&scenario, n, args)).collect::<Result<Vec<u32>, _>>()?;
     let planned = with_contracts(&scenario, &needs);

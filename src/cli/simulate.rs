@@ -31,9 +31,9 @@ pub struct SimulateArgs {
     /// How many runs, with one seed after the other; of trunks at least, more until the worth is sure to 0.15 %
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(super) seeds: u16,
-    /// How agents are chosen: fifo, best-skill, score or score+hold
-    #[arg(long, value_name = "POLICY", default_value_t)]
-    policy: Policy,
+    /// How agents are chosen: fifo, best-skill, score or score+hold [default: score+hold]
+    #[arg(long, value_name = "POLICY")]
+    pub(super) policy: Option<Policy>,
     /// Another number of agents: `12`, or `+2` and `-2` for more and fewer
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = staff)]
     pub(super) agents: Option<Staff>,
@@ -81,7 +81,7 @@ pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
     }
     let first = args.seed.unwrap_or(scenario.seed());
     let seeds: Vec<u64> = (0..u64::from(args.seeds)).map(|n| first.wrapping_add(n)).collect();
-    let policies = if args.compare { Policy::ALL.to_vec() } else { vec![args.policy] };
+    let policies = if args.compare { Policy::ALL.to_vec() } else { vec![args.policy.unwrap_or_default()] };
     let jobs: Vec<(Routing, u64)> = (policies.iter())
         .flat_map(|&policy| seeds.iter().map(move |&seed| (Routing { policy, weights: Weights::default() }, seed)))
         .collect();

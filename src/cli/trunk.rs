@@ -69,6 +69,10 @@ pub fn routes(place: &Place, args: RoutesArgs) -> Result<(), CliError> {
 pub fn usage(dir: &Path, args: &UsageArgs) -> Result<(), CliError> {
     let now = live::now();
     let (since, until) = (time(&args.since, now)?, args.until.as_deref().map_or(Ok(now), |text| time(text, now))?);
+    if until <= since {
+        let (from, to) = (&args.since, args.until.as_deref().unwrap_or("now"));
+        return Err(CliError::Usage(format!("--until {to} is not after --since {from}; expected a later time")));
+    }
     let every = age_ms(&args.every).filter(|ms| *ms > 0);
     let every =
         every.ok_or_else(|| CliError::Usage(format!("`{}` is no length; expected 15m, 1h or 1d", args.every)))?;

@@ -18,8 +18,9 @@ const RUNS_A_LOOK: u64 = 4;
 /// Runs the scenario in one mode, or in all of them beside each other.
 pub fn simulate(args: &SimulateArgs, text: &str) -> Result<(), CliError> {
     let scenario = Trunks::read(&args.file.display().to_string(), text).map_err(CliError::Scenario)?;
-    if args.agents.is_some() || args.chat_slots.is_some() {
-        return Err(CliError::Usage("--agents and --chat-slots are for scenarios with a queue".to_owned()));
+    if args.policy.is_some() || args.agents.is_some() || args.chat_slots.is_some() {
+        let what = "--policy, --agents and --chat-slots are for scenarios with a queue; for trunks there is --mode";
+        return Err(CliError::Usage(what.to_owned()));
     }
     let rates = args.rates.unwrap_or_default();
     if args.compare {
