@@ -1,5 +1,7 @@
 //! Cases of trunk admission in a file: what is decided on given facts, and what chances are estimated. Strict to read.
 
+use std::collections::BTreeSet;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -155,6 +157,15 @@ impl Cases {
                 faults.add(&[], "there are no cases", "`decision_cases`, `estimate_cases`, or both");
             }
             Ok(read) => {
+                let mut ids = BTreeSet::new();
+                let decisions = read.decision_cases.iter().map(|case| ("decision_cases", &case.id)).enumerate();
+                let estimates = read.estimate_cases.iter().map(|case| ("estimate_cases", &case.id)).enumerate();
+                for (n, (list, id)) in decisions.chain(estimates) {
+                    if !ids.insert((list, id.to_string())) {
+                        let path = [Key(list), Index(n), Key("id")];
+                        faults.add(&path, format!("there is a case {id} already"), "another `id`");
+                    }
+                }
                 for (n, case) in read.decision_cases.into_iter().enumerate() {
                     results.extend(case.decided(&[Key("decision_cases"), Index(n)], &mut faults));
                 }
@@ -489,6 +500,16 @@ mod tests {
             let said = said.trim_start_matches("`decision_cases[0].inputs.p_end`");
             assert!(refused.starts_with("c.json:1:") && refused.contains(said), "{said}: {refused}");
         }
+    }
+
+    #[test]
+    fn each_case_has_an_id_of_its_own() {
+        let case = r#"{"id": 1, "inputs": {"A": 4, "R": "1.5", "T": 3, "calls": 9}}"#;
+        let refused = Cases::read("c.json", &format!("{{\"decision_cases\": [\n{case},\n{case}]}}")).unwrap_err();
+        assert!(
+            refused.to_string().starts_with("c.json:3:8: there is a case 1 already; expected another `id`"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -260,7 +260,8 @@ struct Ignored;
 
 impl<'de> Deserialize<'de> for Ignored {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(from).map(|_| Self)
+        // An object, as scenarios of trunks want it, too.
+        BTreeMap::<String, IgnoredAny>::deserialize(from).map(|_| Self)
     }
 }
 

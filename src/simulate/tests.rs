@@ -365,3 +365,13 @@ fn the_least_skill_is_a_skill() {
     let digest = run(&read(&text.to_string()), &routing(Policy::Fifo), 1, |_| ());
     assert!(digest.measures().is_some_and(|of| of[place("abandon")] < 50.0), "{digest:?}");
 }
+
+#[test]
+fn a_reference_is_an_object() {
+    for text in [R1, M1] {
+        for no in [json!(-1), json!("x"), json!([1])] {
+            let found = fault(text, |v| v["reference"] = no);
+            assert!(found.contains("invalid type"), "{found}");
+        }
+    }
+}
