@@ -141,6 +141,8 @@ mod tests {
         assert!(b.engine.accepted(b.now, OfferId(1)));
         b.engine.provision(b.now, vec![], vec![agent(1, &[])], vec![]);
         assert!(!b.engine.cut_off(b.now, WorkItemId(1), Some((WorkItemId(1), entry))));
+        let counters = b.engine.counters();
+        assert!(counters.offered == counters.answered + counters.waiting as u64, "counted once: {counters:?}");
         assert!(!b.engine.is_in_work(WorkItemId(1)));
     }
 

@@ -275,8 +275,10 @@ impl Engine {
                     pace.taken(now.mono, line.len() > 0);
                 }
             }
-            queue.tally.count(exit, in_target);
-            self.tally.count(exit, in_target);
+            if item.entry.excused.is_zero() {
+                queue.tally.count(exit, in_target);
+                self.tally.count(exit, in_target);
+            }
             if matches!(exit, Exit::Moved | Exit::Again) {
                 return Some(item);
             }

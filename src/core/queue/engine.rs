@@ -240,7 +240,8 @@ impl Engine {
     pub(super) fn come(&mut self, now: Now, item: WorkItemId, entry: Entry, came: Came) {
         let Some(to) = self.queues.get_mut(&entry.queue) else { return };
         self.seen = now.mono;
-        if came != Came::Again {
+        // What comes back from an agent who was cut off has been counted, and what became of it.
+        if came != Came::Again && entry.excused.is_zero() {
             to.tally.offered += 1;
             self.tally.offered += 1;
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::QueueId;
+
 use super::agent::Agent;
 use super::engine::Engine;
 use super::gate::Gate;
@@ -26,14 +28,18 @@ impl Engine {
     /// No item is lost or there twice.
     fn check_items(&self) {
         let mut present = 0;
+        // What is back from an agent who was cut off is counted no more.
+        let counted =
+            |of: QueueId| self.items.values().filter(|i| i.entry.queue == of && i.entry.excused.is_zero()).count();
         for (id, queue) in &self.queues {
             let (tally, len) = (&queue.tally, queue.lines.len());
-            assert_eq!(tally.offered, tally.left() + len as u64, "{id}: entered is left and waiting");
+            assert_eq!(tally.offered, tally.left() + counted(*id) as u64, "{id}: entered is left and waiting");
             assert!(tally.in_target <= tally.answered, "{id}: in target is a part of answered");
             present += len;
         }
         assert_eq!(present, self.items.len(), "items are in the lines");
-        assert_eq!(self.tally.offered, self.tally.left() + present as u64, "entered is left and waiting");
+        let counted = self.items.values().filter(|item| item.entry.excused.is_zero()).count();
+        assert_eq!(self.tally.offered, self.tally.left() + counted as u64, "entered is left and waiting");
         let new = self.items.values().filter(|item| !item.is_back).count();
         assert!(new <= self.waiting_max, "items within the bound");
         for (id, item) in &self.items {

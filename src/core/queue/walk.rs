@@ -301,7 +301,8 @@ impl Mirror {
                 }
             }
             Output::Overflow { item } => {
-                self.overflowed += 1;
+                let counts = self.items.get(&item).is_none_or(|i| i.entry.excused.is_zero());
+                self.overflowed += u64::from(counts);
                 // Of a queue that is gone everything does.
                 let overflows = |i: MirrorItem| i.offer.is_none() && (i.entry.overflows || how == How::Mass);
                 assert!(self.items.remove(&item).is_some_and(overflows), "{item} overflows free");
@@ -692,7 +693,7 @@ impl Walk {
         assert_eq!(self.engine.cut_off(now, item, Some((item, had.entry.clone()))), known);
         assert!(!self.engine.cut_off(now, item, Some((item, had.entry.clone()))), "nobody has it");
         if known {
-            self.mirror.offered += 1;
+            self.mirror.offered += u64::from(waited.is_zero());
             self.returned += 1;
             let entry = Entry { waited, excused: waited, ..had.entry };
             self.mirror.items.insert(item, MirrorItem { entry, came: now.mono, offer: None });
