@@ -50,7 +50,12 @@ impl Switch {
         let waits = self.queue.cut_off(now, item, back.clone().map(|(_, entry)| (to, entry)));
         self.wish_done(now, call, Cause::Normal);
         match back.filter(|_| waits) {
-            Some((queue, _)) => self.waits_again(now, call, to, queue),
+            Some((queue, _)) => {
+                if often {
+                    self.note_escalated(now, call, queue);
+                }
+                self.waits_again(now, call, to, queue);
+            }
             None => self.leaves_cut_off(now, call),
         }
     }

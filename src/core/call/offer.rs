@@ -1,6 +1,6 @@
 //! Waiting in the queue, and the offers that end it.
 
-use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, WorkItemId};
+use crate::base::{AgentId, CallId, Cause, LegId, Now, OfferId, QueueId, WorkItemId};
 use crate::core::call::{CallState, NewLeg, Redial, Role, RouteStep, Wait};
 use crate::core::ivr::{Input as FlowInput, QueueExit, say};
 use crate::core::journal::{AgentStatus, Change, Direction, ENQUEUED, OFFERED};
@@ -255,7 +255,6 @@ impl Switch {
         let Some(CallState::Waiting(wait)) = self.calls.get(&call).map(|c| c.state) else { return };
         let to = self.directory.queue(wait.queue).and_then(|queue| queue.escalation).map(|escalation| escalation.to);
         let (Some(to), Some(waited)) = (to, self.queue.waited(now, item)) else { return };
-        let name = self.directory.queue(to).map_or(String::new(), |queue| queue.name.clone());
         let excused = self.queue.excused(item);
         let entry = Entry { waited, excused, ..self.voice_entry(now, call, to) };
         self.queue.take_out(now, item);
@@ -263,12 +262,19 @@ impl Switch {
         if self.queue.enqueue(now, item, entry).is_err() {
             return self.dequeued(now, item, "no-room", QueueExit::Full);
         }
+        self.note_escalated(now, call, to);
         if let Some(c) = self.calls.get_mut(&call) {
-            c.note(now, "escalated", name);
             c.queue = Some(to);
             c.state = CallState::Waiting(Wait { queue: to, ..wait });
         }
         self.play_treatment(call);
+    }
+
+    pub(super) fn note_escalated(&mut self, now: Now, call: CallId, to: QueueId) {
+        let name = self.directory.queue(to).map_or(String::new(), |queue| queue.name.clone());
+        if let Some(c) = self.calls.get_mut(&call) {
+            c.note(now, "escalated", name);
+        }
     }
 
     /// The caller left the queue without an agent; the flow goes on.
