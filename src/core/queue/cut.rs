@@ -147,6 +147,40 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_back_is_counted_once_whatever_becomes_of_it() {
+        let figures = |b: &Bench| {
+            b.engine.check_invariants();
+            let counters = b.engine.counters();
+            let of = b.engine.queues(b.now).map(|q| q.offered).sum::<u64>();
+            (of, counters.offered, counters.answered, counters.in_target, counters.abandoned)
+        };
+        let mut b = Bench::new(vec![agent(1, &[])], vec![queue(1, &[]), queue(2, &[])]);
+        b.enqueue(1, 1);
+        let back = |queue: u32| Some((WorkItemId(1), Entry::new(QueueId(queue), Medium::Voice)));
+        for (offer, queue) in [(1, 1), (2, 1), (3, 2)] {
+            b.pass(5);
+            assert!(b.engine.accepted(b.now, OfferId(offer)));
+            b.pass(5);
+            assert!(b.engine.cut_off(b.now, WorkItemId(1), back(queue)));
+            assert_eq!(figures(&b), (1, 1, 1, 1, 0), "also while it waits");
+        }
+        // To the same queue at once, which knows what was excused, and to one that takes it for new.
+        let excused = b.engine.excused(WorkItemId(1));
+        let Some((item, entry)) = back(2) else { unreachable!() };
+        let entry = Entry { waited: excused, excused, ..entry };
+        assert_eq!(b.engine.bring_back(b.now, item, entry.clone()), Ok(()));
+        assert_eq!(figures(&b), (1, 1, 1, 1, 0));
+        assert_eq!(
+            b.engine.bring_back(b.now, item, Entry { excused: std::time::Duration::ZERO, ..entry.clone() }),
+            Ok(())
+        );
+        assert_eq!(figures(&b), (2, 2, 1, 1, 0));
+        assert_eq!(b.engine.bring_back(b.now, item, entry), Ok(()));
+        assert!(b.engine.leave(b.now, item));
+        assert_eq!(figures(&b), (1, 1, 1, 1, 0), "it has abandoned nothing");
+    }
+
+    #[test]
     fn who_was_marked_for_want_of_a_way_is_ready_with_the_first() {
         let mut b = Bench::new(vec![agent(1, &[])], vec![queue(1, &[])]);
         b.enqueue(1, 1);

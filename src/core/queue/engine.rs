@@ -241,7 +241,7 @@ impl Engine {
         let Some(to) = self.queues.get_mut(&entry.queue) else { return };
         self.seen = now.mono;
         // What comes back from an agent who was cut off has been counted, and what became of it.
-        if came != Came::Again && entry.excused.is_zero() {
+        if entry.excused.is_zero() {
             to.tally.offered += 1;
             self.tally.offered += 1;
         }

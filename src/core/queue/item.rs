@@ -99,7 +99,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// An item left.
+    /// An item left. One that comes back to the same queue at once is taken for not having come: it comes then.
     pub(super) fn count(&mut self, exit: Exit, in_target: bool) {
         match exit {
             Exit::Answered => {
@@ -109,7 +109,7 @@ impl Tally {
             Exit::Abandoned => self.abandoned += 1,
             Exit::Overflowed => self.overflowed += 1,
             Exit::Moved => self.moved += 1,
-            Exit::Again => {}
+            Exit::Again => self.offered -= 1,
         }
     }
 
