@@ -5,7 +5,7 @@ use cordboard::core::contact::WorkState;
 use cordboard::core::control::{Command, Query, Reply, WorkSpec};
 use cordboard::core::journal::AgentStatus;
 use cordboard::core::tenant::Provision;
-use cordboard::core::tenant::provision::Agent;
+use cordboard::core::tenant::provision::{Agent, Queue};
 use cordboard::proto::cas::em_wink;
 use cordboard::proto::sdp;
 use cordboard::proto::sip::{Event, SessionId};
@@ -286,6 +286,66 @@ fn who_is_cut_off_again_and_again_overflows() {
 }
 
 #[test]
+fn who_is_cut_off_too_often_escalates_and_its_record_says_where_to() {
+    let mut desk = ana_on_circuits();
+    provision_anew(&mut desk, |p| {
+        let help = Queue { name: "help".into(), ..p.queue[0].clone() };
+        p.queue[0].escalate_to = Some(help.name.clone());
+        p.queue[0].escalate_after_s = 600;
+        p.queue.push(help);
+    });
+    sign_out(&mut desk, "ben");
+    let client = desk.client("100");
+    for _ in 0..4 {
+        desk.seconds(10);
+        desk.far(1, em_wink::Input::Answer);
+        desk.seconds(1);
+        talks_to_ana(&mut desk);
+        cut(&mut desk, true);
+        desk.seconds(3);
+        cut(&mut desk, false);
+    }
+    desk.seconds(10);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    talks_to_ana(&mut desk);
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(5);
+    let events: Vec<_> = desk.record().events.iter().map(|e| (e.what.as_str(), e.detail.as_str())).collect();
+    let last = events.iter().rposition(|event| event.0 == "cut-off").expect("cut off");
+    assert_eq!((noted(&desk, "cut-off"), events[last + 1]), (4, ("escalated", "help")));
+    assert_eq!(events[last + 2].0, "offered");
+}
+
+/// Items offered, answered, answered within target and abandoned in the queue `sales`.
+fn figures(desk: &mut Desk) -> (u64, u64, u64, u64) {
+    let Reply::Queues { queues, .. } = desk.query(Query::Queues) else { panic!("queues") };
+    let sales = queues.into_iter().find(|queue| queue.name == "sales").expect("provisioned");
+    (sales.offered, sales.answered, sales.in_target, sales.abandoned)
+}
+
+#[test]
+fn who_comes_back_is_not_counted_again() {
+    let mut desk = ana_on_circuits();
+    sign_out(&mut desk, "ben");
+    let client = desk.client("100");
+    for times in 0..3 {
+        desk.seconds(10);
+        desk.far(1, em_wink::Input::Answer);
+        desk.seconds(1);
+        talks_to_ana(&mut desk);
+        assert_eq!(figures(&mut desk), (1, 1, 1, 0), "cut off {times} times");
+        cut(&mut desk, true);
+        desk.seconds(1);
+        assert_eq!((desk.state(), figures(&mut desk)), ("waiting sales".to_owned(), (1, 1, 1, 0)));
+        cut(&mut desk, false);
+    }
+    desk.hangup(Party::Carrier, client);
+    desk.seconds(2);
+    assert_eq!(figures(&mut desk), (1, 1, 1, 0), "and has abandoned nothing");
+}
+
+#[test]
 fn a_client_who_was_called_back_waits_like_a_caller() {
     let mut desk = ana_on_circuits();
     let mut p = desk.disk.provision.clone();
@@ -380,6 +440,18 @@ fn busying_out_cuts_nobody_off_and_graces_may_change_meanwhile() {
     assert_eq!(agent_of(&mut desk, work), ana);
     desk.seconds(10);
     assert_eq!(agent_of(&mut desk, work).0, WorkState::Waiting, "two minutes after the cut");
+}
+
+#[test]
+fn a_call_that_rings_when_its_trunk_is_busied_out_rings_on() {
+    let mut desk = ana_on_circuits();
+    desk.client("100");
+    desk.seconds(2);
+    provision_anew(&mut desk, |p| p.trunk.iter_mut().for_each(|trunk| trunk.out_of_service = true));
+    desk.seconds(6);
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    talks_to_ana(&mut desk);
 }
 
 #[test]
