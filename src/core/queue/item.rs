@@ -109,7 +109,7 @@ impl Tally {
             Exit::Abandoned => self.abandoned += 1,
             Exit::Overflowed => self.overflowed += 1,
             Exit::Moved => self.moved += 1,
-            Exit::Again => self.offered -= 1,
+            Exit::Again => self.offered = self.offered.saturating_sub(1),
         }
     }
 
