@@ -67,7 +67,9 @@ impl Switch {
                 self.note(now, call, OVERFLOWED, format!("sent to {name}"));
                 self.move_away(now, call, session, &uri);
             }
-            _ if !room => self.overflow_fails(now, call, "no circuit is free, or others are likely to need it"),
+            _ if !room || !self.spares(call, from) => {
+                self.overflow_fails(now, call, "no circuit is free, or others are likely to need it")
+            }
             (OverflowEntry::Number(_, flow), ..) => {
                 self.note(now, call, OVERFLOWED, name);
                 self.circuit_taken(now, client);

@@ -152,16 +152,13 @@ impl Switch {
     ) {
         // Asked of each call, so that rates are learned from those as well for which there is no circuit.
         let admitted = self.is_admitted(now, call, trunk, takes_in.is_ok());
-        // What is refused holds no circuit that others are likely to need.
-        let tenant = self.calls.get(&call).and_then(|c| c.tenant);
-        let spares = takes_in.is_ok() && tenant.is_none_or(|tenant| self.admission.spares(tenant, trunk));
         let flow = match (takes_in, admitted, self.refusal(call)) {
             (Ok(()), true, _) => flow,
-            (Ok(()), false, RefusalEntry::Flow(flow)) if spares => flow,
+            (Ok(()), false, RefusalEntry::Flow(flow)) if self.spares(call, trunk) => flow,
             (Ok(()), false, RefusalEntry::Flow(_)) => return self.refuse(now, call, Cause::NoCircuit),
             (Ok(()) | Err(Cause::NoCircuit), _, RefusalEntry::Overflow(to)) => {
                 self.counters.calls_refused += u64::from(admitted);
-                return self.overflow(now, call, trunk, spares, &to);
+                return self.overflow(now, call, trunk, takes_in.is_ok(), &to);
             }
             // Where there is no circuit nothing can be announced.
             (Ok(()) | Err(Cause::NoCircuit), _, RefusalEntry::End(cause)) | (Err(cause), _, _) => {
@@ -173,6 +170,13 @@ impl Switch {
             self.circuit_taken(now, client);
         }
         self.start_flow(now, call, flow);
+    }
+
+    /// Whether a call that is not admitted may hold a circuit of the trunk: none that others are likely to need. It looks at all
+    /// who share the trunk, so it is asked only where a circuit is to be held.
+    pub(super) fn spares(&self, call: CallId, trunk: TrunkId) -> bool {
+        let tenant = self.calls.get(&call).and_then(|c| c.tenant);
+        tenant.is_none_or(|tenant| self.admission.spares(tenant, trunk))
     }
 
     /// Whether a tenant's call may come in by a trunk, or go out by it; its record says so and why. Emergency calls may, and
