@@ -120,16 +120,7 @@ impl fmt::Display for CliError {
             Self::Usage(what) => write!(f, "error: {what}"),
             Self::Faults(faults) => {
                 for fault in faults {
-                    match fault {
-                        // Of an entity that came from no file: `file` names it.
-                        Fault { file, line: 0, what, expected, .. } if expected.is_empty() => {
-                            writeln!(f, "{file}: {what}")?;
-                        }
-                        Fault { file, line: 0, what, expected, .. } => {
-                            writeln!(f, "{file}: {what}; expected {expected}")?;
-                        }
-                        _ => writeln!(f, "{fault}")?,
-                    }
+                    writeln!(f, "{}", fault.told())?;
                 }
                 write!(f, "error: {} fault{}; nothing was changed", faults.len(), plural(faults.len()))
             }

@@ -23,6 +23,17 @@ impl Fault {
         let (line, column) = Lines::new(text).position(offset);
         Self { file: file.to_owned(), line, column, what: what.into(), expected: expected.into() }
     }
+
+    /// For people: as it prints, but of what came as data, where `file` names the entry and only texts of flows have lines, without
+    /// a place that there is not.
+    pub fn told(&self) -> String {
+        let Self { file, what, expected, .. } = self;
+        match self.line {
+            0 if expected.is_empty() => format!("{file}: {what}"),
+            0 => format!("{file}: {what}; expected {expected}"),
+            _ => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Fault {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::Redacted;
+use crate::core::fault::Fault;
 use crate::core::tenant::check::check;
 use crate::core::tenant::diff::{Entry, full_name};
 use crate::core::tenant::provision::{Agent, Attribute, Flow, Number, Provision, Queue, Skill};
@@ -226,11 +227,7 @@ fn checked(new: Provision, tenant: &str) -> Result<Provision, String> {
     let mut faults = check(&alone(&new, tenant));
     faults.truncate(FAULTS_TOLD);
     if !faults.is_empty() {
-        let told = |fault: &crate::core::fault::Fault| match fault.expected.as_str() {
-            "" => format!("{}: {}", fault.file, fault.what),
-            expected => format!("{}: {}; expected {expected}", fault.file, fault.what),
-        };
-        return Err(faults.iter().map(told).collect::<Vec<_>>().join("\n"));
+        return Err(faults.iter().map(Fault::told).collect::<Vec<_>>().join("\n"));
     }
     if check(&new).is_empty() {
         Ok(new)

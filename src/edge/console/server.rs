@@ -371,20 +371,10 @@ async fn checked(provision: Box<Provision>) -> Result<Box<Provision>, String> {
     if faults.is_empty() {
         return Ok(provision);
     }
-    let told: Vec<String> = faults.iter().take(FAULTS_TOLD_MAX).map(told).collect();
+    let told: Vec<String> = faults.iter().take(FAULTS_TOLD_MAX).map(Fault::told).collect();
     let more = faults.len().saturating_sub(FAULTS_TOLD_MAX);
     let more = if more == 0 { String::new() } else { format!("\n{more} more") };
     Err(format!("nothing is applied:\n{}{more}", told.join("\n")))
-}
-
-/// What came as data has lines only inside the texts of flows.
-fn told(fault: &Fault) -> String {
-    let Fault { file, what, expected, .. } = fault;
-    match fault.line {
-        0 if expected.is_empty() => format!("{file}: {what}"),
-        0 => format!("{file}: {what}; expected {expected}"),
-        _ => fault.to_string(),
-    }
 }
 
 fn is_change(request: &Request) -> bool {
