@@ -3,8 +3,9 @@
 //! A circuit in alarm and a SIP session that fails end the agent's leg by themselves. Where a phone or a peer answers no question any
 //! more, its audio is the last sign of life: who is not heard either is given up.
 
-use crate::base::{AgentId, CallId, Cause, LegId, Now, PortId, QueueId, WorkItemId};
+use crate::base::{AgentId, CallId, Cause, LegId, Medium, Now, PortId, QueueId, WorkItemId};
 use crate::core::call::{CallState, Leg, Role, Signal, Wait};
+use crate::core::contact::work::CUT_OFF;
 use crate::core::ivr::{Input as FlowInput, QueueExit};
 use crate::core::media::MediaCommand;
 use crate::core::queue::Entry;
@@ -14,9 +15,6 @@ use crate::core::trunk::tdm::CircuitEntry;
 
 /// How often a caller goes back to its queue; then it goes where those go whom nobody could serve.
 const CUT_OFFS_MAX: u8 = 3;
-
-/// What the event of a call is named that loses its agent.
-pub const CUT_OFF: &str = "cut-off";
 
 /// Whether a leg ended because the way to its party failed, and no one has hung up.
 pub(super) fn is_loss(cause: Cause) -> bool {
@@ -88,7 +86,7 @@ impl Switch {
 
     /// Where those go whom nobody of a queue could serve, if that is another queue.
     fn leads_on(&self, queue: QueueId) -> Option<QueueId> {
-        let escalates = self.unservable_rule(queue, crate::base::Medium::Voice) == Unservable::Escalate;
+        let escalates = self.unservable_rule(queue, Medium::Voice) == Unservable::Escalate;
         let escalation = self.directory.queue(queue).filter(|_| escalates)?.escalation?;
         Some(escalation.to)
     }

@@ -16,7 +16,7 @@ use crate::core::queue::{Terms, Trigger};
 pub const WORK_EVENTS_MAX: usize = 200;
 /// Matches of one item that are kept term by term; of older ones the record says who and when.
 pub const MATCHES_MAX: usize = 20;
-/// What the event of an item is named that loses its agent.
+/// What the event of an item, or of a call, is named that loses its agent.
 pub const CUT_OFF: &str = "cut-off";
 /// Most characters of the notes of one item.
 pub const NOTE_CHARS_MAX: usize = 4_000;
