@@ -35,6 +35,22 @@ fn ana_behind_a_switch() -> Desk {
     })
 }
 
+/// Ana answers on the circuit by which she is rung.
+fn ana_answers(desk: &mut Desk) {
+    desk.far(1, em_wink::Input::Answer);
+    desk.seconds(1);
+    talks_to_ana(desk);
+}
+
+/// Ana answers, is cut off, and her link is back.
+fn is_cut_off_again(desk: &mut Desk) {
+    desk.seconds(10);
+    ana_answers(desk);
+    cut(desk, true);
+    desk.seconds(3);
+    cut(desk, false);
+}
+
 /// A caller talks to Ana over a circuit.
 fn talk(desk: &mut Desk) -> SessionId {
     let client = desk.client("100");
@@ -205,9 +221,7 @@ fn a_caller_from_the_same_span_is_gone_with_it() {
     let mut desk = ana_on_circuits();
     desk.seize(3, "100");
     desk.seconds(10);
-    desk.far(1, em_wink::Input::Answer);
-    desk.seconds(1);
-    talks_to_ana(&mut desk);
+    ana_answers(&mut desk);
     cut(&mut desk, true);
     assert!(desk.rings(Party::Phones, "ben").is_none(), "for nobody");
     desk.seconds(3);
@@ -272,13 +286,7 @@ fn who_is_cut_off_again_and_again_overflows() {
     sign_out(&mut desk, "ben");
     desk.client("100");
     for _ in 0..4 {
-        desk.seconds(10);
-        desk.far(1, em_wink::Input::Answer);
-        desk.seconds(1);
-        talks_to_ana(&mut desk);
-        cut(&mut desk, true);
-        desk.seconds(3);
-        cut(&mut desk, false);
+        is_cut_off_again(&mut desk);
     }
     desk.seconds(3);
     assert_eq!((noted(&desk, "cut-off"), noted(&desk, "overflow")), (4, 1));
@@ -297,18 +305,10 @@ fn who_is_cut_off_too_often_escalates_and_its_record_says_where_to() {
     sign_out(&mut desk, "ben");
     let client = desk.client("100");
     for _ in 0..4 {
-        desk.seconds(10);
-        desk.far(1, em_wink::Input::Answer);
-        desk.seconds(1);
-        talks_to_ana(&mut desk);
-        cut(&mut desk, true);
-        desk.seconds(3);
-        cut(&mut desk, false);
+        is_cut_off_again(&mut desk);
     }
     desk.seconds(10);
-    desk.far(1, em_wink::Input::Answer);
-    desk.seconds(1);
-    talks_to_ana(&mut desk);
+    ana_answers(&mut desk);
     desk.hangup(Party::Carrier, client);
     desk.seconds(5);
     let events: Vec<_> = desk.record().events.iter().map(|e| (e.what.as_str(), e.detail.as_str())).collect();
@@ -449,17 +449,13 @@ fn a_call_that_rings_when_its_trunk_is_busied_out_rings_on() {
     desk.seconds(2);
     provision_anew(&mut desk, |p| p.trunk.iter_mut().for_each(|trunk| trunk.out_of_service = true));
     desk.seconds(6);
-    desk.far(1, em_wink::Input::Answer);
-    desk.seconds(1);
-    talks_to_ana(&mut desk);
+    ana_answers(&mut desk);
 }
 
 #[test]
 fn a_chat_goes_to_another_agent_when_the_link_stays_lost() {
     let mut desk = ana_on_circuits();
-    let mut provision = desk.disk.provision.clone();
-    provision.site[0].chat_grace_s = 20;
-    desk.command(Command::Provision { provision: Box::new(provision) });
+    provision_anew(&mut desk, |p| p.site[0].chat_grace_s = 20);
     sign_out(&mut desk, "ben");
     let work = chat(&mut desk);
     let accept = |agent: &str| Command::WorkAccept { tenant: "acme".into(), agent: agent.into(), work };
@@ -472,8 +468,7 @@ fn a_chat_goes_to_another_agent_when_the_link_stays_lost() {
     cut(&mut desk, true);
     // Provisioning anew makes it neither longer nor shorter.
     desk.seconds(10);
-    let provision = Box::new(desk.disk.provision.clone());
-    desk.command(Command::Provision { provision });
+    provision_anew(&mut desk, |_| {});
     desk.seconds(9);
     assert_eq!(agent_of(&mut desk, work), (WorkState::Handled, "ana".into()));
     desk.seconds(2);
