@@ -678,6 +678,11 @@ impl Switch {
         self.timers.push(Reverse((due, self.timer_count, timer)));
     }
 
+    /// Timers that run.
+    pub(crate) fn armed(&self) -> impl Iterator<Item = (Instant, Timer)> {
+        self.timers.iter().map(|Reverse((due, _, timer))| (*due, *timer))
+    }
+
     pub(crate) fn fresh(&mut self) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
@@ -724,6 +729,7 @@ impl Switch {
         self.check_works();
         self.check_sharing();
         self.check_pulses();
+        self.check_cut();
         self.sip.check_invariants();
     }
 }

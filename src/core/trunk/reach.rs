@@ -28,6 +28,14 @@ pub(crate) enum Door {
     Shut,
 }
 
+/// An agent is cut off.
+#[derive(Clone, Copy, Debug)]
+struct CutOff {
+    since: Instant,
+    /// When it is looked at whether what is in hand goes to others, by the only timer that counts.
+    looks_at: Option<Instant>,
+}
+
 /// The trunks that lead to agents.
 #[derive(Default, Debug)]
 pub(crate) struct Reach {
@@ -36,8 +44,8 @@ pub(crate) struct Reach {
     agents: HashMap<TrunkId, BTreeSet<AgentId>>,
     sites: HashMap<TrunkId, Vec<SiteId>>,
     doors: HashMap<TrunkId, Door>,
-    /// Since when agents are cut off.
-    cut: HashMap<AgentId, Instant>,
+    /// Agents who are cut off.
+    cut: HashMap<AgentId, CutOff>,
     /// Agents to whom some way is sound, though its circuits may be taken.
     reached: HashSet<AgentId>,
     /// Sites that no way leads to, with their names.
@@ -140,11 +148,8 @@ impl Switch {
         agents.into_iter().for_each(|agent| self.reachability(now, agent));
         sites.into_iter().for_each(|site| self.look_at_site(now, site));
         // How long things stay with who is cut off may have changed.
-        let cut: Vec<(AgentId, Instant)> = self.reach.cut.iter().map(|(agent, since)| (*agent, *since)).collect();
-        for (agent, since) in cut {
-            self.arm_cut(agent, since, now.mono.since(since));
-            self.stays_cut(now, agent);
-        }
+        let cut: Vec<AgentId> = self.reach.cut.keys().copied().collect();
+        cut.into_iter().for_each(|agent| self.look_at_cut(now, agent));
     }
 
     /// A trunk's circuits or its health may have changed: whoever is reached by it is looked at.
@@ -256,9 +261,9 @@ impl Switch {
         self.queue.set_cut(now, agent, cut);
         if !cut {
             self.reach.cut.remove(&agent);
-        } else if let Entry::Vacant(since) = self.reach.cut.entry(agent) {
-            since.insert(now.mono);
-            self.arm_cut(agent, now.mono, Duration::ZERO);
+        } else if let Entry::Vacant(place) = self.reach.cut.entry(agent) {
+            place.insert(CutOff { since: now.mono, looks_at: None });
+            self.arm_cut(now, agent);
         }
     }
 
@@ -271,17 +276,32 @@ impl Switch {
         }
     }
 
-    /// Looks at an agent again when more of what is in hand has stayed there long enough.
-    fn arm_cut(&mut self, agent: AgentId, since: Instant, gone: Duration) {
+    /// Looks at an agent again when more of what is in hand has stayed there long enough, unless that is before.
+    fn arm_cut(&mut self, now: Now, agent: AgentId) {
         let (chats, others) = self.graces(agent);
-        if let Some(next) = chats.into_iter().chain(others).filter(|grace| *grace > gone).min() {
-            self.arm(since + next, Timer::CutOff(agent));
+        let Some(cut) = self.reach.cut.get_mut(&agent) else { return };
+        let gone = now.mono.since(cut.since);
+        let next = chats.into_iter().chain(others).filter(|grace| *grace > gone).min().map(|grace| cut.since + grace);
+        if let Some(next) = next.filter(|next| cut.looks_at.is_none_or(|at| *next < at)) {
+            cut.looks_at = Some(next);
+            self.arm(next, Timer::CutOff(agent));
         }
     }
 
-    /// Timer: an agent has been cut off for some time, or was in between. What is in hand for longer than that suits it goes to others.
+    /// Timer: an agent has been cut off for some time, or was in between.
     pub(crate) fn stays_cut(&mut self, now: Now, agent: AgentId) {
-        let Some(since) = self.reach.cut.get(&agent).copied() else { return };
+        // One of an earlier cut, or of graces that were longer, says nothing.
+        let Some(cut) = self.reach.cut.get_mut(&agent).filter(|cut| cut.looks_at.is_some_and(|at| at <= now.mono))
+        else {
+            return;
+        };
+        cut.looks_at = None;
+        self.look_at_cut(now, agent);
+    }
+
+    /// What is in the hand of an agent who is cut off goes to others once that has lasted for longer than suits it.
+    fn look_at_cut(&mut self, now: Now, agent: AgentId) {
+        let Some(since) = self.reach.cut.get(&agent).map(|cut| cut.since) else { return };
         let Some(state) = self.queue.agent(agent) else {
             self.reach.cut.remove(&agent);
             return;
@@ -297,9 +317,14 @@ impl Switch {
                 self.work_cut_off(now, item);
             }
         }
-        // A timer of an earlier cut is followed by that of this one.
-        if chats.into_iter().chain(others).any(|grace| gone >= grace) {
-            self.arm_cut(agent, since, gone);
+        self.arm_cut(now, agent);
+    }
+
+    /// Asserts that each look at an agent who is cut off comes.
+    pub(crate) fn check_cut(&self) {
+        for (agent, cut) in &self.reach.cut {
+            let comes = |at| self.armed().any(|(due, timer)| due == at && timer == Timer::CutOff(*agent));
+            assert!(cut.looks_at.is_none_or(comes), "{agent} is looked at");
         }
     }
 

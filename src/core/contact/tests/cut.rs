@@ -1,6 +1,7 @@
 //! What is in the hand of an agent to whom no way leads any more: it stays for a while, then waits again.
 
 use super::*;
+use crate::core::switch::Timer;
 
 /// The way to an agent is lost, or back.
 pub(super) fn cut(b: &mut Bench, agent: &str, cut: bool) {
@@ -57,6 +58,20 @@ fn a_chat_goes_to_another_agent_after_half_a_minute_and_an_email_much_later() {
     b.accept(email, "ben");
     b.complete(email);
     assert_eq!(b.switch.status().double_offers, 0);
+}
+
+#[test]
+fn however_often_it_is_provisioned_an_agent_who_is_cut_off_has_one_timer() {
+    let mut b = Bench::new();
+    in_hand(&mut b);
+    cut(&mut b, "ana", true);
+    let timers = |b: &Bench| b.switch.armed().filter(|(_, timer)| matches!(timer, Timer::CutOff(_))).count();
+    let before = timers(&b);
+    for passed in [0, 10, 25] {
+        b.pass(passed);
+        (0..20).for_each(|_| b.switch.provision_reach(b.now));
+        assert_eq!((before, timers(&b)), (1, 1), "{passed}");
+    }
 }
 
 #[test]
